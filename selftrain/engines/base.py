@@ -1,0 +1,50 @@
+"""The contract of an engine: a model that answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from selftrain.types import Prompt, Response, Sampling
+
+
+class Engine(Protocol):
+    """Two verbs and a plan.
+
+    Laws, tested on every engine: answers come in prompt order and by sample index; a cut-off answer says so;
+    `logprob` counts the completion and its end token only; the same key and weights give the same answers,
+    whatever else is asked at the same time; the same unit gives the same bytes.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def prompt_text(self, prompt: Prompt) -> str:
+        """The very text the model is shown."""
+        ...
+
+    def too_long(self, prompts: Sequence[Prompt], max_completion_length: int) -> list[tuple[str, int]]:
+        """Problem ids and prompt lengths, longest first, of prompts that leave no room for an answer."""
+        ...
+
+    def plan(self, prompts: Sequence[Prompt], n: int) -> list[list[int]]:
+        """Cuts the work into units: lists of indices into `prompts`, a function of the arguments alone."""
+        ...
+
+    def generate(
+        self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int
+    ) -> list[Response]:
+        """`n` answers to each prompt of one unit."""
+        ...
+
+    def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
+        """log p(completion + end token | prompt) at temperature 1, in nats."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def units_by_length(lengths: Sequence[int], prompts_per_unit: int) -> list[list[int]]:
+    """Prompts of like length together, so that little is padded; ties in the order they came."""
+    order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i))
+    return [order[start : start + prompts_per_unit] for start in range(0, len(order), prompts_per_unit)]

@@ -1,0 +1,207 @@
+"""Any causal language model of transformers, answering from the live module that the trainer trains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from selftrain.engines.base import units_by_length
+from selftrain.engines.drawing import draw
+from selftrain.rendering import Renderer, batches_by_tokens
+from selftrain.scoring import autocast, sum_logprobs
+from selftrain.streams import stream_start, uniforms
+from selftrain.types import FinishReason, Prompt, Response, Sampling
+
+#: Rows are thrown out of the batch once this share of them has finished: less often would compute for
+#: nothing, more often would copy the cache for little.
+COMPACT_BELOW = 0.8
+
+
+@dataclass
+class _Unit:
+    """The state of one batch while it is being answered. Live rows stand first to last, as in `rows`."""
+
+    token_ids: list[list[int]]
+    logprobs: list[float]
+    ended: list[bool]
+    #: Which answer each row of the tensors is.
+    rows: list[int]
+    cache: Any
+    mask: Tensor | None
+    positions: Tensor
+    #: For each answer the text that ends it besides an end token; None where there is no such text.
+    stop_texts: list[str | None]
+
+
+class TransformersEngine:
+    """Samples with a loop of our own around the model's forward pass.
+
+    All samples of a prompt share one pass over the prompt; finished rows leave the batch.
+
+    Args:
+        model: a causal language model with a key-value cache, in evaluation as in training the same module.
+        renderer: its tokenizer and prompt layout.
+        name: how samples name this model.
+        rows: answers computed at once; a unit has this many rows, or those of one prompt if they are more.
+        score_tokens: token budget of one batch in `logprob`.
+        bf16: compute under bfloat16 autocast; logits are drawn from and summed up in float32 all the same.
+    """
+
+    def __init__(self, model: Any, renderer: Renderer, name: str, rows: int = 128, score_tokens: int = 4096, bf16: bool = False) -> None:
+        self.model, self.renderer, self._name, self.bf16 = model, renderer, name, bf16
+        self.rows, self.score_tokens = rows, score_tokens
+        self._stop = torch.tensor(sorted(renderer.stop_ids), device=model.device)
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def close(self) -> None:
+        """Nothing to give back: the module belongs to the learner."""
+
+    def prompt_text(self, prompt: Prompt) -> str:
+        return self.renderer.text(prompt)
+
+    def too_long(self, prompts: Sequence[Prompt], max_completion_length: int) -> list[tuple[str, int]]:
+        room = getattr(self.model.config, "max_position_embeddings", None)
+        if room is None:
+            return []
+        lengths = [(prompt.problem_id, len(self.renderer.prompt_ids(prompt))) for prompt in prompts]
+        over = [(problem_id, length) for problem_id, length in lengths if length + max_completion_length > room]
+        return sorted(over, key=lambda one: -one[1])
+
+    def plan(self, prompts: Sequence[Prompt], n: int) -> list[list[int]]:
+        lengths = [len(self.renderer.prompt_ids(prompt)) for prompt in prompts]
+        return units_by_length(lengths, max(1, self.rows // n))
+
+    @torch.inference_mode()
+    def generate(
+        self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int
+    ) -> list[Response]:
+        was_training = self.model.training
+        self.model.eval()
+        ids = [self.renderer.prompt_ids(prompt) for prompt in prompts]
+        starts = [stream_start(key, prompt.problem_id, index) for prompt in prompts for index in range(n)]
+        chance = torch.from_numpy(uniforms(starts, sampling.max_completion_length)).to(self.model.device)
+        stop_texts = [self.renderer.stop_text(prompt) for prompt in prompts for _ in range(n)]
+        unit, logits = self._prefill(ids, n, stop_texts)
+        for step in range(sampling.max_completion_length):
+            token = draw(logits, chance[unit.rows, step], sampling)
+            self._write(unit, token, logits)
+            live = [place for place, row in enumerate(unit.rows) if not unit.ended[row]]
+            if not live or step + 1 == sampling.max_completion_length:
+                break
+            if len(live) < COMPACT_BELOW * len(unit.rows):
+                token = self._compact(unit, live, token)
+            logits = self._step(unit, token)
+        self.model.train(was_training)
+        return [
+            self._response(prompt, index, unit, number * n + index, weights_version)
+            for number, prompt in enumerate(prompts)
+            for index in range(n)
+        ]
+
+    def _prefill(self, ids: list[list[int]], n: int, stop_texts: list[str | None]) -> tuple[_Unit, Tensor]:
+        """One pass over the prompts, then `n` rows for each of them."""
+        device = self.model.device
+        longest = max(map(len, ids))
+        # Padding stands in front, so that all rows write their next token in the same column.
+        padded = torch.tensor([[self.renderer.pad_id] * (longest - len(row)) + row for row in ids], device=device)
+        lengths = torch.tensor([len(row) for row in ids], device=device)
+        # Without padding there is nothing to mask, and attention takes its fast path.
+        mask = None
+        if int(lengths.min()) < longest:
+            mask = (torch.arange(longest, device=device) >= longest - lengths[:, None]).long()
+        positions = (torch.arange(longest, device=device) - (longest - lengths)[:, None]).clamp_(min=0)
+        cache = DynamicCache(config=self.model.config)
+        out = self._forward(
+            input_ids=padded, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True,
+            logits_to_keep=1,
+        )  # fmt: skip
+        cache.batch_repeat_interleave(n)
+        total = len(ids) * n
+        unit = _Unit(
+            token_ids=[[] for _ in range(total)],
+            logprobs=[0.0] * total,
+            ended=[False] * total,
+            rows=list(range(total)),
+            cache=cache,
+            mask=None if mask is None else mask.repeat_interleave(n, dim=0),
+            positions=lengths.repeat_interleave(n),
+            stop_texts=stop_texts,
+        )
+        return unit, out.logits[:, -1].float().repeat_interleave(n, dim=0)
+
+    def _forward(self, **inputs: Any) -> Any:
+        with autocast(self.model, self.bf16):
+            return self.model(**inputs)
+
+    def _write(self, unit: _Unit, token: Tensor, logits: Tensor) -> None:
+        """Appends the drawn tokens to the rows that still write, with their log-probability at temperature 1."""
+        logprob = logits.gather(-1, token[:, None]).squeeze(-1) - logits.logsumexp(dim=-1)
+        ends = torch.isin(token, self._stop)
+        for row, one, its_logprob, is_end in zip(
+            unit.rows, token.tolist(), logprob.tolist(), ends.tolist(), strict=True
+        ):
+            if not unit.ended[row]:
+                unit.token_ids[row].append(one)
+                unit.logprobs[row] += its_logprob
+                unit.ended[row] = is_end or self._at_stop_text(unit, row)
+
+    def _at_stop_text(self, unit: _Unit, row: int) -> bool:
+        stop = unit.stop_texts[row]
+        # A token writes at least one byte of UTF-8, so this tail is long enough to hold the stop text.
+        return stop is not None and stop in self.renderer.completion_text(unit.token_ids[row][-len(stop.encode()) - 1 :])
+
+    def _compact(self, unit: _Unit, live: list[int], token: Tensor) -> Tensor:
+        keep = torch.tensor(live, device=token.device)
+        unit.cache.batch_select_indices(keep)
+        unit.rows = [unit.rows[place] for place in live]
+        unit.mask = None if unit.mask is None else unit.mask[keep]
+        unit.positions = unit.positions[keep]
+        return token[keep]
+
+    def _step(self, unit: _Unit, token: Tensor) -> Tensor:
+        if unit.mask is not None:
+            unit.mask = torch.cat([unit.mask, unit.mask.new_ones(len(unit.mask), 1)], dim=-1)
+        out = self._forward(
+            input_ids=token[:, None], attention_mask=unit.mask, position_ids=unit.positions[:, None],
+            past_key_values=unit.cache, use_cache=True,
+        )  # fmt: skip
+        unit.positions = unit.positions + 1
+        logits: Tensor = out.logits[:, -1].float()
+        return logits
+
+    def _response(self, prompt: Prompt, index: int, unit: _Unit, row: int, weights_version: int) -> Response:
+        finish: FinishReason = "stop" if unit.ended[row] else "length"
+        token_ids, text = self.renderer.cut(unit.token_ids[row], unit.stop_texts[row])
+        return Response(
+            prompt=prompt,
+            prompt_text=self.renderer.text(prompt),
+            sample_index=index,
+            text=text,
+            token_ids=token_ids,
+            logprob=unit.logprobs[row],
+            finish_reason=finish,
+            model=self.name,
+            weights_version=weights_version,
+        )
+
+    @torch.inference_mode()
+    def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
+        rows = [self.renderer.row(prompt, text, None) for prompt, text in zip(prompts, completions, strict=True)]
+        was_training = self.model.training
+        self.model.eval()
+        found = [0.0] * len(rows)
+        for batch in batches_by_tokens(rows, self.score_tokens):
+            with autocast(self.model, self.bf16):
+                sums = sum_logprobs(self.model, [rows[i] for i in batch], self.renderer.pad_id)
+            for index, value in zip(batch, sums.tolist(), strict=True):
+                found[index] = value
+        self.model.train(was_training)
+        return found

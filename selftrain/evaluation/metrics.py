@@ -1,0 +1,181 @@
+"""From the answers to each problem to metrics, each with a 95 % interval.
+
+Every metric is a mean over problems of one number a problem. Three things are kept apart: wrong, unread (the
+judge found no answer; counts as wrong) and unjudged (the judge failed; counted, and left out of every share).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from selftrain.errors import RunError
+from selftrain.evaluation.intervals import Interval, normal, wilson_of_means
+from selftrain.types import Sample
+
+#: A score of this or more is right. Judges of right and wrong give 1 and 0; a graded judge is cut in the middle.
+RIGHT = 0.5
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A problem with what a model answered: its one most likely answer, and answers drawn at random.
+
+    Answered("gsm8k/test/3", greedy=Sample(...), sampled=(Sample(...), Sample(...)))
+    """
+
+    problem_id: str
+    greedy: Sample | None
+    sampled: tuple[Sample, ...]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric and its 95 % interval over `count` problems.
+
+    Estimate(value=0.573, low=0.542, high=0.603, count=1000)
+    """
+
+    value: float
+    low: float
+    high: float
+    count: int
+
+
+def measure(answered: Sequence[Answered]) -> dict[str, Estimate]:
+    """All metrics that these answers allow.
+
+    `greedy`              share of problems whose greedy answer is right (the "pass@1" of the ReST-EM paper's tables)
+    `pass@1`              expected share right of one sampled answer
+    `pass@2`, `pass@4` .. chance that at least one of k sampled answers is right, k up to the samples drawn
+    `maj@n`               share of problems whose most frequent sampled answer is right
+    `distinct_answers`    different answers read among the samples of a problem
+    `parse_failure_rate`  share of answers in which the judge found nothing to read *
+    `truncation_rate`     share of answers cut off at the length limit *
+    `mean_length`         tokens an answer, with its end token *
+    `unjudged`            how many of all `count` answers have no verdict: a number of answers, known exactly
+
+    * over the sampled answers, or over the greedy ones where none was sampled.
+    """
+    estimates = {}
+    for metric, of_problem in per_problem(answered).items():
+        values = np.array(list(of_problem.values()))
+        estimates[metric] = Estimate(float(values.mean()), *_interval(metric, values, answered), len(values))
+    samples = [s for a in answered for s in _all(a)]
+    unjudged = sum(s.score.value is None for s in samples)
+    return estimates | {"unjudged": Estimate(unjudged, unjudged, unjudged, len(samples))}
+
+
+def per_problem(answered: Sequence[Answered]) -> dict[str, dict[str, float]]:
+    """metric -> problem id -> value, for the problems that have one."""
+    ids = Counter(a.problem_id for a in answered)
+    if twice := [problem_id for problem_id, times in ids.items() if times > 1]:
+        raise RunError(
+            f"problem {twice[0]!r} was evaluated more than once",
+            "metrics are means over different problems",
+            "give each problem an id of its own",
+        )
+    values = {
+        metric: {a.problem_id: value for a in answered if (value := of(a)) is not None}
+        for metric, of in _metrics(answered).items()
+    }
+    return {metric: of_problem for metric, of_problem in values.items() if of_problem}
+
+
+def pass_at(k: int, n: int, right: int) -> float:
+    """Chance that k of n answers, drawn without replacement, hold a right one, given that `right` of n are.
+
+    1 − C(n−c, k)/C(n, k) = 1 − Π_{i=n−c+1}^{n} (1 − k/i), unbiased (Chen et al. 2021, arXiv:2107.03374).
+    """
+    return 1 - math.prod(1 - k / i for i in range(n - right + 1, n + 1)) if n - right >= k else 1.0
+
+
+def majority(samples: Sequence[Sample]) -> float:
+    """1 if the most frequent answer read is right, 0 if it is wrong; among equally frequent ones, the share right.
+
+    Answers are the same if the judge read the same text; one is right if any sample that gave it is. Answers
+    that were not read have no vote; where none was read the majority is wrong.
+    """
+    votes = Counter(s.score.answer for s in samples if s.score.answer is not None)
+    if not votes:
+        return 0.0
+    most = max(votes.values())
+    first = {answer for answer, count in votes.items() if count == most}
+    right = {s.score.answer for s in samples if _right(s)}
+    return len(first & right) / len(first)
+
+
+def _metrics(answered: Sequence[Answered]) -> Mapping[str, Callable[[Answered], float | None]]:
+    drawn = max((len(a.sampled) for a in answered), default=0)
+    metrics: dict[str, Callable[[Answered], float | None]] = {"greedy": _greedy}
+    metrics |= {f"pass@{2**i}": partial(_pass, k=2**i) for i in range(drawn.bit_length())}
+    # A judge that calls an answer right without reading one (unit tests, a reward model) does not read answers:
+    # votes and reading failures would be about the judge, not the model.
+    if not any(_right(s) and s.score.answer is None for a in answered for s in _all(a)):
+        metrics |= {f"maj@{drawn}": _majority} if drawn else {}
+        metrics |= {"parse_failure_rate": _unread, "distinct_answers": _distinct}
+    return metrics | {"truncation_rate": _truncated, "mean_length": _length}
+
+
+def _interval(metric: str, values: np.ndarray, answered: Sequence[Answered]) -> Interval:
+    if metric in ("mean_length", "distinct_answers"):
+        return normal(values)
+    answers = len(values) if metric == "greedy" else sum(len(_drawn(a)) for a in answered)
+    return wilson_of_means(values, answers)
+
+
+def _right(sample: Sample) -> bool:
+    return sample.score.value is not None and sample.score.value >= RIGHT
+
+
+def _judged(samples: Sequence[Sample]) -> list[Sample]:
+    return [s for s in samples if s.score.value is not None]
+
+
+def _all(a: Answered) -> tuple[Sample, ...]:
+    return a.sampled + ((a.greedy,) if a.greedy else ())
+
+
+def _drawn(a: Answered) -> tuple[Sample, ...]:
+    return a.sampled or _all(a)
+
+
+def _share(flags: Sequence[bool]) -> float | None:
+    return sum(flags) / len(flags) if flags else None
+
+
+def _greedy(a: Answered) -> float | None:
+    return _share([_right(s) for s in _judged([a.greedy] if a.greedy else [])])
+
+
+def _pass(a: Answered, k: int) -> float | None:
+    judged = _judged(a.sampled)
+    return pass_at(k, len(judged), sum(map(_right, judged))) if len(judged) >= k else None
+
+
+def _majority(a: Answered) -> float | None:
+    judged = _judged(a.sampled)
+    return majority(judged) if judged else None
+
+
+def _unread(a: Answered) -> float | None:
+    return _share([s.score.answer is None for s in _judged(_drawn(a))])
+
+
+def _distinct(a: Answered) -> float | None:
+    judged = _judged(a.sampled)
+    return float(len({s.score.answer for s in judged} - {None})) if judged else None
+
+
+def _truncated(a: Answered) -> float | None:
+    return _share([s.response.truncated for s in _drawn(a)])
+
+
+def _length(a: Answered) -> float | None:
+    lengths = [len(s.response.token_ids) for s in _drawn(a)]
+    return sum(lengths) / len(lengths) if lengths else None

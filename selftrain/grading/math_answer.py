@@ -1,0 +1,136 @@
+r"""The rule of the maths judge: when an answer is the gold answer.
+
+A wrong "right" is trained on, a wrong "wrong" only costs a sample. So in doubt an answer is wrong.
+
+| gold                           | answer                                     | verdict                                        |
+|--------------------------------|--------------------------------------------|------------------------------------------------|
+| unreadable, empty, missing     | anything                                   | unjudged, never right                          |
+| any                            | none stated (see `reading`)                | wrong, "no answer found"                       |
+| plain numbers: `39`, `15, 9`   | plain numbers                              | by value (see `plain_numbers`)                 |
+| plain numbers                  | `7-4`, `\binom{5}{2}`, `2^{10}`, "twelve"  | wrong: a number was asked for, not a sum to do |
+| words, a letter: `odd`, `(B)`  | anything                                   | by text; `B`, `(B)`, `(B) 12` choose the same  |
+| a time or ratio: `12:30`       | anything                                   | by text: it is not 2:5                         |
+| a formula: `\sqrt{2}`, `(3,4)` | the same text but for spaces               | right                                          |
+| a formula                      | a different count of values                | wrong: `5, 7` is not 5, `x` is not `\pm x`     |
+| a formula, not an equation     | an equation: `2x = 14`                     | wrong: it is yet to be solved                  |
+| a formula                      | in another base: `204_6` for `204_5`       | wrong                                          |
+| a formula                      | over 512 characters, over 32 brackets deep,| wrong, and not compared                        |
+|                                | towers of powers, factorials of the large  |                                                |
+| a formula                      | any other                                  | math-verify, in its worker, within 1 s         |
+
+A gold may be a whole worked solution: where it has a box or `####`, its answer is read as that of a completion.
+A formula that math-verify cannot read, or not within its second, is an unreadable gold.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+from selftrain.grading.plain_numbers import Number, read_numbers, same_numbers
+from selftrain.grading.precautions import for_math_verify, trouble, unlike
+from selftrain.grading.reading import read_answer
+from selftrain.grading.tidying import same_text, tidy
+from selftrain.types import Score
+
+_WORDS = re.compile(r"[^\W\d_]|\(?[A-Z]\)?|(?=.*[^\W\d_]{3})[^\W\d_]+(?:[ ,.'’()-]+[^\W\d_]+)*[.')]?")
+_CLOCK = re.compile(r"\d{1,2}:[0-5]\d")
+_CHOICE = re.compile(r"\(?([A-Z])(?:\)|[.:](?= )|$)")
+
+
+class Comparer(Protocol):
+    """What `math_worker.MathWorker` does."""
+
+    def gold_trouble(self, gold: str, /) -> str: ...
+
+    def compare(self, gold: str, answer: str, /) -> tuple[bool, str]: ...
+
+
+class UnreadableGoldError(Exception):
+    """The gold answer cannot be read, so nothing can be said of any answer."""
+
+
+@dataclass(frozen=True)
+class Gold:
+    """A gold answer: plain numbers, or else words, or else a formula that math-verify has to read."""
+
+    text: str
+    numbers: tuple[Number, ...] | None
+    tidy: str
+
+    @property
+    def is_words(self) -> bool:
+        return bool(_WORDS.fullmatch(self.tidy) or _CLOCK.fullmatch(self.tidy))
+
+
+def judge_text(gold: str | None, text: str, comparer: Comparer) -> Score:
+    """The verdict on a completion."""
+    answer = read_answer(text)
+    try:
+        read_gold = _read_gold(gold)
+        if not read_gold.numbers and not read_gold.is_words:
+            _check_formula(read_gold, comparer)
+        if answer is None:
+            return Score(0.0, None, "no answer found")
+        right, why = _is_right(read_gold, answer, comparer)
+    except UnreadableGoldError as error:
+        return Score(None, answer, f"gold answer cannot be read: {error}")
+    except OSError as error:
+        return Score(None, answer, f"judge failed: {error}")
+    return Score(float(right), answer, why or f"{_brief(answer)} is not {_brief(read_gold.text)}")
+
+
+@lru_cache(maxsize=1 << 16)
+def _read_gold(gold: str | None) -> Gold:
+    if gold is None or not gold.strip():
+        raise UnreadableGoldError("there is none")
+    text: str | None = gold.strip()
+    if any(marker in gold for marker in ("####", r"\boxed", r"\fbox")):
+        text = read_answer(gold)
+        if text is None:
+            raise UnreadableGoldError(f"{_brief(gold)} states no answer")
+    assert text
+    numbers = read_numbers(text)
+    if not numbers and (why := trouble(text)):
+        raise UnreadableGoldError(f"{_brief(text)} {why}")
+    return Gold(text, numbers, tidy(text))
+
+
+def _check_formula(gold: Gold, comparer: Comparer) -> None:
+    if why := comparer.gold_trouble(for_math_verify(gold.tidy)):
+        raise UnreadableGoldError(f"{_brief(gold.text)}: {why}")
+
+
+def _is_right(gold: Gold, answer: str, comparer: Comparer) -> tuple[bool, str]:
+    """Whether an answer is the gold answer, and why; "" where there is no more to say."""
+    if gold.numbers:
+        numbers = read_numbers(answer)
+        if not numbers:
+            return False, f"{_brief(answer)} is no plain number, {_brief(gold.text)} is"
+        right = same_numbers(gold.numbers, numbers)
+        return right, "equal as numbers" if right else ""
+    if why := trouble(answer):
+        return False, f"not compared: the answer {why}"
+    plain = tidy(answer)
+    if gold.is_words:
+        right = _normal_words(gold.tidy) == _normal_words(plain)
+        return right, "same words" if right else ""
+    if same_text(gold.tidy, plain):
+        return True, "same text"
+    if difference := unlike(gold.tidy, plain):
+        return False, f"{_brief(answer)} is not {_brief(gold.text)}: {difference}"
+    return comparer.compare(for_math_verify(gold.tidy), for_math_verify(plain))
+
+
+def _normal_words(text: str) -> str:
+    """`(B)`, `B)` and `(B) 12` are B. Words are compared without case, single letters with it."""
+    if choice := _CHOICE.match(text):
+        return choice[1]
+    return text if len(text) == 1 else text.rstrip(".").casefold()
+
+
+def _brief(text: str) -> str:
+    text = " ".join(text[:200].split())
+    return text if len(text) <= 60 else f"{text[:57]}..."

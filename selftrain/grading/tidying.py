@@ -1,0 +1,60 @@
+r"""Answers without their clothes: math delimiters, spacing commands, currency signs, synonyms.
+
+`\left( \tfrac12 ,\; 3 \right)`  ->  `( \frac12 , 3 )`        `$1{,}000\text{ cm}$`  ->  `1,000 cm`
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+#: Signs that say the same as an ASCII or LaTeX spelling. Look-alikes that are other letters stay what they are.
+_SIGNS = str.maketrans(
+    {
+        **dict.fromkeys("\N{MINUS SIGN}\N{EN DASH}\N{FULLWIDTH HYPHEN-MINUS}\N{SMALL HYPHEN-MINUS}", "-"),
+        **dict.fromkeys("\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}", " "),
+        **dict.fromkeys("$€£¥₹", ""),
+        "×": r"\times ", "÷": "/", "·": r"\cdot ", "⋅": r"\cdot ", "²": "^2", "³": "^3", "°": r"^\circ ", "％": "%",
+        "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
+        "π": r"\pi ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "∪": r"\cup ",
+        "“": "", "”": "", '"': "",
+    }
+)  # fmt: skip
+
+_REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"\\\\(?=[a-zA-Z])", r"\\"),  # a backslash escaped twice; undone for matrices below
+        (r"\\[()\[\]]", " "),
+        (r"\\!\s*", ""),
+        (r"√\s?(\d+)", r"\\sqrt{\1}"),
+        (r"\s*\{\s*,\s*\}\s*", ","),
+        (r"(?<=\d)\\,(?=\d{3}(?!\d))", ","),  # a thin space between groups of three digits
+        (r"(?<!\\)\\(?:[,;: ]|quad\b|qquad\b|displaystyle\b)|~", " "),
+        (r"\\(?:left|right)(?![a-zA-Z])", ""),
+        (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
+        (r"\\(?:text|mbox|mathrm|mathbf|mathit|textbf|textit|textrm|textnormal)\s*\{([^{}]*)\}", r" \1 "),
+        (r"\\%|\b(?:percent(?:age)?|pct)\b", "%"),
+        (r"\^\s*\{\s*\\circ\s*\}|\\degree\b", r"^\\circ "),
+        (r"\*\*|__", ""),
+        (r"(?<=\{)\s+|\s+(?=\})", ""),
+    )
+)
+_SPACE_BESIDE_A_SIGN = re.compile(r" (?=[^\w ])|(?<=[^\w ]) ")
+
+
+def tidy(text: str) -> str:
+    """The same answer in the plainest spelling. Meant for short texts: an answer, not a completion."""
+    if not text.isascii():
+        text = "".join(str(unicodedata.decimal(c, c)) for c in text)
+    text = text.replace(r"\$", "").replace(r"\"", "").translate(_SIGNS)
+    in_rows = "matrix}" in text or "array}" in text  # here `\\` ends a row
+    for pattern, replacement in _REWRITES[in_rows:]:
+        text = pattern.sub(replacement, text)
+    text = " ".join(text.split())
+    return text.rstrip(".,;: ").lstrip(",;: ")
+
+
+def same_text(a: str, b: str) -> bool:
+    """Equal but for spaces that separate nothing: `(3, 4)` and `(3,4)`, not `1 2` and `12`."""
+    return _SPACE_BESIDE_A_SIGN.sub("", a) == _SPACE_BESIDE_A_SIGN.sub("", b)

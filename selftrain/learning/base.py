@@ -1,0 +1,112 @@
+"""The contract of a trainer: weighted examples in, better weights out. It never hears what they are for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from selftrain.errors import SettingsError
+from selftrain.settings import check_types, setting
+from selftrain.types import TrainingExample
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learning:
+    """How a model is trained in one round. No optimiser setting is stated in the ReST-EM paper: all are ours."""
+
+    start_from: Literal["base", "previous"] = setting(
+        "base", "weights each round's training starts from", source="ReST-EM, section 3: the base pretrained model"
+    )
+    learning_rate: float = setting(1e-5, "peak learning rate of AdamW; choose it on D_val once, then freeze it")
+    train_batch_size: int = setting(64, "examples in one optimiser step, however they are cut into micro-batches")
+    num_train_epochs: int = setting(3, "at most so many passes over a round's kept samples")
+    early_stopping: Literal["best", "first_drop", "off"] = setting(
+        "best",
+        "'best' trains all epochs and keeps the one with the highest reward on D_val; 'first_drop' stops at the first "
+        "epoch that is worse than the one before and keeps that one; 'off' keeps the last",
+        source="ReST-EM, algorithm 1: 'while reward improves on D_val'; 'best' is ours",
+    )
+    validation_size: float = setting(
+        0.1, "D_val: share of the training problems (or their number, from 1 up) never sampled for data; its reward decides "
+        "early stopping and the best round",
+        source="ours; the paper has a D_val and does not state its size",
+    )  # fmt: skip
+    loss_normalization: Literal["token", "example"] = setting(
+        "token", "'token': sum of weighted token losses over all tokens of a step; 'example': mean over examples of means"
+    )
+    train_temperature: float = setting(1.0, "temperature of the training loss")
+    lr_scheduler_type: Literal["cosine", "linear", "constant"] = setting("cosine", "shape of the learning rate")
+    warmup_ratio: float = setting(0.03, "share of the steps over which the learning rate rises")
+    weight_decay: float = setting(0.0, "AdamW's decoupled weight decay")
+    adam_beta1: float = setting(0.9, "AdamW", source="torch")
+    adam_beta2: float = setting(0.999, "AdamW", source="torch")
+    adam_epsilon: float = setting(1e-8, "AdamW", source="torch")
+    max_grad_norm: float = setting(1.0, "gradients are clipped to this norm")
+    max_tokens_per_batch: int = setting(2048, "tokens of one micro-batch, padding included; changes speed and memory only")
+    gradient_checkpointing: bool = setting(False, "trade time for memory in the backward pass")
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        for name in ("learning_rate", "train_batch_size", "num_train_epochs", "train_temperature", "max_grad_norm",
+                     "max_tokens_per_batch"):  # fmt: skip
+            if getattr(self, name) <= 0:
+                raise SettingsError(f"{name} is {getattr(self, name)}", "it has to be above 0", f"set --{name}")
+        if not 0 <= self.warmup_ratio < 1:
+            raise SettingsError(f"warmup_ratio is {self.warmup_ratio}", "it is a share of the steps", "use 0 to 0.99")
+
+
+@dataclass(frozen=True)
+class LearningReport:
+    """What a training came to. Epoch 0 is the weights it started from."""
+
+    examples: int
+    tokens: int
+    steps: int
+    epochs: int
+    best_epoch: int
+    loss_first: float
+    loss_last: float
+    #: Held-out reward at epoch 0, 1, ...; empty where there was no yardstick.
+    yardstick: tuple[float, ...]
+    seconds: float
+
+
+Yardstick = Callable[[], float]
+#: Called with (steps done, steps in all, latest loss).
+OnStep = Callable[[int, int, float], None]
+
+
+class Trainer(Protocol):
+    def fit(
+        self,
+        examples: Sequence[TrainingExample],
+        learning: Learning,
+        seed: str,
+        yardstick: Yardstick | None = None,
+        on_step: OnStep | None = None,
+    ) -> LearningReport:
+        """Trains the live model in place and leaves it at the best epoch."""
+        ...
+
+    def load(self, weights: str | Path) -> None:
+        """Puts saved weights into the live model."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Writes the live model so that plain `from_pretrained` loads it."""
+        ...
+
+
+def learning_rate_factor(step: int, total: int, learning: Learning) -> float:
+    """What the peak learning rate is multiplied by at `step` (from 0) of `total`."""
+    import math
+
+    warmup = math.ceil(learning.warmup_ratio * total)
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    done = (step - warmup) / max(1, total - warmup)
+    if learning.lr_scheduler_type == "constant":
+        return 1.0
+    return 1.0 - done if learning.lr_scheduler_type == "linear" else 0.5 * (1 + math.cos(math.pi * done))

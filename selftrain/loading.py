@@ -1,0 +1,80 @@
+"""Loads a causal language model and its tokenizer: any local folder or hub id, through `from_pretrained`."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from selftrain.errors import ModelError
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A float32 module, its tokenizer and the ids that end its answers."""
+
+    model: Any
+    tokenizer: Any
+    stop_ids: frozenset[int]
+
+
+def pick_device(device: str) -> str:
+    """'auto' is the first CUDA device where there is one, else the CPU."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device
+
+
+def load_model(name_or_path: str, *, revision: str = "main", device: str = "auto") -> LoadedModel:
+    """
+    Raises:
+        ModelError: no such folder or hub id, no weights in safetensors, a tokenizer that does not fit.
+    """
+    _check_path(name_or_path)
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name_or_path, revision=revision)
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            name_or_path, revision=revision, dtype=torch.float32, use_safetensors=True
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(
+            f"cannot load {name_or_path!r}: {str(error).strip().splitlines()[0]}",
+            "a causal language model needs config.json, weights in safetensors and tokenizer files",
+            "give a folder made by save_pretrained, or a hub id (offline, it has to be in the cache already)",
+        ) from error
+    rows = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > rows:
+        raise ModelError(
+            f"{name_or_path!r}: the tokenizer has {len(tokenizer)} tokens, the model room for {rows}",
+            "an id above that has no embedding",
+            "use the tokenizer the model was trained with, or resize the embeddings",
+        )
+    end = model.generation_config.eos_token_id
+    stop = [] if end is None else [end] if isinstance(end, int) else list(end)
+    return LoadedModel(model.to(pick_device(device)).eval(), tokenizer, frozenset(stop))
+
+
+def _check_path(name_or_path: str) -> None:
+    """A path that is not there would else be taken for a hub id, and end in a network error."""
+    path = Path(name_or_path)
+    # A hub id is at most owner/name; anything else can only be a path.
+    looks_local = path.is_absolute() or name_or_path.startswith((".", "~")) or name_or_path.count("/") > 1
+    if path.is_dir() and not (path / "config.json").exists():
+        raise ModelError(
+            f"{name_or_path!r} has no config.json",
+            "it is a folder, but not one that save_pretrained wrote",
+            "give the folder that holds config.json and model.safetensors",
+        )
+    if path.exists() or not (looks_local or (path.parent != Path() and path.parent.exists())):
+        return
+    there = [str(p) for p in path.parent.iterdir() if p.is_dir()] if path.parent.exists() else []
+    near = difflib.get_close_matches(name_or_path, there, n=1)
+    raise ModelError(
+        f"no such model folder: {name_or_path!r}",
+        "it is not on this disk, and its form is not that of a hub id (owner/name)",
+        f"did you mean {near[0]!r}?" if near else "check the path",
+    )

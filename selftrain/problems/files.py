@@ -1,0 +1,155 @@
+"""One local file to rows: JSON, JSON lines, CSV or Parquet, each also gzipped."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import zlib
+from pathlib import Path
+
+from selftrain.errors import DataError
+from selftrain.problems.rows import Row, Table, excerpt, nearest, refuse, rows_of
+from selftrain.problems.strict_json import json_rows
+
+_LINES = (".jsonl", ".ndjson")
+_ENDINGS = (".json", *_LINES, ".csv", ".parquet")
+
+
+def is_data_file(path: Path) -> bool:
+    """Whether the name ends as a file that can be read here."""
+    return _ending(path) in _ENDINGS
+
+
+def read_file(path: Path) -> Table:
+    """All rows of `path`, named after the file and its folder.
+
+    Raises DataError where the file is missing, of another kind, not UTF-8, broken, or has faulty rows (with the
+    line, and the column where one is known). A byte order mark and CRLF are read, and counted as warnings.
+    """
+    if not path.is_file():
+        raise no_such(path)
+    if not is_data_file(path):
+        raise DataError(
+            f"{path} ends in none of {', '.join(_ENDINGS)} (each also with .gz).",
+            "How its rows are to be read cannot be told.",
+            "Convert or rename it.",
+        )
+    name = "/".join([*path.absolute().parent.parts[-1:], _stem(path)]).lstrip("/")
+    data = _unzipped(path)
+    if _ending(path) == ".parquet":
+        return Table(name, _parquet_rows(data, str(path)))
+    text, warnings = _decoded(data, str(path))
+    if _ending(path) == ".csv":
+        rows, complaints = _csv_rows(text, str(path))
+    else:
+        rows, complaints = json_rows(text, str(path), lines=_ending(path) in _LINES)
+    refuse(complaints, len(rows) + len(complaints))
+    return Table(name, tuple(rows), warnings)
+
+
+def no_such(path: Path) -> DataError:
+    """The failure for a path that is not there, with the nearest names that are."""
+    missing = path.absolute()
+    while not missing.parent.is_dir():
+        missing = missing.parent
+    near = nearest(missing.name, [entry.name for entry in missing.parent.iterdir()])
+    return DataError(
+        f"There is no file or folder {path}.",
+        f"{missing.parent} has nothing called {missing.name}.",
+        f"Did you mean {near}?" if near else "Check the path.",
+    )
+
+
+def _ending(path: Path) -> str:
+    return Path(path.name.lower().removesuffix(".gz")).suffix
+
+
+def _stem(path: Path) -> str:
+    return path.name[: path.name.lower().rindex(_ending(path))]
+
+
+def _unzipped(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as failure:
+        raise DataError(
+            f"{path} cannot be opened: {failure.strerror}.", "Its rows are out of reach.", "Check who may read it."
+        ) from failure
+    if path.suffix.lower() != ".gz":
+        return data
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as broken:
+        raise DataError(
+            f"{path} is no whole gzip file: {broken}.",
+            "What it holds cannot be unpacked.",
+            "Fetch it again, or take .gz off its name if it is not packed.",
+        ) from broken
+
+
+def _decoded(data: bytes, source: str) -> tuple[str, tuple[str, ...]]:
+    warnings = []
+    if data.startswith(codecs.BOM_UTF8):
+        data = data.removeprefix(codecs.BOM_UTF8)
+        warnings.append(f"1 byte order mark at the start of {source} was skipped")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as bad:
+        raise _not_utf8(data, source) from bad
+    if returns := text.count("\r\n"):
+        text = text.replace("\r\n", "\n")
+        warnings.append(f"{returns} lines of {source} end in CRLF; read as LF")
+    return text, tuple(warnings)
+
+
+def _not_utf8(data: bytes, source: str) -> DataError:
+    bad_lines = []
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        try:
+            line.decode()
+        except UnicodeDecodeError as bad:
+            bad_lines.append(f"{source}:{number}: byte 0x{line[bad.start]:02x} at byte {bad.start + 1} of the line")
+    shown = "\n  ".join(bad_lines[:20])
+    return DataError(
+        f"{len(bad_lines)} lines are not UTF-8:\n  {shown}",
+        "Which characters were meant cannot be told from the bytes.",
+        f"Save the file as UTF-8, for example: iconv -f WINDOWS-1252 -t UTF-8 {source}",
+    )
+
+
+def _csv_rows(text: str, source: str) -> tuple[list[Row], list[str]]:
+    rows: list[Row] = []
+    complaints: list[str] = []
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    line = 1
+    try:
+        header = next(reader, [])
+        if len(set(header)) < len(header):
+            complaints.append(f"{source}:1: a column name occurs twice in {excerpt(header)}")
+        line = reader.line_num + 1
+        for fields in reader:
+            if len(fields) == len(header):
+                rows.append(Row(f"{source}:{line}", str(len(rows)), dict(zip(header, fields, strict=True))))
+            elif fields:
+                complaints.append(f"{source}:{line}: {len(fields)} fields where the header has {len(header)}")
+            line = reader.line_num + 1
+    except csv.Error as broken:
+        complaints.append(f"{source}:{line}: broken CSV: {broken}")
+    return rows, complaints
+
+
+def _parquet_rows(data: bytes, source: str) -> tuple[Row, ...]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.read_table(pyarrow.BufferReader(data))
+    except (pyarrow.ArrowException, OSError) as broken:
+        raise DataError(
+            f"{source} is no whole Parquet file: {excerpt(str(broken), 200)}.",
+            "Its rows cannot be read.",
+            "Fetch or write it again.",
+        ) from broken
+    return rows_of(table.to_pylist(), source)

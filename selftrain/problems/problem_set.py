@@ -1,0 +1,82 @@
+"""Problems that belong together, and how to divide them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import overload
+
+from selftrain.errors import SettingsError
+from selftrain.problems.overlap import question_key
+from selftrain.problems.shapes import Judge
+from selftrain.types import Problem
+
+
+@dataclass(frozen=True)
+class ProblemSet(Sequence[Problem]):
+    """ProblemSet(name="gsm8k/train", problems=(Problem(id="gsm8k/train/0", ...), ...), judge="math",
+    mapping=("question <- question", "reference <- answer (what follows the last ####)"),
+    warnings=("2 questions occur more than once",))
+    """
+
+    name: str
+    problems: tuple[Problem, ...] = field(repr=False)
+    judge: Judge = "math"
+    #: Which column became what, a line each.
+    mapping: tuple[str, ...] = ()
+    #: What was odd and read all the same, counted.
+    warnings: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.problems)
+
+    @overload
+    def __getitem__(self, index: int) -> Problem: ...
+    @overload
+    def __getitem__(self, index: slice) -> ProblemSet: ...
+    def __getitem__(self, index: int | slice) -> Problem | ProblemSet:
+        if isinstance(index, slice):
+            return replace(self, problems=self.problems[index])
+        return self.problems[index]
+
+    def take(self, n: int, seed: int = 0) -> ProblemSet:
+        """`n` problems drawn by `seed`, in their own order; all of them where there are no more.
+
+        Who is drawn depends on the ids and the seed, not on the order of the data. Raises SettingsError below 1.
+        """
+        if n < 1:
+            raise SettingsError(f"{n} problems are to be taken.", "A run needs at least one.", "Ask for 1 or more.")
+        drawn = {problem.id for problem in sorted(self.problems, key=lambda p: _draw(p.id, seed))[:n]}
+        return replace(self, problems=tuple(problem for problem in self.problems if problem.id in drawn))
+
+    def split_off(self, fraction_or_count: float, seed: int = 0) -> tuple[ProblemSet, ProblemSet]:
+        """(rest, held out), disjoint and in the order of the data. An int counts problems, a float is a share.
+
+        Who is held out depends on the ids and the seed, not on the order. Problems that ask the same question go
+        together, so the two sides share no question; where that makes the exact size impossible, fewer are held out.
+        Raises SettingsError where a side would be empty.
+        """
+        share = isinstance(fraction_or_count, float)
+        size = max(1, round(fraction_or_count * len(self))) if share else int(fraction_or_count)
+        if fraction_or_count <= 0 or size >= len(self):
+            raise SettingsError(
+                f"{fraction_or_count} of the {len(self)} problems of {self.name} are to be held out.",
+                "Then one side would have no problem.",
+                f"Give a share between 0 and 1, or a count from 1 to {len(self) - 1}.",
+            )
+        groups: dict[str, list[str]] = defaultdict(list)
+        for problem in self.problems:
+            groups[question_key(problem.question)].append(problem.id)
+        chosen: set[str] = set()
+        for ids in sorted(groups.values(), key=lambda ids: min(_draw(one, seed) for one in ids)):
+            if len(chosen) + len(ids) <= size:
+                chosen.update(ids)
+        rest = tuple(problem for problem in self.problems if problem.id not in chosen)
+        held_out = tuple(problem for problem in self.problems if problem.id in chosen)
+        return replace(self, problems=rest), replace(self, problems=held_out)
+
+
+def _draw(problem_id: str, seed: int) -> bytes:
+    return hashlib.blake2b(f"{seed}/{problem_id}".encode(), digest_size=16).digest()

@@ -1,0 +1,107 @@
+"""Rows as a source gave them, before anyone knows which column holds the question."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from selftrain.errors import DataError
+
+#: So many faulty rows are named before the message only counts them.
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Row:
+    """Row(where="gsm8k/train.jsonl:17", key="16", columns={"question": "Tom has ...", "answer": "... #### 18"})"""
+
+    #: Where a person finds it: file and line, or data set and row number, counted from 1.
+    where: str
+    #: What tells it from the other rows of its source; the last part of a problem's id.
+    key: str
+    columns: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Table:
+    """All rows of one source. `name` begins every problem's id, for example "gsm8k/train"."""
+
+    name: str
+    rows: tuple[Row, ...]
+    warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def column_names(self) -> tuple[str, ...]:
+        """Every column that any row has, in order of appearance."""
+        return tuple(dict.fromkeys(name for row in self.rows for name in row.columns))
+
+
+def rows_of(items: Iterable[object], source: str, key: str = "") -> tuple[Row, ...]:
+    """Rows from mappings that are in memory already.
+
+    Raises DataError where an item is no mapping.
+    """
+    rows, complaints = [], []
+    for index, item in enumerate(items):
+        where = f"{source}: row {index + 1}"
+        if isinstance(item, Mapping):
+            rows.append(Row(where, f"{key}{index}", dict(item)))
+        else:
+            complaints.append(f"{where}: {excerpt(item)} is a {type(item).__name__}, not a row with named columns")
+    refuse(complaints, len(rows) + len(complaints))
+    return tuple(rows)
+
+
+def refuse(complaints: Sequence[str], total: int, do: str = "Mend or remove these rows.") -> None:
+    """Raise DataError that names the first of the faulty rows and counts the others; nothing where there are none."""
+    if not complaints:
+        return
+    shown = list(complaints[:_SHOWN])
+    if len(complaints) > _SHOWN:
+        shown.append(f"... and {len(complaints) - _SHOWN} more")
+    raise DataError(
+        f"{len(complaints)} of {total} rows cannot be used:\n  " + "\n  ".join(shown),
+        "A row that is dropped or guessed at in silence would change every figure of the run.",
+        do,
+    )
+
+
+def choose_split(found: Collection[str], wanted: str | None, source: str) -> str:
+    """The split to read: the one wanted, else "train" where there is one, else the only one.
+
+    Raises DataError where that does not settle it.
+    """
+    names = ", ".join(sorted(found)) or "none"
+    if wanted is not None:
+        if wanted in found:
+            return wanted
+        raise DataError(
+            f"{source} has no split {wanted!r}; it has: {names}.",
+            "There is nothing to read under that name.",
+            f"Ask for {nearest(wanted, found) or 'one of these'}.",
+        )
+    if "train" in found:
+        return "train"
+    if len(found) == 1:
+        return next(iter(found))
+    raise DataError(
+        f"{source} has the splits: {names}.",
+        "None of them is called train, so which one is meant cannot be told.",
+        "Name the split.",
+    )
+
+
+def nearest(name: str, others: Iterable[str]) -> str:
+    """The most similar other names as `"a" or "b"`; empty where nothing is similar."""
+    by_lower = {other.lower(): other for other in others}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)
+    return " or ".join(f'"{by_lower[lower]}"' for lower in close)
+
+
+def excerpt(value: object, length: int = 60) -> str:
+    """A value as one short line, with control characters escaped."""
+    text = repr(value)
+    return text if len(text) <= length else text[: length - 3] + "..."

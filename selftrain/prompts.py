@@ -1,0 +1,49 @@
+"""How a problem is put to a model: the one setting that is the same for sampling, training and evaluating."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from selftrain.errors import SettingsError
+from selftrain.settings import check_types, setting
+from selftrain.types import Problem, Prompt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompting:
+    """The layout of prompts. Shown in full before a run starts; stored with every sample."""
+
+    prompt_format: Literal["auto", "chat", "plain"] = setting(
+        "auto", "'chat' uses the tokenizer's chat template, 'plain' the template below; 'auto' takes chat where there is one"
+    )  # fmt: skip
+    prompt_template: str = setting(
+        "Question: {question}\nAnswer:", "plain layout of one question; {question} is filled in"
+    )
+    instruction: str = setting("", "put in front of the first question (plain) or sent as system message (chat)")
+    num_fewshot: int = setting(
+        0,
+        "worked examples shown before each question, in sampling, training and evaluation alike; they are drawn once "
+        "from training problems that have a human solution, and those problems are then used for nothing else",
+        source="ours; the paper uses a fixed few-shot prompt whose text it does not print",
+    )
+
+    long_prompts: Literal["error", "drop"] = setting(
+        "error", "what to do with problems whose prompt leaves no room for an answer; 'drop' leaves them out, counted"
+    )
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        if "{question}" not in self.prompt_template:
+            raise SettingsError(
+                f"prompt_template is {self.prompt_template!r}, which has no {{question}}",
+                "every prompt would be the same text",
+                "write it with {question}, for example 'Question: {question}\\nAnswer:'",
+            )
+        if self.num_fewshot < 0:
+            raise SettingsError(f"num_fewshot is {self.num_fewshot}", "it counts examples", "use 0 or more")
+
+
+def make_prompts(problems: Sequence[Problem], shots: tuple[tuple[str, str], ...] = ()) -> list[Prompt]:
+    return [Prompt(problem.id, problem.question, shots) for problem in problems]

@@ -1,0 +1,162 @@
+"""From a prompt and a completion to token ids: the only place, for engines and trainer alike.
+
+What a model is shown when it answers, what it is trained on and what it is scored on are thus the same ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from selftrain.errors import ModelError
+from selftrain.prompts import Prompting
+from selftrain.types import Prompt, TrainingExample
+
+SHOT_SEPARATOR = "\n\n"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One text to compute on: `token_ids` whose first `prompt_length` are prompt, and a weight.
+
+    Row(token_ids=(5, 9, 12, 2), prompt_length=2, weight=1.0)
+    """
+
+    token_ids: tuple[int, ...]
+    prompt_length: int
+    weight: float = 1.0
+
+    @property
+    def completion_length(self) -> int:
+        return len(self.token_ids) - self.prompt_length
+
+
+class Renderer:
+    """A tokenizer and a layout.
+
+    Raises:
+        ModelError: the layout asks for a chat template and the tokenizer has none, or no end token is known.
+    """
+
+    def __init__(self, tokenizer: Any, prompting: Prompting, extra_stop_ids: Iterable[int] = ()) -> None:
+        self.tokenizer = tokenizer
+        self.prompting = prompting
+        has_template = bool(getattr(tokenizer, "chat_template", None))
+        if prompting.prompt_format == "chat" and not has_template:
+            raise ModelError(
+                "prompt_format is 'chat', and the tokenizer has no chat template",
+                "there is no way to know how this model was taught to read a conversation",
+                "use --prompt_format plain, or a tokenizer with a chat template",
+            )
+        self.chat = has_template and prompting.prompt_format != "plain"
+        own_end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+        #: Ids that end an answer; the union of the tokenizer's and the generation config's.
+        self.stop_ids = frozenset(own_end) | frozenset(extra_stop_ids)
+        if not self.stop_ids:
+            raise ModelError(
+                "neither the tokenizer nor the generation config names an end token",
+                "the model could never stop, and training could not teach it to",
+                "set eos_token in tokenizer_config.json, or eos_token_id in generation_config.json",
+            )
+        #: The end token that is trained on where an answer was not ended by the model itself.
+        self.end_id: int = own_end[0] if own_end else min(self.stop_ids)
+
+    @cached_property
+    def pad_id(self) -> int:
+        """Filler outside every mask, so any id does; never counted, never trained on."""
+        pad = self.tokenizer.pad_token_id
+        return int(pad) if pad is not None else self.end_id
+
+    def text(self, prompt: Prompt) -> str:
+        return self._chat_text(prompt) if self.chat else self._plain_text(prompt)
+
+    def _question(self, prompt: Prompt) -> str:
+        """The question, followed by what others posted."""
+        return "\n".join((prompt.question, *(f"Posted: {text.strip()}" for text in prompt.posted)))
+
+    def _plain_text(self, prompt: Prompt) -> str:
+        def fill(question: str) -> str:
+            # Not str.format: questions and templates may hold braces of their own.
+            return self.prompting.prompt_template.replace("{question}", question)
+
+        shots = [f"{fill(question)} {solution.strip()}{SHOT_SEPARATOR}" for question, solution in prompt.shots]
+        opening = f"{self.prompting.instruction}{SHOT_SEPARATOR}" if self.prompting.instruction else ""
+        return opening + "".join(shots) + fill(self._question(prompt))
+
+    def _chat_text(self, prompt: Prompt) -> str:
+        system = [{"role": "system", "content": self.prompting.instruction}] if self.prompting.instruction else []
+        shots = [
+            {"role": role, "content": text}
+            for shot in prompt.shots
+            for role, text in zip(("user", "assistant"), shot, strict=True)
+        ]
+        messages = [*system, *shots, {"role": "user", "content": self._question(prompt)}]
+        text: str = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        if prompt.question.strip() and prompt.question.strip() not in text:
+            raise ModelError(
+                f"the chat template drops the question of problem {prompt.problem_id!r}",
+                "the model would answer something it was never asked",
+                "use --prompt_format plain, or repair the chat template",
+            )
+        return text
+
+    def prompt_ids(self, prompt: Prompt) -> list[int]:
+        """Ids of the prompt, with the tokenizer's own start token in the plain layout."""
+        # A chat template writes its special tokens itself.
+        ids: list[int] = self.tokenizer(self.text(prompt), add_special_tokens=not self.chat)["input_ids"]
+        return ids[:-1] if not self.chat and ids and ids[-1] == self.tokenizer.eos_token_id else ids
+
+    def completion_ids(self, completion: str) -> list[int]:
+        """Ids of a text that another wrote, and the end token."""
+        ids: list[int] = self.tokenizer(completion, add_special_tokens=False)["input_ids"]
+        return [*ids, self.end_id]
+
+    def completion_text(self, token_ids: Sequence[int]) -> str:
+        """The text of generated ids, without special tokens."""
+        return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=True))
+
+    def stop_text(self, prompt: Prompt) -> str | None:
+        """What ends an answer besides an end token: where worked examples are shown, the start of a next one."""
+        if self.chat or not prompt.shots:
+            return None
+        return SHOT_SEPARATOR + self.prompting.prompt_template.partition("{question}")[0].rstrip()
+
+    def cut(self, token_ids: Sequence[int], stop_text: str | None) -> tuple[tuple[int, ...], str]:
+        """The ids that lie wholly before the stop text, and their text."""
+        text = self.completion_text(token_ids)
+        kept = list(token_ids)
+        if stop_text is not None and stop_text in text:
+            before = text.partition(stop_text)[0]
+            while kept and len(self.completion_text(kept)) > len(before):
+                kept.pop()
+            text = self.completion_text(kept)
+        return tuple(kept), text
+
+    def row(self, prompt: Prompt, completion: str, token_ids: Sequence[int] | None, weight: float = 1.0) -> Row:
+        """Prompt and completion as ids; the model's own ids where there are some, ended by an end token."""
+        ids = self.completion_ids(completion) if token_ids is None else list(token_ids)
+        if not ids or ids[-1] not in self.stop_ids:
+            ids.append(self.end_id)
+        prompt_ids = self.prompt_ids(prompt)
+        return Row((*prompt_ids, *ids), len(prompt_ids), weight)
+
+    def training_rows(self, examples: Sequence[TrainingExample]) -> list[Row]:
+        return [self.row(e.prompt, e.completion, e.token_ids, e.weight) for e in examples]
+
+
+def batches_by_tokens(rows: Sequence[Row], budget: int) -> list[list[int]]:
+    """Indices of rows cut into batches of like length with at most `budget` tokens, padding included.
+
+    A row longer than the budget is a batch of its own.
+    """
+    order = sorted(range(len(rows)), key=lambda i: (len(rows[i].token_ids), i))
+    batches: list[list[int]] = []
+    for index in order:
+        # Rows come by rising length, so the newest one is the width of the batch.
+        if batches and (len(batches[-1]) + 1) * len(rows[index].token_ids) <= budget:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    return batches

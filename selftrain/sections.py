@@ -1,0 +1,119 @@
+"""The settings that belong to no single room: which model, which data, which judge, where to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from selftrain.errors import SettingsError
+from selftrain.settings import check_types, required, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    model_name_or_path: str = required("a local folder or a hub id", example="Qwen/Qwen2.5-0.5B")
+    model_revision: str = setting("main", "branch, tag or commit on the hub", source="TRL")
+    device: str = setting("auto", "'cpu', 'cuda' or 'cuda:1'; 'auto' takes a GPU where there is one")
+    bf16: bool = setting(False, "compute in bfloat16; the weights that are trained stay float32")
+    sampling_batch_size: int = setting(128, "answers computed at once; with --seed it fixes the bytes of a run")
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        if self.sampling_batch_size < 1:
+            raise SettingsError("sampling_batch_size has to be 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    dataset_name: str = required("a known name (gsm8k, math, ...), a local file or folder, or a hub id", example="gsm8k")
+    dataset_config: str | None = setting(None, "configuration on the hub, where the data set has several", source="TRL")
+    dataset_train_split: str | None = setting(None, "split to learn from; 'train' where there is one", source="TRL")
+    dataset_test_split: str | None = setting(None, "split to evaluate on; 'test' where there is one", source="TRL")
+    eval_dataset_name: str | None = setting(
+        None, "another data set to evaluate on; by default the test split, or a tenth of the problems held out"
+    )
+    question_column: str | None = setting(None, "column of the question, where it is not found by itself")
+    answer_column: str | None = setting(None, "column of the answer, where it is not found by itself")
+    id_column: str | None = setting(None, "column of ids; by default the place in the file")
+    max_train_samples: int | None = setting(None, "learn from so many problems at most", source="Hugging Face examples")
+    max_eval_samples: int | None = setting(None, "evaluate on so many problems at most", source="Hugging Face examples")
+    allow_overlap: bool = setting(False, "go on although training problems stand in the evaluation set")
+
+    def __post_init__(self) -> None:
+        check_types(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeSettings:
+    reward_funcs: tuple[str, ...] = setting(
+        (), "judges: 'math', 'always_one', or module:function of any TRL reward function; by default the data set's own"
+    )
+    reward_weights: tuple[float, ...] | None = setting(None, "weight of each judge; all 1 by default", source="TRL")
+
+    def __post_init__(self) -> None:
+        check_types(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    output_dir: str = required("the run's folder; it must not hold anything yet", example="runs/first")
+    seed: int = setting(42, "all chance in the run comes from it", source="transformers")
+    profile: Literal["recommended", "faithful"] = setting(
+        "recommended", "'faithful' keeps as close to the paper as the paper allows; see docs/papers.md"
+    )
+    json: bool = setting(False, "print the result as JSON on standard output")
+
+    def __post_init__(self) -> None:
+        check_types(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoSettings:
+    """All figures here are ours, chosen so that the demo ends within three minutes on two cores."""
+
+    output_dir: str = setting("runs/demo", "the run's folder; a number is added where it is taken")
+    seed: int = setting(42, "all chance in the run comes from it")
+    model_name: str = setting("llama", "which of the seed models: llama, qwen2 or gemma2")
+    num_rounds: int = setting(2, "rounds of sampling and training")
+    max_train_samples: int = setting(1100, "made-up problems to learn from, D_val among them")
+    max_eval_samples: int = setting(1000, "made-up problems to evaluate on")
+    reward_funcs: tuple[str, ...] = setting(("math",), "'always_one' keeps every sample: the control without a checker")
+    json: bool = setting(False, "print the result as JSON on standard output")
+
+    def __post_init__(self) -> None:
+        check_types(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalSettings:
+    max_completion_length: int = setting(1024, "tokens an answer may have")
+    baseline: str | None = setting(None, "another model to compare with, pair by pair: a local folder or a hub id")
+    output_dir: str | None = setting(None, "keep the answers in this folder; by default only figures are printed")
+    seed: int = setting(42, "all chance comes from it", source="transformers")
+    json: bool = setting(False, "print the result as JSON on standard output")
+
+    def __post_init__(self) -> None:
+        check_types(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplesSettings:
+    run: str = required("the run's folder", example="runs/first", positional=True)
+    sql: str = setting(
+        "select model, round, count(*) as drawn, count(*) filter (kept) as kept, avg(reward) as mean_reward "
+        "from samples group by all order by all",
+        "a query over the tables samples, evaluations, problems and rounds",
+        positional=True,
+    )
+    json: bool = setting(False, "print rows as JSON, one a line")
+
+    def __post_init__(self) -> None:
+        check_types(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvSettings:
+    json: bool = setting(False, "print as JSON")
+
+    def __post_init__(self) -> None:
+        check_types(self)

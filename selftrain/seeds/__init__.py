@@ -1,0 +1,24 @@
+"""Three tiny base models that ship with the package, imperfect in the ways real base models are.
+
+Trained by us from random weights on made-up word problems (`seeds/` in the repository has the script, the
+corpus and the recorded figures). They know nothing else.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from selftrain.errors import ModelError
+
+SEED_MODELS = ("llama", "qwen2", "gemma2")
+
+
+def seed_model(name: str) -> str:
+    """Folder of a seed model, for `model=` or `--model_name_or_path`.
+
+    Raises:
+        ModelError: there is no seed model of that name.
+    """
+    if name not in SEED_MODELS:
+        raise ModelError(f"no seed model {name!r}", "", f"there are {', '.join(SEED_MODELS)}")
+    return str(Path(__file__).parent / name)

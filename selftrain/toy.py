@@ -1,0 +1,59 @@
+"""A model small enough to hold in the head, for teaching and for tests: it knows sums but has bad habits.
+
+Asked "3+4?", it follows one of its habits: says the sum, says it one too high, or says nothing of use. How
+likely it follows each is all it can learn. No tensor, no download, and training lifts it all the same.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from selftrain.errors import ModelError
+from selftrain.types import Problem
+
+RIGHT, ONE_OFF, SILENT = 0, 1, 2
+HABITS = ("right", "one off", "silent")
+
+
+def toy_problems(count: int, part: str = "train") -> list[Problem]:
+    """Sums whose answers a judge can read; the parts "train" and "test" share none."""
+    first = 2 if part == "train" else 3
+    pairs = [(a, b) for a in range(first, 400, 2) for b in range(1, 30)][:count]
+    return [Problem(f"toy/{part}/{a}+{b}", f"What is {a}+{b}?", str(a + b)) for a, b in pairs]
+
+
+@dataclass
+class ToyModel:
+    """The whole model: one number a habit; higher is likelier."""
+
+    logits: list[float] = field(default_factory=lambda: [0.0, 0.5, 0.0])
+
+    def probabilities(self, temperature: float = 1.0) -> list[float]:
+        top = max(self.logits)
+        parts = [math.exp((logit - top) / temperature) for logit in self.logits]
+        return [part / sum(parts) for part in parts]
+
+    def say(self, habit: int, question: str) -> str:
+        numbers = re.findall(r"\d+", question)
+        if habit == SILENT or not numbers:
+            return " I would rather not say."
+        return f" #### {sum(map(int, numbers)) + (habit == ONE_OFF)}"
+
+    def habit_of(self, question: str, text: str) -> int | None:
+        """Which habit says this text; None where none does."""
+        return next((habit for habit in range(len(HABITS)) if self.say(habit, question).strip() == text.strip()), None)
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "toy.json").write_text(json.dumps({"logits": self.logits}))
+
+    @classmethod
+    def load(cls, folder: Path) -> ToyModel:
+        try:
+            return cls(json.loads((folder / "toy.json").read_text())["logits"])
+        except (OSError, KeyError, ValueError) as error:
+            raise ModelError(f"{folder} holds no toy model: {error}") from error

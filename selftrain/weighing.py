@@ -1,0 +1,77 @@
+"""From scored samples to kept ones: pure functions, each of which says why it drops what it drops.
+
+Every function takes and gives back all samples in their order. A dropped one keeps the first reason it got,
+so the record can tell the fate of each.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
+
+from selftrain.types import Response, Sample, Score
+
+UNJUDGED, WRONG, NO_ANSWER, TRUNCATED = "unjudged", "wrong", "no answer", "truncated"
+DUPLICATE, OVER_THE_CAP = "duplicate", "over the cap"
+
+
+def judged(responses: Sequence[Response], scores: Sequence[Score]) -> list[Sample]:
+    """Each response with its score, all kept with weight 1 so far."""
+    return [Sample(response, score, weight=1.0) for response, score in zip(responses, scores, strict=True)]
+
+
+def drop(samples: Sequence[Sample], why: str, unfit: Callable[[Sample], bool]) -> list[Sample]:
+    """Drops the kept samples that are `unfit`."""
+    return [replace(s, weight=0.0, why_not=why) if s.kept and unfit(s) else s for s in samples]
+
+
+def drop_unrewarded(samples: Sequence[Sample], threshold: float = 0.5) -> list[Sample]:
+    """Keeps rewards above the threshold. With rewards of 0 and 1 any threshold between them keeps the same."""
+    samples = drop(samples, UNJUDGED, lambda s: s.score.value is None)
+    samples = drop(samples, NO_ANSWER, lambda s: _at_most(s, threshold) and s.score.answer is None)
+    return drop(samples, WRONG, lambda s: _at_most(s, threshold))
+
+
+def _at_most(sample: Sample, threshold: float) -> bool:
+    return sample.score.value is not None and sample.score.value <= threshold
+
+
+def drop_truncated(samples: Sequence[Sample]) -> list[Sample]:
+    return drop(samples, TRUNCATED, lambda s: s.response.truncated)
+
+
+def drop_duplicates(samples: Sequence[Sample]) -> list[Sample]:
+    """Keeps the first of each text of a problem, compared without regard to white space."""
+    seen: set[Hashable] = set()
+
+    def again(sample: Sample) -> bool:
+        text = (sample.response.prompt.problem_id, " ".join(sample.response.text.split()))
+        return text in seen or bool(seen.add(text))
+
+    return drop(samples, DUPLICATE, again)
+
+
+def at_most_per_problem(samples: Sequence[Sample], cap: int, rng: random.Random) -> list[Sample]:
+    """Keeps `cap` samples of each problem, drawn without preference."""
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, sample in enumerate(samples):
+        if sample.kept:
+            places[sample.response.prompt.problem_id].append(place)
+    over = {
+        place for here in places.values() if len(here) > cap for place in set(here) - set(rng.sample(here, cap))
+    }
+    return [replace(s, weight=0.0, why_not=OVER_THE_CAP) if place in over else s for place, s in enumerate(samples)]
+
+
+def weigh_problems_equally(samples: Sequence[Sample]) -> list[Sample]:
+    """Weights that sum to the same for each problem that has a kept sample, and to their number in all."""
+    kept: dict[str, int] = defaultdict(int)
+    for sample in samples:
+        kept[sample.response.prompt.problem_id] += sample.kept
+    problems = sum(count > 0 for count in kept.values())
+    share = sum(kept.values()) / problems if problems else 0.0
+    return [
+        replace(s, weight=s.weight * share / kept[s.response.prompt.problem_id]) if s.kept else s for s in samples
+    ]

@@ -1,0 +1,49 @@
+"""Judged answers in one line, for the tests of this folder."""
+
+from __future__ import annotations
+
+from selftrain.evaluation import Answered
+from selftrain.types import Prompt, Response, Sample, Score
+
+
+def sample(value: float | None, answer: str | None = "7", *, tokens: int = 3, cut: bool = False) -> Sample:
+    response = Response(
+        prompt=Prompt("p", "1+1?"),
+        prompt_text="1+1?",
+        sample_index=0,
+        text=f"#### {answer}",
+        token_ids=tuple(range(tokens)),
+        logprob=-1.0,
+        finish_reason="length" if cut else "stop",
+        model="m",
+        weights_version=0,
+    )
+    return Sample(response, Score(value, answer))
+
+
+def right(answer: str = "right") -> Sample:
+    return sample(1.0, answer)
+
+
+def wrong(answer: str = "wrong") -> Sample:
+    return sample(0.0, answer)
+
+
+UNREAD = sample(0.0, None)
+UNJUDGED = sample(None, None)
+
+
+def answered(problem_id: object, *sampled: Sample, greedy: Sample | None = None) -> Answered:
+    return Answered(str(problem_id), greedy, sampled)
+
+
+def coins(n: int, drawn: int, rights: list[int], greedy: list[int] | None = None) -> list[Answered]:
+    """`n` problems with `drawn` samples each, `rights[i]` of them right."""
+    return [
+        answered(
+            i,
+            *(right() if j < rights[i] else wrong() for j in range(drawn)),
+            greedy=None if greedy is None else (right() if greedy[i] else wrong()),
+        )
+        for i in range(n)
+    ]

@@ -1,0 +1,135 @@
+import itertools
+import time
+from statistics import mean
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selftrain.errors import RunError
+from selftrain.evaluation import RIGHT, measure
+from selftrain.evaluation.intervals import wilson
+from selftrain.evaluation.metrics import majority, pass_at
+
+from .answers import UNJUDGED, UNREAD, answered, coins, right, sample, wrong
+
+
+@given(st.integers(1, 9).flatmap(lambda n: st.tuples(st.integers(1, n), st.just(n), st.integers(0, n))))
+def test_pass_at_k_is_the_share_of_subsets_with_a_right_answer(case: tuple[int, int, int]) -> None:
+    k, n, right_ones = case
+    subsets = list(itertools.combinations([True] * right_ones + [False] * (n - right_ones), k))
+    assert pass_at(k, n, right_ones) == pytest.approx(mean(any(s) for s in subsets))
+
+
+def test_pass_at_k_beside_the_biased_plug_in_of_the_spec() -> None:
+    assert pass_at(8, 64, 3) == pytest.approx(0.335, abs=5e-4)
+    plug_in = 1 - (1 - 3 / 64) ** 8
+    assert plug_in == pytest.approx(0.319, abs=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("samples", "expected"),
+    [
+        ([right("7"), right("7"), wrong("8")], 1.0),
+        ([right("7"), wrong("8"), wrong("8")], 0.0),
+        ([right("7"), wrong("8"), wrong("9")], 1 / 3),
+        ([right("7"), UNREAD, UNREAD], 1.0),
+        ([UNREAD, UNREAD], 0.0),
+        # The judge contradicts itself on one answer: one right sample makes the class right.
+        ([wrong("7"), right("7"), wrong("8")], 1.0),
+    ],
+)
+def test_majority(samples: list, expected: float) -> None:
+    assert majority(samples) == pytest.approx(expected)
+
+
+def test_measure_by_hand() -> None:
+    found = measure(
+        [
+            answered("a", right("1"), right("1"), right("1"), wrong("2"), greedy=right("1")),
+            answered("b", wrong("3"), wrong("3"), UNREAD, sample(0.0, "4", tokens=7, cut=True), greedy=wrong("3")),
+        ]
+    )
+    assert {name: estimate.value for name, estimate in found.items()} == pytest.approx(
+        {
+            "greedy": 1 / 2,
+            "pass@1": 3 / 8,
+            "pass@2": 1 / 2,
+            "pass@4": 1 / 2,
+            "maj@4": 1 / 2,
+            "parse_failure_rate": 1 / 8,
+            "distinct_answers": 2.0,
+            "truncation_rate": 1 / 8,
+            "mean_length": 3.5,
+            "unjudged": 0,
+        }
+    )
+    assert {e.count for name, e in found.items() if name != "unjudged"} == {2}
+    assert found["unjudged"].count == 10
+
+
+def test_greedy_has_wilsons_interval() -> None:
+    greedy = measure(coins(50, 0, [0] * 50, [1] * 20 + [0] * 30))["greedy"]
+    assert (greedy.low, greedy.high) == pytest.approx(wilson(0.4, 50))
+
+
+def test_unjudged_answers_leave_the_denominators_and_are_counted() -> None:
+    found = measure(
+        [
+            answered("a", right(), UNJUDGED, greedy=UNJUDGED),
+            answered("b", wrong(), right(), greedy=right()),
+            answered("c", UNJUDGED, UNJUDGED, greedy=wrong()),
+        ]
+    )
+    assert (found["greedy"].value, found["greedy"].count) == (0.5, 2)
+    assert (found["pass@1"].value, found["pass@1"].count) == (0.75, 2)
+    assert (found["pass@2"].value, found["pass@2"].count) == (1.0, 1)
+    assert (found["maj@2"].value, found["maj@2"].count) == (0.75, 2)
+    assert found["parse_failure_rate"].value == 0.0
+    assert (found["unjudged"].value, found["unjudged"].count) == (4, 9)
+
+
+def test_a_graded_score_is_right_from_the_threshold_on() -> None:
+    assert measure([answered(0, sample(RIGHT), sample(RIGHT - 0.01))])["pass@1"].value == 0.5
+
+
+def test_a_judge_that_reads_no_answers_gives_no_votes() -> None:
+    found = measure([answered(0, sample(1.0, None), sample(0.0, None))])
+    assert "pass@2" in found
+    assert not {"maj@2", "parse_failure_rate", "distinct_answers"} & found.keys()
+
+
+def test_greedy_alone_has_lengths_too() -> None:
+    found = measure([answered(0, greedy=right())])
+    assert found["mean_length"].value == 3
+    assert not any("@" in name for name in found)
+
+
+def test_nothing_evaluated_is_nothing_measured() -> None:
+    assert set(measure([])) == {"unjudged"}
+
+
+def test_a_problem_evaluated_twice_is_refused() -> None:
+    with pytest.raises(RunError, match="'a' was evaluated more than once"):
+        measure([answered("a", right()), answered("a", wrong())])
+
+
+@given(st.integers(1, 8).flatmap(lambda n: st.lists(st.integers(0, n), min_size=1, max_size=12).map(lambda r: (n, r))))
+def test_order_among_metrics_and_values_within_their_intervals(case: tuple[int, list[int]]) -> None:
+    drawn, rights = case
+    found = measure(coins(len(rights), drawn, rights))
+    passes = [found[f"pass@{k}"].value for k in (1, 2, 4, 8) if k <= drawn]
+    assert passes == sorted(passes)
+    assert found["pass@1"].value == pytest.approx(mean(rights) / drawn)
+    for name, e in found.items():
+        assert e.low <= e.value + 1e-12, name
+        assert e.value <= e.high + 1e-12, name
+
+
+def test_a_thousand_problems_in_well_under_a_second() -> None:
+    many = coins(1000, 8, list(np.random.default_rng(0).integers(0, 9, 1000)), [1] * 1000)
+    start = time.process_time()
+    first = measure(many)
+    assert time.process_time() - start < 0.5
+    assert first == measure(many)

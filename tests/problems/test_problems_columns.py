@@ -1,0 +1,166 @@
+"""Which column becomes what, and how answers are spelled."""
+
+import pytest
+
+from selftrain.errors import DataError
+from selftrain.problems import load_problems
+from selftrain.problems.answers import last_box, plain_number, read_answer
+
+CHAT = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "1+1?"},
+    {"role": "assistant", "content": "2"},
+    {"role": "user", "content": "And 2+2?"},
+]
+
+
+@pytest.mark.parametrize(
+    ("row", "question", "reference", "solution"),
+    [
+        ({"question": " 2+2? ", "answer": 4}, "2+2?", "4", None),
+        ({"problem": "2+2?", "ground_truth": "4.0"}, "2+2?", "4", None),
+        ({"prompt": "2+2?", "solution": "$4$"}, "2+2?", "4", None),
+        ({"messages": CHAT, "answer": "4"}, "And 2+2?", "4", None),
+        ({"prompt": CHAT, "reward_model": {"ground_truth": "4"}}, "And 2+2?", "4", None),
+        ({"question": "q", "answer": "2+2=4\n#### 4"}, "q", "4", "2+2=4\n#### 4"),
+        ({"question": "q", "answer": "a lot #### 1,400"}, "q", "1400", "a lot #### 1,400"),
+        ({"problem": "q", "solution": r"so \boxed{\frac{1}{2}}."}, "q", r"\frac{1}{2}", r"so \boxed{\frac{1}{2}}."),
+        ({"problem": "q", "solution": "long", "answer": r"\pi"}, "q", r"\pi", "long"),
+        ({"question": "q", "final_answer": ["$2$", "3.0"], "solution": ["a", "b"]}, "q", "2, 3", "a\nb"),
+        ({"Problem": "q", "Answer": 204, "Solution": "s"}, "q", "204", "s"),
+        ({"sQuestion": " q ", "lSolutions": [15.0, 9.0]}, "q", "15, 9", None),
+        ({"sQuestion": "q", "lSolutions": ["14696.0"]}, "q", "14696", None),
+        (
+            {"Body": "Tom has 3 apples", "Question": "How many?", "Answer": 3.0},
+            "Tom has 3 apples. How many?",
+            "3",
+            None,
+        ),
+        ({"input": "q", "output_answer": "11.2", "output_program": "x"}, "q", "11.2", None),
+        ({"input": "True and", "target": "007"}, "True and", "007", None),
+    ],
+)
+def test_row_to_problem(row, question, reference, solution):
+    (problem,) = load_problems([row])
+    assert (problem.question, problem.reference, problem.solution) == (question, reference, solution)
+    assert problem.columns == row
+
+
+def test_a_message_may_come_in_parts():
+    chat = [{"role": "user", "content": [{"type": "text", "text": "2+2?"}]}]
+    assert load_problems([{"messages": chat, "answer": "4"}])[0].question == "2+2?"
+
+
+def test_the_mapping_says_that_a_chat_was_cut():
+    problems = load_problems([{"messages": CHAT, "answer": "4"}])
+    assert problems.mapping[0] == "question <- messages (the last message of the user)"
+
+
+def test_the_caller_names_the_columns():
+    rows = [{"q": "2+2?", "info": {"gold": 4}, "question": "no", "answer": "no", "nr": "a"}]
+    problems = load_problems(rows, question_column="q", answer_column="info.gold", id_column="nr")
+    assert (problems[0].id, problems[0].question, problems[0].reference) == ("in_memory/a", "2+2?", "4")
+    assert problems.mapping[0] == "question <- q"
+    assert problems.mapping[-1] == "id <- nr"
+
+
+def test_ids_come_from_the_id_column_or_the_position():
+    rows = [{"id": 7, "question": "a", "answer": "1"}, {"id": 8, "question": "b", "answer": "2"}]
+    assert [problem.id for problem in load_problems(rows)] == ["in_memory/7", "in_memory/8"]
+    assert [problem.id for problem in load_problems(rows, id_column="position", split="test")] == [
+        "in_memory/test/0",
+        "in_memory/test/1",
+    ]
+
+
+def test_a_missing_column_is_named_with_its_neighbours_and_the_flag():
+    with pytest.raises(DataError) as failure:
+        load_problems([{"qestion": "a", "answer": "1"}])
+    assert "found qestion, answer" in failure.value.found
+    assert failure.value.do == 'Name it with --question_column, perhaps "qestion".'
+    with pytest.raises(DataError, match=r"looked for gold; found question, golden(.|\n)*--answer_column.*golden"):
+        load_problems([{"question": "a", "golden": "1"}], answer_column="gold")
+    with pytest.raises(DataError, match="--id_column"):
+        load_problems([{"question": "a", "answer": "1"}], id_column="key")
+
+
+def test_answers_are_optional_only_where_the_caller_says_so():
+    rows = [{"question": "a", "answer": None}, {"question": "b", "answer": "2"}]
+    with pytest.raises(DataError, match=r"in_memory: row 1: the answer is missing \(column answer\)"):
+        load_problems(rows)
+    problems = load_problems(rows, require_answers=False)
+    assert [problem.reference for problem in problems] == [None, "2"]
+    assert problems.warnings == ("1 problem has no reference",)
+    assert load_problems([{"prompt": "Write."}], require_answers=False)[0].reference is None
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("39.0", "39"),
+        ("1,400", "1400"),
+        ("-1,400.50", "-1400.5"),
+        ("+7", "7"),
+        ("025", "25"),
+        ("0.0", "0"),
+        ("-0", "0"),
+        ("3,4", "3,4"),
+        ("1/2", "1/2"),
+        ("x", "x"),
+        ("9" * 5000 + ".0", "9" * 5000),
+    ],
+)
+def test_plain_number(text, plain):
+    assert plain_number(text) == plain
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (1e22, "1" + "0" * 22),
+        (0.05625, "0.05625"),
+        (True, "True"),
+        ("[39.0]", "39"),
+        ("[1, 2]", "[1, 2]"),
+        ("  ", None),
+        ([], None),
+    ],
+)
+def test_read_answer(value, read):
+    assert read_answer(value, "plain") == read
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {"a": 1}, [[1]], ["", "2"]])
+def test_what_is_no_answer_is_refused(value):
+    with pytest.raises(DataError, match="in_memory: row 1"):
+        load_problems([{"question": "a", "answer": value}])
+
+
+@pytest.mark.parametrize(
+    ("text", "box"),
+    [
+        (r"\boxed{1} and then \boxed{\text{A \} B}}", r"\text{A \} B}"),
+        (r"so $\boxed 2$.", "2"),
+        (r"\fbox{\$25}", r"\$25"),
+        (r"\boxed {a{b}c} $x$", "a{b}c"),
+        (r"\boxed{never closed", None),
+        (r"\boxedtext{1}", None),
+        ("nothing", None),
+    ],
+)
+def test_last_box(text, box):
+    assert last_box(text) == box
+
+
+def test_one_worked_answer_makes_the_others_show_theirs():
+    rows = [{"question": "a", "answer": "so #### 1"}, {"question": "b", "answer": "I do not know"}]
+    with pytest.raises(DataError, match='row 2: no "#### "'):
+        load_problems(rows)
+    with pytest.raises(DataError, match=r"row 2: no whole \\boxed"):
+        load_problems([{"problem": "a", "solution": r"\boxed{1}"}, {"problem": "b", "solution": r"\boxed{2"}])
+
+
+def test_references_that_look_like_solutions_are_counted():
+    assert load_problems([{"question": "a", "answer": "word " * 50}]).warnings == (
+        "1 reference looks like a whole solution",
+    )
