@@ -24,18 +24,28 @@ from corpus import Text, write_corpus
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import Gemma2Config, LlamaConfig, PreTrainedTokenizerFast, Qwen2Config
 
-SIZES = dict(hidden_size=128, intermediate_size=352, num_hidden_layers=4, num_attention_heads=4,
-             num_key_value_heads=2, max_position_embeddings=1024)  # fmt: skip
+SIZES = {
+    "hidden_size": 128, "intermediate_size": 352, "num_hidden_layers": 4, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "max_position_embeddings": 1024,
+}  # fmt: skip
 
 
 def byte_level(vocab_size: int, texts: list[str], first_special: str) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    tokenizer.train_from_iterator(texts, trainers.BpeTrainer(
-        vocab_size=vocab_size, special_tokens=[first_special, "<pad>"], initial_alphabet=alphabet, show_progress=False))
+    tokenizer.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=vocab_size,
+            special_tokens=[first_special, "<pad>"],
+            initial_alphabet=alphabet,
+            show_progress=False,
+        ),
+    )
     return tokenizer
 
 
@@ -43,13 +53,22 @@ def byte_fallback(vocab_size: int, texts: list[str], first_special: str) -> Toke
     """Words marked with U+2581 as in Gemma's tokenizer; whatever is not in the vocabulary is spelt in bytes."""
     tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token=None))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.Metaspace(prepend_scheme="never", split=True),
-         pre_tokenizers.Punctuation(), pre_tokenizers.Split("\n", "isolated")])
-    tokenizer.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
-    tokenizer.train_from_iterator(texts, trainers.BpeTrainer(
-        vocab_size=vocab_size, special_tokens=[first_special, "<pad>", *(f"<0x{i:02X}>" for i in range(256))],
-        show_progress=False))
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.Metaspace(prepend_scheme="never", split=True),
+            pre_tokenizers.Punctuation(),
+            pre_tokenizers.Split("\n", "isolated"),
+        ]
+    )
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+    tokenizer.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=vocab_size,
+            special_tokens=[first_special, "<pad>", *(f"<0x{i:02X}>" for i in range(256))],
+            show_progress=False,
+        ),
+    )
     return tokenizer
 
 
@@ -68,7 +87,9 @@ def encode(tokenizer: PreTrainedTokenizerFast, texts: list[Text]) -> list[tuple[
     return [(p + c + [tokenizer.eos_token_id], len(p)) for p, c in zip(prompts, completions, strict=True)]
 
 
-def make_batches(rows: list[tuple[list[int], int]], tokens: int, rng: random.Random) -> list[list[tuple[list[int], int]]]:
+def make_batches(
+    rows: list[tuple[list[int], int]], tokens: int, rng: random.Random
+) -> list[list[tuple[list[int], int]]]:
     """Rows of like length together, within blocks of 20,000, so that the order of learning stays mixed."""
     batches = []
     for block in range(0, len(rows), 20_000):
@@ -91,18 +112,30 @@ def train(name: str, texts: int, batch_tokens: int, learning_rate: float, prompt
     started = time.time()
     corpus = list(write_corpus(texts, seed))
     raw = make_tokenizer(vocab_size, [t.prompt + t.completion for t in corpus[:20_000]], eos)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, eos_token=eos, pad_token="<pad>", model_max_length=1024,
-                                        clean_up_tokenization_spaces=False)
-    config = make_config(vocab_size=len(tokenizer), bos_token_id=None, eos_token_id=tokenizer.eos_token_id,
-                         pad_token_id=tokenizer.pad_token_id)
-    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=raw,
+        eos_token=eos,
+        pad_token="<pad>",
+        model_max_length=1024,
+        clean_up_tokenization_spaces=False,
+    )
+    config = make_config(
+        vocab_size=len(tokenizer),
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    model = transformers.AutoModelForCausalLM.from_config(config)
     size = sum(p.numel() for p in model.parameters())
     batches = make_batches(encode(tokenizer, corpus), batch_tokens, random.Random(seed))
     print(f"{name}: {size:,} parameters, {len(tokenizer)} tokens, {len(batches)} steps", flush=True)
     decay = [p for p in model.parameters() if p.dim() > 1]
     rest = [p for p in model.parameters() if p.dim() <= 1]
-    optimizer = torch.optim.AdamW([{"params": decay, "weight_decay": 0.1}, {"params": rest, "weight_decay": 0.0}],
-                                  lr=learning_rate, betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(
+        [{"params": decay, "weight_decay": 0.1}, {"params": rest, "weight_decay": 0.0}],
+        lr=learning_rate,
+        betas=(0.9, 0.98),
+    )
     model.train()
     for step, batch in enumerate(batches):
         progress = step / len(batches)
@@ -128,7 +161,8 @@ def train(name: str, texts: int, batch_tokens: int, learning_rate: float, prompt
             print(f"{name} step {step}/{len(batches)} loss {loss.item():.4f} {time.time() - started:.0f}s", flush=True)
     out.mkdir(parents=True, exist_ok=True)
     model.generation_config = transformers.GenerationConfig(
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
+    )
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     record = {

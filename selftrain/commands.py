@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
-from dataclasses import asdict
 from typing import Any
 
-from selftrain.data import load_data
-from selftrain.evaluation import Evaluation
+from selftrain.data import EVALUATION_SEED, load_data
+from selftrain.evaluation import Answered, Evaluation, compare, measure
+from selftrain.grading import Judge, open_judge
 from selftrain.learning.base import Learning
 from selftrain.methods import METHODS
-from selftrain.prompts import Prompting
+from selftrain.problems import ProblemSet, load_problems, registered
+from selftrain.progress import Progress
+from selftrain.prompts import Prompting, make_prompts
 from selftrain.record import RunFolder, environment
-from selftrain.report import print_report, visible
+from selftrain.report import as_plain_text, print_report, visible
+from selftrain.run import ask_all, as_plain, evaluation_rows
 from selftrain.sections import (
     DataSettings,
     EnvSettings,
@@ -23,7 +25,7 @@ from selftrain.sections import (
     RunSettings,
     SamplesSettings,
 )
-from selftrain.selftrainer import Result, SelfTrainer
+from selftrain.selftrainer import Result, SelfTrainer, check_judge, load_learner, too_long
 from selftrain.settings import Resolved
 
 
@@ -61,12 +63,60 @@ def finish(result: Result, as_json: bool) -> int:
     return 0
 
 
+def run_eval(settings: Resolved) -> int:
+    """Measures a model on a data set; with a baseline, both on the same problems with the same luck."""
+    asked, data = settings[EvalSettings], settings[DataSettings]
+    known = data.dataset_name in registered()
+    problems = load_problems(
+        data.eval_dataset_name or data.dataset_name, split=data.dataset_test_split or ("test" if known else None),
+        max_problems=data.max_eval_samples, seed=EVALUATION_SEED, **_reading(data),
+    )  # fmt: skip
+    judge_settings, progress = settings[JudgeSettings], Progress()
+    names = [name for name in (asked.baseline, settings[ModelSettings].model_name_or_path) if name is not None]
+    folder = RunFolder.create(asked.output_dir) if asked.output_dir else None
+    lines: list[dict[str, Any]] = []
+    rewards = judge_settings.reward_funcs or problems.judge
+    with open_judge(rewards, reward_weights=judge_settings.reward_weights) as judge:
+        check_judge(judge, problems, progress)
+        base: list[Answered] | None = None
+        for number, name in enumerate(names):
+            answered = _ask(name, problems, judge, settings, progress)
+            lines.append({"round": number, "model": name, "weights": name, "metrics": as_plain(measure(answered))})
+            if base is not None:
+                lines[-1]["against_base"] = as_plain(compare(base, answered))
+            base = base or answered
+            if folder is not None:
+                rows = evaluation_rows(answered, number, {p.id: p for p in problems})
+                folder.write_evaluation(number, rows)
+                folder.append_round(lines[-1])
+    if folder is not None:
+        folder.write_text("settings.yaml", settings.to_yaml())
+    print(json.dumps(lines) if asked.json else as_plain_text(lines))
+    return 0
+
+
+def _ask(name: str, problems: ProblemSet, judge: Judge, settings: Resolved, progress: Progress) -> list[Answered]:
+    asked, model = settings[EvalSettings], settings[ModelSettings]
+    learner = load_learner(
+        name, settings[Prompting], revision=model.model_revision, device=model.device, bf16=model.bf16,
+        rows=model.sampling_batch_size,
+    )  # fmt: skip
+    by_id = {p.id: p for p in problems}
+    prompts = make_prompts(problems)
+    gone = too_long(learner, prompts, asked.max_completion_length, settings[Prompting])
+    prompts = [prompt for prompt in prompts if prompt.problem_id not in gone]
+    return ask_all(
+        learner, prompts, lambda responses: judge.grade(responses, by_id), settings[Evaluation],
+        asked.max_completion_length, f"{asked.seed}/evaluation", progress, f"evaluating {name}",
+    )  # fmt: skip
+
+
 def run_samples(settings: Resolved) -> int:
     asked = settings[SamplesSettings]
     found = RunFolder.open(asked.run).query(asked.sql)
     names = found.columns
     if asked.json:
-        while row := found.fetchone():
+        for row in found.fetchall():
             print(json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False, default=str))
         return 0
     from rich.console import Console
@@ -74,7 +124,7 @@ def run_samples(settings: Resolved) -> int:
     from rich.text import Text
 
     table = Table(*names)
-    while row := found.fetchone():
+    for row in found.fetchall():
         # Text, not markup: what a model wrote must not style or steer the terminal.
         table.add_row(*(Text(visible(str(value))) for value in row))
     Console().print(table)

@@ -92,9 +92,7 @@ def _load(data: Data, split: str | None, max_problems: int | None, seed: int, **
     return load_problems(data, split=split, max_problems=max_problems, seed=seed, **reading)
 
 
-def divide(
-    train: ProblemSet, evaluation: ProblemSet, validation_size: float, num_fewshot: int, seed: int
-) -> Parts:
+def divide(train: ProblemSet, evaluation: ProblemSet, validation_size: float, num_fewshot: int, seed: int) -> Parts:
     """Worked examples and D_val leave the training problems; neither is ever sampled for data.
 
     Args:

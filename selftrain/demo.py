@@ -21,7 +21,9 @@ def run(settings: Resolved) -> int:
     trainer = SelfTrainer(
         method=RestEM(num_rounds=asked.num_rounds, num_generations=8, max_completion_length=64),
         model=seed_model(asked.model_name),
-        train_dataset=load_problems("word_problems", split="train", max_problems=asked.max_train_samples, seed=asked.seed),
+        train_dataset=load_problems(
+            "word_problems", split="train", max_problems=asked.max_train_samples, seed=asked.seed
+        ),
         # Seed 0 for every run: runs that differ in their seed are measured on the same problems.
         eval_dataset=load_problems("word_problems", split="test", max_problems=asked.max_eval_samples, seed=0),
         reward_funcs=asked.reward_funcs,
@@ -38,5 +40,7 @@ def run(settings: Resolved) -> int:
 
 def _free(wanted: Path) -> Path:
     """`wanted`, or the first of wanted-2, wanted-3, ... that holds nothing: a demo never needs a clean-up first."""
-    candidates = itertools.chain([wanted], (wanted.with_name(f"{wanted.name}-{number}") for number in itertools.count(2)))
+    candidates = itertools.chain(
+        [wanted], (wanted.with_name(f"{wanted.name}-{number}") for number in itertools.count(2))
+    )
     return next(path for path in candidates if not path.exists() or not any(path.iterdir()))

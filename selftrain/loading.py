@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,18 @@ def pick_device(device: str) -> str:
     return device
 
 
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """Keeps transformers' own progress bars out of ours; loading and saving here take moments."""
+    shown = transformers.utils.logging.is_progress_bar_enabled()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers.utils.logging.enable_progress_bar()
+
+
 def load_model(name_or_path: str, *, revision: str = "main", device: str = "auto") -> LoadedModel:
     """
     Raises:
@@ -36,10 +50,11 @@ def load_model(name_or_path: str, *, revision: str = "main", device: str = "auto
     """
     _check_path(name_or_path)
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(name_or_path, revision=revision)
-        model = transformers.AutoModelForCausalLM.from_pretrained(
-            name_or_path, revision=revision, dtype=torch.float32, use_safetensors=True
-        )
+        with without_bars():
+            tokenizer = transformers.AutoTokenizer.from_pretrained(name_or_path, revision=revision)
+            model = transformers.AutoModelForCausalLM.from_pretrained(
+                name_or_path, revision=revision, dtype=torch.float32, use_safetensors=True
+            )
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(
             f"cannot load {name_or_path!r}: {str(error).strip().splitlines()[0]}",

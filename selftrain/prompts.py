@@ -16,8 +16,9 @@ class Prompting:
     """The layout of prompts. Shown in full before a run starts; stored with every sample."""
 
     prompt_format: Literal["auto", "chat", "plain"] = setting(
-        "auto", "'chat' uses the tokenizer's chat template, 'plain' the template below; 'auto' takes chat where there is one"
-    )  # fmt: skip
+        "auto",
+        "'chat' uses the tokenizer's chat template, 'plain' the template below; 'auto' takes chat where there is one",
+    )
     prompt_template: str = setting(
         "Question: {question}\nAnswer:", "plain layout of one question; {question} is filled in"
     )

@@ -182,10 +182,10 @@ class RunFolder:
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
     def point_best(self, round_number: int, base: str) -> None:
-        """Says which round is the best, and links `best` to its weights (to the base model's where that is a folder)."""
+        """Says which round is the best, and links `best` to its weights, or to the base model's folder."""
         target = self.weights(round_number) if round_number else Path(base)
-        self.write_json("best.json", {"round": round_number, "weights": str(target) if not round_number else
-                                      str(target.relative_to(self.path))})  # fmt: skip
+        told = target.relative_to(self.path) if round_number else target
+        self.write_json("best.json", {"round": round_number, "weights": str(told)})
         link = self.path / "best"
         link.unlink(missing_ok=True)
         if target.is_dir():

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from selftrain.data import Parts
-from selftrain.evaluation import RIGHT, Answered, Evaluation, compare, evaluate, measure
+from selftrain.evaluation import RIGHT, Answered, Comparison, Estimate, Evaluation, compare, evaluate, measure
 from selftrain.learner import Learner
 from selftrain.learning.base import Learning, LearningReport
 from selftrain.methods.base import Method
 from selftrain.progress import Progress
 from selftrain.prompts import make_prompts
 from selftrain.record import RunFolder, sample_row
-from selftrain.types import Lessons, Problem, Response, Round, Sample, Sampling, Score
+from selftrain.types import Grade, Lessons, Problem, Prompt, Response, Round, Sample, Sampling, Score
 
 GradeProblems = Callable[[Sequence[Response], Mapping[str, Problem]], list[Score]]
 
@@ -42,7 +42,7 @@ class Loop:
 
     def __post_init__(self) -> None:
         self._problems = {problem.id: problem for problem in self.parts.all}
-        self._seconds: Counter[str] = Counter()
+        self._seconds: defaultdict[str, float] = defaultdict(float)
         #: The untouched models' answers to the evaluation problems, which every round is compared with.
         self._base: dict[str, list[Answered]] = {}
 
@@ -51,6 +51,8 @@ class Loop:
 
         Ends early, without an error, after a round that kept nothing: there is nothing to learn from.
         """
+        parts = ("train", "validation", "evaluation")
+        self.folder.write_problems({part: getattr(self.parts, part) for part in parts})
         lines = [self._record(learner, 0, None, None) for learner in self.learners]
         for number in range(1, self.method.num_rounds + 1):
             now = self._draw(number)
@@ -114,34 +116,32 @@ class Loop:
             "round": number,
             "model": learner.name,
             "weights": str(self.folder.weights(number).relative_to(self.folder.path)) if report else learner.base,
-            "metrics": {name: asdict(estimate) for name, estimate in measure(answered).items()},
+            "metrics": as_plain(measure(answered)),
         }
         if lessons is not None:
             line["sampling"] = _sampling_facts([s for s in lessons.samples if s.response.model == learner.name])
-            line["against_base"] = {name: asdict(one) for name, one in compare(base, answered).items()}
+            line["against_base"] = as_plain(compare(base, answered))
         if report is not None:
             line["learning"] = asdict(report)
         if self.parts.validation:
-            line["validation"] = report.yardstick[report.best_epoch] if report and report.yardstick else self._validate(learner)
+            line["validation"] = (
+                report.yardstick[report.best_epoch] if report and report.yardstick else self._validate(learner)
+            )
         line["seconds"] = {what: round(seconds, 2) for what, seconds in self._seconds.items()}
         self._seconds.clear()
         self.folder.append_round(line)
         return line
 
     def _evaluate(self, learner: Learner, number: int) -> list[Answered]:
-        prompts = make_prompts(self.parts.evaluation, self.parts.shots)
-        total = len(prompts) * (1 + self.evaluation.num_generations_eval)
         length = self.method.sampling.max_completion_length
-        with self._timed("evaluate"), self.progress.phase(f"round {number}: evaluating", total, "answers") as phase:
-            learner.on_unit = lambda responses: phase.advance(len(responses))
+        prompts = make_prompts(self.parts.evaluation, self.parts.shots)
+        with self._timed("evaluate"):
             # One key for all rounds: every model is asked with the same luck, which makes the pairs closer.
-            answered = evaluate(learner, prompts, self._grade, self.evaluation, length, f"{self.seed}/evaluation")
-            learner.on_unit = None
-        rows = []
-        for one in answered:
-            samples = ([] if one.greedy is None else [(one.greedy, True)]) + [(s, False) for s in one.sampled]
-            rows += [sample_row(s, number, self._reference(s), greedy) for s, greedy in samples]
-        self.folder.write_evaluation(number, rows)
+            answered = ask_all(
+                learner, prompts, self._grade, self.evaluation, length, f"{self.seed}/evaluation",
+                self.progress, f"round {number}: evaluating",
+            )  # fmt: skip
+        self.folder.write_evaluation(number, evaluation_rows(answered, number, self._problems))
         return answered
 
     def _reference(self, sample: Sample) -> str | None:
@@ -169,6 +169,42 @@ class Loop:
             yield
             for learner in self.learners:
                 learner.on_unit = None
+
+
+def ask_all(
+    learner: Learner,
+    prompts: Sequence[Prompt],
+    grade: Grade,
+    evaluation: Evaluation,
+    max_completion_length: int,
+    key: str,
+    progress: Progress,
+    title: str,
+) -> list[Answered]:
+    """Has a model answer every prompt, greedily and at random, and says how it goes."""
+    with progress.phase(title, len(prompts) * (1 + evaluation.num_generations_eval), "answers") as phase:
+        learner.on_unit = lambda responses: phase.advance(len(responses))
+        answered = evaluate(learner, prompts, grade, evaluation, max_completion_length, key)
+        learner.on_unit = None
+    return answered
+
+
+def evaluation_rows(
+    answered: Sequence[Answered], number: int, problems: Mapping[str, Problem]
+) -> list[dict[str, Any]]:
+    """Rows of the table `evaluations`."""
+    rows = []
+    for one in answered:
+        reference = problems[one.problem_id].reference
+        greedy = [] if one.greedy is None else [one.greedy]
+        rows += [sample_row(s, number, reference, greedy=True) for s in greedy]
+        rows += [sample_row(s, number, reference) for s in one.sampled]
+    return rows
+
+
+def as_plain(figures: Mapping[str, Estimate] | Mapping[str, Comparison]) -> dict[str, dict[str, Any]]:
+    """Metrics or comparisons as they stand in rounds.jsonl."""
+    return {name: asdict(one) for name, one in figures.items()}
 
 
 def _sampling_facts(samples: Sequence[Sample]) -> dict[str, Any]:

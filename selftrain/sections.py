@@ -25,7 +25,9 @@ class ModelSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSettings:
-    dataset_name: str = required("a known name (gsm8k, math, ...), a local file or folder, or a hub id", example="gsm8k")
+    dataset_name: str = required(
+        "a known name (gsm8k, math, ...), a local file or folder, or a hub id", example="gsm8k"
+    )
     dataset_config: str | None = setting(None, "configuration on the hub, where the data set has several", source="TRL")
     dataset_train_split: str | None = setting(None, "split to learn from; 'train' where there is one", source="TRL")
     dataset_test_split: str | None = setting(None, "split to evaluate on; 'test' where there is one", source="TRL")

@@ -21,9 +21,10 @@ from selftrain.prompts import Prompting, make_prompts
 from selftrain.record import RunFolder, environment
 from selftrain.report import visible, write_report
 from selftrain.run import Loop
-from selftrain.types import Problem
+from selftrain.types import Problem, Prompt
 
 Rewards = str | Callable[..., Any] | Sequence[str | Callable[..., Any]]
+
 
 @dataclass(frozen=True)
 class Result:
@@ -102,8 +103,11 @@ class SelfTrainer:
             judge = open_until_done.enter_context(
                 open_judge(self.reward_funcs or train.judge, reward_weights=self.reward_weights)
             )
-            self._test_judge(judge, parts.all)
-            learner = self._load_learner()
+            check_judge(judge, parts.all, self.progress)
+            learner = load_learner(
+                self.model, self.prompting, revision=self.model_revision, device=self.device, bf16=self.bf16,
+                rows=self.sampling_batch_size,
+            )  # fmt: skip
             open_until_done.callback(learner.close)
             parts = self._drop_too_long(parts, learner)
             folder = RunFolder.create(self.output_dir)
@@ -135,50 +139,13 @@ class SelfTrainer:
             f"{len(parts.evaluation):,} to evaluate on"
         )
 
-    def _test_judge(self, judge: Judge, problems: Sequence[Problem]) -> None:
-        """Has the judge read every gold answer before anything is paid for."""
-        unread = self_test(judge, problems)
-        if unread and len(unread) == len(problems):
-            problem, reason = unread[0]
-            raise DataError(
-                f"the judge {judge.name!r} can read none of the {len(problems):,} gold answers; "
-                f"the first is {problem.reference!r} of {problem.id}: {reason}",
-                "no sample could ever be judged",
-                "check --answer_column, or choose another judge with --reward_funcs",
-            )
-        for problem, reason in unread[:5]:
-            self.progress.say(f"judge: cannot read the gold answer {problem.reference!r} of {problem.id}: {reason}")
-        if unread:
-            self.progress.say(f"judge: {len(unread):,} of {len(problems):,} gold answers cannot be read; "
-                              "their samples stay unjudged and are never trained on")  # fmt: skip
-
-    def _load_learner(self) -> Learner:
-        # Here and not above: torch and transformers take seconds to import, and bad settings should not wait for them.
-        from selftrain.engines.transformers import TransformersEngine
-        from selftrain.learning.trainer import TransformersTrainer
-        from selftrain.loading import load_model
-        from selftrain.rendering import Renderer
-
-        loaded = load_model(self.model, revision=self.model_revision, device=self.device)
-        renderer = Renderer(loaded.tokenizer, self.prompting, loaded.stop_ids)
-        name = Path(self.model).name
-        engine = TransformersEngine(loaded.model, renderer, name, self.sampling_batch_size, bf16=self.bf16)
-        return Learner(engine, TransformersTrainer(loaded.model, renderer, self.bf16), self.model)
-
     def _drop_too_long(self, parts: Parts, learner: Learner) -> Parts:
         """Prompts that leave no room for an answer end the run here, or are dropped where that was asked for."""
-        longest = self.method.sampling.max_completion_length
-        too_long = learner.engine.too_long(make_prompts(parts.all, parts.shots), longest)
-        if too_long and self.prompting.long_prompts == "error":
-            worst = ", ".join(f"{problem_id} ({length:,} tokens)" for problem_id, length in too_long[:5])
-            raise DataError(
-                f"{len(too_long):,} of {len(parts.all):,} prompts are too long: {worst}",
-                f"with up to {longest:,} tokens of answer they exceed what {self.model} has room for",
-                "use --long_prompts drop, lower --max_completion_length, or show fewer worked examples",
-            )
-        if too_long:
-            self.progress.say(f"data: {len(too_long):,} problems are dropped, their prompts are too long")
-        return parts.without({problem_id for problem_id, _ in too_long})
+        prompts = make_prompts(parts.all, parts.shots)
+        gone = too_long(learner, prompts, self.method.sampling.max_completion_length, self.prompting)
+        if gone:
+            self.progress.say(f"data: {len(gone):,} problems are dropped, their prompts are too long")
+        return parts.without(gone)
 
     def _describe(
         self, folder: RunFolder, train: ProblemSet, evaluation: ProblemSet, parts: Parts, learner: Learner
@@ -196,17 +163,41 @@ class SelfTrainer:
                 "evaluation": {"name": evaluation.name, "mapping": evaluation.mapping, "warnings": evaluation.warnings},
             },
         )
-        folder.write_problems(
-            {"train": parts.train, "validation": parts.validation, "evaluation": parts.evaluation}
+    for problem, reason in unread[:5]:
+        progress.say(f"judge: cannot read the gold answer {problem.reference!r} of {problem.id}: {reason}")
+    if unread:
+        progress.say(
+            f"judge: {len(unread):,} of {len(problems):,} gold answers cannot be read; "
+            "answers to those problems stay unjudged, are never trained on and never counted"
         )
-        self.progress.say(f"prompt:\n{visible(learner.engine.prompt_text(example))}")
 
-    def _conclude(self, folder: RunFolder, rounds: list[dict[str, Any]], learner: Learner) -> Result:
-        """The best round is chosen on D_val, never on the problems the report speaks of; a tie goes to the later one."""
-        trained = [line for line in rounds if "learning" in line or line["round"] == 0]
-        best = max(trained, key=lambda line: (line.get("validation", 0.0), line["round"]))["round"]
-        folder.point_best(best, learner.base)
-        result = Result(folder.path, tuple(rounds), best)
-        write_report(folder)
-        return result
 
+def load_learner(model: str, prompting: Prompting, *, revision: str, device: str, bf16: bool, rows: int) -> Learner:
+    """A model with the engine and the trainer that share it."""
+    # Here and not above: torch and transformers take seconds to import, and bad settings should not wait for them.
+    from selftrain.engines.transformers import TransformersEngine
+    from selftrain.learning.trainer import TransformersTrainer
+    from selftrain.loading import load_model
+    from selftrain.rendering import Renderer
+
+    loaded = load_model(model, revision=revision, device=device)
+    renderer = Renderer(loaded.tokenizer, prompting, loaded.stop_ids)
+    engine = TransformersEngine(loaded.model, renderer, Path(model).name, rows, bf16=bf16)
+    return Learner(engine, TransformersTrainer(loaded.model, renderer, bf16), model)
+
+
+def too_long(learner: Learner, prompts: Sequence[Prompt], max_completion_length: int, prompting: Prompting) -> set[str]:
+    """Ids of the problems whose prompts leave no room for an answer, where those are to be dropped.
+
+    Raises:
+        DataError: there are some and they are not to be dropped.
+    """
+    found = learner.engine.too_long(prompts, max_completion_length)
+    if found and prompting.long_prompts == "error":
+        worst = ", ".join(f"{problem_id} ({length:,} tokens)" for problem_id, length in found[:5])
+        raise DataError(
+            f"{len(found):,} of {len(prompts):,} prompts are too long: {worst}",
+            f"with up to {max_completion_length:,} tokens of answer they exceed what {learner.base} has room for",
+            "use --long_prompts drop, lower --max_completion_length, or show fewer worked examples",
+        )
+    return {problem_id for problem_id, _ in found}

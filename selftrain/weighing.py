@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from selftrain.types import Response, Sample, Score
@@ -25,6 +25,10 @@ def judged(responses: Sequence[Response], scores: Sequence[Score]) -> list[Sampl
 def drop(samples: Sequence[Sample], why: str, unfit: Callable[[Sample], bool]) -> list[Sample]:
     """Drops the kept samples that are `unfit`."""
     return [replace(s, weight=0.0, why_not=why) if s.kept and unfit(s) else s for s in samples]
+
+
+def _drop_places(samples: Sequence[Sample], why: str, places: set[int]) -> list[Sample]:
+    return [replace(s, weight=0.0, why_not=why) if place in places else s for place, s in enumerate(samples)]
 
 
 def drop_unrewarded(samples: Sequence[Sample], threshold: float = 0.5) -> list[Sample]:
@@ -44,13 +48,15 @@ def drop_truncated(samples: Sequence[Sample]) -> list[Sample]:
 
 def drop_duplicates(samples: Sequence[Sample]) -> list[Sample]:
     """Keeps the first of each text of a problem, compared without regard to white space."""
-    seen: set[Hashable] = set()
-
-    def again(sample: Sample) -> bool:
+    seen: set[tuple[str, str]] = set()
+    again: set[int] = set()
+    for place, sample in enumerate(samples):
         text = (sample.response.prompt.problem_id, " ".join(sample.response.text.split()))
-        return text in seen or bool(seen.add(text))
-
-    return drop(samples, DUPLICATE, again)
+        if sample.kept and text in seen:
+            again.add(place)
+        elif sample.kept:
+            seen.add(text)
+    return _drop_places(samples, DUPLICATE, again)
 
 
 def at_most_per_problem(samples: Sequence[Sample], cap: int, rng: random.Random) -> list[Sample]:
@@ -59,10 +65,8 @@ def at_most_per_problem(samples: Sequence[Sample], cap: int, rng: random.Random)
     for place, sample in enumerate(samples):
         if sample.kept:
             places[sample.response.prompt.problem_id].append(place)
-    over = {
-        place for here in places.values() if len(here) > cap for place in set(here) - set(rng.sample(here, cap))
-    }
-    return [replace(s, weight=0.0, why_not=OVER_THE_CAP) if place in over else s for place, s in enumerate(samples)]
+    over = {place for here in places.values() if len(here) > cap for place in set(here) - set(rng.sample(here, cap))}
+    return _drop_places(samples, OVER_THE_CAP, over)
 
 
 def weigh_problems_equally(samples: Sequence[Sample]) -> list[Sample]:
@@ -72,6 +76,4 @@ def weigh_problems_equally(samples: Sequence[Sample]) -> list[Sample]:
         kept[sample.response.prompt.problem_id] += sample.kept
     problems = sum(count > 0 for count in kept.values())
     share = sum(kept.values()) / problems if problems else 0.0
-    return [
-        replace(s, weight=s.weight * share / kept[s.response.prompt.problem_id]) if s.kept else s for s in samples
-    ]
+    return [replace(s, weight=s.weight * share / kept[s.response.prompt.problem_id]) if s.kept else s for s in samples]

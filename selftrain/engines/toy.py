@@ -39,9 +39,7 @@ class ToyEngine:
     def generate(
         self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int
     ) -> list[Response]:
-        return [
-            self._answer(prompt, index, sampling, key, weights_version) for prompt in prompts for index in range(n)
-        ]
+        return [self._answer(prompt, index, sampling, key, weights_version) for prompt in prompts for index in range(n)]
 
     def _answer(self, prompt: Prompt, index: int, sampling: Sampling, key: str, weights_version: int) -> Response:
         shares = self.model.probabilities(sampling.temperature or 1.0)

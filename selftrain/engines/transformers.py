@@ -52,7 +52,9 @@ class TransformersEngine:
         bf16: compute under bfloat16 autocast; logits are drawn from and summed up in float32 all the same.
     """
 
-    def __init__(self, model: Any, renderer: Renderer, name: str, rows: int = 128, score_tokens: int = 4096, bf16: bool = False) -> None:
+    def __init__(
+        self, model: Any, renderer: Renderer, name: str, rows: int = 128, score_tokens: int = 4096, bf16: bool = False
+    ) -> None:
         self.model, self.renderer, self._name, self.bf16 = model, renderer, name, bf16
         self.rows, self.score_tokens = rows, score_tokens
         self._stop = torch.tensor(sorted(renderer.stop_ids), device=model.device)
@@ -156,7 +158,9 @@ class TransformersEngine:
     def _at_stop_text(self, unit: _Unit, row: int) -> bool:
         stop = unit.stop_texts[row]
         # A token writes at least one byte of UTF-8, so this tail is long enough to hold the stop text.
-        return stop is not None and stop in self.renderer.completion_text(unit.token_ids[row][-len(stop.encode()) - 1 :])
+        return stop is not None and stop in self.renderer.completion_text(
+            unit.token_ids[row][-len(stop.encode()) - 1 :]
+        )
 
     def _compact(self, unit: _Unit, live: list[int], token: Tensor) -> Tensor:
         keep = torch.tensor(live, device=token.device)

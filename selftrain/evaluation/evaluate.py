@@ -8,24 +8,32 @@ from itertools import islice
 
 from selftrain.errors import SettingsError
 from selftrain.evaluation.metrics import Answered
+from selftrain.settings import check_types, setting
 from selftrain.types import Answerer, Grade, Prompt, Sample, Sampling
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """How answers are drawn for evaluation. One and the same for every model that is to be compared."""
+    """How answers are drawn for evaluation: one and the same for all models that are to be compared."""
 
-    #: Sampled answers a problem, the n of pass@k and maj@n; 0 for the greedy answer alone. Ours, for the price;
-    #: the ReST-EM paper draws up to 64 for its pass@K and majority votes.
-    num_generations_eval: int = 8
-    #: ReST-EM paper: pass@K at temperature 1.0.
-    temperature_eval: float = 1.0
-    #: ReST-EM paper: pass@K with nucleus sampling at p = 0.95.
-    top_p_eval: float = 0.95
-    #: Off: the ReST-EM paper names no top-k for evaluation (its 40 is for generating training answers).
-    top_k_eval: int = 0
+    num_generations_eval: int = setting(
+        8, "answers drawn for each evaluation problem, the n of pass@k and maj@n; 0 for the greedy answer alone",
+        source="ours, for the price; the ReST-EM paper draws up to 64",
+    )  # fmt: skip
+    temperature_eval: float = setting(
+        1.0, "temperature of the drawn answers; one greedy answer comes on top", source="ReST-EM paper, pass@K curves"
+    )
+    top_p_eval: float = setting(
+        0.95,
+        "draw from the likeliest tokens that hold this probability; 1 is off",
+        source="ReST-EM paper, pass@K curves",
+    )
+    top_k_eval: int = setting(
+        0, "draw from so many likeliest tokens; 0 is off", source="the ReST-EM paper names none for evaluation"
+    )
 
     def __post_init__(self) -> None:
+        check_types(self)
         wrong = {
             "num_generations_eval": self.num_generations_eval < 0,
             "temperature_eval": self.temperature_eval <= 0,
@@ -34,9 +42,9 @@ class Evaluation:
         }
         for name in (name for name, is_wrong in wrong.items() if is_wrong):
             raise SettingsError(
-                f"{name} = {getattr(self, name)}",
-                "sampled answers need a temperature above 0, a top-p in (0, 1] and counts of 0 or more",
-                "greedy accuracy is always measured; num_generations_eval = 0 leaves the sampled answers out",
+                f"{name} is {getattr(self, name)}",
+                "drawn answers need a temperature above 0, a top-p above 0 and up to 1, and counts of 0 or more",
+                "the greedy answer is always measured; --num_generations_eval 0 draws no others",
             )
 
 

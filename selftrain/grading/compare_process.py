@@ -20,6 +20,7 @@ import sys
 from typing import Any
 
 import sympy
+from latex2sympy2_extended import NormalizationConfig
 from math_verify import LatexExtractionConfig, parse, verify
 
 #: Bytes of address space: a runaway expansion ends here and not with the machine.
@@ -29,11 +30,17 @@ _PLACES = 9
 _CLOSE = sympy.Rational(1, 10**9)
 
 
+#: Without its own rule for units, to which the h of `2\\pi r h` is hours.
+_LATEX = LatexExtractionConfig(
+    normalization_config=NormalizationConfig(
+        basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none", equations=False
+    )
+)
+
+
 def read(text: str) -> list[Any]:
     """All that math-verify makes of a text. Its own time limits are off: they are signals, ours is a kill."""
-    expressions: list[Any] = parse(
-        f"${text}$", [LatexExtractionConfig()], fallback_mode="no_fallback", parsing_timeout=None
-    )
+    expressions: list[Any] = parse(f"${text}$", [_LATEX], fallback_mode="no_fallback", parsing_timeout=None)
     return expressions
 
 

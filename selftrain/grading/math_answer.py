@@ -2,21 +2,21 @@ r"""The rule of the maths judge: when an answer is the gold answer.
 
 A wrong "right" is trained on, a wrong "wrong" only costs a sample. So in doubt an answer is wrong.
 
-| gold                           | answer                                     | verdict                                        |
-|--------------------------------|--------------------------------------------|------------------------------------------------|
-| unreadable, empty, missing     | anything                                   | unjudged, never right                          |
-| any                            | none stated (see `reading`)                | wrong, "no answer found"                       |
-| plain numbers: `39`, `15, 9`   | plain numbers                              | by value (see `plain_numbers`)                 |
-| plain numbers                  | `7-4`, `\binom{5}{2}`, `2^{10}`, "twelve"  | wrong: a number was asked for, not a sum to do |
-| words, a letter: `odd`, `(B)`  | anything                                   | by text; `B`, `(B)`, `(B) 12` choose the same  |
-| a time or ratio: `12:30`       | anything                                   | by text: it is not 2:5                         |
-| a formula: `\sqrt{2}`, `(3,4)` | the same text but for spaces               | right                                          |
-| a formula                      | a different count of values                | wrong: `5, 7` is not 5, `x` is not `\pm x`     |
-| a formula, not an equation     | an equation: `2x = 14`                     | wrong: it is yet to be solved                  |
-| a formula                      | in another base: `204_6` for `204_5`       | wrong                                          |
-| a formula                      | over 512 characters, over 32 brackets deep,| wrong, and not compared                        |
-|                                | towers of powers, factorials of the large  |                                                |
-| a formula                      | any other                                  | math-verify, in its worker, within 1 s         |
+| gold                           | answer                                 | verdict                                    |
+|--------------------------------|----------------------------------------|--------------------------------------------|
+| unreadable, empty, missing     | anything                               | unjudged, never right                      |
+| any                            | none stated (see `reading`)            | wrong, "no answer found"                   |
+| plain numbers: `39`, `15, 9`   | plain numbers                          | by value (see `plain_numbers`)             |
+| plain numbers                  | `7-4`, `\binom{5}{2}`, `2^{10}`, ten   | wrong: a number is asked for, not a sum    |
+| words, a letter: `odd`, `(B)`  | anything                               | by text; `B`, `(B)`, `(B) 12` are the same |
+| a time or ratio: `12:30`       | anything                               | by text: it is not 2:5                     |
+| a formula: `\sqrt{2}`, `(3,4)` | the same text but for spaces           | right                                      |
+| a formula                      | a different count of values            | wrong: `5, x` is not x, nor x `\pm x`      |
+| a formula, not an equation     | an equation: `2x = y`                  | wrong: it is yet to be solved              |
+| a formula                      | in another base: `204_6` for `204_5`   | wrong                                      |
+| a formula                      | over 512 letters or 32 brackets deep,  | wrong, and not compared                    |
+|                                | powers of powers, factorials of 100 up |                                            |
+| a formula                      | any other                              | math-verify, in its worker, within 1 s     |
 
 A gold may be a whole worked solution: where it has a box or `####`, its answer is read as that of a completion.
 A formula that math-verify cannot read, or not within its second, is an unreadable gold.

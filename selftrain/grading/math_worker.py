@@ -107,7 +107,9 @@ class MathWorker:
             raise OSError(self._cannot_start) from error
 
     def _exchange(self, line: bytes, limit: float) -> bool:
-        assert self._process and self._process.stdin and self._process.stdout
+        assert self._process is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         try:
             self._process.stdin.write(line)
         except BrokenPipeError as error:

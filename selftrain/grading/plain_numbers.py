@@ -39,7 +39,8 @@ _FRACTION = re.compile(
     r"|(?P<a2>\d+)\s?/\s?(?P<b2>\d+))"
 )
 _DECIMAL = re.compile(
-    r"(?P<digits>[1-9]\d{0,2}(?:,\d{3})+(?!\d)|[1-9]\d{0,2}(?: \d{3})+(?!\d)|\d+(?=\D|$)|(?=\.\d))(?:\.(?P<decimals>\d*))?"
+    r"(?P<digits>[1-9]\d{0,2}(?:,\d{3})+(?!\d)|[1-9]\d{0,2}(?: \d{3})+(?!\d)|\d+(?!\d)|(?=\.\d))"
+    r"(?:\.(?P<decimals>\d*))?"
     r"(?:[eE](?P<e>[-+]?\d{1,4})(?!\d)|\s*(?:\\times|\\cdot|\*)\s*10\s*\^\s*\{?\s*(?P<power>[-+]?\d{1,4})(?!\d)\s*\}?)?"
 )
 _NAME_FREE = re.compile(r"\\[a-zA-Z]+|_\{\w+\}|_\w|\([\w, ]*\)")
@@ -47,11 +48,12 @@ _NAME = re.compile(r"[A-Za-z\s|:'{}]*[A-Za-z][A-Za-z\s|:'{}]*|[{}|:\s]+")
 _SUM = re.compile(r"(?:[\d\s.,+\-*/%(){}^]|\\(?:times|cdot|div|frac)(?![a-zA-Z]))+")
 _SEPARATOR = re.compile(r"\s*(?:,(?!\d{3}(?!\d))|;|\band\b|\bor\b)\s*")
 
-_SHORT_UNITS = frozenset("cm mm km m dm nm kg g mg lb oz ft in mi yd s ms h hr L l ml mL mph kmh kph am pm cc".split())
-_NO_UNITS = frozenset(
-    "hundred hundreds thousand thousands million millions billion billions trillion dozen dozens half halves third "
-    "thirds quarter quarters fourths fifths tenths hundredths squared cubed factorial pi e i mod and or to minus plus "
-    "times over below negative not".split()
+_SHORT_UNIT = re.compile(r"[ckdmn]?m|[km]?g|lb|oz|ft|in|mi|yd|m?s|hr?|[Ll]|m[Ll]|mph|k[mp]h|[ap]m|cc")
+_DEGREE_OR_POWER = re.compile(r"\^\s*\\circ(?:\s*[CF]\b)?|(?<=[A-Za-z])\s?\^\{?[23]\}?(?!\d)")
+#: Words that change the number, or add to it, or are numbers themselves.
+_NO_UNIT = re.compile(
+    r"(?:hundred|thousand|million|billion|trillion|dozen|half|halve|third|quarter|fourth|fifth|sixth|eighth|tenth"
+    r"|hundredth|thousandth)s?|squared|cubed|factorial|pi|e|i|mod|and|or|to|minus|plus|times|over|below|negative|not"
 )
 
 
@@ -60,6 +62,8 @@ class Number(NamedTuple):
     percent: bool = False
     #: Whether it is written with so many places that it must be a rounding.
     rounded: bool = False
+    #: x of `x = 12`.
+    name: str = ""
 
 
 @lru_cache(maxsize=1 << 16)
@@ -80,6 +84,8 @@ def same_numbers(gold: Sequence[Number], answer: Sequence[Number]) -> bool:
     """Every number of one is a number of the other, and they are equally many."""
     if len(gold) == len(answer) == 1:
         return _same(gold[0], answer[0])
+    if len({number.name for number in gold}) > 1 and not any(number.name for number in answer):
+        return len(gold) == len(answer) and all(map(_same, gold, answer))  # `x = 2, y = 3` says which is which
     left = list(answer)
     for number in gold:
         match = next((other for other in left if _same(number, other)), None)
@@ -90,16 +96,21 @@ def same_numbers(gold: Sequence[Number], answer: Sequence[Number]) -> bool:
 
 
 def _same(a: Number, b: Number) -> bool:
+    if a.name and b.name and a.name != b.name:
+        return False
     if _close(a, b):
         return True
     if a.percent == b.percent:
         return False
-    share = Number(Fraction(a.value if a.percent else b.value) / 100)
-    return abs(share.value) <= 1 and _close(share, b if a.percent else a)
+    share = Fraction(a.value if a.percent else b.value) / 100
+    return abs(share) <= 1 and _close(Number(share), b if a.percent else a)
 
 
 def _close(a: Number, b: Number) -> bool:
-    return a.value == b.value or ((a.rounded or b.rounded) and abs(a.value - b.value) <= _ROUNDING * abs(a.value))
+    if a.value == b.value:
+        return True
+    gold, answer = Fraction(a.value), Fraction(b.value)
+    return (a.rounded or b.rounded) and abs(gold - answer) <= _ROUNDING * abs(gold)
 
 
 def solved_side(text: str) -> str | None:
@@ -117,6 +128,7 @@ def _is_name(text: str) -> bool:
 
 
 def _read_number(text: str) -> Number | None:
+    name = text.partition("=")[0].replace(" ", "") if "=" in text else ""
     text = solved_side(text) or ""
     if text.startswith(("(", "{")) and text.endswith((")", "}")):
         text = text[1:-1].strip()
@@ -129,7 +141,8 @@ def _read_number(text: str) -> Number | None:
             percent = unit.lstrip().startswith("%")
             if number is None or not is_unit(unit.lstrip().removeprefix("%") if percent else unit):
                 return None
-            return number._replace(value=-number.value if negative else number.value, percent=percent)
+            value = -number.value if negative else number.value
+            return Number(value, percent, number.rounded, name if name[:1].isalpha() or name[:1] == "\\" else "")
     return None
 
 
@@ -155,12 +168,13 @@ def _decimal(match: re.Match[str]) -> Number | None:
 
 def is_unit(text: str) -> bool:
     """Nothing, or words that say of what: ` dollars per day`, `cm^2`, `^\\circ`."""
-    rest = re.sub(r"\^\s*(?:\\circ|\{?[23]\}?(?!\d))", " ", text)
+    rest = _DEGREE_OR_POWER.sub(" ", text)
     words = [word.strip("'’()") for word in re.split(r"[\s/.\-]+", rest) if word]
     if not words:
-        return text.strip() == rest.strip() or "circ" in text
-    if not all(word.replace("'", "").isalpha() for word in words) or not _NO_UNITS.isdisjoint(map(str.lower, words)):
+        return not rest.strip()
+    if any(not word.replace("'", "").isalpha() or _NO_UNIT.fullmatch(word.lower()) for word in words):
         return False
+    first_is_short = bool(_SHORT_UNIT.fullmatch(words[0]))
     if text[0].isalpha():
-        return len(words[0]) > 1 and words[0] in _SHORT_UNITS
-    return len(words[0]) > 2 or words[0] in _SHORT_UNITS or (len(words) > 1 and max(map(len, words)) > 2)
+        return first_is_short and len(words[0]) > 1
+    return first_is_short or len(words[0]) > 2 or max(map(len, words[1:]), default=0) > 2

@@ -16,12 +16,12 @@ _BASE = re.compile(r"(?<=[\dA-F])_\{?(\d+)\}?$")
 _RELATION = re.compile(r"[<>]|\\(?:le|ge|lt|gt|ne|leq|geq|neq)(?![a-zA-Z])|!=")
 _TROUBLE = (
     (re.compile(r"\^\s*\{?\s*-?\s*\d{4}"), "has a huge exponent"),
-    (re.compile(r"\^[\s{(]*\d+[\s})]*\^|\*\*"), "is a tower of powers"),
+    (re.compile(r"\^[\s{(]*\d+\s*\^|\*\*"), "is a tower of powers"),
     (re.compile(r"(?:\d{3}|[)}!])\s*!"), "is a factorial of something large"),
     (re.compile(r"\d{101}"), "has a number of over 100 digits"),
 )
 _PIECES = re.compile(r"([()\[\]{},;]|\b(?:and|or)\b)")
-_TRAILING_WORDS = re.compile(r"(?<=[\w})])\s[A-Za-z][A-Za-z /.-]*(?:\^\{?[23]\}?)?$")
+_TRAILING_WORDS = re.compile(r"(?<=[\w})])\s[A-Za-z][A-Za-z /.-]*(?: ?\^\{?[23]\}?)?$")
 
 
 def trouble(text: str) -> str:
@@ -42,7 +42,7 @@ def unlike(gold: str, answer: str) -> str:
     if _RELATION.search(gold) or _RELATION.search(answer):
         return ""
     golds, answers = listed(gold), listed(answer)
-    if len(golds) != len(answers):
+    if len({value.replace(" ", "") for value in golds}) != len({value.replace(" ", "") for value in answers}):
         return f"not as many values: {len(answers)} for {len(golds)}"
     if "=" not in gold and any(solved_side(value) is None for value in answers):
         return "an equation, not its solution"

@@ -13,11 +13,10 @@ _SIGNS = str.maketrans(
     {
         **dict.fromkeys("\N{MINUS SIGN}\N{EN DASH}\N{FULLWIDTH HYPHEN-MINUS}\N{SMALL HYPHEN-MINUS}", "-"),
         **dict.fromkeys("\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}", " "),
-        **dict.fromkeys("$€£¥₹", ""),
+        **dict.fromkeys("$€£¥₹“”\"", " "),
         "×": r"\times ", "÷": "/", "·": r"\cdot ", "⋅": r"\cdot ", "²": "^2", "³": "^3", "°": r"^\circ ", "％": "%",
         "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
         "π": r"\pi ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "∪": r"\cup ",
-        "“": "", "”": "", '"': "",
     }
 )  # fmt: skip
 
@@ -36,7 +35,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\(?:text|mbox|mathrm|mathbf|mathit|textbf|textit|textrm|textnormal)\s*\{([^{}]*)\}", r" \1 "),
         (r"\\%|\b(?:percent(?:age)?|pct)\b", "%"),
         (r"\^\s*\{\s*\\circ\s*\}|\\degree\b", r"^\\circ "),
-        (r"\*\*|__", ""),
+        (r"(?<!\w)\*\*([^*]+)\*\*(?!\w)", r"\1"),
         (r"(?<=\{)\s+|\s+(?=\})", ""),
     )
 )
@@ -47,7 +46,7 @@ def tidy(text: str) -> str:
     """The same answer in the plainest spelling. Meant for short texts: an answer, not a completion."""
     if not text.isascii():
         text = "".join(str(unicodedata.decimal(c, c)) for c in text)
-    text = text.replace(r"\$", "").replace(r"\"", "").translate(_SIGNS)
+    text = text.replace(r"\$", " ").replace(r"\"", " ").translate(_SIGNS)
     in_rows = "matrix}" in text or "array}" in text  # here `\\` ends a row
     for pattern, replacement in _REWRITES[in_rows:]:
         text = pattern.sub(replacement, text)

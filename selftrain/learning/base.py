@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,12 +30,13 @@ class Learning:
         source="ReST-EM, algorithm 1: 'while reward improves on D_val'; 'best' is ours",
     )
     validation_size: float = setting(
-        0.1, "D_val: share of the training problems (or their number, from 1 up) never sampled for data; its reward decides "
-        "early stopping and the best round",
+        0.1, "D_val: share of the training problems (or their number, from 1 up) that is never sampled for data; "
+        "its reward decides early stopping and the best round",
         source="ours; the paper has a D_val and does not state its size",
     )  # fmt: skip
     loss_normalization: Literal["token", "example"] = setting(
-        "token", "'token': sum of weighted token losses over all tokens of a step; 'example': mean over examples of means"
+        "token",
+        "'token': sum of weighted token losses over all tokens of a step; 'example': mean over examples of means",
     )
     train_temperature: float = setting(1.0, "temperature of the training loss")
     lr_scheduler_type: Literal["cosine", "linear", "constant"] = setting("cosine", "shape of the learning rate")
@@ -44,7 +46,9 @@ class Learning:
     adam_beta2: float = setting(0.999, "AdamW", source="torch")
     adam_epsilon: float = setting(1e-8, "AdamW", source="torch")
     max_grad_norm: float = setting(1.0, "gradients are clipped to this norm")
-    max_tokens_per_batch: int = setting(2048, "tokens of one micro-batch, padding included; changes speed and memory only")
+    max_tokens_per_batch: int = setting(
+        2048, "tokens of one micro-batch, padding included; changes speed and memory only"
+    )
     gradient_checkpointing: bool = setting(False, "trade time for memory in the backward pass")
 
     def __post_init__(self) -> None:
@@ -101,8 +105,6 @@ class Trainer(Protocol):
 
 def learning_rate_factor(step: int, total: int, learning: Learning) -> float:
     """What the peak learning rate is multiplied by at `step` (from 0) of `total`."""
-    import math
-
     warmup = math.ceil(learning.warmup_ratio * total)
     if step < warmup:
         return (step + 1) / (warmup + 1)

@@ -38,8 +38,8 @@ class ToyTrainer:
         losses: list[float] = []
         values = [] if yardstick is None else [yardstick()]
         for epoch in range(learning.num_train_epochs):
-            losses.append(self._descend(lessons, learning.learning_rate
-                                        * learning_rate_factor(epoch, learning.num_train_epochs, learning)))  # fmt: skip
+            factor = learning_rate_factor(epoch, learning.num_train_epochs, learning)
+            losses.append(self._descend(lessons, learning.learning_rate * factor))
             if on_step is not None:
                 on_step(len(losses), learning.num_train_epochs, losses[-1])
             if yardstick is not None:

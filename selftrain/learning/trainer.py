@@ -16,7 +16,7 @@ from torch import Tensor
 from selftrain.errors import ModelError
 from selftrain.learning.base import Learning, LearningReport, OnStep, Yardstick, learning_rate_factor
 from selftrain.learning.loss import normalizer, weighted_nll
-from selftrain.loading import load_model
+from selftrain.loading import load_model, without_bars
 from selftrain.rendering import Renderer, Row, batches_by_tokens
 from selftrain.scoring import autocast, token_logprobs
 from selftrain.types import TrainingExample
@@ -47,7 +47,8 @@ class TransformersTrainer:
         self.model, self.renderer, self.bf16 = model, renderer, bf16
 
     def save(self, folder: Path) -> None:
-        self.model.save_pretrained(folder, safe_serialization=True)
+        with without_bars():
+            self.model.save_pretrained(folder)
         self.renderer.tokenizer.save_pretrained(folder)
 
     def load(self, weights: str | Path) -> None:

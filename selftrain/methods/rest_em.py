@@ -32,26 +32,45 @@ from selftrain.weighing import (
 class RestEM:
     """Settings of ReST-EM; the defaults are the `recommended` profile."""
 
-    num_rounds: int = setting(3, "rounds of sampling and training (I)", source="ReST-EM, section 5: 3 for MATH, 2 for APPS")
-    num_generations: int = setting(32, "answers drawn for each problem (n)", source="ReST-EM, section 4: 32 for MATH, 64 for APPS")
+    num_rounds: int = setting(
+        3, "rounds of sampling and training (I)", source="ReST-EM, section 5: 3 for MATH, 2 for APPS"
+    )
+    num_generations: int = setting(
+        32, "answers drawn for each problem (n)", source="ReST-EM, section 4: 32 for MATH, 64 for APPS"
+    )
     temperature: float = setting(0.7, "sampling temperature", source="ReST-EM, section 4")
     top_k: int = setting(40, "sample among the k likeliest tokens; 0 is off", source="ReST-EM, section 4")
-    top_p: float = setting(1.0, "sample among tokens of this probability mass", source="ReST-EM names no top-p for sampling")
+    top_p: float = setting(
+        1.0, "sample among tokens of this probability mass", source="ReST-EM names no top-p for sampling"
+    )
     max_completion_length: int = setting(1024, "tokens an answer may have; one cut off there is never trained on")
-    reward_threshold: float = setting(0.5, "rewards above this are kept; any value between 0 and 1 is the paper's rule for 0/1 rewards")
-    max_kept_per_problem: int = setting(10, "kept solutions of one problem, drawn at random", source="ReST-EM, section 4: 10")
-    deduplicate: Literal["exact", "off"] = setting("exact", "'exact' drops repeated texts of a problem before the cap", source="ours; the paper names none")
+    reward_threshold: float = setting(
+        0.5, "rewards above this are kept; any value between 0 and 1 is the paper's rule for 0/1 rewards"
+    )
+    max_kept_per_problem: int = setting(
+        10, "kept solutions of one problem, drawn at random", source="ReST-EM, section 4: 10"
+    )
+    deduplicate: Literal["exact", "off"] = setting(
+        "exact", "'exact' drops repeated texts of a problem before the cap", source="ours; the paper names none"
+    )
     prompt_weight: Literal["capped", "count", "uniform"] = setting(
-        "capped", "'capped' is the cap above; 'count' lifts it; 'uniform' gives every solved problem the same total weight",
+        "capped",
+        "'capped' is the cap above; 'count' lifts it; 'uniform' gives every solved problem the same total weight",
         source="ReST-EM, section 4: capped",
     )
-    problems_per_round: int | None = setting(None, "problems drawn each round; all of them by default", source="ReST-EM, algorithm 1")
+    problems_per_round: int | None = setting(
+        None, "problems drawn each round; all of them by default", source="ReST-EM, algorithm 1"
+    )
     mask_truncated_completions: bool = setting(
-        True, "never keep an answer that was cut off at max_completion_length, even where it scores", source="ours; name as in TRL"
+        True,
+        "never keep an answer that was cut off at max_completion_length, even where it scores",
+        source="ours; name as in TRL",
     )
 
     name: ClassVar[str] = "rest-em"
-    summary: ClassVar[str] = "sample, keep what a checker proves right, fine-tune from the base weights (arXiv 2312.06585)"
+    summary: ClassVar[str] = (
+        "sample, keep what a checker proves right, fine-tune from the base weights (arXiv 2312.06585)"
+    )
     needs_judge: ClassVar[bool] = True
     learning: ClassVar[Learning] = Learning()
 

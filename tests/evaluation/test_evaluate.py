@@ -35,6 +35,7 @@ def grade(responses: Sequence[Response]) -> list[Score]:
     return [Score(float(r.text == "18"), r.text) for r in responses]
 
 
+SETTINGS = Evaluation(num_generations_eval=2, temperature_eval=0.9, top_p_eval=0.8, top_k_eval=5)
 PROMPTS = [Prompt("a", "9+9?"), Prompt("b", "20-2?")]
 
 
@@ -50,7 +51,7 @@ def test_each_problem_gets_its_greedy_and_its_sampled_answers() -> None:
 
 def test_the_model_is_asked_as_the_settings_say() -> None:
     table = Table({"a": ["18"], "b": ["17"]})
-    evaluate(table, PROMPTS, grade, Evaluation(2, 0.9, 0.8, 5), 64, "key")
+    evaluate(table, PROMPTS, grade, SETTINGS, 64, "key")
     assert table.asked == [
         (1, Sampling(temperature=0.0, max_completion_length=64), "key/greedy"),
         (2, Sampling(temperature=0.9, top_k=5, top_p=0.8, max_completion_length=64), "key/sampled"),

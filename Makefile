@@ -1,0 +1,39 @@
+# The front door: `make demo` shows the main job, `make test` checks everything. Both set up what they need.
+
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
+
+.PHONY: demo test check test-slow bench clean
+
+demo: $(VENV)/.ready
+	$(BIN)/selftrain demo
+
+test: check
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev-ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test-slow: $(VENV)/.dev-ready
+	$(BIN)/python -m pytest -m slow
+
+bench: $(VENV)/.dev-ready
+	$(BIN)/python benchmarks/sampling_and_training.py
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	# torch comes first and by exact version: a looser request would fetch gigabytes of CUDA libraries.
+	$(PIP) "torch==$$(sed -n 's/^torch==//p' constraints.txt)"
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.dev-ready: $(VENV)/.ready
+	$(PIP) --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,82 @@
+"""What a judge is, and the question it must pass first: can it read its own gold answers?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from selftrain.errors import JudgeError
+from selftrain.types import Problem, Prompt, Response, Score
+
+
+class Judge(Protocol):
+    """Scores answers. One `Score` a response, in their order; `Score.value` None is "unjudged", never "wrong".
+
+    May be used as a context manager, and from several threads.
+    """
+
+    name: str
+
+    def grade(self, responses: Sequence[Response], problems: Mapping[str, Problem]) -> list[Score]:
+        """The scores of `responses` to `problems` (by problem id).
+
+        Raises:
+            JudgeError: the judge itself is broken. A run must stop then: no answer may pay for it.
+        """
+        ...
+
+    def close(self) -> None:
+        """Ends whatever the judge has started."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def problem_of(response: Response, problems: Mapping[str, Problem]) -> Problem:
+    problem = problems.get(response.prompt.problem_id)
+    if problem is None:
+        raise JudgeError(
+            f"An answer is to problem {response.prompt.problem_id!r}, which is not among the {len(problems)} given.",
+            "Without its problem an answer cannot be judged.",
+            "Hand the judge every problem that was asked.",
+        )
+    return problem
+
+
+def self_test(judge: Judge, problems: Sequence[Problem]) -> list[tuple[Problem, str]]:
+    """Shows the judge each gold answer as if a model had given it.
+
+    Returns:
+        The problems whose own gold is not scored above 0, with the reason. Nothing can be learnt from them.
+    """
+    responses = [_gold_as_response(problem) for problem in problems]
+    scores = judge.grade(responses, {problem.id: problem for problem in problems})
+    return [
+        (problem, score.reason or f"its own gold answer scores {score.value}")
+        for problem, score in zip(problems, scores, strict=True)
+        if score.value is None or score.value <= 0
+    ]
+
+
+def _gold_as_response(problem: Problem) -> Response:
+    gold = problem.reference or ""
+    # Both usual forms, for judges that know but one. A gold that is a whole solution has its own.
+    marked = "####" in gold or r"\boxed" in gold
+    text = gold if marked else f"The answer is $\\boxed{{{gold}}}$.\n#### {' '.join(gold.split())}"
+    return Response(
+        prompt=Prompt(problem.id, problem.question),
+        prompt_text=problem.question,
+        sample_index=0,
+        text=text,
+        token_ids=(),
+        logprob=0.0,
+        finish_reason="stop",
+        model="gold",
+        weights_version=0,
+    )

@@ -1,0 +1,117 @@
+"""From what the setting `reward_funcs` holds to a judge."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from selftrain.errors import JudgeError, SettingsError
+from selftrain.grading.judge import Judge
+from selftrain.grading.math_judge import MathJudge
+from selftrain.grading.reading import read_answer
+from selftrain.grading.reward_functions import RewardFunctionJudge, returned_none
+from selftrain.grading.trl_arguments import RewardFunction
+from selftrain.types import Problem, Response, Score
+
+
+class AlwaysOne(Judge):
+    """Every answer scores 1.0. The control without a reward: what training on just anything does."""
+
+    name = "always_one"
+
+    def grade(self, responses: Sequence[Response], problems: Mapping[str, Problem]) -> list[Score]:
+        return [Score(1.0, read_answer(response.text), "every answer scores 1") for response in responses]
+
+
+class WeightedJudge(Judge):
+    """The weighted sum of several judges.
+
+    As in TRL, a reward function that returned None is left out of a row's sum, and a row that has no number at all
+    is None. Unlike TRL, a row that one judge could not judge (a gold it cannot read, a function that raised) is
+    unjudged: the sum of what is left would be taken for the verdict.
+    """
+
+    def __init__(self, judges: Sequence[Judge], weights: Sequence[float]) -> None:
+        self.name = " + ".join(judge.name for judge in judges)
+        self._judges, self._weights = tuple(judges), tuple(weights)
+
+    def grade(self, responses: Sequence[Response], problems: Mapping[str, Problem]) -> list[Score]:
+        by_judge = [judge.grade(responses, problems) for judge in self._judges]
+        return [self._sum(scores) for scores in zip(*by_judge, strict=True)]
+
+    def close(self) -> None:
+        for judge in self._judges:
+            judge.close()
+
+    def _sum(self, scores: Sequence[Score]) -> Score:
+        none_reasons = [returned_none(judge.name) for judge in self._judges]
+        unjudged = [s for s, none in zip(scores, none_reasons, strict=True) if s.value is None and s.reason != none]
+        terms = [w * s.value for w, s in zip(self._weights, scores, strict=True) if s.value is not None]
+        return Score(
+            value=sum(terms) if terms and not unjudged else None,
+            answer=next((score.answer for score in scores if score.answer is not None), None),
+            reason="; ".join(score.reason for score in unjudged or scores if score.reason),
+            seconds=sum(score.seconds for score in scores),
+        )
+
+
+_NAMED: dict[str, Callable[[], Judge]] = {"math": MathJudge, "always_one": AlwaysOne}
+
+
+def open_judge(
+    reward_funcs: str | RewardFunction | Sequence[str | RewardFunction],
+    *,
+    reward_weights: Sequence[float] | None = None,
+) -> Judge:
+    """The judge that `reward_funcs` names.
+
+    Args:
+        reward_funcs: "math", "always_one", a dotted path such as "my_rewards:length" or
+            "trl.rewards.accuracy_reward", a function, or several of these.
+        reward_weights: one weight for each; all 1 where None.
+
+    Raises:
+        JudgeError: there is no such judge. SettingsError: not as many weights as functions.
+    """
+    several = [reward_funcs] if isinstance(reward_funcs, str) or callable(reward_funcs) else list(reward_funcs)
+    if not several:
+        raise SettingsError("reward_funcs is empty.", "Answers need a judge.", 'Name one, such as "math".')
+    if reward_weights is not None and len(reward_weights) != len(several):
+        raise SettingsError(
+            f"reward_weights has {len(reward_weights)} weights, reward_funcs {len(several)} functions.",
+            "Each function has one weight.",
+            "Give as many weights as functions, or none.",
+        )
+    judges = [_open_one(reward_func) for reward_func in several]
+    if len(judges) == 1 and reward_weights is None:
+        return judges[0]
+    return WeightedJudge(judges, reward_weights or [1.0] * len(judges))
+
+
+def _open_one(reward_func: str | RewardFunction) -> Judge:
+    if callable(reward_func):
+        return RewardFunctionJudge(reward_func)
+    if reward_func in _NAMED:
+        return _NAMED[reward_func]()
+    return RewardFunctionJudge(_import(reward_func))
+
+
+def _import(path: str) -> RewardFunction:
+    module, _, name = path.partition(":") if ":" in path else path.rpartition(".")
+    known = f"Name one of {', '.join(map(repr, _NAMED))}, or a function as 'package.module:function'."
+    if not module or not name:
+        raise JudgeError(f"There is no judge {path!r}.", "It is no known name and no dotted path.", known)
+    try:
+        function: Any = importlib.import_module(module)
+        for attribute in name.split("."):
+            function = getattr(function, attribute)
+    except (ImportError, AttributeError) as error:
+        raise JudgeError(
+            f"The reward function {path!r} cannot be imported: {error}.",
+            "Without it no answer can be judged.",
+            f"Check the spelling, and that its folder is on PYTHONPATH. {known}",
+        ) from error
+    if not callable(function):
+        raise JudgeError(f"{path!r} is a {type(function).__name__}, not a function.", "It cannot be called.", known)
+    return function  # type: ignore[no-any-return]

@@ -1,0 +1,52 @@
+"""Shared by all tests: the shipped seed models, the real thing, loaded once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from selftrain.engines.transformers import TransformersEngine
+from selftrain.loading import LoadedModel, load_model
+from selftrain.problems import load_problems
+from selftrain.prompts import Prompting, make_prompts
+from selftrain.rendering import Renderer
+from selftrain.seeds import SEED_MODELS, seed_model
+from selftrain.types import Prompt
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+def engine_of(loaded: LoadedModel, name: str = "seed", rows: int = 64, prompting: Prompting | None = None):
+    renderer = Renderer(loaded.tokenizer, prompting or Prompting(), loaded.stop_ids)
+    return TransformersEngine(loaded.model, renderer, name, rows)
+
+
+@pytest.fixture(scope="session", params=SEED_MODELS)
+def loaded(request: pytest.FixtureRequest) -> LoadedModel:
+    """Each seed model in turn. Not to be trained: it is shared."""
+    return load_model(seed_model(request.param), device="cpu")
+
+
+@pytest.fixture(scope="session")
+def llama() -> LoadedModel:
+    return load_model(seed_model("llama"), device="cpu")
+
+
+@pytest.fixture
+def trainable() -> LoadedModel:
+    """A llama of its own for a test that changes weights."""
+    return load_model(seed_model("llama"), device="cpu")
+
+
+@pytest.fixture(scope="session")
+def prompts() -> list[Prompt]:
+    return make_prompts(load_problems("word_problems", split="test", max_problems=24))
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

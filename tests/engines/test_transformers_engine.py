@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+import transformers
+
+from selftrain.loading import LoadedModel
+from selftrain.prompts import Prompting, make_prompts
+from selftrain.problems import load_problems
+from selftrain.types import Prompt, Response, Sampling
+from tests.conftest import engine_of
+
+GREEDY = Sampling(0.0, max_completion_length=48)
+
+
+def sample(loaded: LoadedModel, prompts: list[Prompt], n: int, sampling: Sampling, rows: int) -> list[Response]:
+    engine = engine_of(loaded, rows=rows)
+    answers: dict[tuple[str, int], Response] = {}
+    for unit in engine.plan(prompts, n):
+        for response in engine.generate([prompts[i] for i in unit], n, sampling, "key", 0):
+            answers[response.prompt.problem_id, response.sample_index] = response
+    return [answers[p.problem_id, i] for p in prompts for i in range(n)]
+
+
+def test_greedy_is_transformers_generate_token_for_token(loaded: LoadedModel, prompts: list[Prompt]) -> None:
+    ours = sample(loaded, prompts, 1, GREEDY, rows=24)
+    for response in ours:
+        ids = loaded.tokenizer(response.prompt_text, return_tensors="pt")["input_ids"]
+        with torch.inference_mode():
+            whole = loaded.model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=48)
+        assert response.token_ids == tuple(whole[0, ids.shape[1] :].tolist()), response.prompt_text
+
+
+def test_logprob_is_a_hand_summed_forward(loaded: LoadedModel, prompts: list[Prompt]) -> None:
+    completions = [f" {i}+{i}={2 * i}. #### {2 * i}" for i in range(len(prompts))]
+    found = engine_of(loaded).logprob(prompts, completions)
+    for prompt, completion, value in zip(prompts, completions, found, strict=True):
+        start = loaded.tokenizer(f"Question: {prompt.question}\nAnswer:")["input_ids"]
+        rest = [*loaded.tokenizer(completion, add_special_tokens=False)["input_ids"], loaded.tokenizer.eos_token_id]
+        with torch.inference_mode():
+            logits = loaded.model(torch.tensor([start + rest])).logits[0].double().log_softmax(-1)
+        by_hand = sum(logits[len(start) + i - 1, token].item() for i, token in enumerate(rest))
+        assert value == pytest.approx(by_hand, abs=1e-4)
+
+
+def test_the_logprob_of_a_sample_is_that_of_its_tokens_at_temperature_1(loaded: LoadedModel, prompts: list[Prompt]) -> None:
+    responses = sample(loaded, prompts[:6], 4, Sampling(0.7, 40, max_completion_length=48), rows=24)
+    for response in responses:
+        start = loaded.tokenizer(response.prompt_text)["input_ids"]
+        with torch.inference_mode():
+            logits = loaded.model(torch.tensor([start + list(response.token_ids)])).logits[0].double().log_softmax(-1)
+        by_hand = sum(logits[len(start) + i - 1, token].item() for i, token in enumerate(response.token_ids))
+        assert response.logprob == pytest.approx(by_hand, abs=1e-3)
+
+
+def test_what_is_drawn_does_not_depend_on_the_batch(llama: LoadedModel, prompts: list[Prompt]) -> None:
+    """At most one differing draw in 100,000 tokens, from rounding; here a few thousand tokens, so none."""
+    sampling = Sampling(0.7, 40, max_completion_length=48)
+    whole = sample(llama, prompts, 4, sampling, rows=96)
+    small = sample(llama, prompts, 4, sampling, rows=5)
+    alone = sample(llama, prompts[7:8], 4, sampling, rows=64)
+    assert [r.token_ids for r in whole] == [r.token_ids for r in small]
+    assert [r.token_ids for r in whole[28:32]] == [r.token_ids for r in alone]
+
+
+def test_cut_off_answers_say_so(llama: LoadedModel, prompts: list[Prompt]) -> None:
+    for response in sample(llama, prompts, 2, Sampling(1.0, max_completion_length=12), rows=64):
+        ended = response.token_ids[-1] in llama.stop_ids
+        assert response.finish_reason == ("stop" if ended else "length")
+        assert len(response.token_ids) <= 12 and (ended or len(response.token_ids) == 12)
+
+
+def test_either_end_token_ends_an_answer(llama: LoadedModel, prompts: list[Prompt]) -> None:
+    """The union of the tokenizer's and the generation config's."""
+    comma = llama.tokenizer(",")["input_ids"][0]
+    both = LoadedModel(llama.model, llama.tokenizer, frozenset({comma}))
+    ends = {r.token_ids[-1] for r in sample(both, prompts, 4, Sampling(1.0, max_completion_length=60), rows=64)}
+    assert {comma, llama.tokenizer.eos_token_id} <= ends
+
+
+def test_a_chat_template_is_used_where_there_is_one(llama: LoadedModel, prompts: list[Prompt]) -> None:
+    tokenizer = copy.deepcopy(llama.tokenizer)
+    tokenizer.chat_template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}<assistant>"
+    talking = LoadedModel(llama.model, tokenizer, llama.stop_ids)
+    assert engine_of(talking).prompt_text(prompts[0]) == f"<user>{prompts[0].question}\n<assistant>"
+    plain = engine_of(talking, prompting=Prompting(prompt_format="plain"))
+    assert plain.prompt_text(prompts[0]) == f"Question: {prompts[0].question}\nAnswer:"
+
+
+def test_worked_examples_end_an_answer_where_the_next_one_would_start(llama: LoadedModel) -> None:
+    shots = (("What is 1+1?", "1+1=2. #### 2"),)
+    prompt = make_prompts(load_problems("word_problems", max_problems=1), shots)[0]
+    renderer = engine_of(llama).renderer
+    assert renderer.text(prompt).startswith("Question: What is 1+1?\nAnswer: 1+1=2. #### 2\n\nQuestion: ")
+    written = renderer.tokenizer(" 4+4=8. #### 8\n\nQuestion: Tom has")["input_ids"]
+    ids, text = renderer.cut(written, renderer.stop_text(prompt))
+    assert text == " 4+4=8. #### 8" and renderer.completion_text(ids) == text
+
+
+def test_prompts_without_room_for_an_answer_are_named(llama: LoadedModel) -> None:
+    long = Prompt("long", "How much? " * 600)
+    short = Prompt("short", "How much?")
+    (found,) = engine_of(llama).too_long([short, long], 64)
+    assert found[0] == "long" and found[1] > 1000
+
+
+def test_any_architecture_with_a_cache_runs(tmp_path, prompts: list[Prompt], llama: LoadedModel) -> None:
+    """Not one of the three the package ships: learned positions, one fused projection, biases."""
+    torch.manual_seed(0)
+    config = transformers.GPT2Config(vocab_size=700, n_positions=256, n_embd=32, n_layer=2, n_head=2)
+    other = LoadedModel(transformers.GPT2LMHeadModel(config).eval(), llama.tokenizer, llama.stop_ids)
+    ours = sample(other, prompts[:4], 1, GREEDY, rows=4)
+    for response in ours:
+        ids = llama.tokenizer(response.prompt_text, return_tensors="pt")["input_ids"]
+        with torch.inference_mode():
+            whole = other.model.generate(
+                ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=48, pad_token_id=1,
+                eos_token_id=llama.tokenizer.eos_token_id,
+            )  # fmt: skip
+        assert response.token_ids == tuple(whole[0, ids.shape[1] :].tolist())

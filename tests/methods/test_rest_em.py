@@ -1,0 +1,83 @@
+"""The page of ReST-EM against the paper's algorithm 1, numbers worked by hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from selftrain.engines.toy import ToyEngine
+from selftrain.learner import Learner
+from selftrain.learning.toy import ToyTrainer
+from selftrain.methods import RestEM
+from selftrain.prompts import make_prompts
+from selftrain.toy import ToyModel, toy_problems
+from selftrain.types import Lessons, Round, Score
+
+PROBLEMS = toy_problems(40)
+GOLD = {problem.id: problem.reference for problem in PROBLEMS}
+
+
+def right(responses):
+    return [Score(float(r.text.endswith(f" {GOLD[r.prompt.problem_id]}")), r.text[-3:]) for r in responses]
+
+
+def always(responses):
+    return [Score(1.0, None) for _ in responses]
+
+
+def collect(method: RestEM, grade=right) -> Lessons:
+    model = ToyModel()
+    learner = Learner(ToyEngine(model), ToyTrainer(model), "toy")
+    return method.collect(Round(1, PROBLEMS, make_prompts(PROBLEMS), [learner], grade, 7))
+
+
+def test_n_samples_of_each_problem_at_the_papers_temperature_and_top_k() -> None:
+    assert (RestEM().num_generations, RestEM().sampling.temperature, RestEM().sampling.top_k) == (32, 0.7, 40)
+    drawn = Counter(s.response.prompt.problem_id for s in collect(RestEM(num_generations=5)).samples)
+    assert set(drawn.values()) == {5} and len(drawn) == len(PROBLEMS)
+
+
+def test_at_most_ten_right_solutions_of_a_problem() -> None:
+    examples = collect(RestEM(deduplicate="off")).examples["toy"]
+    per_problem = Counter(example.prompt.problem_id for example in examples)
+    assert max(per_problem.values()) == 10
+    assert all(example.completion.endswith(f" {GOLD[example.prompt.problem_id]}") for example in examples)
+
+
+def test_count_lifts_the_cap_and_uniform_evens_the_problems() -> None:
+    counted = collect(RestEM(deduplicate="off", prompt_weight="count"))
+    assert sum(s.kept for s in counted.samples) == sum(s.score.value == 1.0 for s in counted.samples)
+    even = collect(RestEM(deduplicate="off", prompt_weight="uniform")).examples["toy"]
+    totals: Counter[str] = Counter()
+    for example in even:
+        totals[example.prompt.problem_id] += example.weight
+    assert max(totals.values()) - min(totals.values()) < 1e-9
+
+
+def test_reward_always_1_is_plain_self_distillation() -> None:
+    lessons = collect(RestEM(deduplicate="off", prompt_weight="count"), always)
+    assert [e.completion for e in lessons.examples["toy"]] == [s.response.text for s in lessons.samples]
+
+
+def test_the_training_prompt_is_the_sampling_prompt_few_shot_included() -> None:
+    model = ToyModel()
+    learner = Learner(ToyEngine(model), ToyTrainer(model), "toy")
+    prompts = make_prompts(PROBLEMS, shots=(("1+1?", " #### 2"),))
+    lessons = RestEM(num_generations=4).collect(Round(1, PROBLEMS, prompts, [learner], right, 7))
+    assert all(example.prompt.shots for example in lessons.examples["toy"])
+    assert {example.prompt for example in lessons.examples["toy"]} <= {s.response.prompt for s in lessons.samples}
+
+
+def test_truncated_answers_are_kept_only_where_the_paper_is_followed_to_the_letter() -> None:
+    class CutOff(ToyEngine):
+        def generate(self, *arguments):
+            return [replace(response, finish_reason="length") for response in super().generate(*arguments)]
+
+    def kept(**settings) -> int:
+        model = ToyModel()
+        learner = Learner(CutOff(model), ToyTrainer(model), "toy")
+        method = RestEM(num_generations=4, **settings)
+        lessons = method.collect(Round(1, PROBLEMS, make_prompts(PROBLEMS), [learner], right, 7))
+        return sum(sample.kept for sample in lessons.samples)
+
+    assert kept() == 0 < kept(mask_truncated_completions=False)

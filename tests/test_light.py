@@ -1,0 +1,40 @@
+"""Importing selftrain and asking for help loads nothing heavy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "transformers", "vllm", "ray", "datasets", "pyarrow", "duckdb", "sympy", "math_verify")
+
+
+def loaded_by(code: str) -> set[str]:
+    """Which heavy libraries a fresh Python has loaded after `code`."""
+    script = f"import sys\n{code}\nprint('\\n'.join(m for m in {HEAVY!r} if m in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()) & set(HEAVY)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import selftrain",
+        "import selftrain; selftrain.RestEM(); selftrain.Learning(); selftrain.SelfTrainer; selftrain.load_problems",
+        "sys.argv = ['selftrain', '--help']; from selftrain.__main__ import main; main()",
+        "sys.argv = ['selftrain', 'rest-em', '--help']\n"
+        "try:\n from selftrain.__main__ import main; main()\nexcept SystemExit: pass",
+    ],
+)
+def test_nothing_heavy_is_loaded(code: str) -> None:
+    assert loaded_by(code) == set()
+
+
+def test_every_public_name_is_there() -> None:
+    import selftrain
+
+    for name in selftrain.__all__:
+        assert getattr(selftrain, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+        _ = selftrain.Nonsense

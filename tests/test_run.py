@@ -1,0 +1,155 @@
+"""The loop and what it writes, on the toy model: every file is real, the model is a table of three numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import duckdb
+import pytest
+from datasets import load_dataset
+
+from selftrain.data import Parts
+from selftrain.engines.toy import ToyEngine
+from selftrain.errors import RunError
+from selftrain.evaluation import Evaluation
+from selftrain.learner import Learner
+from selftrain.learning.base import Learning
+from selftrain.learning.toy import ToyTrainer
+from selftrain.methods import RestEM
+from selftrain.progress import Progress
+from selftrain.record import RunFolder
+from selftrain.run import Loop
+from selftrain.toy import ToyModel, toy_problems
+from selftrain.types import Problem, Response, Score
+
+
+def grade(responses: Sequence[Response], problems: Mapping[str, Problem]) -> list[Score]:
+    read = [r.text.rpartition("#### ")[2] if "####" in r.text else None for r in responses]
+    return [
+        Score(float(answer == problems[r.prompt.problem_id].reference), answer)
+        for r, answer in zip(responses, read, strict=True)
+    ]
+
+
+def loop_in(folder: Path, grade=grade, seed: int = 3, **method) -> Loop:
+    model = ToyModel()
+    model.save(folder.parent / "base")
+    problems = toy_problems(100)
+    return Loop(
+        RestEM(**{"num_rounds": 2, "num_generations": 4} | method),
+        [Learner(ToyEngine(model), ToyTrainer(model), str(folder.parent / "base"))],
+        Parts(tuple(problems[:80]), tuple(problems[80:]), tuple(toy_problems(60, "test"))),
+        grade,
+        Learning(learning_rate=1.0),
+        Evaluation(num_generations_eval=4),
+        RunFolder.create(folder),
+        Progress(quiet=True),
+        seed,
+    )
+
+
+@pytest.fixture
+def done(tmp_path: Path) -> RunFolder:
+    loop = loop_in(tmp_path / "run")
+    loop.run()
+    return loop.folder
+
+
+def test_the_untouched_model_is_measured_first_and_the_rounds_beside_it(done: RunFolder) -> None:
+    lines = done.rounds()
+    assert [line["round"] for line in lines] == [0, 1, 2]
+    assert "against_base" not in lines[0] and lines[0]["weights"].endswith("base")
+    gain = lines[2]["against_base"]["pass@1"]
+    assert gain["problems"] == 60 and gain["difference"] > 0.2 and gain["p_value"] < 0.01
+    assert gain["difference"] == pytest.approx(
+        lines[2]["metrics"]["pass@1"]["value"] - lines[0]["metrics"]["pass@1"]["value"]
+    )
+
+
+def test_every_sample_is_on_disk_with_its_fate(done: RunFolder) -> None:
+    columns = "model, round, problem_id, sample_index, prompt, completion, token_ids, finish_reason, reward, answer_read, kept, why_not, weight"
+    rows = done.query(f"select {columns} from samples order by round, problem_id, sample_index").fetchall()
+    assert len(rows) == 2 * 80 * 4
+    fates = dict(done.query("select why_not, count(*) from samples where round = 1 group by all").fetchall())
+    assert sum(fates.values()) == 320
+    line = done.rounds()[1]["sampling"]
+    assert line["why_not"] == {why: count for why, count in fates.items() if why} and line["kept"] == fates[None]
+    assert done.query("select count(*) from samples where kept and (reward <> 1 or weight <= 0)").fetchall() == [(0,)]
+    assert done.query("select count(*) from samples where weights_version <> round - 1").fetchall() == [(0,)]
+
+
+def test_no_validation_or_evaluation_problem_is_ever_sampled_for_data(done: RunFolder) -> None:
+    leaked = "select count(*) from samples join problems using (problem_id) where part <> 'train'"
+    assert done.query(leaked).fetchall() == [(0,)]
+    assert done.query("select count(distinct problem_id) from evaluations").fetchall() == [(60,)]
+
+
+def test_files_are_read_directly_by_duckdb_and_datasets(done: RunFolder) -> None:
+    files = str(done.path / "samples" / "*.parquet")
+    assert duckdb.sql(f"select count(*) from '{files}'").fetchall() == [(640,)]
+    assert len(load_dataset("parquet", data_files=files, split="train", cache_dir=str(done.path.parent / "cache"))) == 640
+
+
+def test_the_same_seed_gives_the_same_samples_and_another_seed_others(tmp_path: Path) -> None:
+    def texts(name: str, seed: int) -> list[tuple]:
+        loop = loop_in(tmp_path / name, seed=seed)
+        loop.run()
+        return loop.folder.query("select round, problem_id, sample_index, completion, kept from samples order by all").fetchall()
+
+    assert texts("a", 1) == texts("b", 1) != texts("c", 2)
+
+
+def test_a_round_that_keeps_nothing_ends_the_run_and_changes_no_weight(tmp_path: Path, capsys) -> None:
+    def nothing_is_right(responses, problems):
+        return [Score(0.0, "0") for _ in responses]
+
+    loop = loop_in(tmp_path / "run", nothing_is_right)
+    loop.progress = Progress()
+    before = list(loop.learners[0].trainer.model.logits)
+    lines = loop.run()
+    assert [line["round"] for line in lines] == [0, 1] and "learning" not in lines[1]
+    assert loop.learners[0].trainer.model.logits == before
+    assert "kept none of its 320 samples (wrong: 320)" in capsys.readouterr().err
+
+
+def test_starting_from_the_previous_round_changes_nothing_in_round_1(tmp_path: Path) -> None:
+    def logits(name: str, start_from, rounds: int) -> list[float]:
+        loop = loop_in(tmp_path / name, num_rounds=rounds)
+        loop.learning = Learning(learning_rate=1.0, start_from=start_from)
+        loop.run()
+        return list(loop.learners[0].trainer.model.logits)
+
+    assert logits("a", "base", 1) == logits("b", "previous", 1)
+    assert logits("c", "base", 2) != logits("d", "previous", 2)
+
+
+def test_problems_can_be_drawn_anew_each_round(tmp_path: Path) -> None:
+    loop = loop_in(tmp_path / "run", problems_per_round=20)
+    loop.run()
+    drawn = loop.folder.query("select round, list(distinct problem_id order by problem_id) from samples group by 1 order by 1").fetchall()
+    assert [len(ids) for _, ids in drawn] == [20, 20] and drawn[0][1] != drawn[1][1]
+
+
+def test_a_second_run_is_not_written_over_the_first(done: RunFolder) -> None:
+    with pytest.raises(RunError, match="is not empty"):
+        RunFolder.create(done.path)
+
+
+def test_a_wrong_query_names_the_tables(done: RunFolder) -> None:
+    with pytest.raises(RunError, match="tables: samples, evaluations, problems, rounds"):
+        done.query("select nonsense from samples")
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="not a run's folder"):
+        RunFolder.open(tmp_path)
+
+
+def test_best_is_a_link_to_weights_and_a_file_that_says_so(done: RunFolder) -> None:
+    done.point_best(2, "unused")
+    assert (done.path / "best" / "toy.json").is_file()
+    assert json.loads((done.path / "best.json").read_text()) == {"round": 2, "weights": "weights/round-0002"}
+    done.point_best(0, str(done.path.parent / "base"))
+    assert (done.path / "best" / "toy.json").is_file()
