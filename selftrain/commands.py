@@ -14,8 +14,10 @@ from selftrain.problems import ProblemSet, load_problems, registered
 from selftrain.progress import Progress
 from selftrain.prompts import Prompting, make_prompts
 from selftrain.record import RunFolder, environment
-from selftrain.report import as_plain_text, print_report, visible
-from selftrain.run import ask_all, as_plain, evaluation_rows
+from selftrain.report.table import as_plain_text, render_table
+from selftrain.report.visible import visible
+from selftrain.run import as_plain, ask_all, evaluation_rows
+from selftrain.run_report import print_report
 from selftrain.sections import (
     DataSettings,
     EnvSettings,
@@ -59,7 +61,7 @@ def finish(result: Result, as_json: bool) -> int:
         facts = {"output_dir": str(result.output_dir), "best": str(result.best), "best_round": result.best_round}
         print(json.dumps(facts | {"rounds": result.rounds}, ensure_ascii=False))
     else:
-        print_report(RunFolder(result.output_dir))
+        print_report(RunFolder(result.output_dir), result.best_round)
     return 0
 
 
@@ -91,7 +93,7 @@ def run_eval(settings: Resolved) -> int:
                 folder.append_round(lines[-1])
     if folder is not None:
         folder.write_text("settings.yaml", settings.to_yaml())
-    print(json.dumps(lines) if asked.json else as_plain_text(lines))
+    print(json.dumps(lines) if asked.json else as_plain_text(render_table(lines)))
     return 0
 
 

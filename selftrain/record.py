@@ -19,8 +19,9 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -77,9 +78,9 @@ def _in_place_of(path: Path) -> Iterator[Path]:
         raise disk_error(error, path) from error
 
 
-def disk_error(error: OSError, path: Path) -> RunError:
+def disk_error(error: Exception, path: Path) -> RunError:
     return RunError(
-        f"cannot write {path}: {error.strerror or error}",
+        f"cannot write {path}: {getattr(error, 'strerror', None) or error}",
         "the run stops here; what it wrote before stays readable",
         "free some space (or change the permissions) and start again in a new --output_dir",
     )
@@ -109,15 +110,19 @@ class RunFolder:
 
     path: Path
 
-    @classmethod
-    def create(cls, path: str | Path) -> RunFolder:
-        folder = cls(Path(path))
-        if folder.path.is_dir() and any(folder.path.iterdir()):
+    @staticmethod
+    def refuse_taken(path: str | Path) -> None:
+        if Path(path).is_file() or (Path(path).is_dir() and any(Path(path).iterdir())):
             raise RunError(
                 f"output_dir {str(path)!r} is not empty",
                 "a second run would be written over what is there",
                 "choose another --output_dir, or move that folder away",
             )
+
+    @classmethod
+    def create(cls, path: str | Path) -> RunFolder:
+        cls.refuse_taken(path)
+        folder = cls(Path(path))
         try:
             folder.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -137,6 +142,20 @@ class RunFolder:
 
     def weights(self, round_number: int) -> Path:
         return self.path / "weights" / f"round-{round_number:04d}"
+
+    def save_weights(self, round_number: int, save: Callable[[Path], None]) -> None:
+        """Has `save` write a round's weights; they appear under their name once they are whole."""
+        from safetensors import SafetensorError
+
+        place = self.weights(round_number)
+        partial = place.with_name(f".{place.name}.partial")
+        try:
+            partial.mkdir(parents=True)
+            save(partial)
+            partial.rename(place)
+        except (OSError, SafetensorError) as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise disk_error(error, place) from error
 
     def write_text(self, name: str, text: str) -> None:
         with _in_place_of(self.path / name) as partial:

@@ -109,7 +109,7 @@ class Loop:
     ) -> dict[str, Any]:
         """Saves the weights, measures them and writes the round's line."""
         if report is not None:
-            learner.save(self.folder.weights(number))
+            self.folder.save_weights(number, learner.save)
         answered = self._evaluate(learner, number)
         base = self._base.setdefault(learner.name, answered)
         line: dict[str, Any] = {

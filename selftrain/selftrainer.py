@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+import yaml
 
 from selftrain.data import Data, Parts, divide, load_data
 from selftrain.errors import DataError
 from selftrain.evaluation import Evaluation
-from selftrain.grading import Judge, open_judge, self_test
+from selftrain.grading import Judge, RewardFunctionJudge, open_judge, self_test
 from selftrain.learner import Learner
 from selftrain.learning.base import Learning
 from selftrain.methods.base import Method
@@ -19,8 +21,9 @@ from selftrain.problems import ProblemSet, refuse_overlap
 from selftrain.progress import Progress
 from selftrain.prompts import Prompting, make_prompts
 from selftrain.record import RunFolder, environment
-from selftrain.report import visible, write_report
+from selftrain.report.visible import visible
 from selftrain.run import Loop
+from selftrain.run_report import write_report
 from selftrain.types import Problem, Prompt
 
 Rewards = str | Callable[..., Any] | Sequence[str | Callable[..., Any]]
@@ -94,6 +97,7 @@ class SelfTrainer:
         Raises:
             SelftrainError: something cannot work; the message says what, why and what to do.
         """
+        RunFolder.refuse_taken(self.output_dir)
         learning = self.learning or self.method.learning
         train, evaluation = self._load_data()
         held_out = learning.validation_size if self.method.needs_judge else 0.0
@@ -117,9 +121,6 @@ class SelfTrainer:
             )
             rounds = loop.run()
         return self._conclude(folder, rounds, learner)
-
-    def _open_judge(self, train: ProblemSet) -> Judge:
-        return open_judge(self.reward_funcs or train.judge, reward_weights=self.reward_weights)
 
     def _load_data(self) -> tuple[ProblemSet, ProblemSet]:
         """A data set by name brings its own test split; one that is handed in may come with another."""
@@ -152,7 +153,7 @@ class SelfTrainer:
     ) -> None:
         """Writes down everything that the run is, before it costs anything."""
         example = make_prompts(parts.train[:1], parts.shots)[0]
-        folder.write_text("settings.yaml", self.settings_yaml)
+        folder.write_text("settings.yaml", self.settings_yaml or self._settings_text())
         folder.write_json(
             "environment.json",
             environment()
@@ -162,6 +163,42 @@ class SelfTrainer:
                 "train": {"name": train.name, "mapping": train.mapping, "warnings": train.warnings},
                 "evaluation": {"name": evaluation.name, "mapping": evaluation.mapping, "warnings": evaluation.warnings},
             },
+        )
+        self.progress.say(f"the first prompt, whole:\n{visible(learner.engine.prompt_text(example))}")
+
+    def _settings_text(self) -> str:
+        """The settings of a run that was asked for in Python, in the names of the command line."""
+        sections = (self.method, self.learning or self.method.learning, self.evaluation, self.prompting)
+        flat = {key: value for section in sections for key, value in asdict(cast(Any, section)).items()}
+        own = ("max_train_samples", "max_eval_samples", "allow_overlap", "model_revision", "device", "bf16",
+               "sampling_batch_size", "seed")  # fmt: skip
+        flat |= {"model_name_or_path": self.model, "output_dir": str(self.output_dir)}
+        return yaml.safe_dump(flat | {name: getattr(self, name) for name in own}, sort_keys=False)
+
+    def _conclude(self, folder: RunFolder, rounds: list[dict[str, Any]], learner: Learner) -> Result:
+        """The best round is chosen on D_val, never on what the report speaks of; a tie goes to the later round."""
+        candidates = [line for line in rounds if "learning" in line or line["round"] == 0]
+        best = max(candidates, key=lambda line: (line.get("validation", 0.0), line["round"]))["round"]
+        folder.point_best(best, learner.base)
+        write_report(folder, best)
+        return Result(folder.path, tuple(rounds), best)
+
+
+def check_judge(judge: Judge, problems: Sequence[Problem], progress: Progress) -> None:
+    """Has the judge read every gold answer before anything is paid for.
+
+    Raises:
+        DataError: it can read none.
+    """
+    unread = self_test(judge, problems)
+    # A reward function of the user's may well give a bare gold answer nothing, for example one that rewards length.
+    if len(unread) == len(problems) and not isinstance(judge, RewardFunctionJudge):
+        problem, reason = unread[0]
+        raise DataError(
+            f"the judge {judge.name!r} can read none of the {len(problems):,} gold answers; "
+            f"the first is {problem.reference!r} of {problem.id}: {reason}",
+            "no sample could ever be judged",
+            "check --answer_column, or choose another judge with --reward_funcs",
         )
     for problem, reason in unread[:5]:
         progress.say(f"judge: cannot read the gold answer {problem.reference!r} of {problem.id}: {reason}")

@@ -17,7 +17,7 @@ FLOORS: list[set[str]] = [
     {"rendering", "learning.base", "engines.base", "report", "data"},
     {"scoring"},
     {"methods", "engines", "learning", "learner"},
-    {"run"},
+    {"run", "run_report"},
     {"selftrainer", "sections"},
     {"commands"},
     {"demo", "__main__"},

@@ -14,7 +14,7 @@ A wrong "right" is trained on, a wrong "wrong" only costs a sample. So in doubt 
 | a formula                      | a different count of values            | wrong: `5, x` is not x, nor x `\pm x`      |
 | a formula, not an equation     | an equation: `2x = y`                  | wrong: it is yet to be solved              |
 | a formula                      | in another base: `204_6` for `204_5`   | wrong                                      |
-| a formula                      | over 512 letters or 32 brackets deep,  | wrong, and not compared                    |
+| a formula                      | over 512 letters or 16 brackets deep,  | wrong, and not compared                    |
 |                                | powers of powers, factorials of 100 up |                                            |
 | a formula                      | any other                              | math-verify, in its worker, within 1 s     |
 
@@ -36,7 +36,7 @@ from selftrain.grading.tidying import same_text, tidy
 from selftrain.types import Score
 
 _WORDS = re.compile(r"[^\W\d_]|\(?[A-Z]\)?|(?=.*[^\W\d_]{3})[^\W\d_]+(?:[ ,.'’()-]+[^\W\d_]+)*[.')]?")
-_CLOCK = re.compile(r"\d{1,2}:[0-5]\d")
+_CLOCK = re.compile(r"\d{1,2}:[0-5]\d(?: [ap]\.?m)?")
 _CHOICE = re.compile(r"\(?([A-Z])(?:\)|[.:](?= )|$)")
 
 
@@ -128,7 +128,7 @@ def _normal_words(text: str) -> str:
     """`(B)`, `B)` and `(B) 12` are B. Words are compared without case, single letters with it."""
     if choice := _CHOICE.match(text):
         return choice[1]
-    return text if len(text) == 1 else text.rstrip(".").casefold()
+    return text if len(text) == 1 else text.replace(".", "").casefold()
 
 
 def _brief(text: str) -> str:

@@ -45,7 +45,7 @@ class MathWorker:
         try:
             return "" if self._ask({"gold": gold}) else "math-verify makes nothing of it"
         except TimeoutError:
-            return f"it takes longer than {self.wall_limit:g} s to read"
+            return f"it takes longer than {self.wall_limit:g} s to read and compare"
         except EOFError:
             return "math-verify dies of it"
 

@@ -14,6 +14,7 @@ r"""The fast path: answers that are plain numbers, or lists of them, compared wi
 |                                              | 28% is 28, 50% is 1/2, but 700% is not 7                        |
 | 0.3333333333                                 | 1/3: nine places or more are a rounding, to one part in 10^9    |
 | `15, 9`, `15 and 9`, `\{9; 15\}`             | a list; order is free, the count is not                         |
+| `x = 2, y = 3`                               | the same, but `3, 2` and `x = 3, y = 2` are wrong for it        |
 
 Digits are decimal digits of any script. Lengths are capped, so no number takes long to read.
 """
@@ -84,8 +85,9 @@ def same_numbers(gold: Sequence[Number], answer: Sequence[Number]) -> bool:
     """Every number of one is a number of the other, and they are equally many."""
     if len(gold) == len(answer) == 1:
         return _same(gold[0], answer[0])
-    if len({number.name for number in gold}) > 1 and not any(number.name for number in answer):
-        return len(gold) == len(answer) and all(map(_same, gold, answer))  # `x = 2, y = 3` says which is which
+    names = {number.name for number in gold}
+    if "" not in names and len(names) == len(gold) and not any(number.name for number in answer):
+        return len(gold) == len(answer) and all(map(_same, gold, answer))
     left = list(answer)
     for number in gold:
         match = next((other for other in left if _same(number, other)), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
 
 from selftrain.report.visible import visible
@@ -18,9 +19,9 @@ def markup(value: object) -> Markup:
     return value if isinstance(value, Markup) else Markup(escape(visible(str(value))))
 
 
-def join(parts: object) -> Markup:
-    """Several pieces in a row."""
-    return Markup("".join(markup(part) for part in parts))  # type: ignore[attr-defined]
+def join(parts: Iterable[object]) -> Markup:
+    """Several pieces in a row. A plus sign would not do: it makes text of markup, to be escaped again."""
+    return Markup("".join(markup(part) for part in parts))
 
 
 def el(name: str, *children: object, **attributes: object) -> Markup:
@@ -33,4 +34,4 @@ def el(name: str, *children: object, **attributes: object) -> Markup:
         for key, value in attributes.items()
         if value is not None
     )
-    return Markup(f"<{name}{given}>{''.join(markup(child) for child in children)}</{name}>")
+    return Markup(f"<{name}{given}>{join(children)}</{name}>")

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from selftrain.report.records import (
     Line,
-    accuracies,
     against_base,
     difference,
     metrics_of,
@@ -18,21 +17,24 @@ from selftrain.report.records import (
     p_value,
     percent,
 )
+from selftrain.report.visible import visible
 
 Outcome = Literal["better", "worse", "unclear"]
 
 #: The metric that decides: the first of these that was compared.
 _PRIMARY = ("greedy", "pass@1")
 _ALPHA = 0.05
-#: Below this many problems intervals are too wide for the gains that one round usually brings.
+NOTHING = "Nothing to compare yet: no round was evaluated beside the base model."
+#: Below this many problems intervals are wider than the gain that one round usually brings.
 _FEW = 300
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A round of a model against the untouched model, in the metric that decides.
+    """One round of a model against the base model, in the metric that decides.
 
-    `p` is Holm's: corrected for all the rounds (of all models) that were looked at.
+    `p` is Holm's: corrected for all the rounds (of all models) that were compared. `who` and `base` are
+    "Round 2" and "the base model", or the names of two models that were compared outside a run.
     """
 
     line: Line
@@ -40,6 +42,8 @@ class Finding:
     comparison: Mapping[str, Any]
     p: float
     looks: int
+    who: str
+    base: str
 
     @property
     def outcome(self) -> Outcome:
@@ -49,20 +53,14 @@ class Finding:
 
     @property
     def headline(self) -> str:
-        name = f"round {self.line['round']}"
-        return {
-            "better": f"{name.capitalize()} beats the base model",
-            "worse": f"{name.capitalize()} is worse than the base model",
-            "unclear": f"Cannot tell whether {name} differs from the base model",
-        }[self.outcome]
+        says = {"better": "beats", "worse": "is worse than", "unclear": "cannot be told from"}
+        return f"{self.who} {says[self.outcome]} {self.base}"
 
     @property
     def numbers(self) -> str:
-        corrected = f" (Holm over {self.looks} rounds)" if self.looks > 1 else ""
-        return (
-            f"{self.metric} {difference(self.comparison)}, {p_value(self.p)}{corrected} "
-            f"over {self.comparison['problems']:,} problems"
-        )
+        corrected = f" (Holm-corrected for {self.looks} rounds)" if self.looks > 1 else ""
+        problems = f"{self.comparison['problems']:,} problems"
+        return f"{self.metric} {difference(self.comparison)}, {p_value(self.p)} over {problems}{corrected}"
 
 
 def verdict(rounds: Sequence[Line]) -> str:
@@ -70,50 +68,41 @@ def verdict(rounds: Sequence[Line]) -> str:
 
     "Round 2 beats the base model: greedy +11.2 points [8.9, 13.5], p < 0.001 over 1,000 problems."
 
-    It speaks of the round with the largest difference, and of the last round where that is another one. The p
-    is corrected for the number of rounds compared (Holm 1979); the interval is that of a single comparison.
+    The p is corrected for the number of rounds compared (Holm 1979); the interval is that of one comparison.
     """
-    by_model = best_and_last(rounds)
-    if not by_model:
-        return "Nothing to compare yet: no round was evaluated beside the base model."
-    return "\n".join(
-        (f"{model}: " if len(models(rounds)) > 1 else "")
+    several = len(models(rounds)) > 1
+    lines = (
+        (f"{visible(model)}: " if several and _has_base(rounds, model) else "")
         + " ".join(f"{finding.headline}: {finding.numbers}." for finding in findings)
-        for model, findings in by_model.items()
+        for model, findings in chosen_and_last(rounds).items()
     )
+    return "\n".join(lines) or NOTHING
 
 
-def best_and_last(rounds: Sequence[Line]) -> dict[str, list[Finding]]:
-    """For each model its round with the largest difference, then its last round if that is another."""
-    found = _findings(rounds)
-    by_model = {}
+def chosen_and_last(rounds: Sequence[Line]) -> dict[str, list[Finding]]:
+    """For each model the round to speak of, then its last round if that is another.
+
+    It is the one with the highest reward on the validation problems (of equals the later), which is a choice made
+    without a look at the figures here. Without validation it is the one with the largest difference.
+    """
+    found, by_model = _findings(rounds), {}
     for model in models(rounds):
         if ours := [finding for finding in found if finding.line["model"] == model]:
-            best = max(ours, key=lambda finding: float(finding.comparison["difference"]))
+            chosen = max(ours, key=_validation if _is_validated(ours) else _difference)
             last = max(ours, key=lambda finding: int(finding.line["round"]))
-            by_model[model] = [best] if best is last else [best, last]
+            by_model[model] = [chosen] if chosen is last else [chosen, last]
     return by_model
 
 
 def caveats(rounds: Sequence[Line]) -> list[str]:
     """What a careful reader would hold against the verdict."""
     several = len(models(rounds)) > 1
-    return [
-        (f"{model}: " if several else "") + caveat
-        for model, (finding, *_) in best_and_last(rounds).items()
-        for caveat in _caveats(finding, metrics_of(of_model(rounds, model)[0]), accuracies(rounds))
-    ]
-
-
-def _findings(rounds: Sequence[Line]) -> list[Finding]:
-    metric = next((m for m in _PRIMARY if any(m in against_base(line) for line in rounds)), None)
-    lines = [line for line in rounds if metric in against_base(line)]
-    compared = [against_base(line)[metric] for line in lines]
-    corrected = holm([comparison["p_value"] for comparison in compared])
-    return [
-        Finding(line, str(metric), comparison, p, len(lines))
-        for line, comparison, p in zip(lines, compared, corrected, strict=True)
-    ]
+    found = []
+    for model, (finding, *_) in chosen_and_last(rounds).items():
+        prefix = f"{visible(model)}: " if several and _has_base(rounds, model) else ""
+        base = next((line for line in (*of_model(rounds, model), *rounds) if line["round"] == 0), {})
+        found += [prefix + caveat for caveat in (*_choice(finding, base), *_measurement(finding, metrics_of(base)))]
+    return found
 
 
 def holm(ps: Sequence[float]) -> list[float]:
@@ -125,24 +114,68 @@ def holm(ps: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _caveats(best: Finding, base: Mapping[str, Any], shown: Sequence[str]) -> Iterator[str]:
-    name, now = f"round {best.line['round']}", metrics_of(best.line)
-    if best.looks > 1 and best.outcome == "better":
-        yield (
-            f"{name.capitalize()} is the best of {best.looks} by these same problems, which flatters it a little. "
-            "An unbiased figure needs problems that took no part in the choice."
-        )
-    if best.comparison["problems"] < _FEW:
-        yield f"{best.comparison['problems']:,} problems are few: only large differences can be told from chance."
+def _findings(rounds: Sequence[Line]) -> list[Finding]:
+    metric = next((m for m in _PRIMARY if any(m in against_base(line) for line in rounds)), "")
+    # A round that found nothing to learn from left the model as it was: it is no further look.
+    trained = [line for line in rounds if line.get("learning")] or rounds
+    lines = [line for line in trained if metric in against_base(line)]
+    compared = [against_base(line)[metric] for line in lines]
+    corrected = holm([comparison["p_value"] for comparison in compared])
+    return [
+        Finding(line, metric, comparison, p, len(lines), *_names(rounds, line))
+        for line, comparison, p in zip(lines, compared, corrected, strict=True)
+    ]
+
+
+def _names(rounds: Sequence[Line], line: Line) -> tuple[str, str]:
+    if _has_base(rounds, line["model"]):
+        return f"Round {line['round']}", "the base model"
+    return visible(line["model"]), visible(next((b["model"] for b in rounds if b["round"] == 0), "the base model"))
+
+
+def _has_base(rounds: Sequence[Line], model: str) -> bool:
+    return any(line["round"] == 0 for line in of_model(rounds, model))
+
+
+def _is_validated(findings: Sequence[Finding]) -> bool:
+    return all("validation" in finding.line for finding in findings)
+
+
+def _validation(finding: Finding) -> tuple[float, int]:
+    return float(finding.line["validation"]), int(finding.line["round"])
+
+
+def _difference(finding: Finding) -> tuple[float, int]:
+    return float(finding.comparison["difference"]), int(finding.line["round"])
+
+
+def _choice(chosen: Finding, base: Line) -> Iterator[str]:
+    """How the round came to be spoken of."""
+    if "validation" not in chosen.line:
+        if chosen.looks > 1 and chosen.outcome == "better":
+            yield (
+                f"{chosen.who} was picked as the best by these same problems, which flatters it a little. "
+                "An unbiased figure needs problems that took no part in the choice."
+            )
+    elif base.get("validation", 0.0) > chosen.line["validation"]:
+        yield "On the validation problems no round did better than the base model."
+
+
+def _measurement(chosen: Finding, base: Mapping[str, Any]) -> Iterator[str]:
+    """What the problems and the judge leave open."""
+    now = metrics_of(chosen.line)
+    if chosen.comparison["problems"] < _FEW:
+        yield f"{chosen.comparison['problems']:,} problems are few: only large differences can be told from chance."
     was, became = (of.get("parse_failure_rate", {}).get("value", 0.0) for of in (base, now))
-    if was - became > 0.01 and best.comparison["difference"] > 0:
+    if was - became > 0.01 and chosen.comparison["difference"] > 0:
         yield (
             f"Answers that could not be read fell from {percent(was)} % to {percent(became)} %: "
-            "part of the gain is form, not better reasoning."
+            "part of any gain may be form rather than reasoning."
         )
-    for metric in shown:
-        if metric.startswith("pass@") and metric in (others := against_base(best.line)) and others[metric]["high"] < 0:
-            yield f"{metric} fell: {difference(others[metric])}. {name.capitalize()} solves fewer problems in several tries."
-    for who, of in (("the base model", base), (name, now)):
+    for metric, comparison in against_base(chosen.line).items():
+        if metric.startswith("pass@") and metric != chosen.metric and comparison["high"] < 0:
+            yield f"{metric} fell: {difference(comparison)}. Given several tries, {chosen.who} solves fewer problems."
+    for who, of in ((chosen.base, base), (chosen.who, now)):
         if (unjudged := of.get("unjudged", {})).get("value"):
-            yield f"{number(unjudged['value'])} of {unjudged['count']:,} answers of {who} have no verdict and are left out."
+            answers = f"{number(unjudged['value'])} of {unjudged['count']:,} answers"
+            yield f"No verdict on {answers} of {who}: the judge failed, and they are left out."

@@ -1,0 +1,186 @@
+"""Two drawings in SVG: lines with error bars, and bars cut into parts. Colours and fonts come from the page's style."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from selftrain.report.markup import Markup, el, join
+
+#: Colours the page's style has for lines and for parts of a bar; more than that share the last.
+COLOURS = 6
+_WIDTH, _HEIGHT = 320, 196
+_LEFT, _RIGHT, _TOP, _BOTTOM = 34, 8, 22, 26
+#: Room beside the first and the last point, for several models side by side.
+_MARGIN = 18
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value on a line; `x` counts from 0. A `ring` marks the point that was chosen."""
+
+    x: int
+    y: float
+    low: float | None = None
+    high: float | None = None
+    ring: bool = False
+
+
+@dataclass(frozen=True)
+class Series:
+    name: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Lines over steps such as rounds. `describe` says the chart to those who do not see it."""
+
+    id: str
+    title: str
+    describe: str
+    steps: tuple[str, ...]
+    series: tuple[Series, ...]
+    #: How a value is written; on the axis it is multiplied by `scale` instead.
+    say: Callable[[float], str]
+    scale: float
+    #: The axis spans at least this much, so that noise does not look like a gain.
+    span: float
+
+
+def draw(chart: Chart) -> Markup:
+    """The chart as an `svg` element; an empty one where there is nothing to draw."""
+    values = [v for s in chart.series for p in s.points for v in (p.y, p.low, p.high) if v is not None]
+    if not values:
+        return Markup("")
+    grid = ticks(min(values), max(values), chart.span)
+    last = max(len(chart.steps) - 1, 1)
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        share = (y - grid[0]) / (grid[-1] - grid[0])
+        across, up = _WIDTH - _LEFT - _RIGHT - 2 * _MARGIN, _HEIGHT - _TOP - _BOTTOM
+        return _LEFT + _MARGIN + across * x / last, _HEIGHT - _BOTTOM - up * share
+
+    return el(
+        "svg",
+        el("title", chart.title, id=f"{chart.id}-title"),
+        el("desc", chart.describe, id=f"{chart.id}-desc"),
+        *(_grid_line(place(0, y)[1], label) for y, label in zip(grid, _labels(grid, chart.scale), strict=True)),
+        *_step_names(chart, place),
+        *(_line(chart, number, place) for number in range(len(chart.series))),
+        viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
+        role="img",
+        aria_labelledby=f"{chart.id}-title {chart.id}-desc",
+    )
+
+
+def ticks(low: float, high: float, span: float) -> list[float]:
+    """Round numbers, four to seven of them, from below `low` to above `high`."""
+    middle, span = (low + high) / 2, max(span, high - low)
+    low, high = min(low, middle - span / 2), max(high, middle + span / 2)
+    rough = span / 4
+    unit = 10 ** math.floor(math.log10(rough))
+    step = next(unit * m for m in (1, 2, 2.5, 5, 10) if unit * m >= rough * (1 - 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(i * step, 12) for i in range(first, last + 1)]
+
+
+_Place = Callable[[float, float], tuple[float, float]]
+
+
+def _n(value: float) -> str:
+    return f"{value:.1f}"
+
+
+def _labels(grid: Sequence[float], scale: float) -> list[str]:
+    """All with as many decimals as the longest needs."""
+    decimals = max(len(f"{y * scale:g}".partition(".")[2]) for y in grid)
+    return [f"{y * scale:.{decimals}f}" for y in grid]
+
+
+def _grid_line(y: float, label: str) -> Markup:
+    line = el("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=_n(y), y2=_n(y), class_="grid")
+    return join([line, el("text", label, x=_LEFT - 7, y=_n(y + 3.5), class_="tick end")])
+
+
+def _step_names(chart: Chart, place: _Place) -> list[Markup]:
+    every = math.ceil(len(chart.steps) / 8)
+    return [
+        el("text", name, x=_n(place(i, 0)[0]), y=_HEIGHT - 8, class_="tick middle")
+        for i, name in enumerate(chart.steps)
+        if i % every == 0
+    ]
+
+
+def _line(chart: Chart, number: int, place: _Place) -> Markup:
+    """One series: its start as a level to compare with, a line, error bars, marks, and the values if there is room."""
+    series, several = chart.series[number], len(chart.series) > 1
+    # Side by side, or the error bars of several models would hide each other.
+    shift = (number - (len(chart.series) - 1) / 2) * 7
+    spots = [(place(p.x, p.y)[0] + shift, place(p.x, p.y)[1]) for p in series.points]
+    labelled = not several and len(series.points) <= 6
+    level = [el("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=_n(y), y2=_n(y), class_="level") for _, y in spots[:1]]
+    return el(
+        "g",
+        *level,
+        el("polyline", points=" ".join(f"{_n(x)},{_n(y)}" for x, y in spots), class_="path"),
+        *(
+            _mark(chart, number, p, spot, place, labelled)
+            for p, spot in zip(series.points, spots, strict=True)
+        ),
+        class_=f"c{min(number, COLOURS - 1)}",
+    )  # fmt: skip
+
+
+def _mark(
+    chart: Chart, number: int, p: Point, spot: tuple[float, float], place: _Place, labelled: bool
+) -> Markup:  # fmt: skip
+    x, y = spot
+    told, top, bar = chart.say(p.y), y, Markup("")
+    if p.low is not None and p.high is not None:
+        told += f" [{chart.say(p.low)}, {chart.say(p.high)}]"
+        top, bottom = place(0, p.high)[1], place(0, p.low)[1]
+        left = _n(x - 3.5)
+        bar = el("path", d=f"M{_n(x)} {_n(top)}V{_n(bottom)}M{left} {_n(top)}h7M{left} {_n(bottom)}h7", class_="bar")
+    return el(
+        "g",
+        el("title", f"{chart.series[number].name}, {chart.steps[p.x]}: {told}"),
+        el("circle", cx=_n(x), cy=_n(y), r=13, class_="touch"),
+        bar,
+        el("circle", cx=_n(x), cy=_n(y), r=7.5, class_="ring") if p.ring else "",
+        shape(number, x, y),
+        el("text", chart.say(p.y), x=_n(x), y=_n(top - 6 - 4 * p.ring), class_="value middle") if labelled else "",
+    )
+
+
+def shape(number: int, x: float, y: float) -> Markup:
+    """A mark of its own for each series, for those who do not tell the colours apart."""
+    path = (
+        "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0",
+        "M-3.7 -3.7h7.4v7.4h-7.4z",
+        "M0 -4.8L4.6 3.6H-4.6z",
+        "M0 -5.2L5.2 0L0 5.2L-5.2 0z",
+        "M0 4.8L4.6 -3.6H-4.6z",
+        "M-1.5 -4.8h3v3.3h3.3v3h-3.3v3.3h-3v-3.3h-3.3v-3h3.3z",
+    )[min(number, COLOURS - 1)]
+    return el("path", d=path, transform=f"translate({_n(x)} {_n(y)})", class_="mark")
+
+
+def cut_bar(parts: Sequence[tuple[str, int]], describe: str) -> Markup:
+    """One bar, cut into parts as wide as their counts. Its widths are in percent, so it fits any page."""
+    whole, done, pieces = sum(count for _, count in parts) or 1, 0.0, []
+    for number, (name, count) in enumerate(parts):
+        width = 100 * count / whole
+        pieces.append(
+            el(
+                "rect",
+                el("title", f"{name}: {count:,} ({width:.1f} %)"),
+                x=f"{done:.3f}%",
+                width=f"{width:.3f}%",
+                height="100%",
+                class_=f"p{min(number, COLOURS - 1)}",
+            )
+        )
+        done += width
+    return el("svg", el("title", describe), join(pieces), class_="cut", role="img", aria_label=describe)

@@ -1,0 +1,136 @@
+"""Ten mistakes: each ends in one clear message, without a traceback, and leaves the run's folder readable.
+
+The command runs as a user runs it, in a process of its own, with a real model and real files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from selftrain.record import RunFolder
+from selftrain.seeds import seed_model
+
+SMALL = ["--num_rounds", "1", "--num_generations", "2", "--max_completion_length", "48", "--num_generations_eval", "2",
+         "--max_train_samples", "40", "--max_eval_samples", "20", "--num_train_epochs", "1"]  # fmt: skip
+
+
+def command(*arguments: str, model: str | None = None, data: str = "word_problems") -> list[str]:
+    return [sys.executable, "-m", "selftrain", "rest-em", "--output_dir", "run", "--model_name_or_path",
+            model or seed_model("llama"), "--dataset_name", data, *SMALL, *arguments]  # fmt: skip
+
+
+def fails(*arguments: str, says: list[str], code: int, model: str | None = None, data: str = "word_problems", **popen) -> str:
+    """Runs the command, which must fail with `code` and a message that holds every part of `says`."""
+    done = subprocess.run(command(*arguments, model=model, data=data), capture_output=True, text=True, timeout=120, **popen)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    message = done.stderr[done.stderr.index("selftrain: ") :]
+    for part in says:
+        assert part in message, message
+    return done.stderr
+
+
+def test_1_a_misspelt_key(here: Path) -> None:
+    Path("run.yaml").write_text("temperature: 0.7\nnum_generation: 8\n")
+    fails("--config", "run.yaml", says=["num_generation", "run.yaml:2", "num_generations"], code=64)
+    assert not Path("run").exists()
+
+
+def test_2_a_missing_column(here: Path) -> None:
+    Path("data.jsonl").write_text('{"qestion": "1+1?", "answer": "2"}\n' * 3)
+    fails(data="data.jsonl", says=["qestion", "--question_column"], code=65)
+    assert not Path("run").exists()
+
+
+def test_3_no_such_model_folder(here: Path) -> None:
+    shutil.copytree(seed_model("llama"), "models/llama")
+    fails(model="models/lama", says=["models/lama", "models/llama"], code=66)
+    assert not Path("run").exists()
+
+
+def test_4_a_tokenizer_without_an_end_token(here: Path) -> None:
+    shutil.copytree(seed_model("llama"), "endless")
+    for name in ("tokenizer_config.json", "generation_config.json", "config.json"):
+        facts = json.loads(Path("endless", name).read_text())
+        Path("endless", name).write_text(json.dumps({k: v for k, v in facts.items() if not k.startswith("eos_token")}))
+    fails(model="./endless", says=["end token", "eos_token"], code=66)
+    assert not Path("run").exists()
+
+
+def test_5_an_empty_data_set(here: Path) -> None:
+    Path("data.jsonl").write_text("")
+    fails(data="data.jsonl", says=["data.jsonl"], code=65)
+    assert not Path("run").exists()
+
+
+def test_6_prompts_longer_than_the_context(here: Path) -> None:
+    rows = [{"question": f"{i} " + "How many apples? " * (400 if i == 7 else 1), "answer": str(i)} for i in range(60)]
+    Path("data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    fails(data="data.jsonl", says=["1 of ", "/7 (", "--long_prompts drop"], code=65)
+    assert not Path("run").exists()
+
+
+def test_7_every_answer_wrong_in_a_round(here: Path) -> None:
+    rows = [{"question": f"Ana has {i} apples. How many apples are left?", "answer": "-1"} for i in range(60)]
+    Path("data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    done = subprocess.run(command(data="data.jsonl"), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "kept none of its" in done.stderr, done.stderr
+    assert [line["round"] for line in RunFolder.open("run").rounds()] == [0, 1]
+    assert RunFolder.open("run").query("select count(*) from samples where kept").fetchall() == [(0,)]
+
+
+def test_8_a_full_disk(here: Path) -> None:
+    """The weights of a round (3.6 MB) are the first file beyond the limit."""
+
+    def no_large_files() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
+
+    fails(says=["cannot write run/weights/round-0001", "free some space"], code=74, preexec_fn=no_large_files)
+    assert [line["round"] for line in RunFolder.open("run").rounds()] == [0]
+    assert RunFolder.open("run").query("select count(*) from samples").fetchall() == [(72,)]
+    assert not list(Path("run").rglob("*.partial"))
+
+
+def test_9_a_reward_function_that_returns_the_wrong_count(here: Path) -> None:
+    Path("rewards.py").write_text("def short(prompts, completions, **columns):\n    return [1.0]\n")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(here), os.environ.get("PYTHONPATH", "")])}
+    fails("--reward_funcs", "rewards:short", says=["short", "1"], code=69, env=environment)
+
+
+def test_10_ctrl_c(here: Path) -> None:
+    process = subprocess.Popen(
+        command("--max_train_samples", "2000", "--num_generations", "8"), stderr=subprocess.PIPE, text=True, bufsize=1
+    )
+    deadline = time.monotonic() + 90
+    while not Path("run/rounds.jsonl").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in stderr, stderr
+    assert "stopped by hand" in stderr
+    assert [line["round"] for line in RunFolder.open("run").rounds()] == [0]
+    assert RunFolder.open("run").query("select count(*) from evaluations").fetchall() == [(60,)]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_8_a_full_file_system(here: Path) -> None:
+    Path("small").mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", "small"], capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        fails("--output_dir", "small/run", says=["cannot write small/run/weights", "No space left"], code=74)
+        assert [line["round"] for line in RunFolder.open("small/run").rounds()] == [0]
+    finally:
+        subprocess.run(["umount", "-l", "small"], check=True)

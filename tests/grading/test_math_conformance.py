@@ -1,0 +1,37 @@
+"""Agreement with published verdicts, on data that the rules were not written from."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from pathlib import Path
+
+from grading.answers import grade_all, problem
+from selftrain.grading import MathJudge
+
+
+def test_verifier_conformance(math_judge: MathJudge, shared_data: Path) -> None:
+    lines = (shared_data / "verifier_conformance" / "pairs.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    problems = [problem(row["gold"], row["id"]) for row in rows]
+    scores = grade_all(math_judge, problems, [row["prediction"] for row in rows])
+    agreed: Counter[str] = Counter()
+    false_positives = []
+    for row, score in zip(rows, scores, strict=True):
+        agreed[row["tier"]] += score.value == float(row["expected"])
+        if score.value and not row["expected"] and row["tier"] not in ("policy", "disputed"):
+            false_positives.append(row["id"])
+    core = sum(row["tier"] == "core" for row in rows)
+    assert false_positives == []
+    assert agreed["core"] / core >= 0.97
+
+
+def test_gsm8k_model_solutions(math_judge: MathJudge, shared_data: Path) -> None:
+    with gzip.open(shared_data / "gsm8k_model_solutions" / "part_a.jsonl.gz", "rt", encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    models = ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification")
+    problems = [problem("####" + row["ground_truth"].rpartition("A:")[2], str(i)) for i, row in enumerate(rows)]
+    for model in models:
+        scores = grade_all(math_judge, problems, [row[model]["solution"] for row in rows])
+        assert [score.value for score in scores] == [float(row[model]["is_correct"]) for row in rows]
