@@ -48,16 +48,16 @@ def print_report(folder: RunFolder, best_round: int) -> None:
 
     rounds, console = folder.rounds(), Console()
     console.print(render_table(rounds))
-    console.print(Text("\n" + visible(verdict(rounds))), style="bold")
-    for caveat in caveats(rounds):
-        console.print(Text(visible(caveat)), style="dim")
-    console.print(Text(_answers_read(rounds[-1])))
+    lines = [("", ""), (verdict(rounds), "bold"), *((caveat, "dim") for caveat in caveats(rounds)),
+             (_answers_read(rounds[-1]), "")]  # fmt: skip
     for example in solved_examples(folder, best_round):
-        console.print(Text(f"\n{visible(example.question)}"), style="italic")
-        console.print(Text(f"  before: {visible(example.before.strip())}"))
-        console.print(Text(f"  after:  {visible(example.after.strip())}   (right: {visible(str(example.reference))})"))
-    console.print(Text(f"\nbest: {folder.path / 'best'} (round {best_round}, chosen on D_val)"))
-    console.print(Text(f"page: {(folder.path / 'report.html').resolve()}"))
+        lines += [("", ""), (example.question, "italic"), (f"  before: {example.before.strip()}", ""),
+                  (f"  after:  {example.after.strip()}   (right: {example.reference})", "")]  # fmt: skip
+    lines += [("", ""), (f"best: {folder.path / 'best'} (round {best_round}, chosen on D_val)", ""),
+              (f"page: {(folder.path / 'report.html').resolve()}", "")]  # fmt: skip
+    for text, style in lines:
+        # Text, not markup; and unwrapped, so that a path can be copied.
+        console.print(Text(visible(text)), style=style, soft_wrap=True)
 
 
 def _answers_read(line: dict[str, Any]) -> str:

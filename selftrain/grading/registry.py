@@ -11,6 +11,7 @@ from selftrain.grading.judge import Judge
 from selftrain.grading.math_judge import MathJudge
 from selftrain.grading.reading import read_answer
 from selftrain.grading.reward_functions import RewardFunctionJudge, returned_none
+from selftrain.grading.text_judges import choice_judge, exact_judge
 from selftrain.grading.trl_arguments import RewardFunction
 from selftrain.types import Problem, Response, Score
 
@@ -56,7 +57,12 @@ class WeightedJudge(Judge):
         )
 
 
-_NAMED: dict[str, Callable[[], Judge]] = {"math": MathJudge, "always_one": AlwaysOne}
+_NAMED: dict[str, Callable[[], Judge]] = {
+    "math": MathJudge,
+    "choice": choice_judge,
+    "exact": exact_judge,
+    "always_one": AlwaysOne,
+}
 
 
 def open_judge(
@@ -67,7 +73,7 @@ def open_judge(
     """The judge that `reward_funcs` names.
 
     Args:
-        reward_funcs: "math", "always_one", a dotted path such as "my_rewards:length" or
+        reward_funcs: "math", "choice", "exact", "always_one", a dotted path such as "my_rewards:length" or
             "trl.rewards.accuracy_reward", a function, or several of these.
         reward_weights: one weight for each; all 1 where None.
 

@@ -23,8 +23,8 @@ _SIGNS = str.maketrans(
 _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
-        (r"\\\\(?=[a-zA-Z])", r"\\"),  # a backslash escaped twice; undone for matrices below
-        (r"\\[()\[\]]", " "),
+        (r"\\\\(?=[a-zA-Z])", r"\\"),  # a backslash escaped twice; left alone where it ends a row, below
+        (r"(?<!\\)\\[()\[\]]", " "),
         (r"\\!\s*", ""),
         (r"√\s?(\d+)", r"\\sqrt{\1}"),
         (r"\s*\{\s*,\s*\}\s*", ","),

@@ -55,7 +55,8 @@ def load_problems(
         return _made_up(known[0], split or "train", 1000 if max_problems is None else max_problems, seed)
     table = _table(dataset_name, known, dataset_config, split)
     if not table.rows:
-        raise DataError(f"{table.name} holds no row.", "There is nothing to train or measure on.", "Check the source.")
+        place = dataset_name if isinstance(dataset_name, str | Path) else table.name
+        raise DataError(f"{place} holds no row.", "There is nothing to train or measure on.", "Check the source.")
     shape = find_shape(
         table, question_column, answer_column, known=known[1].shape if known else None, require_answers=require_answers
     )

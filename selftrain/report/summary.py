@@ -12,7 +12,7 @@ from selftrain.report.verdict import caveats, chosen_and_last, verdict
 
 
 def summary(rounds: Sequence[Line]) -> dict[str, Any]:
-    """{"verdict": "Round 2 beats ...", "caveats": [...], "models": {"llama": {"round": 2, "outcome": "better", ...}}}"""
+    """{"verdict": "Round 2 beats ...", "models": {"llama": {"round": 2, "outcome": "better", ...}}, ...}"""
     return {
         "verdict": verdict(rounds),
         "caveats": caveats(rounds),

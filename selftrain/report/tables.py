@@ -24,6 +24,9 @@ from selftrain.report.records import (
     round_name,
 )
 
+#: In the order in which a round goes through them.
+_STAGES = ("sample", "grade", "learn", "evaluate")
+
 
 def row_name(rounds: Sequence[Line], line: Line) -> str:
     """ "round 2", or "llama, round 2" where there are several models."""
@@ -100,7 +103,8 @@ def _reward(sampling: Mapping[str, Any]) -> list[str]:
 
 def training(rounds: Sequence[Line]) -> Markup:
     """What each round's training came to, and where the time went."""
-    stages = list(dict.fromkeys(stage for line in rounds for stage in line.get("seconds") or {}))
+    timed = dict.fromkeys(stage for line in rounds for stage in line.get("seconds") or {})
+    stages = [stage for stage in _STAGES if stage in timed] + [stage for stage in timed if stage not in _STAGES]
     headings = ["", "examples", "steps", "epochs (best)", "loss, first → last", *(f"{stage}, s" for stage in stages)]
     return table("Training by round", headings, [[row_name(rounds, line), *_trained(line, stages)] for line in rounds])
 

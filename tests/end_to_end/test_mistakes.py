@@ -69,14 +69,14 @@ def test_4_a_tokenizer_without_an_end_token(here: Path) -> None:
 
 def test_5_an_empty_data_set(here: Path) -> None:
     Path("data.jsonl").write_text("")
-    fails(data="data.jsonl", says=["data.jsonl"], code=65)
+    fails(data="data.jsonl", says=["data.jsonl holds no row"], code=65)
     assert not Path("run").exists()
 
 
 def test_6_prompts_longer_than_the_context(here: Path) -> None:
     rows = [{"question": f"{i} " + "How many apples? " * (400 if i == 7 else 1), "answer": str(i)} for i in range(60)]
     Path("data.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    fails(data="data.jsonl", says=["1 of ", "/7 (", "--long_prompts drop"], code=65)
+    fails("--max_train_samples", "60", data="data.jsonl", says=["1 of ", "/7 (", "--long_prompts drop"], code=65)
     assert not Path("run").exists()
 
 

@@ -1,0 +1,72 @@
+"""Is the demo's gain real, and is it the checker's doing? Three seeds, each beside the control that keeps every sample.
+
+    .venv/bin/python benchmarks/demo_evidence.py [--seeds 1 2 3] [--output_dir runs/evidence]
+
+Runs `selftrain demo` as a user runs it, with and without the checker, on the same budget (same problems, samples,
+rounds and training settings), and prints a Markdown table. About six runs of the demo's length.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from selftrain.evaluation import Answered, compare, measure
+from selftrain.record import RunFolder
+from selftrain.types import Prompt, Response, Sample, Score
+
+METRICS = ("greedy", "pass@1", "maj@4")
+COLUMNS = "problem_id, sample_index, greedy, reward, answer_read, finish_reason, token_ids"
+
+
+def run_demo(folder: Path, seed: int, judge: str) -> float:
+    """Runs the demo unless it lies there already; seconds it took."""
+    began = time.monotonic()
+    if not folder.exists():
+        words = ["demo", "--seed", str(seed), "--output_dir", str(folder), "--reward_funcs", judge, "--json"]
+        subprocess.run([sys.executable, "-m", "selftrain", *words], check=True, stdout=subprocess.DEVNULL)
+    return time.monotonic() - began
+
+
+def answers_of(folder: Path, round_number: int) -> list[Answered]:
+    """The answers of one evaluation, read back from the run's folder."""
+    sql = f"select {COLUMNS} from evaluations where round = {round_number:d} order by problem_id, sample_index"
+    by_problem: dict[str, tuple[list[Sample], list[Sample]]] = {}
+    for problem_id, index, greedy, reward, answer, finish, ids in RunFolder.open(folder).query(sql).fetchall():
+        response = Response(Prompt(problem_id, ""), "", index, "", tuple(ids), 0.0, finish, "", round_number)
+        by_problem.setdefault(problem_id, ([], []))[not greedy].append(Sample(response, Score(reward, answer)))
+    return [Answered(problem_id, first[0], tuple(rest)) for problem_id, (first, rest) in by_problem.items()]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--output_dir", type=Path, default=Path("runs/evidence"))
+    asked = parser.parse_args()
+    print("| seed | model | " + " | ".join(METRICS) + " | seconds |\n|---|---|" + "---|" * (len(METRICS) + 1))
+    for seed in asked.seeds:
+        folders = {judge: asked.output_dir / f"seed-{seed}-{judge}" for judge in ("math", "always_one")}
+        seconds = {judge: run_demo(folder, seed, judge) for judge, folder in folders.items()}
+        last = max(line["round"] for line in RunFolder.open(folders["math"]).rounds())
+        base, ours, control = (
+            answers_of(folders["math"], 0), answers_of(folders["math"], last), answers_of(folders["always_one"], last),
+        )  # fmt: skip
+        for name, answered, took in (
+            ("base", base, ""),
+            (f"control, round {last}: every sample kept", control, f"{seconds['always_one']:.0f}"),
+            (f"ReST-EM, round {last}", ours, f"{seconds['math']:.0f}"),
+        ):
+            figures = measure(answered)
+            cells = [f"{100 * figures[m].value:.1f} [{100 * figures[m].low:.1f}, {100 * figures[m].high:.1f}]" for m in METRICS]
+            print(f"| {seed} | {name} | {' | '.join(cells)} | {took} |", flush=True)
+        for name, other in (("base", base), ("control", control)):
+            pairs = compare(other, ours)
+            cells = [f"{100 * pairs[m].difference:+.1f} (p = {pairs[m].p_value:.1g})" for m in METRICS]
+            print(f"| {seed} | ReST-EM minus {name} | {' | '.join(cells)} | |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""The demo, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from transformers import AutoModelForCausalLM
+
+from selftrain.record import RunFolder
+
+DEMO = [sys.executable, "-m", "selftrain", "demo"]
+
+
+def test_a_short_demo_ends_with_a_table_examples_and_a_page(here: Path) -> None:
+    short = ["--num_rounds", "1", "--max_train_samples", "300", "--max_eval_samples", "200"]
+    done = subprocess.run([*DEMO, *short], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    for part in ("base", "greedy", "pass@1", "before:", "after:", "runs/demo/report.html"):
+        assert part in done.stdout
+    assert "round 1: sampling" in done.stderr and "Traceback" not in done.stderr
+    page = Path("runs/demo/report.html").read_text()
+    assert "<svg" in page and "<script" not in page and "http" not in page.replace("http://www.w3.org", "")
+    folder = RunFolder.open("runs/demo")
+    assert AutoModelForCausalLM.from_pretrained(folder.path / "best") is not None
+    lines = folder.rounds()
+    assert lines[1]["against_base"]["pass@1"]["difference"] > 0.1 and lines[1]["against_base"]["pass@1"]["p_value"] < 0.01
+
+
+def test_a_second_demo_goes_to_a_folder_of_its_own(here: Path) -> None:
+    tiny = ["--num_rounds", "1", "--max_train_samples", "130", "--max_eval_samples", "10", "--json"]
+    results = [subprocess.run([*DEMO, *tiny], capture_output=True, text=True, timeout=240, check=True) for _ in range(2)]
+    assert [json.loads(r.stdout)["output_dir"] for r in results] == ["runs/demo", "runs/demo-2"]
+    # The same seed: the same samples, byte by byte.
+    tables = [RunFolder.open(f"runs/{name}").query("select * from samples order by problem_id, sample_index").fetchall() for name in ("demo", "demo-2")]
+    drop_seconds = [[row[:16] + row[17:] for row in table] for table in tables]
+    assert drop_seconds[0] == drop_seconds[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_last_round_beats_the_base_model(here: Path, seed: int) -> None:
+    subprocess.run([*DEMO, "--seed", str(seed)], check=True, capture_output=True)
+    gains = RunFolder.open("runs/demo").rounds()[-1]["against_base"]
+    assert gains["greedy"]["problems"] == 1000
+    assert gains["greedy"]["difference"] >= 0.07 and gains["greedy"]["p_value"] < 0.001
+    assert gains["pass@1"]["difference"] >= 0.20 and gains["pass@1"]["p_value"] < 0.001

@@ -1,0 +1,108 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selftrain.report.verdict import caveats, chosen_and_last, holm, verdict
+
+from .runs import GAIN, SEVERAL, comparison, estimate, line
+
+
+def test_one_round_that_helped() -> None:
+    assert verdict([line(0), line(1, 0.112, 1e-6)]) == (
+        "Round 1 beats the base model: greedy +11.2 points [8.9, 13.5], p < 0.001 over 1,000 problems."
+    )
+
+
+def test_the_best_of_several_rounds_is_corrected_for_the_choice() -> None:
+    assert verdict(GAIN) == (
+        "Round 2 beats the base model: greedy +11.2 points [8.9, 13.5], p < 0.001 over 1,000 problems "
+        "(Holm-corrected for 2 rounds)."
+    )
+    assert any("picked as the best by these same problems" in caveat for caveat in caveats(GAIN))
+
+
+def test_a_p_that_does_not_survive_the_correction() -> None:
+    rounds = [line(0), *(line(n, 0.01 * n, 0.03) for n in (1, 2, 3))]
+    assert verdict(rounds).startswith("Round 3 cannot be told from the base model")
+    assert "p = 0.09" in verdict(rounds)
+
+
+def test_worse_is_called_worse() -> None:
+    assert verdict([line(0), line(1, -0.05, 0.001)]).startswith("Round 1 is worse than the base model: greedy -5.0")
+
+
+def test_the_last_round_is_told_too() -> None:
+    said = verdict([line(0), line(1, 0.112, 1e-6), line(2, -0.06, 1e-4)])
+    assert said.startswith("Round 1 beats the base model")
+    assert "Round 2 is worse than the base model: greedy -6.0 points" in said
+
+
+def test_validation_chooses_where_there_was_one() -> None:
+    rounds = [line(0, validation=0.4), line(1, 0.05, 0.001, validation=0.6), line(2, 0.112, 1e-6, validation=0.5)]
+    chosen, last = chosen_and_last(rounds)["llama"]
+    assert (chosen.line["round"], last.line["round"]) == (1, 2)
+    assert caveats(rounds) == []
+    level = [line(0, validation=0.4), line(1, 0.1, 0.001, validation=0.6), line(2, 0.05, 1e-6, validation=0.6)]
+    assert chosen_and_last(level)["llama"][0].line["round"] == 2
+
+
+def test_the_base_model_may_be_the_best_on_validation() -> None:
+    rounds = [line(0, validation=0.7), line(1, 0.05, 0.001, validation=0.6)]
+    assert caveats(rounds) == ["On the validation problems no round did better than the base model."]
+
+
+def test_a_round_that_learned_nothing_is_no_further_look() -> None:
+    idle = line(2, 0.112, 1e-6)
+    del idle["learning"]
+    assert verdict([line(0), line(1, 0.112, 1e-6), idle]) == verdict([line(0), line(1, 0.112, 1e-6)])
+
+
+def test_each_model_has_its_line() -> None:
+    first, second = verdict(SEVERAL).splitlines()
+    assert first.startswith("llama: Round 2 beats")
+    assert second.startswith("qwen: Round 2 beats")
+    assert "Holm-corrected for 4 rounds" in first
+
+
+def test_two_models_compared_outside_a_run_go_by_their_names() -> None:
+    new = line(1, 0.1, 0.001, model="tuned")
+    del new["learning"], new["sampling"]
+    assert verdict([line(0, model="plain\x1b"), new]).startswith(r"tuned beats plain\x1b: greedy +10.0")
+
+
+@pytest.mark.parametrize("rounds", [[], [line(0)], [line(0), {"round": 1, "model": "llama"}]])
+def test_nothing_to_compare(rounds: list) -> None:
+    assert verdict(rounds).startswith("Nothing to compare yet")
+    assert caveats(rounds) == []
+
+
+def test_sampled_answers_decide_where_nothing_was_greedy() -> None:
+    only = line(1) | {"against_base": {"pass@1": comparison(0.4, 0.5, 0.001), "pass@2": comparison(0.4, 0.5, 0.001)}}
+    assert "pass@1 +10.0 points" in verdict([line(0), only])
+
+
+def test_caveats_of_measurement() -> None:
+    base, new = line(0), line(1, 0.1, 0.001)
+    base["metrics"]["parse_failure_rate"] = estimate(0.4)
+    new["metrics"]["unjudged"] = {"value": 12, "low": 12, "high": 12, "count": 900}
+    new["against_base"]["greedy"]["problems"] = 100
+    new["against_base"]["pass@8"] = comparison(0.731, 0.65, 0.001)
+    few, unread, narrower, unjudged = caveats([base, new])
+    assert few.startswith("100 problems are few")
+    assert "fell from 40.0 % to 2.0 %" in unread
+    assert narrower.startswith("pass@8 fell: -8.1 points")
+    assert unjudged.startswith("No verdict on 12 of 900 answers of Round 1")
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_corrects_upwards_and_keeps_the_order(ps: list[float]) -> None:
+    corrected = holm(ps)
+    assert all(p <= c <= 1 for p, c in zip(ps, corrected, strict=True))
+    ordered = [c for _, c in sorted(zip(ps, corrected, strict=True))]
+    assert ordered == sorted(ordered)
+    assert min(corrected) == pytest.approx(min(1.0, min(ps) * len(ps)))
