@@ -60,7 +60,10 @@ def main() -> None:
             (f"ReST-EM, round {last}", ours, f"{seconds['math']:.0f}"),
         ):
             figures = measure(answered)
-            cells = [f"{100 * figures[m].value:.1f} [{100 * figures[m].low:.1f}, {100 * figures[m].high:.1f}]" for m in METRICS]
+            cells = [
+                f"{100 * figures[m].value:.1f} [{100 * figures[m].low:.1f}, {100 * figures[m].high:.1f}]"
+                for m in METRICS
+            ]
             print(f"| {seed} | {name} | {' | '.join(cells)} | {took} |", flush=True)
         for name, other in (("base", base), ("control", control)):
             pairs = compare(other, ours)

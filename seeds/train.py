@@ -74,7 +74,8 @@ def byte_fallback(vocab_size: int, texts: list[str], first_special: str) -> Toke
 
 ARCHITECTURES = {
     "llama": (lambda **size: LlamaConfig(**SIZES, **size), byte_level, 640, "</s>", 1),
-    "qwen2": (lambda **size: Qwen2Config(**SIZES, tie_word_embeddings=True, **size), byte_level, 560, "<|endoftext|>", 2),
+    "qwen2": (lambda **size: Qwen2Config(**SIZES, tie_word_embeddings=True, **size),
+              byte_level, 560, "<|endoftext|>", 2),
     "gemma2": (lambda **size: Gemma2Config(**SIZES, head_dim=32, query_pre_attn_scalar=32, sliding_window=512, **size),
                byte_fallback, 768, "<eos>", 3),
 }  # fmt: skip
@@ -119,7 +120,7 @@ def train(name: str, texts: int, batch_tokens: int, learning_rate: float, prompt
         model_max_length=1024,
         clean_up_tokenization_spaces=False,
     )
-    config = make_config(
+    config = make_config(  # type: ignore[no-untyped-call]
         vocab_size=len(tokenizer),
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
@@ -153,7 +154,7 @@ def train(name: str, texts: int, batch_tokens: int, learning_rate: float, prompt
             logits = model(input_ids=ids[:, :-1], use_cache=False).logits
         nll = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
         loss = (nll * weights[:, 1:].flatten()).sum() / weights[:, 1:].sum()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

@@ -189,9 +189,7 @@ def ask_all(
     return answered
 
 
-def evaluation_rows(
-    answered: Sequence[Answered], number: int, problems: Mapping[str, Problem]
-) -> list[dict[str, Any]]:
+def evaluation_rows(answered: Sequence[Answered], number: int, problems: Mapping[str, Problem]) -> list[dict[str, Any]]:
     """Rows of the table `evaluations`."""
     rows = []
     for one in answered:

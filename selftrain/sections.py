@@ -48,7 +48,9 @@ class DataSettings:
 @dataclass(frozen=True, kw_only=True)
 class JudgeSettings:
     reward_funcs: tuple[str, ...] = setting(
-        (), "judges: 'math', 'choice', 'exact', 'always_one', or module:function of any TRL reward function; by default the data set's own"
+        (),
+        "judges: 'math', 'choice', 'exact', 'always_one', or module:function of any TRL reward function; "
+        "by default the data set's own",
     )
     reward_weights: tuple[float, ...] | None = setting(None, "weight of each judge; all 1 by default", source="TRL")
 

@@ -17,6 +17,16 @@ from selftrain.types import Prompt
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+_DATA = Path(os.environ.get("SELFTRAIN_DATA") or Path(__file__).parents[1].parent / "shared" / "data")
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real data sets, each in the schema it was published in."""
+    if not _DATA.is_dir():
+        pytest.skip(f"no real data at {_DATA}; set SELFTRAIN_DATA to the folder that holds gsm8k/, multiarith/, ...")
+    return _DATA
+
 
 def engine_of(loaded: LoadedModel, name: str = "seed", rows: int = 64, prompting: Prompting | None = None):
     renderer = Renderer(loaded.tokenizer, prompting or Prompting(), loaded.stop_ids)

@@ -13,7 +13,19 @@ PACKAGE = Path(__file__).parents[1] / "selftrain"
 FLOORS: list[set[str]] = [
     {"errors"},
     {"types", "settings"},
-    {"problems", "grading", "prompts", "streams", "weighing", "progress", "record", "seeds", "loading", "toy", "evaluation"},
+    {
+        "problems",
+        "grading",
+        "prompts",
+        "streams",
+        "weighing",
+        "progress",
+        "record",
+        "seeds",
+        "loading",
+        "toy",
+        "evaluation",
+    },
     {"rendering", "learning.base", "engines.base", "report", "data"},
     {"scoring"},
     {"methods", "engines", "learning", "learner"},
@@ -71,7 +83,11 @@ def test_heavy_libraries_are_named_only_at_home(module: str) -> None:
 
 def test_no_method_is_named_below_the_methods() -> None:
     for module, path in MODULES.items():
-        if module not in ("", "__init__") and floor(module) < floor("methods") or room(module) in ("learner", "learning", "engines"):
+        if (module not in ("", "__init__") and floor(module) < floor("methods")) or room(module) in (
+            "learner",
+            "learning",
+            "engines",
+        ):
             names = {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}
             assert not names & {"RestEM", "SePT", "PST"}, module
 
@@ -82,4 +98,6 @@ def test_pages_are_short() -> None:
         assert len(lines) <= 250, f"{module} has {len(lines)} lines"
         for node in ast.walk(ast.parse("\n".join(lines))):
             if isinstance(node, ast.FunctionDef):
-                assert node.end_lineno - node.lineno < 60, f"{module}.{node.name} has {node.end_lineno - node.lineno + 1} lines"
+                assert node.end_lineno - node.lineno < 60, (
+                    f"{module}.{node.name} has {node.end_lineno - node.lineno + 1} lines"
+                )

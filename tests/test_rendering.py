@@ -31,7 +31,9 @@ def test_every_target_ends_with_one_end_token(llama: LoadedModel) -> None:
 
 def test_questions_with_braces_stay_as_they_are(llama: LoadedModel) -> None:
     renderer = Renderer(llama.tokenizer, Prompting(prompt_template="Q: {question} {x}\nA:"))
-    assert renderer.text(Prompt("p", r"What is \frac{1}{2}? {question}")) == "Q: What is \\frac{1}{2}? {question} {x}\nA:"
+    assert (
+        renderer.text(Prompt("p", r"What is \frac{1}{2}? {question}")) == "Q: What is \\frac{1}{2}? {question} {x}\nA:"
+    )
 
 
 def test_no_end_token_is_refused(llama: LoadedModel) -> None:
@@ -55,7 +57,7 @@ def test_a_chat_template_that_drops_the_question_is_refused(llama: LoadedModel) 
 
 
 def test_a_template_without_a_place_for_the_question_is_refused() -> None:
-    with pytest.raises(SettingsError, match="has no {question}"):
+    with pytest.raises(SettingsError, match=r"has no \{question\}"):
         Prompting(prompt_template="Question:")
 
 

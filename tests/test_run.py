@@ -69,7 +69,10 @@ def test_the_untouched_model_is_measured_first_and_the_rounds_beside_it(done: Ru
 
 
 def test_every_sample_is_on_disk_with_its_fate(done: RunFolder) -> None:
-    columns = "model, round, problem_id, sample_index, prompt, completion, token_ids, finish_reason, reward, answer_read, kept, why_not, weight"
+    columns = (
+        "model, round, problem_id, sample_index, prompt, completion, token_ids, finish_reason, "
+        "reward, answer_read, kept, why_not, weight"
+    )
     rows = done.query(f"select {columns} from samples order by round, problem_id, sample_index").fetchall()
     assert len(rows) == 2 * 80 * 4
     fates = dict(done.query("select why_not, count(*) from samples where round = 1 group by all").fetchall())
@@ -89,14 +92,18 @@ def test_no_validation_or_evaluation_problem_is_ever_sampled_for_data(done: RunF
 def test_files_are_read_directly_by_duckdb_and_datasets(done: RunFolder) -> None:
     files = str(done.path / "samples" / "*.parquet")
     assert duckdb.sql(f"select count(*) from '{files}'").fetchall() == [(640,)]
-    assert len(load_dataset("parquet", data_files=files, split="train", cache_dir=str(done.path.parent / "cache"))) == 640
+    assert (
+        len(load_dataset("parquet", data_files=files, split="train", cache_dir=str(done.path.parent / "cache"))) == 640
+    )
 
 
 def test_the_same_seed_gives_the_same_samples_and_another_seed_others(tmp_path: Path) -> None:
     def texts(name: str, seed: int) -> list[tuple]:
         loop = loop_in(tmp_path / name, seed=seed)
         loop.run()
-        return loop.folder.query("select round, problem_id, sample_index, completion, kept from samples order by all").fetchall()
+        return loop.folder.query(
+            "select round, problem_id, sample_index, completion, kept from samples order by all"
+        ).fetchall()
 
     assert texts("a", 1) == texts("b", 1) != texts("c", 2)
 
@@ -128,7 +135,9 @@ def test_starting_from_the_previous_round_changes_nothing_in_round_1(tmp_path: P
 def test_problems_can_be_drawn_anew_each_round(tmp_path: Path) -> None:
     loop = loop_in(tmp_path / "run", problems_per_round=20)
     loop.run()
-    drawn = loop.folder.query("select round, list(distinct problem_id order by problem_id) from samples group by 1 order by 1").fetchall()
+    drawn = loop.folder.query(
+        "select round, list(distinct problem_id order by problem_id) from samples group by 1 order by 1"
+    ).fetchall()
     assert [len(ids) for _, ids in drawn] == [20, 20] and drawn[0][1] != drawn[1][1]
 
 

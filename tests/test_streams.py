@@ -13,7 +13,15 @@ def test_a_stream_is_a_function_of_key_problem_and_index_alone() -> None:
 
 
 def test_streams_differ_by_every_part_of_their_name() -> None:
-    names = [("k", "p", 0), ("k", "p", 1), ("k", "p1", 0), ("k2", "p", 0), ("k/p", "", 0), ("k", "/p", 0), ("k/", "p", 0)]
+    names = [
+        ("k", "p", 0),
+        ("k", "p", 1),
+        ("k", "p1", 0),
+        ("k2", "p", 0),
+        ("k/p", "", 0),
+        ("k", "/p", 0),
+        ("k/", "p", 0),
+    ]
     assert len({stream_start(*name) for name in names}) == len(names)
 
 

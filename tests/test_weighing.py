@@ -69,14 +69,19 @@ def test_wrong_unread_and_unjudged_are_three_things() -> None:
 def test_the_cap_draws_without_preference() -> None:
     samples = judged([response(0, i, str(i)) for i in range(20)], [Score(1.0, "1")] * 20)
     drawn = Counter(
-        s.response.sample_index for seed in range(2000) for s in at_most_per_problem(samples, 10, random.Random(seed)) if s.kept
+        s.response.sample_index
+        for seed in range(2000)
+        for s in at_most_per_problem(samples, 10, random.Random(seed))
+        if s.kept
     )
     # Each of 20 is drawn in half of 2,000 draws; the standard deviation is 22.
     assert min(drawn.values()) > 880 and max(drawn.values()) < 1120
 
 
 def test_uniform_weights_give_every_solved_problem_the_same_say() -> None:
-    samples = judged([response(p, i, str(i)) for p, n in ((0, 6), (1, 2), (2, 1)) for i in range(n)], [Score(1.0, "1")] * 9)
+    samples = judged(
+        [response(p, i, str(i)) for p, n in ((0, 6), (1, 2), (2, 1)) for i in range(n)], [Score(1.0, "1")] * 9
+    )
     weighed = weigh_problems_equally(samples)
     totals: Counter[str] = Counter()
     for sample in weighed:

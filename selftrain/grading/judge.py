@@ -27,7 +27,8 @@ class Judge(Protocol):
         ...
 
     def close(self) -> None:
-        """Ends whatever the judge has started."""
+        """Ends whatever the judge has started; most have started nothing."""
+        return
 
     def __enter__(self) -> Self:
         return self

@@ -37,9 +37,7 @@ class TextJudge(Judge):
         read_gold: the same for the gold answer as the data states it.
     """
 
-    def __init__(
-        self, name: str, read: Callable[[str], str | None], read_gold: Callable[[str], str | None]
-    ) -> None:
+    def __init__(self, name: str, read: Callable[[str], str | None], read_gold: Callable[[str], str | None]) -> None:
         self.name, self._read, self._read_gold = name, read, read_gold
 
     def grade(self, responses: Sequence[Response], problems: Mapping[str, Problem]) -> list[Score]:

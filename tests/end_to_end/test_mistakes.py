@@ -29,9 +29,13 @@ def command(*arguments: str, model: str | None = None, data: str = "word_problem
             model or seed_model("llama"), "--dataset_name", data, *SMALL, *arguments]  # fmt: skip
 
 
-def fails(*arguments: str, says: list[str], code: int, model: str | None = None, data: str = "word_problems", **popen) -> str:
+def fails(
+    *arguments: str, says: list[str], code: int, model: str | None = None, data: str = "word_problems", **popen
+) -> str:
     """Runs the command, which must fail with `code` and a message that holds every part of `says`."""
-    done = subprocess.run(command(*arguments, model=model, data=data), capture_output=True, text=True, timeout=120, **popen)
+    done = subprocess.run(
+        command(*arguments, model=model, data=data), capture_output=True, text=True, timeout=120, **popen
+    )
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr, done.stderr
     message = done.stderr[done.stderr.index("selftrain: ") :]

@@ -8,9 +8,9 @@ import pytest
 
 from selftrain.engines.base import Engine
 from selftrain.engines.toy import ToyEngine
+from selftrain.loading import load_model
 from selftrain.prompts import make_prompts
 from selftrain.seeds import seed_model
-from selftrain.loading import load_model
 from selftrain.toy import ToyModel, toy_problems
 from selftrain.types import Prompt, Response, Sampling
 from tests.conftest import engine_of
@@ -20,7 +20,9 @@ AT_RANDOM = Sampling(0.7, 40, max_completion_length=40)
 
 @pytest.fixture(scope="module", params=["toy", "transformers"])
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    made: Engine = ToyEngine(ToyModel()) if request.param == "toy" else engine_of(load_model(seed_model("qwen2"), device="cpu"))
+    made: Engine = (
+        ToyEngine(ToyModel()) if request.param == "toy" else engine_of(load_model(seed_model("qwen2"), device="cpu"))
+    )
     yield made
     made.close()
 
@@ -36,7 +38,9 @@ def key(response: Response) -> tuple[str, int, str, tuple[int, ...], float]:
 
 def test_answers_come_in_prompt_order_and_by_sample_index(engine: Engine, asked: list[Prompt]) -> None:
     answers = engine.generate(asked, 3, AT_RANDOM, "k", 5)
-    assert [(a.prompt.problem_id, a.sample_index) for a in answers] == [(p.problem_id, i) for p in asked for i in range(3)]
+    assert [(a.prompt.problem_id, a.sample_index) for a in answers] == [
+        (p.problem_id, i) for p in asked for i in range(3)
+    ]
     assert {a.weights_version for a in answers} == {5} and {a.model for a in answers} == {engine.name}
 
 
@@ -52,7 +56,10 @@ def test_a_unit_done_again_has_the_same_bytes(engine: Engine, asked: list[Prompt
 
 
 def test_other_keys_draw_other_answers(engine: Engine, asked: list[Prompt]) -> None:
-    texts = {tuple(a.text for a in engine.generate(asked, 4, Sampling(1.5, max_completion_length=20), name, 0)) for name in "abc"}
+    texts = {
+        tuple(a.text for a in engine.generate(asked, 4, Sampling(1.5, max_completion_length=20), name, 0))
+        for name in "abc"
+    }
     assert len(texts) == 3
 
 

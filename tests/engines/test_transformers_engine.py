@@ -7,8 +7,8 @@ import torch
 import transformers
 
 from selftrain.loading import LoadedModel
-from selftrain.prompts import Prompting, make_prompts
 from selftrain.problems import load_problems
+from selftrain.prompts import Prompting, make_prompts
 from selftrain.types import Prompt, Response, Sampling
 from tests.conftest import engine_of
 
@@ -45,7 +45,9 @@ def test_logprob_is_a_hand_summed_forward(loaded: LoadedModel, prompts: list[Pro
         assert value == pytest.approx(by_hand, abs=1e-4)
 
 
-def test_the_logprob_of_a_sample_is_that_of_its_tokens_at_temperature_1(loaded: LoadedModel, prompts: list[Prompt]) -> None:
+def test_the_logprob_of_a_sample_is_that_of_its_tokens_at_temperature_1(
+    loaded: LoadedModel, prompts: list[Prompt]
+) -> None:
     responses = sample(loaded, prompts[:6], 4, Sampling(0.7, 40, max_completion_length=48), rows=24)
     for response in responses:
         start = loaded.tokenizer(response.prompt_text)["input_ids"]

@@ -11,8 +11,8 @@ from grading.answers import grade_all, problem
 from selftrain.grading import MathJudge
 
 
-def test_verifier_conformance(math_judge: MathJudge, shared_data: Path) -> None:
-    lines = (shared_data / "verifier_conformance" / "pairs.jsonl").read_text(encoding="utf-8").splitlines()
+def test_verifier_conformance(math_judge: MathJudge, data: Path) -> None:
+    lines = (data / "verifier_conformance" / "pairs.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
     problems = [problem(row["gold"], row["id"]) for row in rows]
     scores = grade_all(math_judge, problems, [row["prediction"] for row in rows])
@@ -27,8 +27,8 @@ def test_verifier_conformance(math_judge: MathJudge, shared_data: Path) -> None:
     assert agreed["core"] / core >= 0.97
 
 
-def test_gsm8k_model_solutions(math_judge: MathJudge, shared_data: Path) -> None:
-    with gzip.open(shared_data / "gsm8k_model_solutions" / "part_a.jsonl.gz", "rt", encoding="utf-8") as lines:
+def test_gsm8k_model_solutions(math_judge: MathJudge, data: Path) -> None:
+    with gzip.open(data / "gsm8k_model_solutions" / "part_a.jsonl.gz", "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     models = ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification")
     problems = [problem("####" + row["ground_truth"].rpartition("A:")[2], str(i)) for i, row in enumerate(rows)]

@@ -143,7 +143,7 @@ def test_the_self_test_shows_a_function_its_own_golds() -> None:
         assert self_test(judge, [problem("18")]) == [(problem("18"), "reward function nothing returned None")]
 
 
-def test_the_formulas_of_our_own_problems_pass_the_self_test(math_judge: MathJudge, shared_data: Path) -> None:
-    lines = (shared_data / "math_format" / "verl_schema.jsonl").read_text(encoding="utf-8").splitlines()
+def test_the_formulas_of_our_own_problems_pass_the_self_test(math_judge: MathJudge, data: Path) -> None:
+    lines = (data / "math_format" / "verl_schema.jsonl").read_text(encoding="utf-8").splitlines()
     golds = [json.loads(line)["reward_model"]["ground_truth"] for line in lines]
     assert self_test(math_judge, [problem(gold, str(i)) for i, gold in enumerate(golds)]) == []

@@ -35,7 +35,11 @@ def test_micro_batches_change_nothing(trainable: LoadedModel) -> None:
     for budget in (10_000, 40):
         trainer = trainer_of(trainable)
         trainer.load(seed_model("llama"))
-        trainer.fit(EXAMPLES, Learning(learning_rate=1e-3, num_train_epochs=2, train_batch_size=5, max_tokens_per_batch=budget), "s")
+        trainer.fit(
+            EXAMPLES,
+            Learning(learning_rate=1e-3, num_train_epochs=2, train_batch_size=5, max_tokens_per_batch=budget),
+            "s",
+        )
         results.append(weights(trainable))
     # AdamW's first steps are as large as the sign of a gradient, so rounding shows; far below one step of 1e-3.
     assert (results[0] - results[1]).abs().max() < 1e-4
@@ -55,7 +59,9 @@ def test_a_trained_model_stops_by_itself(trainable: LoadedModel) -> None:
     trainer = trainer_of(trainable)
     report = trainer.fit(EXAMPLES, Learning(learning_rate=1e-3, num_train_epochs=12, train_batch_size=5), "s")
     assert report.loss_last < report.loss_first
-    answers = engine_of(trainable).generate([e.prompt for e in EXAMPLES], 1, Sampling(0.0, max_completion_length=40), "k", 1)
+    answers = engine_of(trainable).generate(
+        [e.prompt for e in EXAMPLES], 1, Sampling(0.0, max_completion_length=40), "k", 1
+    )
     assert all(a.finish_reason == "stop" for a in answers)
 
 
@@ -91,7 +97,10 @@ def test_saved_weights_are_loadable_by_plain_from_pretrained(trainable: LoadedMo
     trainer.fit(EXAMPLES, Learning(learning_rate=1e-3, num_train_epochs=1), "s")
     trainer.save(tmp_path / "w")
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "w")
-    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), trainable.model.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(model.state_dict().values(), trainable.model.state_dict().values(), strict=True)
+    )
     assert AutoTokenizer.from_pretrained(tmp_path / "w")("3+4")["input_ids"] == trainable.tokenizer("3+4")["input_ids"]
 
 
@@ -112,7 +121,11 @@ def test_weights_below_float32_are_refused(trainable: LoadedModel) -> None:
 def test_the_learning_rate_rises_and_falls_as_told() -> None:
     cosine = Learning(warmup_ratio=0.1)
     factors = [learning_rate_factor(step, 100, cosine) for step in range(100)]
-    assert factors[:10] == sorted(factors[:10]) and factors[10] == 1.0 and factors[10:] == sorted(factors[10:], reverse=True)
+    assert (
+        factors[:10] == sorted(factors[:10])
+        and factors[10] == 1.0
+        and factors[10:] == sorted(factors[10:], reverse=True)
+    )
     assert factors[55] == pytest.approx(0.5)
     assert learning_rate_factor(99, 100, Learning(lr_scheduler_type="constant")) == 1.0
     assert learning_rate_factor(50, 100, Learning(lr_scheduler_type="linear", warmup_ratio=0.0)) == 0.5
