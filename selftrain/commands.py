@@ -15,6 +15,7 @@ from selftrain.progress import Progress
 from selftrain.prompts import Prompting, make_prompts
 from selftrain.record import RunFolder, environment
 from selftrain.report.table import as_plain_text, render_table
+from selftrain.report.verdict import caveats, verdict
 from selftrain.report.visible import visible
 from selftrain.run import as_plain, ask_all, evaluation_rows
 from selftrain.run_report import print_report
@@ -93,7 +94,10 @@ def run_eval(settings: Resolved) -> int:
                 folder.append_round(lines[-1])
     if folder is not None:
         folder.write_text("settings.yaml", settings.to_yaml())
-    print(json.dumps(lines) if asked.json else as_plain_text(render_table(lines)))
+    if asked.json:
+        print(json.dumps(lines))
+    else:
+        print(as_plain_text(render_table(lines)), verdict(lines) if asked.baseline else "", *caveats(lines), sep="\n")
     return 0
 
 

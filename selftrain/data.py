@@ -72,16 +72,17 @@ def load_data(
     Raises:
         DataError: the data cannot be read, or training problems stand in the evaluation set.
     """
-    train = _load(train_data, train_split, max_train, seed, **reading)
     known = isinstance(train_data, str) and train_data in registered()
     if eval_data is None and (known or test_split is not None):
         eval_data, test_split = train_data, test_split or "test"
     if eval_data is not None:
+        train = _load(train_data, train_split, max_train, seed, **reading)
         evaluation = _load(eval_data, test_split, max_evaluation, EVALUATION_SEED, **reading)
     else:
-        train, evaluation = train.split_off(HELD_OUT, seed)
-        if max_evaluation is not None and max_evaluation < len(evaluation):
-            evaluation = evaluation.take(max_evaluation, EVALUATION_SEED)
+        # Held out of all problems before any limit, so that few to learn from are not fewer to evaluate on.
+        train, evaluation = _load(train_data, train_split, None, seed, **reading).split_off(HELD_OUT, seed)
+        train = train if max_train is None else train.take(max_train, seed)
+        evaluation = evaluation if max_evaluation is None else evaluation.take(max_evaluation, EVALUATION_SEED)
     refuse_overlap(train, evaluation, allow=allow_overlap)
     return train, evaluation
 

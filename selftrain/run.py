@@ -33,7 +33,10 @@ class Loop:
     method: Method
     learners: Sequence[Learner]
     parts: Parts
+    #: Judges what is sampled for data, and D_val.
     grade: GradeProblems
+    #: Judges evaluations. Another one where the first is a control: a control must not mark its own work.
+    grade_evaluation: GradeProblems
     learning: Learning
     evaluation: Evaluation
     folder: RunFolder
@@ -138,7 +141,7 @@ class Loop:
         with self._timed("evaluate"):
             # One key for all rounds: every model is asked with the same luck, which makes the pairs closer.
             answered = ask_all(
-                learner, prompts, self._grade, self.evaluation, length, f"{self.seed}/evaluation",
+                learner, prompts, self._grade_evaluation, self.evaluation, length, f"{self.seed}/evaluation",
                 self.progress, f"round {number}: evaluating",
             )  # fmt: skip
         self.folder.write_evaluation(number, evaluation_rows(answered, number, self._problems))
@@ -150,6 +153,10 @@ class Loop:
     def _grade(self, responses: Sequence[Response]) -> list[Score]:
         with self._timed("grade"):
             return self.grade(responses, self._problems)
+
+    def _grade_evaluation(self, responses: Sequence[Response]) -> list[Score]:
+        with self._timed("grade"):
+            return self.grade_evaluation(responses, self._problems)
 
     @contextmanager
     def _timed(self, what: str) -> Iterator[None]:

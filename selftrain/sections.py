@@ -50,7 +50,7 @@ class JudgeSettings:
     reward_funcs: tuple[str, ...] = setting(
         (),
         "judges: 'math', 'choice', 'exact', 'always_one', or module:function of any TRL reward function; "
-        "by default the data set's own",
+        "by default the data set's own. Evaluations are judged by the same, unless it is a control like 'always_one'",
     )
     reward_weights: tuple[float, ...] | None = setting(None, "weight of each judge; all 1 by default", source="TRL")
 

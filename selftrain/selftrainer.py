@@ -13,7 +13,7 @@ import yaml
 from selftrain.data import Data, Parts, divide, load_data
 from selftrain.errors import DataError
 from selftrain.evaluation import Evaluation
-from selftrain.grading import Judge, RewardFunctionJudge, open_judge, self_test
+from selftrain.grading import CONTROLS, Judge, RewardFunctionJudge, open_judge, self_test
 from selftrain.learner import Learner
 from selftrain.learning.base import Learning
 from selftrain.methods.base import Method
@@ -65,7 +65,8 @@ class SelfTrainer:
         model: a local folder or a hub id.
         train_dataset: a known name, a file, a hub id, a `datasets.Dataset` or a list of dicts.
         eval_dataset: the same; by default the test split of a known set, else a tenth of the problems.
-        reward_funcs: judge names or reward functions in TRL's form; by default the judge of the data set.
+        reward_funcs: judge names or reward functions in TRL's form; by default the judge of the data set. Evaluations
+            are judged by the same, or by the data set's own judge where it is a control such as "always_one".
         learning: how to train; by default what the method comes with.
     """
 
@@ -107,7 +108,8 @@ class SelfTrainer:
             judge = open_until_done.enter_context(
                 open_judge(self.reward_funcs or train.judge, reward_weights=self.reward_weights)
             )
-            check_judge(judge, parts.all, self.progress)
+            examiner = open_until_done.enter_context(open_judge(train.judge)) if judge.name in CONTROLS else judge
+            check_judge(examiner, parts.all, self.progress)
             learner = load_learner(
                 self.model, self.prompting, revision=self.model_revision, device=self.device, bf16=self.bf16,
                 rows=self.sampling_batch_size,
@@ -117,8 +119,9 @@ class SelfTrainer:
             folder = RunFolder.create(self.output_dir)
             self._describe(folder, train, evaluation, parts, learner)
             loop = Loop(
-                self.method, [learner], parts, judge.grade, learning, self.evaluation, folder, self.progress, self.seed
-            )
+                self.method, [learner], parts, judge.grade, examiner.grade, learning, self.evaluation, folder,
+                self.progress, self.seed,
+            )  # fmt: skip
             rounds = loop.run()
         return self._conclude(folder, rounds, learner)
 
@@ -176,9 +179,15 @@ class SelfTrainer:
         return yaml.safe_dump(flat | {name: getattr(self, name) for name in own}, sort_keys=False)
 
     def _conclude(self, folder: RunFolder, rounds: list[dict[str, Any]], learner: Learner) -> Result:
-        """The best round is chosen on D_val, never on what the report speaks of; a tie goes to the later round."""
-        candidates = [line for line in rounds if "learning" in line or line["round"] == 0]
-        best = max(candidates, key=lambda line: (line.get("validation", 0.0), line["round"]))["round"]
+        """The best round is chosen on D_val, never on what the report speaks of.
+
+        Of equal rounds it is the later one; but a round has to do better than the untouched model to be chosen. Without
+        D_val it is the last round that trained.
+        """
+        untouched = rounds[0].get("validation")
+        trained = [line for line in rounds if "learning" in line]
+        better = [line for line in trained if untouched is None or line["validation"] > untouched]
+        best = max((line.get("validation", 0.0), line["round"]) for line in better)[1] if better else 0
         folder.point_best(best, learner.base)
         write_report(folder, best)
         return Result(folder.path, tuple(rounds), best)

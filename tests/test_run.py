@@ -33,7 +33,7 @@ def grade(responses: Sequence[Response], problems: Mapping[str, Problem]) -> lis
     ]
 
 
-def loop_in(folder: Path, grade=grade, seed: int = 3, **method) -> Loop:
+def loop_in(folder: Path, grade=grade, seed: int = 3, examine=grade, **method) -> Loop:
     model = ToyModel()
     model.save(folder.parent / "base")
     problems = toy_problems(100)
@@ -42,6 +42,7 @@ def loop_in(folder: Path, grade=grade, seed: int = 3, **method) -> Loop:
         [Learner(ToyEngine(model), ToyTrainer(model), str(folder.parent / "base"))],
         Parts(tuple(problems[:80]), tuple(problems[80:]), tuple(toy_problems(60, "test"))),
         grade,
+        examine,
         Learning(learning_rate=1.0),
         Evaluation(num_generations_eval=4),
         RunFolder.create(folder),
@@ -162,3 +163,13 @@ def test_best_is_a_link_to_weights_and_a_file_that_says_so(done: RunFolder) -> N
     assert json.loads((done.path / "best.json").read_text()) == {"round": 2, "weights": "weights/round-0002"}
     done.point_best(0, str(done.path.parent / "base"))
     assert (done.path / "best" / "toy.json").is_file()
+
+
+def test_a_control_does_not_mark_its_own_work(tmp_path: Path) -> None:
+    def always_one(responses, problems):
+        return [Score(1.0, None) for _ in responses]
+
+    loop = loop_in(tmp_path / "run", always_one, num_rounds=1)
+    lines = loop.run()
+    assert lines[1]["sampling"]["mean_reward"] == 1.0 and lines[1]["validation"] == 1.0
+    assert lines[1]["metrics"]["pass@1"]["value"] < 0.6

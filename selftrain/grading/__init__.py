@@ -11,7 +11,7 @@ function brings what it needs.
 from selftrain.grading.judge import Judge, self_test
 from selftrain.grading.math_judge import MathJudge
 from selftrain.grading.reading import read_answer
-from selftrain.grading.registry import open_judge
+from selftrain.grading.registry import CONTROLS, open_judge
 from selftrain.grading.reward_functions import RewardFunctionJudge
 
-__all__ = ["Judge", "MathJudge", "RewardFunctionJudge", "open_judge", "read_answer", "self_test"]
+__all__ = ["CONTROLS", "Judge", "MathJudge", "RewardFunctionJudge", "open_judge", "read_answer", "self_test"]

@@ -57,6 +57,9 @@ class WeightedJudge(Judge):
         )
 
 
+#: Judges that stand in for one, to show what training does without it. Evaluations are never theirs.
+CONTROLS = frozenset({AlwaysOne.name})
+
 _NAMED: dict[str, Callable[[], Judge]] = {
     "math": MathJudge,
     "choice": choice_judge,

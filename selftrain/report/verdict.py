@@ -157,7 +157,7 @@ def _choice(chosen: Finding, base: Line) -> Iterator[str]:
                 f"{chosen.who} was picked as the best by these same problems, which flatters it a little. "
                 "An unbiased figure needs problems that took no part in the choice."
             )
-    elif base.get("validation", 0.0) > chosen.line["validation"]:
+    elif base.get("validation", -1.0) >= chosen.line["validation"]:
         yield "On the validation problems no round did better than the base model."
 
 

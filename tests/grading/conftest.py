@@ -6,6 +6,7 @@ import pytest
 
 from selftrain.grading import MathJudge
 
+
 @pytest.fixture(scope="session")
 def math_judge() -> Iterator[MathJudge]:
     with MathJudge() as judge:
