@@ -1,0 +1,78 @@
+"""What the documentation says is so: the README's code runs, the tables are the settings', the names exist."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(p for p in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def test_the_readmes_python_runs_as_it_stands_and_the_model_gets_better(here: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    before, after = map(float, re.findall(r"[\d.]+", done.stdout.splitlines()[-2]))
+    assert after > before + 0.05
+    assert done.stdout.splitlines()[-1] == "runs/readme/best"
+
+
+def test_the_readme_is_short_and_shows_code_on_its_first_screen() -> None:
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) <= 100
+    assert "```python" in lines[:20]
+
+
+@pytest.mark.parametrize("command", re.findall(r"^selftrain (\S+)", (ROOT / "README.md").read_text(), flags=re.M))
+def test_the_readmes_commands_exist(command: str) -> None:
+    from selftrain.__main__ import COMMANDS
+
+    assert command in {c.name for c in COMMANDS}
+
+
+def test_every_flag_in_the_docs_exists() -> None:
+    from selftrain.__main__ import COMMANDS
+    from selftrain.settings import settings_of
+
+    known = {s.name for c in COMMANDS for section in c.sections.values() for s in settings_of(section)}
+    known |= {"config", "print_config", "help", "fix"}
+    for page in PAGES:
+        used = set(re.findall(r"(?<!-)--([a-z_]+)\b", page.read_text()))
+        assert used <= known, f"{page.name}: {used - known}"
+
+
+def test_the_table_of_defaults_is_the_settings_own() -> None:
+    papers = runpy.run_path(str(ROOT / "docs" / "make_papers.py"))["papers"]
+    assert (ROOT / "docs" / "papers.md").read_text(encoding="utf-8") == papers()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_and_named_files_are_there(page: Path) -> None:
+    text = page.read_text()
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+    for name in re.findall(r"`((?:selftrain|tests|docs|seeds|benchmarks)/[\w/.-]+)`", text):
+        assert (ROOT / name).exists() or "<" in name or "yours" in name, name
+
+
+def test_every_command_can_be_parsed() -> None:
+    """Two sections of a command must not share a setting."""
+    from selftrain.__main__ import COMMANDS
+    from selftrain.settings import parse, settings_of
+
+    for command in COMMANDS:
+        words = [
+            word
+            for section in command.sections.values()
+            for s in settings_of(section)
+            if s.required
+            for word in ([s.example] if s.positional else [f"--{s.name}", s.example])
+        ]
+        settings = parse(command, words)
+        assert set(settings.sections) == set(command.sections)
