@@ -27,6 +27,8 @@ def run_demo(folder: Path, seed: int, judge: str) -> float:
     began = time.monotonic()
     if not folder.exists():
         words = ["demo", "--seed", str(seed), "--output_dir", str(folder), "--reward_funcs", judge, "--json"]
+        # Without duplicates the control would not train on what the model says most: it keeps every sample.
+        words += ["--deduplicate", "off"] if judge == "always_one" else []
         subprocess.run([sys.executable, "-m", "selftrain", *words], check=True, stdout=subprocess.DEVNULL)
     return time.monotonic() - began
 

@@ -16,7 +16,8 @@ Written by `python docs/make_papers.py` from the settings themselves. "ours" mea
 never the paper's. Papers: ReST-EM is arXiv 2312.06585 (v4).
 
 The ReST-EM paper does not state: learning rate, batch size, epochs, optimiser, schedule, the size of D_val, the maximum
-length, the text of the prompt, de-duplication, or which ten correct solutions are kept. It states single runs and no intervals.
+length, the text of the prompt, de-duplication, or which ten correct solutions are kept. It reports single runs, without
+intervals.
 """
 
 

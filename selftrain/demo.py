@@ -19,7 +19,9 @@ from selftrain.settings import Resolved
 def run(settings: Resolved) -> int:
     asked = settings[DemoSettings]
     trainer = SelfTrainer(
-        method=RestEM(num_rounds=asked.num_rounds, num_generations=8, max_completion_length=64),
+        method=RestEM(
+            num_rounds=asked.num_rounds, num_generations=8, max_completion_length=64, deduplicate=asked.deduplicate
+        ),
         model=seed_model(asked.model_name),
         train_dataset=load_problems(
             "word_problems", split="train", max_problems=asked.max_train_samples, seed=asked.seed

@@ -81,7 +81,10 @@ class DemoSettings:
     num_rounds: int = setting(2, "rounds of sampling and training")
     max_train_samples: int = setting(1100, "made-up problems to learn from, D_val among them")
     max_eval_samples: int = setting(1000, "made-up problems to evaluate on")
-    reward_funcs: tuple[str, ...] = setting(("math",), "'always_one' keeps every sample: the control without a checker")
+    reward_funcs: tuple[str, ...] = setting(
+        ("math",), "'always_one' with --deduplicate off is the control without a checker"
+    )
+    deduplicate: Literal["exact", "off"] = setting("exact", "'off' keeps repeated texts of a problem")
     json: bool = setting(False, "print the result as JSON on standard output")
 
     def __post_init__(self) -> None:

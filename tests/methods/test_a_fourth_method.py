@@ -1,0 +1,79 @@
+"""A throw-away method costs one file and one registry line, and gets command, flags, YAML and the loop for nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from selftrain.record import RunFolder
+from selftrain.seeds import seed_model
+
+#: The one file: self-training on what most of a model's own answers agree on. It needs no judge.
+PAGE = """
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import ClassVar
+
+from selftrain.learning.base import Learning
+from selftrain.methods.base import lessons_from
+from selftrain.settings import check_types, setting
+from selftrain.types import Lessons, Round, Sampling, Score
+from selftrain.weighing import drop, judged
+
+
+@dataclass(frozen=True, kw_only=True)
+class Majority:
+    num_rounds: int = setting(1, "rounds")
+    num_generations: int = setting(8, "answers drawn for each problem")
+    max_completion_length: int = setting(64, "tokens an answer may have")
+    problems_per_round: int | None = setting(None, "problems drawn each round")
+
+    name: ClassVar[str] = "majority"
+    summary: ClassVar[str] = "train on what most answers agree on"
+    needs_judge: ClassVar[bool] = False
+    learning: ClassVar[Learning] = Learning()
+
+    def __post_init__(self) -> None:
+        check_types(self)
+
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling(0.7, 40, 1.0, self.max_completion_length)
+
+    def collect(self, now: Round) -> Lessons:
+        (learner,) = now.learners
+        responses = learner.sample(now.prompts, self.num_generations, self.sampling, now.key)
+        votes = defaultdict(Counter)
+        for r in responses:
+            votes[r.prompt.problem_id][r.text.rpartition("####")[2].strip()] += 1
+        samples = judged(responses, [Score(None, r.text.rpartition("####")[2].strip()) for r in responses])
+        winner = {problem: counts.most_common(1)[0][0] for problem, counts in votes.items()}
+        samples = drop(samples, "outvoted", lambda s: s.score.answer != winner[s.response.prompt.problem_id])
+        return lessons_from(samples, learner.name)
+"""
+#: The registry line, as it would stand in selftrain/methods/__init__.py, and the command.
+RUN = """
+import sys
+import selftrain.methods as methods
+from majority import Majority
+methods.METHODS["majority"] = Majority
+methods.PROFILES["majority"] = {"recommended": {}, "faithful": {}}
+from selftrain.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_a_fourth_method_is_one_file_and_one_line(here: Path) -> None:
+    Path("majority.py").write_text(PAGE)
+    Path("run.py").write_text(RUN)
+    words = ["majority", "--model_name_or_path", seed_model("llama"), "--dataset_name", "word_problems", "--output_dir",
+             "run", "--max_train_samples", "150", "--max_eval_samples", "100", "--num_generations_eval", "2",
+             "--learning_rate", "3e-4", "--num_train_epochs", "1"]  # fmt: skip
+    done = subprocess.run([sys.executable, "run.py", *words], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    folder = RunFolder.open("run")
+    assert [line["round"] for line in folder.rounds()] == [0, 1]
+    fates = dict(folder.query("select why_not, count(*) from samples group by 1").fetchall())
+    assert set(fates) == {None, "outvoted"} and sum(fates.values()) == 150 * 8
+    assert "validation" not in folder.rounds()[1]
