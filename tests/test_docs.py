@@ -16,7 +16,7 @@ PAGES = sorted(p for p in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 def test_the_readmes_python_runs_as_it_stands_and_the_model_gets_better(here: Path) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     before, after = map(float, re.findall(r"[\d.]+", done.stdout.splitlines()[-2]))
     assert after > before + 0.05

@@ -17,7 +17,7 @@ DEMO = [sys.executable, "-m", "selftrain", "demo"]
 
 def test_a_short_demo_ends_with_a_table_examples_and_a_page(here: Path) -> None:
     short = ["--num_rounds", "1", "--max_train_samples", "300", "--max_eval_samples", "200"]
-    done = subprocess.run([*DEMO, *short], capture_output=True, text=True, timeout=240)
+    done = subprocess.run([*DEMO, *short], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     for part in ("base", "greedy", "pass@1", "before:", "after:", "runs/demo/report.html"):
         assert part in done.stdout
@@ -35,7 +35,7 @@ def test_a_short_demo_ends_with_a_table_examples_and_a_page(here: Path) -> None:
 def test_a_second_demo_goes_to_a_folder_of_its_own(here: Path) -> None:
     tiny = ["--num_rounds", "1", "--max_train_samples", "130", "--max_eval_samples", "10", "--json"]
     results = [
-        subprocess.run([*DEMO, *tiny], capture_output=True, text=True, timeout=240, check=True) for _ in range(2)
+        subprocess.run([*DEMO, *tiny], capture_output=True, text=True, timeout=600, check=True) for _ in range(2)
     ]
     assert [json.loads(r.stdout)["output_dir"] for r in results] == ["runs/demo", "runs/demo-2"]
     # The same seed: the same samples, byte by byte.

@@ -34,7 +34,7 @@ def fails(
 ) -> str:
     """Runs the command, which must fail with `code` and a message that holds every part of `says`."""
     done = subprocess.run(
-        command(*arguments, model=model, data=data), capture_output=True, text=True, timeout=120, **popen
+        command(*arguments, model=model, data=data), capture_output=True, text=True, timeout=600, **popen
     )
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr, done.stderr
@@ -87,7 +87,7 @@ def test_6_prompts_longer_than_the_context(here: Path) -> None:
 def test_7_every_answer_wrong_in_a_round(here: Path) -> None:
     rows = [{"question": f"Ana has {i} apples. How many apples are left?", "answer": "-1"} for i in range(60)]
     Path("data.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    done = subprocess.run(command(data="data.jsonl"), capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command(data="data.jsonl"), capture_output=True, text=True, timeout=600)
     assert done.returncode == 0 and "kept none of its" in done.stderr, done.stderr
     assert [line["round"] for line in RunFolder.open("run").rounds()] == [0, 1]
     assert RunFolder.open("run").query("select count(*) from samples where kept").fetchall() == [(0,)]
@@ -116,7 +116,7 @@ def test_10_ctrl_c(here: Path) -> None:
     process = subprocess.Popen(
         command("--max_train_samples", "2000", "--num_generations", "8"), stderr=subprocess.PIPE, text=True, bufsize=1
     )
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while not Path("run/rounds.jsonl").exists():
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)

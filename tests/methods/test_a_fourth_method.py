@@ -70,7 +70,7 @@ def test_a_fourth_method_is_one_file_and_one_line(here: Path) -> None:
     words = ["majority", "--model_name_or_path", seed_model("llama"), "--dataset_name", "word_problems", "--output_dir",
              "run", "--max_train_samples", "150", "--max_eval_samples", "100", "--num_generations_eval", "2",
              "--learning_rate", "3e-4", "--num_train_epochs", "1"]  # fmt: skip
-    done = subprocess.run([sys.executable, "run.py", *words], capture_output=True, text=True, timeout=240)
+    done = subprocess.run([sys.executable, "run.py", *words], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     folder = RunFolder.open("run")
     assert [line["round"] for line in folder.rounds()] == [0, 1]
