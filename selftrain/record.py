@@ -9,7 +9,7 @@
       evaluations/round-0000.parquet   every answer given in an evaluation
       weights/round-0001/  loadable by plain `from_pretrained`
       best -> weights/...  the round with the highest reward on the validation problems
-      report.html, log.txt
+      report.html
 
 Files appear whole or not at all: each is written beside its place and then moved there.
 """
