@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 from selftrain.learning.base import Learning
 from selftrain.types import Lessons, Round, Sample, Sampling, TrainingExample
@@ -45,6 +45,3 @@ def lessons_from(samples: Sequence[Sample], *names: str) -> Lessons:
             if s.kept and s.response.model == name
         )
     return Lessons(tuple(samples), examples)
-
-
-AnyMethod = type[Any]
