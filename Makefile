@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: demo test check test-slow bench clean
+.PHONY: demo test check test-slow bench claims clean
 
 demo: $(VENV)/.ready
 	$(BIN)/selftrain demo
@@ -23,6 +23,7 @@ test-slow: $(VENV)/.dev-ready
 
 bench: $(VENV)/.dev-ready
 	$(BIN)/python benchmarks/sampling_and_training.py
+	$(BIN)/python benchmarks/batch_independence.py
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -34,6 +35,10 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 $(VENV)/.dev-ready: $(VENV)/.ready
 	$(PIP) --editable ".[dev]"
 	touch $@
+
+# Every claim of the papers on the seed models, three seeds: about an hour on two cores; finished runs are kept.
+claims: $(VENV)/.dev-ready
+	$(BIN)/python -m benchmarks.claims
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

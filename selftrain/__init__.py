@@ -23,28 +23,30 @@ if TYPE_CHECKING:
     from selftrain.evaluation import Evaluation
     from selftrain.grading import open_judge
     from selftrain.learning.base import Learning
-    from selftrain.methods import RestEM
+    from selftrain.methods import PST, RestEM, SePT
     from selftrain.problems import load_problems
     from selftrain.prompts import Prompting
     from selftrain.record import RunFolder
     from selftrain.seeds import seed_model
     from selftrain.selftrainer import Result, SelfTrainer
     from selftrain.types import Problem, Prompt, Response, Sample, Sampling, Score
+    from selftrain.watch import Watch
 
 _HOME = {
     "DataError": "errors", "JudgeError": "errors", "ModelError": "errors", "RunError": "errors",
     "SelftrainError": "errors", "SettingsError": "errors", "Evaluation": "evaluation", "open_judge": "grading",
-    "Learning": "learning.base", "RestEM": "methods", "load_problems": "problems", "Prompting": "prompts",
+    "Learning": "learning.base", "PST": "methods", "RestEM": "methods", "SePT": "methods",
+    "load_problems": "problems", "Prompting": "prompts",
     "RunFolder": "record", "seed_model": "seeds", "Result": "selftrainer", "SelfTrainer": "selftrainer",
     "Problem": "types", "Prompt": "types", "Response": "types", "Sample": "types", "Sampling": "types",
-    "Score": "types",
+    "Score": "types", "Watch": "watch",
 }  # fmt: skip
 
 __version__ = "0.1.0"
 __all__ = [
-    "DataError", "Evaluation", "JudgeError", "Learning", "ModelError", "Problem", "Prompt", "Prompting", "Response",
-    "RestEM", "Result", "RunError", "RunFolder", "Sample", "Sampling", "Score", "SelfTrainer", "SelftrainError",
-    "SettingsError", "load_problems", "open_judge", "seed_model",
+    "DataError", "Evaluation", "JudgeError", "Learning", "ModelError", "PST", "Problem", "Prompt", "Prompting",
+    "Response", "RestEM", "Result", "RunError", "RunFolder", "Sample", "Sampling", "Score", "SePT", "SelfTrainer",
+    "SelftrainError", "SettingsError", "Watch", "load_problems", "open_judge", "seed_model",
 ]  # fmt: skip
 
 

@@ -14,10 +14,12 @@ from selftrain.sections import (
     EvalSettings,
     JudgeSettings,
     ModelSettings,
+    PeerSettings,
     RunSettings,
     SamplesSettings,
 )
 from selftrain.settings import Command, run_cli
+from selftrain.watch import Watch
 
 COMMANDS = (
     Command("demo", "a small model teaches itself, offline, in minutes", {"demo": DemoSettings}, "selftrain.demo:run"),
@@ -25,8 +27,9 @@ COMMANDS = (
         Command(
             name,
             method.summary,
-            {"run": RunSettings, "model": ModelSettings, "data": DataSettings, "judge": JudgeSettings,
-             "prompting": Prompting, "method": method, "learning": type(method.learning), "evaluation": Evaluation},
+            {"run": RunSettings, "model": PeerSettings if method.needs_peers else ModelSettings, "data": DataSettings,
+             **({"judge": JudgeSettings} if method.needs_judge else {}), "prompting": Prompting, "method": method,
+             "learning": type(method.learning), "evaluation": type(method.evaluation), "watch": Watch},
             "selftrain.commands:run_method",
             PROFILES[name],
         )

@@ -6,46 +6,57 @@ import json
 from typing import Any
 
 from selftrain.data import EVALUATION_SEED, load_data
+from selftrain.environment import environment
+from selftrain.errors import SettingsError
 from selftrain.evaluation import Answered, Evaluation, compare, measure
+from selftrain.examination import ask_all
 from selftrain.grading import Judge, open_judge
+from selftrain.judges import check_judge
 from selftrain.learning.base import Learning
 from selftrain.methods import METHODS
+from selftrain.preparation import load_learner, too_long
 from selftrain.problems import ProblemSet, load_problems, registered
 from selftrain.progress import Progress
 from selftrain.prompts import Prompting, make_prompts
-from selftrain.record import RunFolder, environment
+from selftrain.record import RunFolder
+from selftrain.report.summary import as_json
 from selftrain.report.table import as_plain_text, render_table
 from selftrain.report.verdict import caveats, verdict
 from selftrain.report.visible import visible
-from selftrain.run import as_plain, ask_all, evaluation_rows
+from selftrain.run_lines import as_plain, evaluation_rows
 from selftrain.run_report import print_report
 from selftrain.sections import (
     DataSettings,
     EnvSettings,
     EvalSettings,
     JudgeSettings,
+    LoadingSettings,
     ModelSettings,
     RunSettings,
     SamplesSettings,
 )
-from selftrain.selftrainer import Result, SelfTrainer, check_judge, load_learner, too_long
+from selftrain.selftrainer import Result, SelfTrainer
 from selftrain.settings import Resolved
+from selftrain.watch import Watch
 
 
 def run_method(settings: Resolved) -> int:
     """`selftrain rest-em` and every other method."""
-    data, model, run = settings[DataSettings], settings[ModelSettings], settings[RunSettings]
-    judge = settings[JudgeSettings]
+    data, model, run = settings[DataSettings], settings[LoadingSettings], settings[RunSettings]
+    judge = settings[JudgeSettings] if "judge" in settings.sections else JudgeSettings()
+    method = next(section for section in settings.sections.values() if type(section) in METHODS.values())
     train, evaluation = load_data(
         data.dataset_name, data.eval_dataset_name, data.max_train_samples, data.max_eval_samples, data.allow_overlap,
-        run.seed, train_split=data.dataset_train_split, test_split=data.dataset_test_split, **_reading(data),
+        run.seed, train_split=data.dataset_train_split, test_split=data.dataset_test_split,
+        require_answers=method.needs_judge, **_reading(data),
     )  # fmt: skip
     trainer = SelfTrainer(
-        method=next(section for section in settings.sections.values() if type(section) in METHODS.values()),
-        model=model.model_name_or_path, model_revision=model.model_revision, device=model.device, bf16=model.bf16,
+        method=method,
+        model=model.all, model_revision=model.model_revision, device=model.device, bf16=model.bf16,
         sampling_batch_size=model.sampling_batch_size, train_dataset=train, eval_dataset=evaluation,
         allow_overlap=data.allow_overlap, reward_funcs=judge.reward_funcs or None, reward_weights=judge.reward_weights,
-        learning=settings[Learning], evaluation=settings[Evaluation], prompting=settings[Prompting],
+        learning=settings[Learning], evaluation=settings[Evaluation], watch=settings[Watch],
+        prompting=settings[Prompting],
         output_dir=run.output_dir, seed=run.seed, settings_yaml=settings.to_yaml(),
     )  # fmt: skip
     return finish(trainer.train(), run.json)
@@ -56,11 +67,11 @@ def _reading(data: DataSettings) -> dict[str, Any]:
     return {name: getattr(data, name) for name in names}
 
 
-def finish(result: Result, as_json: bool) -> int:
+def finish(result: Result, for_programs: bool) -> int:
     """Tells what a run came to."""
-    if as_json:
-        facts = {"output_dir": str(result.output_dir), "best": str(result.best), "best_round": result.best_round}
-        print(json.dumps(facts | {"rounds": result.rounds}, ensure_ascii=False))
+    if for_programs:
+        folder, best = str(result.output_dir), str(result.best)
+        print(as_json(result.rounds, output_dir=folder, best=best, best_round=result.best_round))
     else:
         print_report(RunFolder(result.output_dir), result.best_round)
     return 0
@@ -68,7 +79,13 @@ def finish(result: Result, as_json: bool) -> int:
 
 def run_eval(settings: Resolved) -> int:
     """Measures a model on a data set; with a baseline, both on the same problems with the same luck."""
-    asked, data = settings[EvalSettings], settings[DataSettings]
+    asked, data, evaluation = settings[EvalSettings], settings[DataSettings], settings[Evaluation]
+    if evaluation.temperature_sweep or evaluation.gv_gap or evaluation.eval_rounds != 1:
+        raise SettingsError(
+            "temperature_sweep, gv_gap and eval_rounds are settings of a run",
+            "`eval` asks a model once, at one temperature",
+            "leave them out; --temperature_eval sets the temperature",
+        )
     known = data.dataset_name in registered()
     problems = load_problems(
         data.eval_dataset_name or data.dataset_name, split=data.dataset_test_split or ("test" if known else None),
@@ -95,7 +112,7 @@ def run_eval(settings: Resolved) -> int:
     if folder is not None:
         folder.write_text("settings.yaml", settings.to_yaml())
     if asked.json:
-        print(json.dumps(lines))
+        print(as_json(lines))
     else:
         print(as_plain_text(render_table(lines)), verdict(lines) if asked.baseline else "", *caveats(lines), sep="\n")
     return 0

@@ -37,6 +37,19 @@ class Parts:
     def all(self) -> tuple[Problem, ...]:
         return (*self.train, *self.validation, *self.evaluation)
 
+    def without_answers(self, keep_validation: bool) -> Parts:
+        """For methods that need no judge: neither answers nor solutions of what is learnt from can be looked at.
+
+        Args:
+            keep_validation: leave those of D_val, for a watch that may use them.
+        """
+
+        def bare(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+            return tuple(Problem(p.id, p.question) for p in problems)
+
+        validation = self.validation if keep_validation else bare(self.validation)
+        return replace(self, train=bare(self.train), validation=validation)
+
     def without(self, ids: set[str]) -> Parts:
         """
         Raises:

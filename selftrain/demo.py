@@ -1,37 +1,87 @@
-"""`selftrain demo`: a small model teaches itself word problems, offline, on a CPU, in minutes."""
+"""`selftrain demo`: small models teach themselves word problems, offline, on a CPU, in minutes."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from selftrain.commands import finish
 from selftrain.evaluation import Evaluation
 from selftrain.learning.base import Learning
-from selftrain.methods import RestEM
+from selftrain.methods import PST, RestEM, SePT
+from selftrain.methods.base import Method
+from selftrain.methods.pst import PSTLearning
+from selftrain.methods.sept import SePTLearning
 from selftrain.problems import load_problems
 from selftrain.sections import DemoSettings
-from selftrain.seeds import seed_model
+from selftrain.seeds import SEED_MODELS, seed_model
 from selftrain.selftrainer import SelfTrainer
 from selftrain.settings import Resolved
+from selftrain.watch import Watch
+
+#: The longest solutions of the seed models' problems have about 55 tokens.
+LENGTH = 64
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What suits the seed models: chosen on problems of the training stream with one seed, then frozen for others."""
+
+    max_train_samples: int
+    num_rounds: int
+    method: Callable[[DemoSettings, int], Method]
+    learning: Learning
+    evaluation: Evaluation
+    watch: Watch = Watch()
+
+
+RECIPES = {
+    "rest-em": Recipe(
+        1100,
+        2,
+        lambda asked, rounds: RestEM(
+            num_rounds=rounds, num_generations=8, max_completion_length=LENGTH, deduplicate=asked.deduplicate
+        ),
+        Learning(learning_rate=3e-4, num_train_epochs=2, validation_size=100),
+        Evaluation(num_generations_eval=4, top_p_eval=1.0),
+    ),
+    "sept": Recipe(
+        4000,
+        30,
+        lambda _, rounds: SePT(num_rounds=rounds, temperature=0.4, max_completion_length=LENGTH),
+        SePTLearning(learning_rate=4e-5, warmup_steps=4, validation_size=200),
+        Evaluation(num_generations_eval=4, top_p_eval=1.0, eval_rounds=15, temperature_sweep=(0.0, 0.2, 0.4, 0.6, 0.8)),
+    ),
+    "pst": Recipe(
+        4000,
+        10,
+        lambda _, rounds: PST(num_rounds=rounds, temperature=0.3, top_p=1.0, max_completion_length=LENGTH),
+        PSTLearning(learning_rate=5e-5, train_batch_size=64, loss_normalization="token", validation_size=200),
+        Evaluation(
+            num_generations_eval=2, top_p_eval=1.0, eval_rounds=10, gv_gap=True, gv_gap_problems=200,
+            gv_gap_generations=8, gv_gap_verifier="likelihood",
+        ),
+        Watch(probe_generations=2, consensus_generations=4),
+    ),
+}  # fmt: skip
 
 
 def run(settings: Resolved) -> int:
     asked = settings[DemoSettings]
+    recipe = RECIPES[asked.method]
+    train_size = asked.max_train_samples or recipe.max_train_samples
     trainer = SelfTrainer(
-        method=RestEM(
-            num_rounds=asked.num_rounds, num_generations=8, max_completion_length=64, deduplicate=asked.deduplicate
-        ),
-        model=seed_model(asked.model_name),
-        train_dataset=load_problems(
-            "word_problems", split="train", max_problems=asked.max_train_samples, seed=asked.seed
-        ),
+        method=recipe.method(asked, asked.num_rounds or recipe.num_rounds),
+        model=[seed_model(name) for name in (SEED_MODELS if asked.method == "pst" else [asked.model_name])],
+        train_dataset=load_problems("word_problems", split="train", max_problems=train_size, seed=asked.seed),
         # Seed 0 for every run: runs that differ in their seed are measured on the same problems.
         eval_dataset=load_problems("word_problems", split="test", max_problems=asked.max_eval_samples, seed=0),
         reward_funcs=asked.reward_funcs,
-        # Chosen on problems of the training stream with one seed, then frozen for every other.
-        learning=Learning(learning_rate=3e-4, num_train_epochs=2, validation_size=100),
-        evaluation=Evaluation(num_generations_eval=4, top_p_eval=1.0),
+        learning=recipe.learning,
+        evaluation=recipe.evaluation,
+        watch=recipe.watch,
         output_dir=_free(Path(asked.output_dir)),
         seed=asked.seed,
         sampling_batch_size=256,

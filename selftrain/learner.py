@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from selftrain.engines.base import Engine
-from selftrain.learning.base import Learning, LearningReport, OnStep, Trainer, Yardstick
+from selftrain.learning.base import Learning, LearningReport, Moment, OnStep, Trainer, Yardstick
 from selftrain.types import Prompt, Response, Sampling, TrainingExample
 
 #: Called with the answers of each finished unit.
@@ -47,11 +47,14 @@ class Learner:
     def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         return self.engine.logprob(prompts, completions)
 
+    def num_tokens(self, completions: Sequence[str]) -> list[int]:
+        return self.engine.num_tokens(completions)
+
     def learn(
         self,
         examples: Sequence[TrainingExample],
         learning: Learning,
-        round_number: int,
+        moment: Moment,
         seed: str,
         yardstick: Yardstick | None = None,
         on_step: OnStep | None = None,
@@ -59,9 +62,14 @@ class Learner:
         """Trains on a round's examples; afterwards the new weights answer."""
         if learning.start_from == "base" and self.weights_version != 0:
             self.trainer.load(self.base)
-        report = self.trainer.fit(examples, learning, seed, yardstick, on_step)
-        self.weights_version = round_number
+        report = self.trainer.fit(examples, learning, seed, yardstick, on_step, moment)
+        self.weights_version = moment.number
         return report
+
+    def load(self, weights: str | Path, version: int) -> None:
+        """Takes the saved weights of round `version`; afterwards they answer."""
+        self.trainer.load(weights)
+        self.weights_version = version
 
     def save(self, folder: Path) -> None:
         self.trainer.save(folder)

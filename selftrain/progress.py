@@ -1,15 +1,20 @@
-"""Says what is happening, how fast and how long still: a bar on a terminal, plain lines elsewhere."""
+"""Says what is happening, how fast and how long still: a bar on a terminal, plain lines elsewhere and in log.txt."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TextIO
 
 #: Seconds between two plain lines of one phase.
 LINE_EVERY = 10.0
+#: Lines that wait in memory while there is no log; beyond that the oldest are given up.
+WAITING = 1000
 
 
 class Phase:
@@ -30,16 +35,18 @@ class Phase:
         speed = f"{self.done / max(self.seconds, 1e-9):,.0f} {self.unit}/s {note}".rstrip()
         if self.progress.bar is not None:
             self.progress.bar.update(self._task, completed=self.done, speed=speed)
-        elif time.monotonic() - self._said >= LINE_EVERY:
+        if time.monotonic() - self._said >= LINE_EVERY:
             self._said = time.monotonic()
             left = self.seconds / max(self.done, 1) * (self.total - self.done)
-            self.progress.say(f"{self.title}: {self.done:,} of {self.total:,} {self.unit}, {speed}, {left:.0f} s left")
+            line = f"{self.title}: {self.done:,} of {self.total:,} {self.unit}, {speed}, {left:.0f} s left"
+            # Where a bar shows it, the line is for the log alone.
+            self.progress.say(line, show=self.progress.bar is None)
 
 
 class Progress:
     """
     Args:
-        quiet: say nothing at all.
+        quiet: show nothing at all; what is said goes to the log only.
         stream: where to; standard error by default, so that results can be piped.
     """
 
@@ -47,10 +54,57 @@ class Progress:
         self.stream = stream or sys.stderr
         self.quiet = quiet
         self.bar: Any = None
+        self._log: TextIO | None = None
+        self._unlogged: deque[str] = deque(maxlen=WAITING)
 
-    def say(self, line: str) -> None:
-        if not self.quiet:
-            print(line, file=self.stream, flush=True)
+    def say(self, text: str, *, show: bool = True) -> None:
+        stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._unlogged.extend(f"{stamp} {line}\n" for line in text.splitlines() or [""])
+        self._write_log()
+        if show and not self.quiet:
+            print(text, file=self.stream, flush=True)
+
+    @contextmanager
+    def log_to(self, path: Path) -> Iterator[None]:
+        """Within it, all that is said is added to this file too, after what was said before.
+
+        A log that cannot be written is given up, which is said once: it must not cost a run.
+        """
+        try:
+            # Not every text of a model can be encoded, and the log has to take it all the same.
+            self._log = path.open("a", encoding="utf-8", errors="backslashreplace")
+        except OSError as error:
+            self._give_up_log(error)
+        self._write_log()
+        try:
+            yield
+        except BaseException as error:
+            # Whoever catches it shows it; a log has to tell by itself why a run ended.
+            self.say(f"ended by {type(error).__name__}: {error}", show=False)
+            raise
+        finally:
+            self._close_log()
+
+    def _write_log(self) -> None:
+        if self._log is None:
+            return
+        try:
+            self._log.writelines(self._unlogged)
+            self._log.flush()
+        except (OSError, ValueError) as error:  # a ValueError where the file was closed
+            self._give_up_log(error)
+        self._unlogged.clear()
+
+    def _give_up_log(self, error: Exception) -> None:
+        self._close_log()
+        self.say(f"log.txt ends here, it cannot be written ({error}); the run goes on")
+
+    def _close_log(self) -> None:
+        log, self._log = self._log, None
+        if log is not None:
+            # Closing writes what is left, which fails where writing has failed.
+            with suppress(OSError, ValueError):
+                log.close()
 
     @contextmanager
     def phase(self, title: str, total: int, unit: str) -> Iterator[Phase]:

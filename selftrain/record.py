@@ -10,29 +10,25 @@
       weights/round-0001/  loadable by plain `from_pretrained`
       best -> weights/...  the round with the highest reward on the validation problems
       report.html
+      log.txt              all that was said, with the time
 
-Files appear whole or not at all: each is written beside its place and then moved there.
+Files appear whole or not at all, written beside their place and moved there; rounds.jsonl and log.txt grow by lines.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from selftrain.errors import RunError
 from selftrain.types import Problem, Sample
-
-PACKAGES = ("selftrain", "torch", "transformers", "tokenizers", "datasets", "math-verify", "pyarrow", "duckdb", "numpy")
 
 
 def _schema() -> Any:
@@ -45,7 +41,7 @@ def _schema() -> Any:
             ("prompt", pa.string()), ("completion", pa.string()), ("token_ids", pa.list_(pa.int32())),
             ("finish_reason", pa.string()), ("logprob", pa.float64()), ("reward", pa.float64()),
             ("answer_read", pa.string()), ("reason", pa.string()), ("judge_seconds", pa.float64()),
-            ("kept", pa.bool_()), ("why_not", pa.string()), ("weight", pa.float64()),
+            ("kept", pa.bool_()), ("why_not", pa.string()), ("weight", pa.float64()), ("pmi", pa.float64()),
         ]
     )  # fmt: skip
 
@@ -60,6 +56,7 @@ def sample_row(sample: Sample, round_number: int, reference: str | None, greedy:
         "completion": response.text, "token_ids": list(response.token_ids), "finish_reason": response.finish_reason,
         "logprob": response.logprob, "reward": score.value, "answer_read": score.answer, "reason": score.reason,
         "judge_seconds": score.seconds, "kept": sample.kept, "why_not": sample.why_not, "weight": sample.weight,
+        "pmi": sample.pmi,
     }  # fmt: skip
 
 
@@ -86,18 +83,12 @@ def disk_error(error: Exception, path: Path) -> RunError:
     )
 
 
-def environment() -> dict[str, Any]:
-    """What a reader needs to know about where a run was made. Names no person, path or variable."""
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return {
-        "python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}",
-        "cpu_count": os.cpu_count(), "packages": versions, "started": datetime.now(UTC).isoformat(timespec="seconds"),
-    }  # fmt: skip
+def merged(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Lines of rounds.jsonl; a later one of the same round and model adds to the earlier, such as a late evaluation."""
+    found: dict[tuple[int, str], dict[str, Any]] = {}
+    for line in lines:
+        found.setdefault((line["round"], line["model"]), {}).update(line)
+    return list(found.values())
 
 
 @dataclass(frozen=True)
@@ -143,19 +134,26 @@ class RunFolder:
     def weights(self, round_number: int) -> Path:
         return self.path / "weights" / f"round-{round_number:04d}"
 
-    def save_weights(self, round_number: int, save: Callable[[Path], None]) -> None:
-        """Has `save` write a round's weights; they appear under their name once they are whole."""
+    def save_weights(self, round_number: int, saves: Mapping[str, Callable[[Path], None]]) -> None:
+        """Has each model write its weights of a round; they appear together, under their name, once all are whole."""
         from safetensors import SafetensorError
 
         place = self.weights(round_number)
         partial = place.with_name(f".{place.name}.partial")
         try:
-            partial.mkdir(parents=True)
-            save(partial)
+            for name, save in saves.items():
+                own = partial if len(saves) == 1 else partial / name
+                own.mkdir(parents=True)
+                save(own)
             partial.rename(place)
         except (OSError, SafetensorError) as error:
             shutil.rmtree(partial, ignore_errors=True)
             raise disk_error(error, place) from error
+
+    def weights_of(self, round_number: int, model: str) -> Path:
+        """One model's weights of a round: a folder of their own where several models learn."""
+        place = self.weights(round_number)
+        return place / model if (place / model).is_dir() else place
 
     def write_text(self, name: str, text: str) -> None:
         with _in_place_of(self.path / name) as partial:
@@ -197,22 +195,29 @@ class RunFolder:
             raise disk_error(error, path) from error
 
     def rounds(self) -> list[dict[str, Any]]:
+        """The lines of rounds.jsonl, by round and model."""
         path = self.path / "rounds.jsonl"
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+        return merged(json.loads(line) for line in path.read_text("utf-8").splitlines()) if path.exists() else []
 
-    def point_best(self, round_number: int, base: str) -> None:
-        """Says which round is the best, and links `best` to its weights, or to the base model's folder."""
-        target = self.weights(round_number) if round_number else Path(base)
-        told = target.relative_to(self.path) if round_number else target
-        self.write_json("best.json", {"round": round_number, "weights": str(told)})
-        link = self.path / "best"
-        link.unlink(missing_ok=True)
-        if target.is_dir():
-            try:
-                link.symlink_to(target.relative_to(self.path) if round_number else target.resolve())
-            except OSError:
-                # A file system without links; best.json says the same.
-                print(f"best is {target} (no link could be made)", file=sys.stderr)
+    def point_best(self, round_number: int, bases: Mapping[str, str]) -> None:
+        """Says which round is the best and links `best` to its weights; several models each have a folder in it."""
+        targets = {n: self.weights_of(round_number, n) if round_number else Path(base) for n, base in bases.items()}
+        told = {n: str(t.relative_to(self.path)) if round_number else bases[n] for n, t in targets.items()}
+        self.write_json("best.json", {"round": round_number, "weights": told})
+        best = self.path / "best"
+        try:
+            if best.is_dir() and not best.is_symlink():
+                shutil.rmtree(best)
+            best.unlink(missing_ok=True)
+            if len(targets) > 1:
+                best.mkdir()
+            for name, target in targets.items():
+                if target.is_dir():
+                    link = best / name if len(targets) > 1 else best
+                    link.symlink_to(os.path.relpath(target, link.parent) if round_number else target.resolve())
+        except OSError:
+            # A file system without links; best.json says the same.
+            print(f"best is {', '.join(told.values())} (no link could be made)", file=sys.stderr)
 
     def query(self, sql: str) -> Any:
         """Runs a query over the tables `samples`, `evaluations`, `problems` and `rounds`; a DuckDB relation.
@@ -236,6 +241,5 @@ class RunFolder:
         try:
             return connection.sql(sql)
         except duckdb.Error as error:
-            raise RunError(
-                f"the query failed: {error}", "", "tables: samples, evaluations, problems, rounds"
-            ) from error
+            tables = "tables: samples, evaluations, problems, rounds"
+            raise RunError(f"the query failed: {error}", "", tables) from error

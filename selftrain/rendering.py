@@ -5,9 +5,10 @@ What a model is shown when it answers, what it is trained on and what it is scor
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from selftrain.errors import ModelError
@@ -15,6 +16,11 @@ from selftrain.prompts import Prompting
 from selftrain.types import Prompt, TrainingExample
 
 SHOT_SEPARATOR = "\n\n"
+#: Prompts whose text and ids are kept: the check of lengths, the plan, the answering and every further round ask for
+#: them again. They ask for all prompts in turn, so keeping the newest helps only where all fit; this many hold a data
+#: set of 10,000 with its evaluation. A bare question takes under 1 KB (16 MB in all), a prompt of 1,200 tokens with
+#: worked examples some 10 KB (160 MB).
+KEPT_PROMPTS = 16_384
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,8 @@ class Renderer:
             )
         #: The end token that is trained on where an answer was not ended by the model itself.
         self.end_id: int = own_end[0] if own_end else min(self.stop_ids)
+        self._kept_text = lru_cache(KEPT_PROMPTS)(self._render)
+        self._kept_ids = lru_cache(KEPT_PROMPTS)(self._encode)
 
     @cached_property
     def pad_id(self) -> int:
@@ -70,6 +78,9 @@ class Renderer:
         return int(pad) if pad is not None else self.end_id
 
     def text(self, prompt: Prompt) -> str:
+        return self._kept_text(prompt)
+
+    def _render(self, prompt: Prompt) -> str:
         return self._chat_text(prompt) if self.chat else self._plain_text(prompt)
 
     def _question(self, prompt: Prompt) -> str:
@@ -103,10 +114,15 @@ class Renderer:
         return text
 
     def prompt_ids(self, prompt: Prompt) -> list[int]:
-        """Ids of the prompt, with the tokenizer's own start token in the plain layout."""
+        """Ids of the prompt, with the tokenizer's own start token in the plain layout; the caller's to change."""
+        return self._kept_ids(prompt).tolist()
+
+    def _encode(self, prompt: Prompt) -> array[int]:
         # A chat template writes its special tokens itself.
         ids: list[int] = self.tokenizer(self.text(prompt), add_special_tokens=not self.chat)["input_ids"]
-        return ids[:-1] if not self.chat and ids and ids[-1] == self.tokenizer.eos_token_id else ids
+        if not self.chat and ids and ids[-1] == self.tokenizer.eos_token_id:
+            ids = ids[:-1]
+        return array("i", ids)  # 4 bytes an id, where a list takes 40
 
     def completion_ids(self, completion: str) -> list[int]:
         """Ids of a text that another wrote, and the end token."""
@@ -134,16 +150,22 @@ class Renderer:
             text = self.completion_text(kept)
         return tuple(kept), text
 
-    def row(self, prompt: Prompt, completion: str, token_ids: Sequence[int] | None, weight: float = 1.0) -> Row:
-        """Prompt and completion as ids; the model's own ids where there are some, ended by an end token."""
+    def row(
+        self, prompt: Prompt, completion: str, token_ids: Sequence[int] | None, weight: float = 1.0,
+        cut_off: bool = False,
+    ) -> Row:  # fmt: skip
+        """Prompt and completion as ids; the model's own ids where there are some, ended by an end token.
+
+        Own ids that were `cut_off` get no end token: the model would learn to stop in the middle of an answer.
+        """
         ids = self.completion_ids(completion) if token_ids is None else list(token_ids)
-        if not ids or ids[-1] not in self.stop_ids:
+        if not ids or (ids[-1] not in self.stop_ids and not cut_off):
             ids.append(self.end_id)
         prompt_ids = self.prompt_ids(prompt)
         return Row((*prompt_ids, *ids), len(prompt_ids), weight)
 
     def training_rows(self, examples: Sequence[TrainingExample]) -> list[Row]:
-        return [self.row(e.prompt, e.completion, e.token_ids, e.weight) for e in examples]
+        return [self.row(e.prompt, e.completion, e.token_ids, e.weight, e.cut_off) for e in examples]
 
 
 def batches_by_tokens(rows: Sequence[Row], budget: int) -> list[list[int]]:

@@ -1,101 +1,149 @@
-"""The loop: draw, collect, learn, evaluate, record. One for all methods."""
+"""The loop: draw, collect, learn, watch, evaluate, record. One for all methods."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from selftrain.data import Parts
-from selftrain.evaluation import RIGHT, Answered, Comparison, Estimate, Evaluation, compare, evaluate, measure
+from selftrain.evaluation import Evaluation
+from selftrain.examination import Examination
+from selftrain.judges import GradeProblems, Judges
 from selftrain.learner import Learner
-from selftrain.learning.base import Learning, LearningReport
+from selftrain.learning.base import Learning, LearningReport, Moment
 from selftrain.methods.base import Method
+from selftrain.peak import Peak
 from selftrain.progress import Progress
 from selftrain.prompts import make_prompts
-from selftrain.record import RunFolder, sample_row
-from selftrain.types import Grade, Lessons, Problem, Prompt, Response, Round, Sample, Sampling, Score
-
-GradeProblems = Callable[[Sequence[Response], Mapping[str, Problem]], list[Score]]
+from selftrain.record import RunFolder, merged, sample_row
+from selftrain.run_lines import nothing_kept, sampling_facts, stopped_by_the_watch, watch_lines
+from selftrain.types import Answerer, Grade, Lessons, Response, Round, Sampling, Score
+from selftrain.watch import Alarm, Probe, Watch, Watcher, ask, consensus, probe
 
 
 @dataclass
 class Loop:
     """One run of one method.
 
-    Round 0 belongs to the loop: the untouched model is always measured, or no gain could be seen.
+    Round 0 belongs to the loop: the untouched models are always measured, or no gain could be seen.
     """
 
     method: Method
     learners: Sequence[Learner]
     parts: Parts
-    #: Judges what is sampled for data, and D_val.
-    grade: GradeProblems
-    #: Judges evaluations. Another one where the first is a control: a control must not mark its own work.
-    grade_evaluation: GradeProblems
+    judges: Judges
     learning: Learning
     evaluation: Evaluation
+    watch: Watch
     folder: RunFolder
     progress: Progress
     seed: int
+    #: Answers with the weights from before round 1, in the order of `learners`; loaded when first asked for.
+    untouched: Callable[[], Sequence[Answerer]] = tuple
 
     def __post_init__(self) -> None:
         self._problems = {problem.id: problem for problem in self.parts.all}
         self._seconds: defaultdict[str, float] = defaultdict(float)
-        #: The untouched models' answers to the evaluation problems, which every round is compared with.
-        self._base: dict[str, list[Answered]] = {}
+        #: D_val is scored by its labels where they may be looked at, else by the untouched models' consensus.
+        self._labelled = self.judges.labelled
+        self._agreed: dict[str, str] | None = None
+        self._watcher = Watcher(self.watch, "reward" if self._labelled else "agreement with the consensus")
+        self._peak = Peak(self.folder, self.learners)
+        self._examination = Examination(
+            self.learners, self.parts, self._timed_grade(self.judges.evaluation), self.evaluation, self.folder,
+            self.progress, self.method.sampling.max_completion_length, f"{self.seed}/evaluation",
+        )  # fmt: skip
 
     def run(self) -> list[dict[str, Any]]:
         """All rounds; gives back the lines of rounds.jsonl.
 
-        Ends early, without an error, after a round that kept nothing: there is nothing to learn from.
+        Ends early, without an error, after a round that kept nothing, or when the watch says stop.
         """
         parts = ("train", "validation", "evaluation")
         self.folder.write_problems({part: getattr(self.parts, part) for part in parts})
-        lines = [self._record(learner, 0, None, None) for learner in self.learners]
+        probes = self._probe(0)
+        self._watcher.look(0, probes)
+        self._peak.see(0, probes, evaluated=True)
+        lines = self._record(0, None, {}, probes, [], evaluated=True)
         for number in range(1, self.method.num_rounds + 1):
-            now = self._draw(number)
-            lessons = self._collect(now)
+            lessons = self._collect(self._draw(number))
             reports = {learner.name: self._learn(learner, lessons, number) for learner in self.learners}
-            lines += [self._record(learner, number, lessons, reports[learner.name]) for learner in self.learners]
-            if not any(reports.values()):
-                self.progress.say(_nothing_kept(number, lessons))
+            learnt = any(reports.values())
+            due = number == self.method.num_rounds or number % self.evaluation.eval_rounds == 0 or not learnt
+            probes = self._probe(number) if due or number % self.watch.probe_rounds == 0 else {}
+            alarms = self._watcher.look(number, probes)
+            stopped = self.watch.collapse_watch == "stop" and any(alarm.grave for alarm in alarms)
+            for told in watch_lines(number, self._watcher, probes, alarms):
+                self.progress.say(told)
+            self._peak.see(number, probes, evaluated=due or stopped)
+            lines += self._record(number, lessons, reports, probes, alarms, evaluated=due or stopped)
+            if not learnt:
+                self.progress.say(nothing_kept(number, lessons))
+            elif stopped:
+                self.progress.say(stopped_by_the_watch(number, self.method.num_rounds))
+            if stopped or not learnt:
                 break
+        return merged([*lines, *self._measure_peak()])
+
+    def _measure_peak(self) -> list[dict[str, Any]]:
+        """Where the best round lies between two evaluations, its weights were kept, and are measured now."""
+        number = self._peak.unmeasured
+        if number is None:
+            return []
+        for learner in self.learners:
+            learner.load(self.folder.weights_of(number, learner.name), number)
+        self.progress.say(f"round {number} was the best on the probe: measuring it")
+        measured = self._examination.of_round(number)
+        weights = {learner.name: {"weights": self._weights(number, learner)} for learner in self.learners}
+        together = {"together": True}
+        lines = [{"round": number, "model": name} | weights.get(name, together) | figures
+                 for name, figures in measured.items()]  # fmt: skip
+        for line in lines:
+            self.folder.append_round(line)
         return lines
 
     def _draw(self, number: int) -> Round:
+        """The round's problems: all, or the next ones of a pass in which each is asked once, in a drawn order."""
         problems, wanted = self.parts.train, self.method.problems_per_round
-        now = Round(number, problems, (), self.learners, self._grade, self.seed)
+        now = Round(number, problems, (), self.learners, self._timed_grade(self.judges.samples), self.seed,
+                    self.method.num_rounds, self.untouched)  # fmt: skip
         if wanted is not None and wanted < len(problems):
-            problems = tuple(now.rng("draw").sample(problems, wanted))
-        if not self.method.needs_judge:
-            problems = tuple(replace(p, reference=None, solution=None, columns={}) for p in problems)
+            # The last ones of a pass, too few for a round, wait for the next pass, which has another order.
+            each_pass = len(problems) // wanted
+            this_pass, place = divmod(number - 1, each_pass)
+            order = replace(now, number=this_pass).rng("pass").sample(range(len(problems)), len(problems))
+            problems = tuple(problems[at] for at in order[place * wanted : (place + 1) * wanted])
         return replace(now, problems=problems, prompts=tuple(make_prompts(problems, self.parts.shots)))
 
     def _collect(self, now: Round) -> Lessons:
         with self._timed("sample"), self._watched(f"round {now.number}: sampling", now):
             lessons = self.method.collect(now)
         self._seconds["sample"] -= self._seconds["grade"]
-        rows = (sample_row(s, now.number, self._reference(s)) for s in lessons.samples)
+        rows = (sample_row(s, now.number, self._problems[s.response.prompt.problem_id].reference)
+                for s in lessons.samples)  # fmt: skip
         self.folder.write_samples(now.number, rows)
         return lessons
 
     def _learn(self, learner: Learner, lessons: Lessons, number: int) -> LearningReport | None:
-        examples = lessons.examples[learner.name]
+        examples, learning = lessons.examples[learner.name], self.learning
         if not examples:
             return None
-        total = math.ceil(len(examples) / self.learning.train_batch_size) * self.learning.num_train_epochs
-        with self._timed("learn"), self.progress.phase(f"round {number}: training", total, "steps") as phase:
+        if lessons.train_temperature is not None:
+            learning = replace(learning, train_temperature=lessons.train_temperature)
+        total = math.ceil(len(examples) / learning.train_batch_size) * learning.num_train_epochs
+        title = f"round {number}: training {learner.name}"
+        with self._timed("learn"), self.progress.phase(title, total, "steps") as phase:
             return learner.learn(
                 examples,
-                self.learning,
-                number,
+                learning,
+                Moment(number, self.method.num_rounds),
                 f"{self.seed}/round {number}/{learner.name}",
-                yardstick=(lambda: self._validate(learner)) if self.parts.validation else None,
+                yardstick=(lambda: self._validate(learner)) if self.parts.validation and self._labelled else None,
                 on_step=lambda done, _, loss: phase.advance(1, f"loss {loss:.3f}"),
             )
 
@@ -103,60 +151,78 @@ class Loop:
         """Mean greedy reward on D_val, unjudged answers left out."""
         greedy = Sampling(temperature=0.0, max_completion_length=self.method.sampling.max_completion_length)
         prompts = make_prompts(self.parts.validation, self.parts.shots)
-        scores = self._grade(learner.sample(prompts, 1, greedy, "validation"))
+        scores = self._timed_grade(self.judges.validation)(learner.sample(prompts, 1, greedy, "validation"))
         values = [score.value for score in scores if score.value is not None]
         return sum(values) / len(values) if values else 0.0
 
+    def _probe(self, number: int) -> dict[str, Probe]:
+        """Asks D_val, label-free where the method is."""
+        if not self.parts.validation:
+            return {}
+        prompts = make_prompts(self.parts.validation, self.parts.shots)
+        length, key = self.method.sampling.max_completion_length, f"{self.seed}/probe"
+        grade = self._timed_grade(self.judges.validation)
+        with self._timed("watch"):
+            if self._agreed is None and not self._labelled:
+                n = self.watch.consensus_generations
+                self._agreed = consensus(self.learners, prompts, grade, n, length, key)
+            return {
+                learner.name: probe(
+                    ask(learner, prompts, grade, self.watch.probe_generations, length, key), self._agreed
+                )
+                for learner in self.learners
+            }
+
     def _record(
-        self, learner: Learner, number: int, lessons: Lessons | None, report: LearningReport | None
-    ) -> dict[str, Any]:
-        """Saves the weights, measures them and writes the round's line."""
-        if report is not None:
-            self.folder.save_weights(number, learner.save)
-        answered = self._evaluate(learner, number)
-        base = self._base.setdefault(learner.name, answered)
-        line: dict[str, Any] = {
-            "round": number,
-            "model": learner.name,
-            "weights": str(self.folder.weights(number).relative_to(self.folder.path)) if report else learner.base,
-            "metrics": as_plain(measure(answered)),
-        }
-        if lessons is not None:
-            line["sampling"] = _sampling_facts([s for s in lessons.samples if s.response.model == learner.name])
-            line["against_base"] = as_plain(compare(base, answered))
-        if report is not None:
-            line["learning"] = asdict(report)
-        if self.parts.validation:
-            line["validation"] = (
-                report.yardstick[report.best_epoch] if report and report.yardstick else self._validate(learner)
-            )
-        line["seconds"] = {what: round(seconds, 2) for what, seconds in self._seconds.items()}
-        self._seconds.clear()
-        self.folder.append_round(line)
-        return line
-
-    def _evaluate(self, learner: Learner, number: int) -> list[Answered]:
-        length = self.method.sampling.max_completion_length
-        prompts = make_prompts(self.parts.evaluation, self.parts.shots)
+        self,
+        number: int,
+        lessons: Lessons | None,
+        reports: Mapping[str, LearningReport | None],
+        probes: Mapping[str, Probe],
+        alarms: Sequence[Alarm],
+        evaluated: bool,
+    ) -> list[dict[str, Any]]:
+        """Saves the weights, measures them and writes the round's lines, one a model."""
+        if evaluated and any(reports.values()):
+            self.folder.save_weights(number, {learner.name: learner.save for learner in self.learners})
         with self._timed("evaluate"):
-            # One key for all rounds: every model is asked with the same luck, which makes the pairs closer.
-            answered = ask_all(
-                learner, prompts, self._grade_evaluation, self.evaluation, length, f"{self.seed}/evaluation",
-                self.progress, f"round {number}: evaluating",
-            )  # fmt: skip
-        self.folder.write_evaluation(number, evaluation_rows(answered, number, self._problems))
-        return answered
+            measured = self._examination.of_round(number) if evaluated else {}
+        lines = []
+        for learner in self.learners:
+            name, report = learner.name, reports.get(learner.name)
+            line: dict[str, Any] = {"round": number, "model": name}
+            if evaluated:
+                line["weights"] = self._weights(number, learner) if any(reports.values()) else learner.base
+            line |= measured.pop(name, {})
+            if lessons is not None:
+                line["sampling"] = sampling_facts([s for s in lessons.samples if s.response.model == name])
+                line |= {"facts": dict(lessons.facts)} if lessons.facts else {}
+            if report is not None:
+                line["learning"] = asdict(report)
+            if name in probes:
+                line |= {"validation": probes[name].mean, "probe": dict(probes[name].signals)}
+                line["validated_by"] = "reward" if self._labelled else "consensus"
+            if own := [asdict(alarm) for alarm in alarms if alarm.model == name]:
+                line["alarms"] = own
+            lines.append(line)
+        # What is left is of the models together.
+        lines += [{"round": number, "model": name, "together": True} | figures for name, figures in measured.items()]
+        seconds = {what: round(seconds, 2) for what, seconds in self._seconds.items()}
+        self._seconds.clear()
+        for line in lines:
+            self.folder.append_round(line | {"seconds": seconds})
+            seconds = {}
+        return lines
 
-    def _reference(self, sample: Sample) -> str | None:
-        return self._problems[sample.response.prompt.problem_id].reference
+    def _weights(self, number: int, learner: Learner) -> str:
+        return str(self.folder.weights_of(number, learner.name).relative_to(self.folder.path))
 
-    def _grade(self, responses: Sequence[Response]) -> list[Score]:
-        with self._timed("grade"):
-            return self.grade(responses, self._problems)
+    def _timed_grade(self, grade: GradeProblems) -> Grade:
+        def timed(responses: Sequence[Response]) -> list[Score]:
+            with self._timed("grade"):
+                return grade(responses, self._problems)
 
-    def _grade_evaluation(self, responses: Sequence[Response]) -> list[Score]:
-        with self._timed("grade"):
-            return self.grade_evaluation(responses, self._problems)
+        return timed
 
     @contextmanager
     def _timed(self, what: str) -> Iterator[None]:
@@ -176,61 +242,3 @@ class Loop:
             yield
             for learner in self.learners:
                 learner.on_unit = None
-
-
-def ask_all(
-    learner: Learner,
-    prompts: Sequence[Prompt],
-    grade: Grade,
-    evaluation: Evaluation,
-    max_completion_length: int,
-    key: str,
-    progress: Progress,
-    title: str,
-) -> list[Answered]:
-    """Has a model answer every prompt, greedily and at random, and says how it goes."""
-    with progress.phase(title, len(prompts) * (1 + evaluation.num_generations_eval), "answers") as phase:
-        learner.on_unit = lambda responses: phase.advance(len(responses))
-        answered = evaluate(learner, prompts, grade, evaluation, max_completion_length, key)
-        learner.on_unit = None
-    return answered
-
-
-def evaluation_rows(answered: Sequence[Answered], number: int, problems: Mapping[str, Problem]) -> list[dict[str, Any]]:
-    """Rows of the table `evaluations`."""
-    rows = []
-    for one in answered:
-        reference = problems[one.problem_id].reference
-        greedy = [] if one.greedy is None else [one.greedy]
-        rows += [sample_row(s, number, reference, greedy=True) for s in greedy]
-        rows += [sample_row(s, number, reference) for s in one.sampled]
-    return rows
-
-
-def as_plain(figures: Mapping[str, Estimate] | Mapping[str, Comparison]) -> dict[str, dict[str, Any]]:
-    """Metrics or comparisons as they stand in rounds.jsonl."""
-    return {name: asdict(one) for name, one in figures.items()}
-
-
-def _sampling_facts(samples: Sequence[Sample]) -> dict[str, Any]:
-    values = [s.score.value for s in samples if s.score.value is not None]
-    solved = {s.response.prompt.problem_id for s in samples if s.score.value is not None and s.score.value >= RIGHT}
-    return {
-        "drawn": len(samples),
-        "kept": sum(s.kept for s in samples),
-        "why_not": dict(Counter(s.why_not for s in samples if s.why_not is not None)),
-        "answers_read": sum(s.score.answer is not None for s in samples),
-        "mean_reward": sum(values) / len(values) if values else None,
-        "problems_with_one_right": len(solved),
-        "problems": len({s.response.prompt.problem_id for s in samples}),
-        "tokens": sum(len(s.response.token_ids) for s in samples),
-    }
-
-
-def _nothing_kept(number: int, lessons: Lessons) -> str:
-    fates = Counter(str(sample.why_not) for sample in lessons.samples).most_common()
-    return (
-        f"round {number} kept none of its {len(lessons.samples):,} samples "
-        f"({', '.join(f'{why}: {count:,}' for why, count in fates)}); there is nothing to learn from, so the weights "
-        "stay as they are and the run ends here. More --num_generations or easier problems may help."
-    )

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from selftrain.record import RunFolder
+from selftrain.report.beside import decoded_sentences, gaps
+from selftrain.report.choice import chosen_by, spoken_round, validated_by
 from selftrain.report.examples import SolvedExample
 from selftrain.report.html import render_page
+from selftrain.report.records import evaluated, is_together, metrics_of, models
 from selftrain.report.table import render_table
-from selftrain.report.verdict import caveats, verdict
+from selftrain.report.team import team_sentences
+from selftrain.report.verdict import caveats, verdict, warnings
 from selftrain.report.visible import visible
 
 #: Problems shown before and after: those a run gained, and on the page also those it lost.
@@ -19,15 +25,19 @@ GAINED, LOST = 3, 2
 
 
 def solved_examples(folder: RunFolder, round_number: int, gained: int = GAINED, lost: int = 0) -> list[SolvedExample]:
-    """Problems whose greedy answer became right between round 0 and `round_number`, then some that became wrong."""
+    """Problems whose greedy answer became right between round 0 and `round_number`, then some that became wrong.
+
+    Of several models the problems are any model's, and say whose.
+    """
     rows = folder.query(
         "select before.question, before.reference, before.completion, after.completion, "
-        "before.reward >= 0.5, after.reward >= 0.5 "
+        "before.reward >= 0.5, after.reward >= 0.5, model "
         "from evaluations as before join evaluations as after using (model, problem_id) "
         f"where before.greedy and after.greedy and before.round = 0 and after.round = {round_number:d} "
-        "and (before.reward >= 0.5) <> (after.reward >= 0.5) order by problem_id"
+        "and (before.reward >= 0.5) <> (after.reward >= 0.5) order by problem_id, model"
     ).fetchall()
-    changed = [SolvedExample(*row) for row in rows]
+    several = len(models(folder.rounds())) > 1
+    changed = [replace(SolvedExample(*row), model=model if several else None) for *row, model in rows]
     return [e for e in changed if e.after_right][:gained] + [e for e in changed if not e.after_right][:lost]
 
 
@@ -48,19 +58,48 @@ def print_report(folder: RunFolder, best_round: int) -> None:
 
     rounds, console = folder.rounds(), Console()
     console.print(render_table(rounds))
-    lines = [("", ""), (verdict(rounds), "bold"), *((caveat, "dim") for caveat in caveats(rounds)),
-             (_answers_read(rounds[-1]), "")]  # fmt: skip
-    for example in solved_examples(folder, best_round):
-        lines += [("", ""), (example.question, "italic"), (f"  before: {example.before.strip()}", ""),
-                  (f"  after:  {example.after.strip()}   (right: {example.reference})", "")]  # fmt: skip
-    lines += [("", ""), (f"best: {folder.path / 'best'} (round {best_round}, chosen on D_val)", ""),
-              (f"page: {(folder.path / 'report.html').resolve()}", "")]  # fmt: skip
-    for text, style in lines:
+    for text, style in [*_said(rounds), *_shown(folder, best_round), *_where(folder, rounds, best_round)]:
         # Text, not markup; and unwrapped, so that a path can be copied.
         console.print(Text(visible(text)), style=style, soft_wrap=True)
 
 
-def _answers_read(line: dict[str, Any]) -> str:
+def _said(rounds: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Lines and their style: the watch first, if it spoke."""
+    yield "", ""
+    yield from ((warning, "yellow") for warning in warnings(rounds))
+    yield verdict(rounds), "bold"
+    yield from ((caveat, "dim") for caveat in caveats(rounds))
+    yield from ((sentence, "") for sentence in team_sentences(rounds))
+    yield from ((sentence, "") for sentence in decoded_sentences(rounds))
+    yield from ((gap.sentence, "") for gap in gaps(rounds))
+    if read := _answers_read(rounds):
+        yield read, ""
+
+
+def _shown(folder: RunFolder, best_round: int) -> Iterator[tuple[str, str]]:
+    for example in solved_examples(folder, best_round):
+        yield "", ""
+        yield f"{example.question}{f'   ({example.model})' if example.model else ''}", "italic"
+        yield f"  before: {example.before.strip()}", ""
+        yield f"  after:  {example.after.strip()}   (right: {example.reference})", ""
+
+
+def _where(folder: RunFolder, rounds: Sequence[dict[str, Any]], best_round: int) -> Iterator[tuple[str, str]]:
+    chosen = f"round {best_round}: {chosen_by(rounds)}"
+    if not best_round:
+        chosen = "the base model"
+        if spoken_round(rounds) is not None and validated_by(rounds) is not None:
+            chosen += f", for no round did better; the best is {chosen_by(rounds)}"
+    yield "", ""
+    yield f"best: {folder.path / 'best'} ({chosen})", ""
+    yield f"page: {(folder.path / 'report.html').resolve()}", ""
+
+
+def _answers_read(rounds: Sequence[dict[str, Any]]) -> str:
     """How many evaluation answers the judge could read at all: without it, a low figure may be one of form."""
-    unread = line["metrics"].get("parse_failure_rate", {}).get("value", 0.0)
-    return f"answers that could be read in the last evaluation: {100 * (1 - unread):.1f} %"
+    measured = [line for line in evaluated(rounds) if not is_together(line)]
+    last = [metrics_of(line) for line in measured if line["round"] == measured[-1]["round"]]
+    unread = [of["parse_failure_rate"]["value"] for of in last if "parse_failure_rate" in of]
+    if not unread:
+        return ""
+    return f"answers that could be read in the last evaluation: {100 * (1 - sum(unread) / len(unread)):.1f} %"

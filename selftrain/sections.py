@@ -10,8 +10,9 @@ from selftrain.settings import check_types, required, setting
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelSettings:
-    model_name_or_path: str = required("a local folder or a hub id", example="Qwen/Qwen2.5-0.5B")
+class LoadingSettings:
+    """How models are loaded, however many; what is loaded is said by `all` of the sections below."""
+
     model_revision: str = setting("main", "branch, tag or commit on the hub", source="TRL")
     device: str = setting("auto", "'cpu', 'cuda' or 'cuda:1'; 'auto' takes a GPU where there is one")
     bf16: bool = setting(False, "compute in bfloat16; the weights that are trained stay float32")
@@ -21,6 +22,30 @@ class ModelSettings:
         check_types(self)
         if self.sampling_batch_size < 1:
             raise SettingsError("sampling_batch_size has to be 1 or more")
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings(LoadingSettings):
+    model_name_or_path: str = required("a local folder or a hub id", example="Qwen/Qwen2.5-0.5B")
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return (self.model_name_or_path,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeerSettings(LoadingSettings):
+    models: tuple[str, ...] = required(
+        "two or more local folders or hub ids", example="google/gemma-2-2b meta-llama/Llama-3.2-1B Qwen/Qwen2.5-1.5B"
+    )
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return self.models
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +74,9 @@ class DataSettings:
 class JudgeSettings:
     reward_funcs: tuple[str, ...] = setting(
         (),
-        "judges: 'math', 'choice', 'exact', 'always_one', or module:function of any TRL reward function; "
-        "by default the data set's own. Evaluations are judged by the same, unless it is a control like 'always_one'",
+        "judges: 'math', 'choice', 'exact', module:function of any TRL reward function, or a control: 'always_one', "
+        "'majority', 'shuffled' ('shuffled:choice' where 'choice' judges); by default the data set's own. Evaluations "
+        "are judged by the same, but never by a control",
     )
     reward_weights: tuple[float, ...] | None = setting(None, "weight of each judge; all 1 by default", source="TRL")
 
@@ -62,8 +88,10 @@ class JudgeSettings:
 class RunSettings:
     output_dir: str = required("the run's folder; it must not hold anything yet", example="runs/first")
     seed: int = setting(42, "all chance in the run comes from it", source="transformers")
-    profile: Literal["recommended", "faithful"] = setting(
-        "recommended", "'faithful' keeps as close to the paper as the paper allows; see docs/papers.md"
+    profile: Literal["recommended", "faithful", "faithful_v1"] = setting(
+        "recommended",
+        "'faithful' keeps as close to the paper as the paper allows, 'faithful_v1' to its first version, where the "
+        "method has such a profile; see docs/papers.md",
     )
     json: bool = setting(False, "print the result as JSON on standard output")
 
@@ -73,18 +101,21 @@ class RunSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class DemoSettings:
-    """All figures here are ours, chosen so that the demo ends within three minutes on two cores."""
+    """All figures here are ours, chosen so that a demo ends within minutes on two cores."""
 
+    method: Literal["rest-em", "sept", "pst"] = setting("rest-em", "which method to show; pst takes all seed models")
     output_dir: str = setting("runs/demo", "the run's folder; a number is added where it is taken")
     seed: int = setting(42, "all chance in the run comes from it")
-    model_name: str = setting("llama", "which of the seed models: llama, qwen2 or gemma2")
-    num_rounds: int = setting(2, "rounds of sampling and training")
-    max_train_samples: int = setting(1100, "made-up problems to learn from, D_val among them")
+    model_name: Literal["llama", "qwen2", "gemma2"] = setting("llama", "which of the seed models, where one learns")
+    num_rounds: int | None = setting(None, "rounds of sampling and training; by default what the method needs")
+    max_train_samples: int | None = setting(
+        None, "made-up problems to learn from, D_val among them; by default what the method needs"
+    )
     max_eval_samples: int = setting(1000, "made-up problems to evaluate on")
     reward_funcs: tuple[str, ...] = setting(
-        ("math",), "'always_one' with --deduplicate off is the control without a checker"
+        ("math",), "rest-em only; 'always_one' with --deduplicate off is the control without a checker"
     )
-    deduplicate: Literal["exact", "off"] = setting("exact", "'off' keeps repeated texts of a problem")
+    deduplicate: Literal["exact", "off"] = setting("exact", "rest-em only; 'off' keeps repeated texts of a problem")
     json: bool = setting(False, "print the result as JSON on standard output")
 
     def __post_init__(self) -> None:

@@ -117,6 +117,8 @@ class Sample:
     score: Score
     weight: float = 0.0
     why_not: str | None = None
+    #: What the weight was made from, in methods that weigh by it: pointwise mutual information, in nats.
+    pmi: float | None = None
 
     @property
     def kept(self) -> bool:
@@ -135,6 +137,8 @@ class TrainingExample:
     completion: str
     token_ids: tuple[int, ...] | None = None
     weight: float = 1.0
+    #: `token_ids` were cut off at the length limit: they are learnt as they are, without an end nobody wrote.
+    cut_off: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,10 @@ class Lessons:
 
     samples: tuple[Sample, ...]
     examples: Mapping[str, tuple[TrainingExample, ...]]
+    #: Temperature of this round's training loss, where the method sets it; else that of the training settings.
+    train_temperature: float | None = None
+    #: Figures of the round that the method wants on record, by name, for example the mean of its weights.
+    facts: Mapping[str, float] = field(default_factory=dict)
 
 
 Grade = Callable[[Sequence[Response]], list[Score]]
@@ -165,6 +173,10 @@ class Answerer(Protocol):
         """log p(completion + end token | prompt) in nats, one number a pair."""
         ...
 
+    def num_tokens(self, completions: Sequence[str]) -> list[int]:
+        """How many tokens `logprob` sums over for each completion, the end token among them."""
+        ...
+
 
 @dataclass(frozen=True)
 class Round:
@@ -174,8 +186,17 @@ class Round:
     problems: Sequence[Problem]
     prompts: Sequence[Prompt]
     learners: Sequence[Answerer]
+    #: Judges answers. A method that needs no judge is given one that reads answers and scores nothing.
     grade: Grade
     seed: int
+    num_rounds: int = 1
+    #: The learners as they were before round 1, in the same order; loaded when first asked for.
+    untouched: Callable[[], Sequence[Answerer]] = tuple
+
+    @property
+    def done(self) -> float:
+        """Share of the run that lies behind: 0 in the first round."""
+        return (self.number - 1) / self.num_rounds
 
     @property
     def key(self) -> str:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from selftrain.types import Response, Sample, Score
 
 UNJUDGED, WRONG, NO_ANSWER, TRUNCATED = "unjudged", "wrong", "no answer", "truncated"
-DUPLICATE, OVER_THE_CAP = "duplicate", "over the cap"
+DUPLICATE, OVER_THE_CAP, EMPTY = "duplicate", "over the cap", "empty"
 
 
 def judged(responses: Sequence[Response], scores: Sequence[Score]) -> list[Sample]:
@@ -44,6 +44,10 @@ def _at_most(sample: Sample, threshold: float) -> bool:
 
 def drop_truncated(samples: Sequence[Sample]) -> list[Sample]:
     return drop(samples, TRUNCATED, lambda s: s.response.truncated)
+
+
+def drop_empty(samples: Sequence[Sample]) -> list[Sample]:
+    return drop(samples, EMPTY, lambda s: not s.response.text.strip())
 
 
 def drop_duplicates(samples: Sequence[Sample]) -> list[Sample]:

@@ -52,6 +52,26 @@ def test_the_table_of_defaults_is_the_settings_own() -> None:
     assert (ROOT / "docs" / "papers.md").read_text(encoding="utf-8") == papers()
 
 
+def test_the_table_of_defaults_has_every_setting_of_every_method_and_of_the_watch() -> None:
+    from selftrain.methods import METHODS
+    from selftrain.settings import settings_of
+    from selftrain.watch import Watch
+
+    rows = set(re.findall(r"^\| `(\w+)` \| `(.*?)` \|", (ROOT / "docs" / "papers.md").read_text(), flags=re.M))
+    for section in (Watch, *(s for m in METHODS.values() for s in (m, type(m.learning), type(m.evaluation)))):
+        assert {(s.name, repr(s.default)) for s in settings_of(section)} <= rows, section
+
+
+def test_the_page_of_a_runs_folder_names_every_column_and_every_fate() -> None:
+    from selftrain import record, weighing
+
+    page = (ROOT / "docs" / "run_folder.md").read_text()
+    fates = {value for name, value in vars(weighing).items() if name.isupper() and isinstance(value, str)}
+    assert fates
+    for name in {*record._schema().names, *fates}:
+        assert f"`{name}`" in page, name
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_links_and_named_files_are_there(page: Path) -> None:
     text = page.read_text()

@@ -9,7 +9,7 @@ import pytest
 
 from selftrain.grading import open_judge
 from selftrain.learner import Learner
-from selftrain.learning.base import Learning
+from selftrain.learning.base import Learning, Moment
 from selftrain.learning.trainer import TransformersTrainer
 from selftrain.loading import LoadedModel
 from selftrain.methods import RestEM
@@ -42,7 +42,8 @@ def test_every_round_starts_from_the_base_weights_unless_asked_otherwise(trainab
     trainer = Watched(trainable.model, engine.renderer)
     learner = Learner(engine, trainer, seed_model("llama"))
     for number in (1, 2, 3):
-        learner.learn(EXAMPLES, Learning(learning_rate=1e-3, start_from=start_from, num_train_epochs=1), number, "s")
+        learning = Learning(learning_rate=1e-3, start_from=start_from, num_train_epochs=1)
+        learner.learn(EXAMPLES, learning, Moment(number, 3), "s")
     assert len(set(trainer.starts)) == (1 if start_from == "base" else 3)
     assert learner.weights_version == 3
 

@@ -20,6 +20,42 @@ def test_training_sees_the_very_ids_of_sampling(loaded: LoadedModel) -> None:
     assert row.token_ids[row.prompt_length :] == own_ids and row.weight == 0.5
 
 
+def test_a_prompt_is_encoded_once_and_what_is_given_out_can_be_changed(llama: LoadedModel) -> None:
+    class Counting:
+        calls = 0
+
+        def __getattr__(self, name: str):
+            return getattr(llama.tokenizer, name)
+
+        def __call__(self, *args, **options):
+            self.calls += 1
+            return llama.tokenizer(*args, **options)
+
+    tokenizer = Counting()
+    renderer = Renderer(tokenizer, Prompting())
+    ids = renderer.prompt_ids(Prompt("p", "Tom has 3 apples."))
+    expected = list(ids)
+    ids.append(7)
+    assert renderer.prompt_ids(Prompt("p", "Tom has 3 apples.")) == expected and tokenizer.calls == 1
+    # Another answer posted, another prompt.
+    assert renderer.prompt_ids(Prompt("p", "Tom has 3 apples.", posted=("#### 3",))) != expected
+
+
+def test_an_answer_that_was_cut_off_is_trained_on_as_it_was_written(llama: LoadedModel) -> None:
+    renderer = Renderer(llama.tokenizer, Prompting(), llama.stop_ids)
+    prompt, ids = Prompt("p", "Tom has 3 apples."), tuple(llama.tokenizer(" 3+4=7. ##")["input_ids"])
+    cut, whole = renderer.training_rows(
+        [TrainingExample(prompt, " 3+4=7. ##", ids, cut_off=cut_off) for cut_off in (True, False)]
+    )
+    assert cut.token_ids[cut.prompt_length :] == ids
+    assert whole.token_ids[whole.prompt_length :] == (*ids, llama.tokenizer.eos_token_id)
+    # A text from elsewhere is a whole one, and there is always something to learn.
+    elsewhere, nothing = renderer.training_rows(
+        [TrainingExample(prompt, " 3+4=7. ##", None, cut_off=True), TrainingExample(prompt, "", (), cut_off=True)]
+    )
+    assert elsewhere == whole and nothing.completion_length == 1
+
+
 def test_every_target_ends_with_one_end_token(llama: LoadedModel) -> None:
     renderer = Renderer(llama.tokenizer, Prompting(), llama.stop_ids)
     prompt, end = Prompt("p", "Tom has 3 apples."), llama.tokenizer.eos_token_id

@@ -14,6 +14,7 @@ from selftrain.data import Parts
 from selftrain.engines.toy import ToyEngine
 from selftrain.errors import RunError
 from selftrain.evaluation import Evaluation
+from selftrain.judges import Judges
 from selftrain.learner import Learner
 from selftrain.learning.base import Learning
 from selftrain.learning.toy import ToyTrainer
@@ -23,6 +24,7 @@ from selftrain.record import RunFolder
 from selftrain.run import Loop
 from selftrain.toy import ToyModel, toy_problems
 from selftrain.types import Problem, Response, Score
+from selftrain.watch import Watch
 
 
 def grade(responses: Sequence[Response], problems: Mapping[str, Problem]) -> list[Score]:
@@ -41,10 +43,10 @@ def loop_in(folder: Path, grade=grade, seed: int = 3, examine=grade, **method) -
         RestEM(**{"num_rounds": 2, "num_generations": 4} | method),
         [Learner(ToyEngine(model), ToyTrainer(model), str(folder.parent / "base"))],
         Parts(tuple(problems[:80]), tuple(problems[80:]), tuple(toy_problems(60, "test"))),
-        grade,
-        examine,
+        Judges(grade, grade, examine, labelled=True),
         Learning(learning_rate=1.0),
         Evaluation(num_generations_eval=4),
+        Watch(),
         RunFolder.create(folder),
         Progress(quiet=True),
         seed,
@@ -158,11 +160,14 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_best_is_a_link_to_weights_and_a_file_that_says_so(done: RunFolder) -> None:
-    done.point_best(2, "unused")
+    done.point_best(2, {"toy": "unused"})
     assert (done.path / "best" / "toy.json").is_file()
-    assert json.loads((done.path / "best.json").read_text()) == {"round": 2, "weights": "weights/round-0002"}
-    done.point_best(0, str(done.path.parent / "base"))
+    said = json.loads((done.path / "best.json").read_text())
+    assert said == {"round": 2, "weights": {"toy": "weights/round-0002"}}
+    (done.path / "best").unlink()
+    done.point_best(0, {"toy": str(done.path.parent / "base")})
     assert (done.path / "best" / "toy.json").is_file()
+    assert (done.path / "best").resolve() == (done.path.parent / "base").resolve()
 
 
 def test_a_control_does_not_mark_its_own_work(tmp_path: Path) -> None:

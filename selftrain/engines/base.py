@@ -41,6 +41,10 @@ class Engine(Protocol):
         """log p(completion + end token | prompt) at temperature 1, in nats."""
         ...
 
+    def num_tokens(self, completions: Sequence[str]) -> list[int]:
+        """How many tokens `logprob` sums over for each completion, the end token among them."""
+        ...
+
     def close(self) -> None: ...
 
 

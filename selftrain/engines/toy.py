@@ -64,3 +64,6 @@ class ToyEngine:
         shares = self.model.probabilities()
         habits = [self.model.habit_of(p.question, text) for p, text in zip(prompts, completions, strict=True)]
         return [-math.inf if habit is None else math.log(shares[habit]) for habit in habits]
+
+    def num_tokens(self, completions: Sequence[str]) -> list[int]:
+        return [1] * len(completions)

@@ -102,8 +102,9 @@ class TransformersEngine:
                 token = self._compact(unit, live, token)
             logits = self._step(unit, token)
         self.model.train(was_training)
+        texts = [self.renderer.text(prompt) for prompt in prompts]
         return [
-            self._response(prompt, index, unit, number * n + index, weights_version)
+            self._response(prompt, texts[number], index, unit, number * n + index, weights_version)
             for number, prompt in enumerate(prompts)
             for index in range(n)
         ]
@@ -181,12 +182,14 @@ class TransformersEngine:
         logits: Tensor = out.logits[:, -1].float()
         return logits
 
-    def _response(self, prompt: Prompt, index: int, unit: _Unit, row: int, weights_version: int) -> Response:
+    def _response(
+        self, prompt: Prompt, prompt_text: str, index: int, unit: _Unit, row: int, weights_version: int
+    ) -> Response:
         finish: FinishReason = "stop" if unit.ended[row] else "length"
         token_ids, text = self.renderer.cut(unit.token_ids[row], unit.stop_texts[row])
         return Response(
             prompt=prompt,
-            prompt_text=self.renderer.text(prompt),
+            prompt_text=prompt_text,
             sample_index=index,
             text=text,
             token_ids=token_ids,
@@ -209,3 +212,6 @@ class TransformersEngine:
                 found[index] = value
         self.model.train(was_training)
         return found
+
+    def num_tokens(self, completions: Sequence[str]) -> list[int]:
+        return [len(self.renderer.completion_ids(text)) for text in completions]

@@ -47,14 +47,15 @@ def compare(base: Sequence[Answered], new: Sequence[Answered]) -> dict[str, Comp
         )
     ours, theirs = per_problem(new), per_problem(base)
     return {
-        metric: _paired(metric, theirs[metric], ours[metric], both)
+        metric: paired(metric, theirs[metric], ours[metric], both)
         for metric in ours
         if metric.partition("@")[0] in ("greedy", "pass", "maj")
         and (both := sorted(ours[metric].keys() & theirs.get(metric, {}).keys()))
     }
 
 
-def _paired(metric: str, base: Mapping[str, float], new: Mapping[str, float], both: Sequence[str]) -> Comparison:
+def paired(metric: str, base: Mapping[str, float], new: Mapping[str, float], both: Sequence[str]) -> Comparison:
+    """Two models' values of one metric over the problems `both`; McNemar for "greedy", sign flips for all else."""
     was, now = (np.array([values[problem_id] for problem_id in both]) for values in (base, new))
     # Equal differences may differ in the last bits; rounded, they are one value.
     differences = np.round(now - was, 12)

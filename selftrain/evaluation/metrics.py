@@ -2,6 +2,9 @@
 
 Every metric is a mean over problems of one number a problem. Three things are kept apart: wrong, unread (the
 judge found no answer; counts as wrong) and unjudged (the judge failed; counted, and left out of every share).
+
+Where no answer at all has a verdict (no labels: answers are only read), nothing is said of right and wrong, and
+every answer counts in the metrics of reading.
 """
 
 from __future__ import annotations
@@ -55,12 +58,18 @@ def measure(answered: Sequence[Answered]) -> dict[str, Estimate]:
     `pass@2`, `pass@4` .. chance that at least one of k sampled answers is right, k up to the samples drawn
     `maj@n`               share of problems whose most frequent sampled answer is right
     `distinct_answers`    different answers read among the samples of a problem
+    `agreement`           share of a problem's samples whose answer is its most frequent one (self-consistency)
     `parse_failure_rate`  share of answers in which the judge found nothing to read *
     `truncation_rate`     share of answers cut off at the length limit *
     `mean_length`         tokens an answer, with its end token *
+    `token_entropy`       −log p a sampled token, in nats: over a problem's samples, sum of −log p / sum of tokens. An
+                          estimate of the entropy of the next token where answers are drawn at temperature 1 without
+                          truncation; drawn colder, or from the likeliest tokens alone, it lies below that
     `unjudged`            how many of all `count` answers have no verdict: a number of answers, known exactly
 
     * over the sampled answers, or over the greedy ones where none was sampled.
+
+    Where no answer has a verdict, `greedy`, `pass@k`, `maj@n` and `unjudged` are left out.
     """
     estimates = {}
     for metric, of_problem in per_problem(answered).items():
@@ -68,6 +77,8 @@ def measure(answered: Sequence[Answered]) -> dict[str, Estimate]:
         estimates[metric] = Estimate(float(values.mean()), *_interval(metric, values, answered), len(values))
     samples = [s for a in answered for s in _all(a)]
     unjudged = sum(s.score.value is None for s in samples)
+    if samples and unjudged == len(samples):
+        return estimates
     return estimates | {"unjudged": Estimate(unjudged, unjudged, unjudged, len(samples))}
 
 
@@ -118,12 +129,18 @@ def _metrics(answered: Sequence[Answered]) -> Mapping[str, Callable[[Answered], 
     # votes and reading failures would be about the judge, not the model.
     if not any(_right(s) and s.score.answer is None for a in answered for s in _all(a)):
         metrics |= {f"maj@{drawn}": _majority} if drawn else {}
-        metrics |= {"parse_failure_rate": _unread, "distinct_answers": _distinct}
-    return metrics | {"truncation_rate": _truncated, "mean_length": _length}
+        judged = any(s.score.value is not None for a in answered for s in _all(a))
+        of_these = _judged if judged else list
+        metrics |= {
+            "parse_failure_rate": lambda a: _unread(of_these(_drawn(a))),
+            "distinct_answers": lambda a: _distinct(of_these(a.sampled)),
+            "agreement": lambda a: _agreement(of_these(a.sampled)),
+        }
+    return metrics | {"truncation_rate": _truncated, "mean_length": _length, "token_entropy": _entropy}
 
 
 def _interval(metric: str, values: np.ndarray, answered: Sequence[Answered]) -> Interval:
-    if metric in ("mean_length", "distinct_answers"):
+    if metric in ("mean_length", "distinct_answers", "token_entropy"):
         return normal(values)
     answers = len(values) if metric == "greedy" else sum(len(_drawn(a)) for a in answered)
     return wilson_of_means(values, answers)
@@ -163,13 +180,18 @@ def _majority(a: Answered) -> float | None:
     return majority(judged) if judged else None
 
 
-def _unread(a: Answered) -> float | None:
-    return _share([s.score.answer is None for s in _judged(_drawn(a))])
+def _unread(samples: Sequence[Sample]) -> float | None:
+    return _share([s.score.answer is None for s in samples])
 
 
-def _distinct(a: Answered) -> float | None:
-    judged = _judged(a.sampled)
-    return float(len({s.score.answer for s in judged} - {None})) if judged else None
+def _distinct(samples: Sequence[Sample]) -> float | None:
+    return float(len({s.score.answer for s in samples} - {None})) if samples else None
+
+
+def _agreement(samples: Sequence[Sample]) -> float | None:
+    """An unread answer agrees with none; where none was read, none agree."""
+    votes = Counter(s.score.answer for s in samples if s.score.answer is not None)
+    return max(votes.values(), default=0) / len(samples) if samples else None
 
 
 def _truncated(a: Answered) -> float | None:
@@ -179,3 +201,8 @@ def _truncated(a: Answered) -> float | None:
 def _length(a: Answered) -> float | None:
     lengths = [len(s.response.token_ids) for s in _drawn(a)]
     return sum(lengths) / len(lengths) if lengths else None
+
+
+def _entropy(a: Answered) -> float | None:
+    tokens = sum(len(s.response.token_ids) for s in a.sampled)
+    return -math.fsum(s.response.logprob for s in a.sampled) / tokens if tokens else None

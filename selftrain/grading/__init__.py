@@ -4,14 +4,30 @@
         unreadable = self_test(judge, problems)
         scores = judge.grade(responses, {problem.id: problem for problem in problems})
 
+Where there are no labels, `open_reader("math")` reads answers in one spelling without judging them. `controls.py` holds
+the judges that stand in for one.
+
 Nothing here imports math-verify, sympy, torch or trl: math-verify runs in a process of its own, and a reward
 function brings what it needs.
 """
 
+from selftrain.grading.controls import CONTROLS
 from selftrain.grading.judge import Judge, self_test
 from selftrain.grading.math_judge import MathJudge
+from selftrain.grading.reader import AnswerReader, canonical, open_reader
 from selftrain.grading.reading import read_answer
-from selftrain.grading.registry import CONTROLS, open_judge
+from selftrain.grading.registry import open_judge
 from selftrain.grading.reward_functions import RewardFunctionJudge
 
-__all__ = ["CONTROLS", "Judge", "MathJudge", "RewardFunctionJudge", "open_judge", "read_answer", "self_test"]
+__all__ = [
+    "CONTROLS",
+    "AnswerReader",
+    "Judge",
+    "MathJudge",
+    "RewardFunctionJudge",
+    "canonical",
+    "open_judge",
+    "open_reader",
+    "read_answer",
+    "self_test",
+]

@@ -62,7 +62,7 @@ class Gold:
 
     @property
     def is_words(self) -> bool:
-        return bool(_WORDS.fullmatch(self.tidy) or _CLOCK.fullmatch(self.tidy))
+        return is_words(self.tidy)
 
 
 def judge_text(gold: str | None, text: str, comparer: Comparer) -> Score:
@@ -115,7 +115,7 @@ def _is_right(gold: Gold, answer: str, comparer: Comparer) -> tuple[bool, str]:
         return False, f"not compared: the answer {why}"
     plain = tidy(answer)
     if gold.is_words:
-        right = _normal_words(gold.tidy) == _normal_words(plain)
+        right = normal_words(gold.tidy) == normal_words(plain)
         return right, "same words" if right else ""
     if same_text(gold.tidy, plain):
         return True, "same text"
@@ -124,7 +124,12 @@ def _is_right(gold: Gold, answer: str, comparer: Comparer) -> tuple[bool, str]:
     return comparer.compare(for_math_verify(gold.tidy), for_math_verify(plain))
 
 
-def _normal_words(text: str) -> str:
+def is_words(tidied: str) -> bool:
+    """Words, a letter or a time: compared by text."""
+    return bool(_WORDS.fullmatch(tidied) or _CLOCK.fullmatch(tidied))
+
+
+def normal_words(text: str) -> str:
     """`(B)`, `B)` and `(B) 12` are B. Words are compared without case, single letters with it."""
     if choice := _CHOICE.match(text):
         return choice[1]

@@ -34,11 +34,11 @@ class MathJudge(Judge):
 
     def _grade_one(self, response: Response, problem: Problem) -> Score:
         started = time.perf_counter()
-        score = judge_text(problem.reference, _whole_words(response), self._worker)
+        score = judge_text(problem.reference, whole_words(response), self._worker)
         return replace(score, seconds=time.perf_counter() - started)
 
 
-def _whole_words(response: Response) -> str:
+def whole_words(response: Response) -> str:
     """The text without the word it was cut off in: `#### 14` may have been going to be 1440."""
     text = response.text
     if not response.truncated or not text or text[-1].isspace():

@@ -7,22 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from selftrain.errors import JudgeError, SettingsError
+from selftrain.grading.controls import AlwaysOne, Majority, Shuffled
 from selftrain.grading.judge import Judge
 from selftrain.grading.math_judge import MathJudge
-from selftrain.grading.reading import read_answer
+from selftrain.grading.reader import open_reader
 from selftrain.grading.reward_functions import RewardFunctionJudge, returned_none
 from selftrain.grading.text_judges import choice_judge, exact_judge
 from selftrain.grading.trl_arguments import RewardFunction
 from selftrain.types import Problem, Response, Score
-
-
-class AlwaysOne(Judge):
-    """Every answer scores 1.0. The control without a reward: what training on just anything does."""
-
-    name = "always_one"
-
-    def grade(self, responses: Sequence[Response], problems: Mapping[str, Problem]) -> list[Score]:
-        return [Score(1.0, read_answer(response.text), "every answer scores 1") for response in responses]
 
 
 class WeightedJudge(Judge):
@@ -57,9 +49,6 @@ class WeightedJudge(Judge):
         )
 
 
-#: Judges that stand in for one, to show what training does without it. Evaluations are never theirs.
-CONTROLS = frozenset({AlwaysOne.name})
-
 _NAMED: dict[str, Callable[[], Judge]] = {
     "math": MathJudge,
     "choice": choice_judge,
@@ -76,7 +65,8 @@ def open_judge(
     """The judge that `reward_funcs` names.
 
     Args:
-        reward_funcs: "math", "choice", "exact", "always_one", a dotted path such as "my_rewards:length" or
+        reward_funcs: "math", "choice", "exact", a control ("always_one", "majority", "shuffled", or such as
+            "shuffled:choice" with the judge it stands in for), a dotted path such as "my_rewards:length" or
             "trl.rewards.accuracy_reward", a function, or several of these.
         reward_weights: one weight for each; all 1 where None.
 
@@ -103,12 +93,18 @@ def _open_one(reward_func: str | RewardFunction) -> Judge:
         return RewardFunctionJudge(reward_func)
     if reward_func in _NAMED:
         return _NAMED[reward_func]()
+    control, _, judge = reward_func.partition(":")
+    if control == "majority":
+        return Majority(open_reader(judge or "math"), reward_func)
+    if control == "shuffled":
+        return Shuffled(_open_one(judge or "math"), reward_func)
     return RewardFunctionJudge(_import(reward_func))
 
 
 def _import(path: str) -> RewardFunction:
     module, _, name = path.partition(":") if ":" in path else path.rpartition(".")
-    known = f"Name one of {', '.join(map(repr, _NAMED))}, or a function as 'package.module:function'."
+    names = ", ".join(map(repr, (*_NAMED, "majority", "shuffled")))
+    known = f"Name one of {names}, or a function as 'package.module:function'."
     if not module or not name:
         raise JudgeError(f"There is no judge {path!r}.", "It is no known name and no dotted path.", known)
     try:

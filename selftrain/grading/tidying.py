@@ -56,4 +56,9 @@ def tidy(text: str) -> str:
 
 def same_text(a: str, b: str) -> bool:
     """Equal but for spaces that separate nothing: `(3, 4)` and `(3,4)`, not `1 2` and `12`."""
-    return _SPACE_BESIDE_A_SIGN.sub("", a) == _SPACE_BESIDE_A_SIGN.sub("", b)
+    return tight(a) == tight(b)
+
+
+def tight(text: str) -> str:
+    """A tidy text without the spaces that separate nothing."""
+    return _SPACE_BESIDE_A_SIGN.sub("", text)

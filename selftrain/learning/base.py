@@ -39,8 +39,18 @@ class Learning:
         "'token': sum of weighted token losses over all tokens of a step; 'example': mean over examples of means",
     )
     train_temperature: float = setting(1.0, "temperature of the training loss")
+    optimizer_spans: Literal["round", "run"] = setting(
+        "round",
+        "'round': optimizer and learning-rate schedule begin anew each round; 'run': both live on across rounds, and "
+        "one step of the schedule is one round",
+    )
     lr_scheduler_type: Literal["cosine", "linear", "constant"] = setting("cosine", "shape of the learning rate")
     warmup_ratio: float = setting(0.03, "share of the steps over which the learning rate rises")
+    warmup_steps: int = setting(
+        0,
+        "steps over which the learning rate rises (rounds, where the optimizer spans the run); 0 goes by warmup_ratio",
+        source="transformers",
+    )
     weight_decay: float = setting(0.0, "AdamW's decoupled weight decay")
     adam_beta1: float = setting(0.9, "AdamW", source="torch")
     adam_beta2: float = setting(0.999, "AdamW", source="torch")
@@ -57,8 +67,18 @@ class Learning:
                      "max_tokens_per_batch"):  # fmt: skip
             if getattr(self, name) <= 0:
                 raise SettingsError(f"{name} is {getattr(self, name)}", "it has to be above 0", f"set --{name}")
+        if self.warmup_steps < 0:
+            raise SettingsError(f"warmup_steps is {self.warmup_steps}", "it counts steps", "use 0 or more")
         if not 0 <= self.warmup_ratio < 1:
             raise SettingsError(f"warmup_ratio is {self.warmup_ratio}", "it is a share of the steps", "use 0 to 0.99")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where in a run a training stands: round `number`, from 1, of `num_rounds`."""
+
+    number: int = 1
+    num_rounds: int = 1
 
 
 @dataclass(frozen=True)
@@ -75,11 +95,17 @@ class LearningReport:
     #: Held-out reward at epoch 0, 1, ...; empty where there was no yardstick.
     yardstick: tuple[float, ...]
     seconds: float
+    #: Share of the weights whose bfloat16 image this training changed; near 0 it taught a bfloat16 sampler nothing.
+    bf16_changed: float = 1.0
 
 
 Yardstick = Callable[[], float]
 #: Called with (steps done, steps in all, latest loss).
 OnStep = Callable[[int, int, float], None]
+
+
+#: A training that is a run of its own.
+ALONE = Moment()
 
 
 class Trainer(Protocol):
@@ -90,6 +116,7 @@ class Trainer(Protocol):
         seed: str,
         yardstick: Yardstick | None = None,
         on_step: OnStep | None = None,
+        moment: Moment = ALONE,
     ) -> LearningReport:
         """Trains the live model in place and leaves it at the best epoch."""
         ...
@@ -105,9 +132,10 @@ class Trainer(Protocol):
 
 def learning_rate_factor(step: int, total: int, learning: Learning) -> float:
     """What the peak learning rate is multiplied by at `step` (from 0) of `total`."""
-    warmup = math.ceil(learning.warmup_ratio * total)
+    warmup = learning.warmup_steps or math.ceil(learning.warmup_ratio * total)
     if step < warmup:
-        return (step + 1) / (warmup + 1)
+        # Over a run it rises from exactly 0, as SePT's does; within a round, where steps are few, none is wasted.
+        return step / warmup if learning.optimizer_spans == "run" else (step + 1) / (warmup + 1)
     done = (step - warmup) / max(1, total - warmup)
     if learning.lr_scheduler_type == "constant":
         return 1.0

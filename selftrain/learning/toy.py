@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from selftrain.learning.base import Learning, LearningReport, OnStep, Yardstick, learning_rate_factor
+from selftrain.learning.base import ALONE, Learning, LearningReport, Moment, OnStep, Yardstick, learning_rate_factor
 from selftrain.toy import ToyModel
 from selftrain.types import TrainingExample
 
@@ -31,6 +31,7 @@ class ToyTrainer:
         seed: str,
         yardstick: Yardstick | None = None,
         on_step: OnStep | None = None,
+        moment: Moment = ALONE,
     ) -> LearningReport:
         began = time.monotonic()
         named = [(self.model.habit_of(e.prompt.question, e.completion), e.weight) for e in examples]
@@ -38,7 +39,10 @@ class ToyTrainer:
         losses: list[float] = []
         values = [] if yardstick is None else [yardstick()]
         for epoch in range(learning.num_train_epochs):
-            factor = learning_rate_factor(epoch, learning.num_train_epochs, learning)
+            step = (epoch, learning.num_train_epochs)
+            if learning.optimizer_spans == "run":
+                step = (moment.number - 1, moment.num_rounds)
+            factor = learning_rate_factor(*step, learning)
             losses.append(self._descend(lessons, learning.learning_rate * factor))
             if on_step is not None:
                 on_step(len(losses), learning.num_train_epochs, losses[-1])

@@ -14,12 +14,15 @@ import torch
 from torch import Tensor
 
 from selftrain.errors import ModelError
-from selftrain.learning.base import Learning, LearningReport, OnStep, Yardstick, learning_rate_factor
+from selftrain.learning.base import ALONE, Learning, LearningReport, Moment, OnStep, Yardstick, learning_rate_factor
 from selftrain.learning.loss import normalizer, weighted_nll
 from selftrain.loading import load_model, without_bars
 from selftrain.rendering import Renderer, Row, batches_by_tokens
 from selftrain.scoring import autocast, token_logprobs
 from selftrain.types import TrainingExample
+
+#: How many weights are looked at to tell whether a training changed them.
+SEEN_WEIGHTS = 1_000_000
 
 
 @dataclass
@@ -45,6 +48,8 @@ class TransformersTrainer:
 
     def __init__(self, model: Any, renderer: Renderer, bf16: bool = False) -> None:
         self.model, self.renderer, self.bf16 = model, renderer, bf16
+        #: The optimizer that lives on across rounds, where it is to.
+        self._living: torch.optim.AdamW | None = None
 
     def save(self, folder: Path) -> None:
         with without_bars():
@@ -55,6 +60,8 @@ class TransformersTrainer:
         """Copies saved weights into the live module; the module itself stays, since the engine shares it."""
         fresh = load_model(str(weights), device="cpu").model
         self.model.load_state_dict(fresh.state_dict())
+        # Its moments belong to the weights that are gone.
+        self._living = None
 
     def fit(
         self,
@@ -63,8 +70,9 @@ class TransformersTrainer:
         seed: str,
         yardstick: Yardstick | None = None,
         on_step: OnStep | None = None,
+        moment: Moment = ALONE,
     ) -> LearningReport:
-        began = time.monotonic()
+        began, before = time.monotonic(), self._images()
         rows = self.renderer.training_rows(examples)
         steps_per_epoch = math.ceil(len(rows) / learning.train_batch_size)
         total = steps_per_epoch * learning.num_train_epochs
@@ -78,8 +86,9 @@ class TransformersTrainer:
         for epoch in range(1, learning.num_train_epochs + 1):
             order = rng.sample(range(len(rows)), len(rows))
             for start in range(0, len(order), learning.train_batch_size):
+                factor = learning_rate_factor(*_schedule_step(len(losses), total, learning, moment), learning)
                 for group in optimizer.param_groups:
-                    group["lr"] = learning.learning_rate * learning_rate_factor(len(losses), total, learning)
+                    group["lr"] = learning.learning_rate * factor
                 step_rows = [rows[i] for i in order[start : start + learning.train_batch_size]]
                 losses.append(self._step(step_rows, optimizer, learning))
                 if on_step is not None:
@@ -102,20 +111,30 @@ class TransformersTrainer:
             loss_last=sum(tail) / len(tail),
             yardstick=tuple(epochs.values),
             seconds=time.monotonic() - began,
+            bf16_changed=(self._images() != before).float().mean().item(),
         )
 
+    def _images(self) -> Tensor:
+        """Up to a million weights as bfloat16, evenly taken: enough to see whether a training changed any."""
+        every = 1 + sum(p.numel() for p in self.model.parameters()) // SEEN_WEIGHTS
+        return torch.cat([p.detach().flatten()[::every].to(torch.bfloat16) for p in self.model.parameters()])
+
     def _optimizer(self, learning: Learning) -> torch.optim.AdamW:
+        if self._living is not None and learning.optimizer_spans == "run":
+            return self._living
         trained = [p for p in self.model.parameters() if p.requires_grad]
         if any(p.dtype != torch.float32 for p in trained):
             raise ModelError(
                 f"the model's weights are {trained[0].dtype}",
-                "small updates vanish in less than float32",
+                f"an update of {learning.learning_rate:g} a weight vanishes in less than float32 (two neighbours near "
+                "0.02 lie 1e-4 apart in bfloat16)",
                 "load the model in float32; bf16 then concerns the forward pass only",
             )
-        return torch.optim.AdamW(
+        self._living = torch.optim.AdamW(
             trained, lr=learning.learning_rate, betas=(learning.adam_beta1, learning.adam_beta2),
             eps=learning.adam_epsilon, weight_decay=learning.weight_decay, fused=True,
         )  # fmt: skip
+        return self._living
 
     def _remember(self, epochs: _Epochs, epoch: int, watched: bool) -> None:
         """Keeps a copy of the weights where this epoch is at least as good as the best before it."""
@@ -148,3 +167,8 @@ class TransformersTrainer:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         return loss_of_step
+
+
+def _schedule_step(done: int, total: int, learning: Learning, moment: Moment) -> tuple[int, int]:
+    """Step and total of the learning-rate schedule: updates within a round, or rounds within a run."""
+    return (moment.number - 1, moment.num_rounds) if learning.optimizer_spans == "run" else (done, total)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
+from selftrain.evaluation import Evaluation
 from selftrain.learning.base import Learning
 from selftrain.types import Lessons, Round, Sample, Sampling, TrainingExample
 
@@ -18,8 +19,12 @@ class Method(Protocol):
     summary: ClassVar[str]
     #: Whether samples are judged. A method that needs no judge is given problems without references.
     needs_judge: ClassVar[bool]
+    #: Whether several models learn together.
+    needs_peers: ClassVar[bool]
     #: The settings of training the method comes with.
     learning: ClassVar[Learning]
+    #: How its runs are evaluated.
+    evaluation: ClassVar[Evaluation]
 
     @property
     def num_rounds(self) -> int: ...
@@ -40,7 +45,7 @@ def lessons_from(samples: Sequence[Sample], *names: str) -> Lessons:
     examples: dict[str, tuple[TrainingExample, ...]] = {}
     for name in names:
         examples[name] = tuple(
-            TrainingExample(s.response.prompt, s.response.text, s.response.token_ids, s.weight)
+            TrainingExample(s.response.prompt, s.response.text, s.response.token_ids, s.weight, s.response.truncated)
             for s in samples
             if s.kept and s.response.model == name
         )

@@ -10,14 +10,16 @@ stated; ours is a seeded draw.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from selftrain.errors import SettingsError
+from selftrain.errors import DataError, SettingsError
+from selftrain.evaluation import Evaluation
 from selftrain.learning.base import Learning
 from selftrain.methods.base import lessons_from
 from selftrain.settings import check_types, setting
-from selftrain.types import Lessons, Round, Sampling
+from selftrain.types import Lessons, Problem, Round, Sampling
 from selftrain.weighing import (
     at_most_per_problem,
     drop_duplicates,
@@ -58,6 +60,11 @@ class RestEM:
         "'capped' is the cap above; 'count' lifts it; 'uniform' gives every solved problem the same total weight",
         source="ReST-EM, section 4: capped",
     )
+    solutions: Literal["model", "human"] = setting(
+        "model",
+        "'human' puts the human solution of a problem in the place of each kept one: the paper's control of equal size",
+        source="ReST-EM, section 5.2",
+    )
     problems_per_round: int | None = setting(
         None, "problems drawn each round; all of them by default", source="ReST-EM, algorithm 1"
     )
@@ -72,7 +79,9 @@ class RestEM:
         "sample, keep what a checker proves right, fine-tune from the base weights (arXiv 2312.06585)"
     )
     needs_judge: ClassVar[bool] = True
+    needs_peers: ClassVar[bool] = False
     learning: ClassVar[Learning] = Learning()
+    evaluation: ClassVar[Evaluation] = Evaluation()
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -100,7 +109,35 @@ class RestEM:
         if self.prompt_weight == "uniform":
             samples = weigh_problems_equally(samples)
         # M-step, by the learner: maximise sum over D_i of log p(y | x), from the base weights.
-        return lessons_from(samples, learner.name)
+        lessons = lessons_from(samples, learner.name)
+        return lessons if self.solutions == "model" else with_human_solutions(lessons, now.problems)
+
+
+def with_human_solutions(lessons: Lessons, problems: Sequence[Problem]) -> Lessons:
+    """The control: as many examples of the same problems, written by humans.
+
+    Raises:
+        DataError: a problem has no human solution.
+    """
+    written = {problem.id: problem.solution for problem in problems}
+    lacking = [s.response.prompt.problem_id for s in lessons.samples if s.kept
+               and not written[s.response.prompt.problem_id]]  # fmt: skip
+    if lacking:
+        raise DataError(
+            f"{len(set(lacking)):,} solved problems have no human solution, the first is {lacking[0]}",
+            "solutions is 'human'",
+            "use data with a solution column, or --solutions model",
+        )
+    return replace(
+        lessons,
+        examples={
+            name: tuple(
+                replace(one, completion=f" {(written[one.prompt.problem_id] or '').strip()}", token_ids=None)
+                for one in examples
+            )
+            for name, examples in lessons.examples.items()
+        },
+    )
 
 
 #: Defaults that differ by profile, as flat settings. `recommended` is what the dataclasses say.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from selftrain.report.markup import Markup, el, join
 
@@ -14,11 +15,14 @@ _WIDTH, _HEIGHT = 320, 196
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34, 8, 22, 26
 #: Room beside the first and the last point, for several models side by side.
 _MARGIN = 18
+#: Points of a line up to which each has a mark; and pixels that a step's name, and a value above its mark, need.
+_MARKED, _NAME, _VALUE = 30, 26, 36
+_ACROSS = _WIDTH - _LEFT - _RIGHT - 2 * _MARGIN
 
 
 @dataclass(frozen=True)
 class Point:
-    """One value on a line; `x` counts from 0. A `ring` marks the point that was chosen."""
+    """One value on a line; `x` is the place of its step. A `ring` marks the point that was chosen."""
 
     x: int
     y: float
@@ -47,6 +51,23 @@ class Chart:
     scale: float
     #: The axis spans at least this much, so that noise does not look like a gain.
     span: float
+    #: Where the steps stand, such as their round numbers; by default one beside the other.
+    at: tuple[float, ...] = ()
+    #: The most that a value can be.
+    top: float = math.inf
+    #: Draw the first value of each line as a level to compare the others with.
+    level: bool = True
+
+    @property
+    def places(self) -> list[float]:
+        """Of the steps, from 0 to 1."""
+        at = self.at or tuple(map(float, range(len(self.steps))))
+        return [(x - at[0]) / ((at[-1] - at[0]) or 1) for x in at]
+
+    @property
+    def apart(self) -> float:
+        """Pixels between the two closest steps."""
+        return _ACROSS * min((b - a for a, b in pairwise(self.places)), default=1.0)
 
 
 def draw(chart: Chart) -> Markup:
@@ -54,13 +75,11 @@ def draw(chart: Chart) -> Markup:
     values = [v for s in chart.series for p in s.points for v in (p.y, p.low, p.high) if v is not None]
     if not values:
         return Markup("")
-    grid = ticks(min(values), max(values), chart.span)
-    last = max(len(chart.steps) - 1, 1)
+    grid, places = ticks(min(values), max(values), chart.span, chart.top), chart.places
 
-    def place(x: float, y: float) -> tuple[float, float]:
+    def place(x: int, y: float) -> tuple[float, float]:
         share = (y - grid[0]) / (grid[-1] - grid[0])
-        across, up = _WIDTH - _LEFT - _RIGHT - 2 * _MARGIN, _HEIGHT - _TOP - _BOTTOM
-        return _LEFT + _MARGIN + across * x / last, _HEIGHT - _BOTTOM - up * share
+        return _LEFT + _MARGIN + _ACROSS * places[x], _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * share
 
     return el(
         "svg",
@@ -75,18 +94,30 @@ def draw(chart: Chart) -> Markup:
     )
 
 
-def ticks(low: float, high: float, span: float) -> list[float]:
-    """Round numbers, four to seven of them, from below `low` to above `high`."""
+def ticks(low: float, high: float, span: float, top: float = math.inf) -> list[float]:
+    """Round numbers, four to seven of them, from below `low` to above `high`.
+
+    They are not below 0 where no value is, nor above `top`, unless a value is.
+    """
     middle, span = (low + high) / 2, max(span, high - low)
+    above_zero, below_top = low >= 0, high <= top
     low, high = min(low, middle - span / 2), max(high, middle + span / 2)
-    rough = span / 4
-    unit = 10 ** math.floor(math.log10(rough))
-    step = next(unit * m for m in (1, 2, 2.5, 5, 10) if unit * m >= rough * (1 - 1e-9))
+    if above_zero and low < 0:
+        low, high = 0.0, high - low
+    elif below_top and high > top:
+        low, high = max(0.0, low - (high - top)) if above_zero else low - (high - top), top
+    step = _round_step(span / 4)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [round(i * step, 12) for i in range(first, last + 1)]
 
 
-_Place = Callable[[float, float], tuple[float, float]]
+def _round_step(rough: float) -> float:
+    """The next of 1, 2, 2.5, 5, 10 and so on."""
+    unit = 10.0 ** math.floor(math.log10(rough))
+    return next(unit * m for m in (1, 2, 2.5, 5, 10) if unit * m >= rough * (1 - 1e-9))
+
+
+_Place = Callable[[int, float], tuple[float, float]]
 
 
 def _n(value: float) -> str:
@@ -105,29 +136,38 @@ def _grid_line(y: float, label: str) -> Markup:
 
 
 def _step_names(chart: Chart, place: _Place) -> list[Markup]:
-    every = math.ceil(len(chart.steps) / 8)
+    """The names that have room, the first and the last among them; of many rounds those with round numbers."""
+    found, last = [0], len(chart.steps) - 1
+    wanted: Sequence[int] = range(1, last)
+    if chart.at and last > 8:
+        every = _round_step((chart.at[-1] - chart.at[0]) / 8)
+        wanted = [i for i in wanted if math.isclose(chart.at[i] / every, round(chart.at[i] / every))]
+    for i in wanted:
+        if place(i, 0)[0] - place(found[-1], 0)[0] >= _NAME and place(last, 0)[0] - place(i, 0)[0] >= _NAME:
+            found.append(i)
     return [
-        el("text", name, x=_n(place(i, 0)[0]), y=_HEIGHT - 8, class_="tick middle")
-        for i, name in enumerate(chart.steps)
-        if i % every == 0
+        el("text", chart.steps[i], x=_n(place(i, 0)[0]), y=_HEIGHT - 8, class_="tick middle")
+        for i in ([*found, last] if last > 0 else found)
     ]
 
 
 def _line(chart: Chart, number: int, place: _Place) -> Markup:
     """One series: its start as a level to compare with, a line, error bars, marks, and the values if there is room."""
     series, several = chart.series[number], len(chart.series) > 1
+    marked, apart = len(series.points) <= _MARKED, chart.apart
     # Side by side, or the error bars of several models would hide each other.
-    shift = (number - (len(chart.series) - 1) / 2) * 7
+    shift = (number - (len(chart.series) - 1) / 2) * min(7.0, apart / (len(chart.series) + 1)) * marked
     spots = [(place(p.x, p.y)[0] + shift, place(p.x, p.y)[1]) for p in series.points]
-    labelled = not several and len(series.points) <= 6
+    labelled = not several and apart >= _VALUE
     level = [el("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=_n(y), y2=_n(y), class_="level") for _, y in spots[:1]]
     return el(
         "g",
-        *level,
-        el("polyline", points=" ".join(f"{_n(x)},{_n(y)}" for x, y in spots), class_="path"),
+        *(level if chart.level else []),
+        el("polyline", points=" ".join(f"{_n(x)},{_n(y)}" for x, y in spots), class_="path" if marked else "path thin"),
         *(
             _mark(chart, number, p, spot, place, labelled)
             for p, spot in zip(series.points, spots, strict=True)
+            if marked or p.ring
         ),
         class_=f"c{min(number, COLOURS - 1)}",
     )  # fmt: skip

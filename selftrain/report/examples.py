@@ -18,6 +18,8 @@ class SolvedExample:
     after: str
     before_right: bool
     after_right: bool
+    #: Whose answers they are; None where there is one model.
+    model: str | None = None
 
 
 def examples_list(examples: Sequence[SolvedExample]) -> Markup:
@@ -31,6 +33,7 @@ def _card(example: SolvedExample, is_open: bool) -> Markup:
         "details",
         el("summary", _change(example), el("span", example.question, class_="question", dir="auto")),
         el("p", example.question, class_="full", dir="auto"),
+        *([el("p", "Answered by ", el("b", example.model), class_="reference")] if example.model else []),
         *(reference if example.reference is not None else []),
         el(
             "div",

@@ -7,26 +7,38 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from selftrain.report.findings import Tested, chosen_and_last
 from selftrain.report.records import Line
-from selftrain.report.verdict import caveats, chosen_and_last, verdict
+from selftrain.report.verdict import caveats, verdict
 
 
 def summary(rounds: Sequence[Line]) -> dict[str, Any]:
-    """{"verdict": "Round 2 beats ...", "models": {"llama": {"round": 2, "outcome": "better", ...}}, ...}"""
+    """{"verdict": "Round 2 beats ...", "models": {"llama": {"round": 2, "outcome": "better", ...}}, ...}
+
+    A model's own keys are of the metric that decides; where that is greedy, those of "pass@1" stand beside it.
+    """
     return {
         "verdict": verdict(rounds),
         "caveats": caveats(rounds),
         "models": {
-            model: {"round": chosen.line["round"], "outcome": chosen.outcome, "p_holm": chosen.p, **chosen.comparison}
+            model: {"round": chosen.line["round"], **_tested(chosen.first)}
+            | ({chosen.beside.metric: _tested(chosen.beside)} if chosen.beside else {})
             for model, (chosen, *_) in chosen_and_last(rounds).items()
         },
         "rounds": list(rounds),
     }
 
 
-def as_json(rounds: Sequence[Line]) -> str:
-    """The summary as strict JSON: ASCII, and null for what is no number, such as the loss of a failed training."""
-    return json.dumps(_finite(summary(rounds)), indent=2, allow_nan=False) + "\n"
+def _tested(one: Tested) -> dict[str, Any]:
+    return {"outcome": one.outcome, "p_holm": one.p, **one.comparison}
+
+
+def as_json(rounds: Sequence[Line], **facts: Any) -> str:
+    """What `--json` prints: the summary, after what else is known, as strict JSON.
+
+    It is ASCII, with null for what is no number, such as the loss of a failed training.
+    """
+    return json.dumps(_finite(facts | summary(rounds)), indent=2, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:

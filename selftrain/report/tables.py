@@ -15,23 +15,28 @@ from selftrain.report.records import (
     all_metrics,
     difference,
     estimate,
-    is_accuracy,
     metrics_of,
     models,
+    name_of,
     number,
     p_value,
     percent,
     round_name,
+    title,
 )
 
 #: In the order in which a round goes through them.
-_STAGES = ("sample", "grade", "learn", "evaluate")
+_STAGES = ("sample", "grade", "learn", "watch", "evaluate")
+
+
+def section(heading: str, note: str, *content: object) -> Markup:
+    return el("section", el("h2", heading), el("p", note, class_="note"), *content)
 
 
 def row_name(rounds: Sequence[Line], line: Line) -> str:
     """ "round 2", or "llama, round 2" where there are several models."""
     name = round_name(line["round"])
-    return f"{line['model']}, {name}" if len(models(rounds)) > 1 else name
+    return f"{name_of(line)}, {name}" if len(models(rounds)) > 1 else name
 
 
 def table(label: str, headings: Sequence[object], rows: Sequence[Sequence[object]]) -> Markup:
@@ -42,52 +47,72 @@ def table(label: str, headings: Sequence[object], rows: Sequence[Sequence[object
     return el("div", whole, class_="scroll", role="region", aria_label=label, tabindex="0")
 
 
-def figures(rounds: Sequence[Line]) -> Markup:
-    """Every metric of every round, with its interval, its difference to the base and the p of that."""
-    metrics = all_metrics(rounds)
-    titles = {"parse_failure_rate": "unread, %", "truncation_rate": "cut off, %", "mean_length": "tokens",
-              "distinct_answers": "distinct answers"}  # fmt: skip
-    headings = ["", *(f"{metric}, %" if is_accuracy(metric) else titles.get(metric, metric) for metric in metrics)]
-    rows = [[row_name(rounds, line), *(_figure(metric, line) for metric in metrics)] for line in rounds]
-    return table("All figures by round", headings, rows)
+def figures(rounds: Sequence[Line], shown: Sequence[tuple[str, Line, bool]]) -> Markup:
+    """Every metric of the rounds shown, with its interval, its difference to the base and the p of that.
+
+    Args:
+        shown: name, line, and whether the line is of the best round.
+    """
+    metrics = all_metrics(line for _, line, _ in shown)
+    several = len(models(rounds)) > 1
+    rows = [
+        [
+            f"{name}, " * several + round_name(line["round"]) + " ★" * best,
+            *(_figure(metric, line) for metric in metrics),
+        ]
+        for name, line, best in shown
+    ]
+    return table("All figures by round", ["", *map(title, metrics)], rows)
 
 
 def _figure(metric: str, line: Line) -> Markup:
     value, _, interval = estimate(metric, metrics_of(line).get(metric)).partition(" ")
     parts = [el("b", value), " ", el("small", interval)]
     if found := against_base(line).get(metric):
-        parts += [el("small", said, class_="against") for said in (difference(found), p_value(found["p_value"]))]
+        said = [difference(found)] + ([p_value(found["p_value"])] if "p_value" in found else [])
+        parts += [el("small", one, class_="against") for one in said]
     return join(parts)
 
 
-def fates(rounds: Sequence[Line]) -> Markup:
-    """Kept or why not, for the samples of each round: bars, with their legend and their counts as a table."""
-    drawn = [line for line in rounds if line.get("sampling")]
+def fates(drawn: Mapping[str, Mapping[str, Any]]) -> tuple[Markup, Markup]:
+    """Kept or why not: bars, and their counts as a table with the legend.
+
+    Args:
+        drawn: name of a row -> the "sampling" of a line.
+    """
     totals = Counter[str]()
-    for line in drawn:
-        totals.update(line["sampling"]["why_not"])
+    for sampling in drawn.values():
+        totals.update(sampling["why_not"])
     reasons = [reason for reason, count in totals.most_common() if count]
-    parts = [[("kept", line["sampling"]["kept"]), *((r, line["sampling"]["why_not"].get(r, 0)) for r in reasons)]
-             for line in drawn]  # fmt: skip
+    parts = [[("kept", sampling["kept"]), *((r, sampling["why_not"].get(r, 0)) for r in reasons)]
+             for sampling in drawn.values()]  # fmt: skip
     bars = [
         el(
             "div",
-            el("span", row_name(rounds, line)),
-            cut_bar(cut, f"{row_name(rounds, line)}: " + ", ".join(f"{count:,} {name}" for name, count in cut)),
+            el("span", row),
+            cut_bar(cut, f"{row}: " + ", ".join(f"{count:,} {name}" for name, count in cut)),
             class_="fate",
         )
-        for line, cut in zip(drawn, parts, strict=True)
+        for row, cut in zip(drawn, parts, strict=True)
     ]
     swatches = [
         join([el("i", class_=f"swatch p{min(place, COLOURS - 1)}"), name])
         for place, name in enumerate(["kept", *reasons])
     ]
+    # Without labels nothing is judged, and there is no such column to leave empty.
+    judged = any(sampling.get("mean_reward") is not None for sampling in drawn.values())
     rows = [
-        [row_name(rounds, line), *_counts(cut), *_reward(line["sampling"])]
-        for line, cut in zip(drawn, parts, strict=True)
+        [
+            row,
+            *_counts(cut),
+            number(sampling.get("mean_length"), ",.1f"),
+            *(_reward(sampling) if judged else []),
+        ]
+        for (row, sampling), cut in zip(drawn.items(), parts, strict=True)
     ]
-    headings = ["", *swatches, "mean reward", "problems with a right one"]
-    return join([el("div", *bars, class_="fates"), table("Samples by round", headings, rows)])
+    headings = ["", *swatches, "tokens", *(["mean reward", "problems with a right one"] if judged else [])]
+    # Bars that all were kept whole would say nothing.
+    return el("div", *bars, class_="fates") if reasons else Markup(""), table("Samples by round", headings, rows)
 
 
 def _counts(cut: Sequence[tuple[str, int]]) -> list[Markup]:
@@ -101,12 +126,18 @@ def _reward(sampling: Mapping[str, Any]) -> list[str]:
     return [number(sampling.get("mean_reward"), ".3f"), number(solved, ",") + share]
 
 
-def training(rounds: Sequence[Line]) -> Markup:
+def training(rounds: Sequence[Line], shown: Sequence[Line]) -> Markup:
     """What each round's training came to, and where the time went."""
     timed = dict.fromkeys(stage for line in rounds for stage in line.get("seconds") or {})
     stages = [stage for stage in _STAGES if stage in timed] + [stage for stage in timed if stage not in _STAGES]
     headings = ["", "examples", "steps", "epochs (best)", "loss, first → last", *(f"{stage}, s" for stage in stages)]
-    return table("Training by round", headings, [[row_name(rounds, line), *_trained(line, stages)] for line in rounds])
+    rows: list[list[object]] = [[row_name(rounds, line), *_trained(line, stages)] for line in shown]
+    if len(shown) > 1:
+        took = Counter[str]()
+        for line in rounds:
+            took.update(line.get("seconds") or {})
+        rows.append(["whole run", "", "", "", "", *(number(took[stage], ",.1f") for stage in stages)])
+    return table("Training by round", headings, rows)
 
 
 def _trained(line: Line, stages: Sequence[str]) -> list[str]:

@@ -92,6 +92,10 @@ def _build(
     if "profile" in targets and profiles:
         chosen = fit(given["profile"].value, targets["profile"], "profile") if "profile" in given else None
         name = chosen or targets["profile"].default
+        if name not in profiles:
+            raise SettingsError(
+                f"there is no profile {name!r} here", "it would change nothing", f"choose among {', '.join(profiles)}"
+            )
         # What is given by hand wins over the profile.
         given = {key: Given(value, Origin("profile", name)) for key, value in profiles[name].items()} | dict(given)
     values = {name: fit(it.value, targets[name], str(it.origin)) for name, it in given.items()}

@@ -67,3 +67,11 @@ def test_logprob_counts_the_completion_and_its_end_only(engine: Engine, asked: l
     answers = [a for a in engine.generate(asked, 2, AT_RANDOM, "k", 0) if a.finish_reason == "stop"]
     scored = engine.logprob([a.prompt for a in answers], [a.text for a in answers])
     assert scored == pytest.approx([a.logprob for a in answers], abs=1e-3)
+
+
+def test_num_tokens_is_what_logprob_sums_over(engine: Engine, asked: list[Prompt]) -> None:
+    """The tokens of an answer that ended by itself, its end token among them; and a text of any origin has some."""
+    answers = [a for a in engine.generate(asked, 2, AT_RANDOM, "k", 0) if a.finish_reason == "stop"]
+    assert answers and engine.num_tokens([a.text for a in answers]) == [len(a.token_ids) for a in answers]
+    assert min(engine.num_tokens(["", " ", "ß 漢 \\boxed{7}", " #### 7"])) >= 1
+    assert engine.num_tokens([]) == []

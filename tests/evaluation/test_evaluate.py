@@ -76,8 +76,24 @@ def test_no_problems_no_answers() -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", [{"num_generations_eval": -1}, {"temperature_eval": 0.0}, {"top_p_eval": 0.0}, {"top_k_eval": -1}]
+    "setting",
+    [
+        {"num_generations_eval": -1},
+        {"temperature_eval": 0.0},
+        {"top_p_eval": 0.0},
+        {"top_k_eval": -1},
+        {"eval_rounds": 0},
+        {"temperature_sweep": (0.5, -0.1)},
+        {"gv_gap_problems": 0},
+        {"gv_gap_generations": 1},
+        {"gv_gap_verifier": "oracle"},
+    ],
 )
 def test_settings_that_cannot_work_are_refused(setting: dict) -> None:
     with pytest.raises(SettingsError, match=next(iter(setting))):
         Evaluation(**setting)
+
+
+def test_a_sweep_may_hold_greedy_and_may_be_empty() -> None:
+    assert Evaluation(temperature_sweep=[0, 1]).temperature_sweep == (0.0, 1.0)  # type: ignore[arg-type]
+    assert Evaluation().temperature_sweep == ()

@@ -1,4 +1,5 @@
 import itertools
+import math
 import time
 from statistics import mean
 
@@ -7,10 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selftrain.engines.toy import ToyEngine
 from selftrain.errors import RunError
-from selftrain.evaluation import RIGHT, measure
+from selftrain.evaluation import RIGHT, Evaluation, compare, evaluate, measure
 from selftrain.evaluation.intervals import wilson
 from selftrain.evaluation.metrics import majority, pass_at
+from selftrain.learner import Learner
+from selftrain.learning.toy import ToyTrainer
+from selftrain.toy import ToyModel
+from selftrain.types import Prompt, Sample, Score
 
 from .answers import UNJUDGED, UNREAD, answered, coins, right, sample, wrong
 
@@ -60,8 +66,10 @@ def test_measure_by_hand() -> None:
             "maj@4": 1 / 2,
             "parse_failure_rate": 1 / 8,
             "distinct_answers": 2.0,
+            "agreement": (3 / 4 + 2 / 4) / 2,
             "truncation_rate": 1 / 8,
             "mean_length": 3.5,
+            "token_entropy": (4 / 12 + 4 / 16) / 2,
             "unjudged": 0,
         }
     )
@@ -108,6 +116,48 @@ def test_greedy_alone_has_lengths_too() -> None:
 
 def test_nothing_evaluated_is_nothing_measured() -> None:
     assert set(measure([])) == {"unjudged"}
+
+
+def test_answers_that_are_only_read_have_every_metric_but_those_of_right_and_wrong() -> None:
+    found = measure(
+        [
+            answered("a", sample(None, "1"), sample(None, "1"), sample(None, "2"), UNJUDGED, greedy=sample(None, "1")),
+            answered("b", sample(None, "3"), sample(None, "3"), sample(None, "3"), sample(None, "3"), greedy=UNJUDGED),
+        ]
+    )
+    assert {name: estimate.value for name, estimate in found.items()} == pytest.approx(
+        {
+            "parse_failure_rate": 1 / 8,
+            "distinct_answers": 1.5,
+            "agreement": (2 / 4 + 1) / 2,
+            "truncation_rate": 0.0,
+            "mean_length": 3.0,
+            "token_entropy": 1 / 3,
+        }
+    )
+    assert compare([answered("a", sample(None, "1"))], [answered("a", sample(None, "1"))]) == {}
+
+
+def test_agreement_and_its_ties() -> None:
+    def agreement(*samples: Sample) -> float:
+        return measure([answered(0, *samples)])["agreement"].value
+
+    assert agreement(right("7"), wrong("8")) == 1 / 2
+    assert agreement(UNREAD, UNREAD) == 0.0
+    assert agreement(right("7"), right("7"), UNREAD, UNJUDGED) == pytest.approx(2 / 3)
+    assert "agreement" not in measure([answered(0, greedy=right())])
+
+
+def test_token_entropy_is_that_of_the_toy_at_temperature_one() -> None:
+    """Its one token has a known distribution, so −log p a token goes to the entropy of that."""
+    model = ToyModel([0.0, 0.5, 1.0])
+    prompts = [Prompt(str(i), "What is 1+2?") for i in range(50)]
+    learner = Learner(ToyEngine(model), ToyTrainer(model), "toy")
+    settings = Evaluation(num_generations_eval=64, top_p_eval=1.0)
+    found = measure(evaluate(learner, prompts, lambda rs: [Score(None, r.text) for r in rs], settings, 8, "key"))
+    entropy = -sum(p * math.log(p) for p in model.probabilities())
+    assert found["token_entropy"].low < entropy < found["token_entropy"].high
+    assert found["token_entropy"].value == pytest.approx(entropy, abs=0.02)
 
 
 def test_a_problem_evaluated_twice_is_refused() -> None:

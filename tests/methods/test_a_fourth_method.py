@@ -15,6 +15,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import ClassVar
 
+from selftrain.evaluation import Evaluation
 from selftrain.learning.base import Learning
 from selftrain.methods.base import lessons_from
 from selftrain.settings import check_types, setting
@@ -32,7 +33,9 @@ class Majority:
     name: ClassVar[str] = "majority"
     summary: ClassVar[str] = "train on what most answers agree on"
     needs_judge: ClassVar[bool] = False
+    needs_peers: ClassVar[bool] = False
     learning: ClassVar[Learning] = Learning()
+    evaluation: ClassVar[Evaluation] = Evaluation()
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -75,5 +78,10 @@ def test_a_fourth_method_is_one_file_and_one_line(here: Path) -> None:
     folder = RunFolder.open("run")
     assert [line["round"] for line in folder.rounds()] == [0, 1]
     fates = dict(folder.query("select why_not, count(*) from samples group by 1").fetchall())
-    assert set(fates) == {None, "outvoted"} and sum(fates.values()) == 150 * 8
-    assert "validation" not in folder.rounds()[1]
+    assert set(fates) == {None, "outvoted"} and sum(fates.values()) == 135 * 8
+    # No label was looked at: not to stop, not to choose, and D_val was asked all the same.
+    assert folder.query(
+        "select count(*) from problems where part <> 'evaluation' and reference is not null"
+    ).fetchall() == [(0,)]
+    last = folder.rounds()[1]
+    assert last["validated_by"] == "consensus" and last["learning"]["yardstick"] == []

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from selftrain.engines.toy import ToyEngine
+from selftrain.evaluation import Evaluation
 from selftrain.learner import Learner
+from selftrain.learning.base import Learning
 from selftrain.learning.toy import ToyTrainer
 from selftrain.methods import METHODS, PROFILES
 from selftrain.prompts import make_prompts
@@ -18,9 +20,14 @@ from selftrain.types import Lessons, Round, Score
 DOCS = Path(__file__).parents[2] / "docs" / "methods"
 
 
-def learner() -> Learner:
+def learner(name: str = "toy") -> Learner:
     model = ToyModel()
-    return Learner(ToyEngine(model), ToyTrainer(model), "toy")
+    return Learner(ToyEngine(model, name), ToyTrainer(model), "toy")
+
+
+def learners(method: str) -> list[Learner]:
+    """Three where the method's models learn together, else one."""
+    return [learner(name) for name in ("a", "b", "c")] if METHODS[method].needs_peers else [learner()]
 
 
 def collect(name: str, seed: int = 1) -> Lessons:
@@ -28,9 +35,11 @@ def collect(name: str, seed: int = 1) -> Lessons:
     gold = {problem.id: problem.reference for problem in problems}
 
     def grade(responses):
+        if not METHODS[name].needs_judge:
+            return [Score(None, r.text[-3:]) for r in responses]
         return [Score(float(r.text.endswith(f" {gold[r.prompt.problem_id]}")), r.text[-3:]) for r in responses]
 
-    return METHODS[name]().collect(Round(1, problems, make_prompts(problems), [learner()], grade, seed))
+    return METHODS[name]().collect(Round(1, problems, make_prompts(problems), learners(name), grade, seed))
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -46,6 +55,23 @@ def test_examples_come_from_the_problems_drawn_with_finite_weights(name: str) ->
     assert examples and {example.prompt.problem_id for example in examples} <= drawn
     assert all(math.isfinite(example.weight) and example.weight >= 0 for example in examples)
     assert {sample.response.prompt.problem_id for sample in lessons.samples} == drawn
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_each_model_has_its_lessons_and_every_sample_a_fate(name: str) -> None:
+    lessons = collect(name)
+    assert list(lessons.examples) == [learner.name for learner in learners(name)]
+    assert all(sample.kept == (sample.weight > 0) == (sample.why_not is None) for sample in lessons.samples)
+    assert sum(map(len, lessons.examples.values())) == sum(sample.kept for sample in lessons.samples)
+    assert all(math.isfinite(fact) for fact in lessons.facts.values())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_brings_its_settings_of_training_and_evaluation(name: str) -> None:
+    assert isinstance(METHODS[name].learning, Learning) and isinstance(METHODS[name].evaluation, Evaluation)
+    if not METHODS[name].needs_judge:
+        # There is no reward to stop by.
+        assert METHODS[name].learning.early_stopping == "off"
 
 
 @pytest.mark.parametrize("name", METHODS)

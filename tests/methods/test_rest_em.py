@@ -81,3 +81,21 @@ def test_truncated_answers_are_kept_only_where_the_paper_is_followed_to_the_lett
         return sum(sample.kept for sample in lessons.samples)
 
     assert kept() == 0 < kept(mask_truncated_completions=False)
+
+
+def test_what_is_learnt_of_a_cut_off_answer_has_no_end_and_a_humans_solution_has_one() -> None:
+    class CutOff(ToyEngine):
+        def generate(self, *arguments):
+            return [replace(response, finish_reason="length") for response in super().generate(*arguments)]
+
+    model = ToyModel()
+    learner = Learner(CutOff(model), ToyTrainer(model), "toy")
+    solved = [replace(problem, solution="2+2=4. #### 4") for problem in PROBLEMS]
+    now = Round(1, solved, make_prompts(solved), [learner], right, 7)
+    own, human = (
+        RestEM(num_generations=4, mask_truncated_completions=False, solutions=who).collect(now).examples["toy"]
+        for who in ("model", "human")
+    )
+    assert own and all(example.cut_off and example.token_ids is not None for example in own)
+    # Without ids the text is encoded anew, end token and all.
+    assert len(human) == len(own) and all(example.token_ids is None for example in human)

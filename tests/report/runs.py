@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 Line = dict[str, Any]
@@ -46,3 +48,39 @@ def line(number: int, gain: float = 0.0, p: float = 1.0, model: str = "llama", *
 
 GAIN = [line(0), line(1, 0.05, 0.01), line(2, 0.112, 1e-6)]
 SEVERAL = [line(number, 0.05 * number, 0.004, model) for model in ("llama", "qwen") for number in range(3)]
+
+
+def real(name: str) -> list[Line]:
+    """Lines of a real run of the seeds: "sept" (10 rounds, evaluated every 5) or "pst" (rounds 0, 1, 3 and 5)."""
+    text = Path(__file__).with_name(f"{name}.jsonl").read_text(encoding="utf-8")
+    return [json.loads(one) for one in text.splitlines()]
+
+
+def long_run(number_of_rounds: int = 400, every: int = 20) -> list[Line]:
+    """As many rounds as SePT has, made of the real ones: evaluated and probed every so often."""
+    first, plain, *_, full = real("sept")
+    return [first] + [
+        (full | {"validation": 0.7 if n == 300 else 0.65} if n % every == 0 else plain) | {"round": n}
+        for n in range(1, number_of_rounds + 1)
+    ]
+
+
+def blind(rounds: list[Line]) -> list[Line]:
+    """The same, had no evaluation problem an answer."""
+    kept = ("agreement", "token_entropy", "mean_length", "parse_failure_rate")
+    hidden = []
+    for one in rounds:
+        line = {key: value for key, value in one.items() if key not in ("against_base", "gv_gap")}
+        if "metrics" in one:
+            line |= {"metrics": {key: value for key, value in one["metrics"].items() if key in kept}}
+            line |= {"against_base": {}} if one["round"] else {}
+        hidden.append(line)
+    return hidden
+
+
+def swept(rounds: list[Line]) -> list[Line]:
+    """The same with the base measured by temperature, best at 0.3 and 0.6, and round 10 held against that."""
+    by = {"0": estimate(0.74), "0.3": estimate(0.76), "0.6": estimate(0.75), "1": estimate(0.51)}
+    found = {"by_temperature": by, "chosen": [0.3, 0.6], "best_decoded": {"a": 1.0}, "estimate": estimate(0.755)}
+    against = {"pass@1 against the best-decoded base": comparison(0.755, 0.543, 1e-4)}
+    return [rounds[0] | {"sweep": found}, *rounds[1:-1], rounds[-1] | {"against_best_decoded": against}]

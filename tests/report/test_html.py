@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -12,7 +13,7 @@ from selftrain.report.examples import SolvedExample
 from selftrain.report.html import render_page
 from selftrain.report.markup import Markup, el, join, markup
 
-from .runs import GAIN, SEVERAL, estimate, line
+from .runs import GAIN, SEVERAL, blind, estimate, line, long_run, real, swept
 
 VOID = {"meta", "br"}
 SETTINGS = {"method": {"num_generations": 8, "nested": {"a": [1, None]}}, "model": "Qwen"}
@@ -70,7 +71,10 @@ def assert_inert(found: Page) -> None:
         assert name not in {"href", "src", "srcset", "style", "xlink:href", "action"}, (name, value)
 
 
-@pytest.mark.parametrize("rounds", [[], [line(0)], GAIN, SEVERAL, [line(0), {"round": 1, "model": "llama"}]])
+@pytest.mark.parametrize("rounds", [
+        [], [line(0)], GAIN, SEVERAL, [line(0), {"round": 1, "model": "llama"}], real("sept"), real("pst"), long_run(),
+        blind(real("pst")), swept(real("sept")),
+    ])  # fmt: skip
 def test_every_kind_of_run_gives_a_whole_inert_page(rounds: list) -> None:
     assert_inert(page(rounds))
 
@@ -97,12 +101,38 @@ def test_the_page_tells_the_verdict_the_figures_and_the_answers() -> None:
     assert "newly right" in text
 
 
-def test_every_picture_has_a_name() -> None:
-    html = render_page(SEVERAL, {}, {})
+@pytest.mark.parametrize("rounds", [SEVERAL, real("pst"), swept(long_run())])
+def test_every_picture_has_a_name(rounds: list) -> None:
+    html = render_page(rounds, {}, {})
     for svg in re.findall(r"<svg[^>]*>", html):
         assert "aria-labelledby" in svg or "aria-label" in svg or 'aria-hidden="true"' in svg
     named = re.findall(r'id="([^"]+)"', html)
     assert len(named) == len(set(named))
+
+
+def test_a_page_of_three_models_tells_what_they_come_to() -> None:
+    text = page(real("pst"), {}).text
+    assert "Mean of the 3 models, round 3" in text
+    assert "majority vote of their solo answers: 95.3 % greedy before" in text
+    assert "above the mean of the models by +19.8 points before, +18.9 points after" in text
+    assert "smaller by 2.3 points (14 %)" in text
+    assert "mean PMI with the last answer" in text
+    assert "none of them was called right or wrong" in text
+
+
+def test_hundreds_of_rounds_stay_a_readable_page() -> None:
+    found = page(swept(long_run()), {})
+    assert found.tags.count("tr") < 60
+    assert "12 of 400 rounds" in found.text and "means of 4 rounds" in found.text
+    assert "best-decoded base: pass@1 75.5 [72.5, 78.5] % at T 0.3 and 0.6" in found.text
+    assert len(render_page(long_run(), {}, {})) < 200_000
+
+
+def test_alarms_and_the_answering_model_are_on_the_page() -> None:
+    alarmed = line(1, alarms=[{"model": "llama", "grave": True, "reason": "fell <apart>"}])
+    text = page([line(0), alarmed], examples=(replace(EXAMPLE, model="qwen2"),)).text
+    assert "The watch ended the run after round 1: llama: fell <apart>." in text
+    assert "Answered by qwen2" in text
 
 
 HOSTILE = (

@@ -7,7 +7,7 @@ from rich.console import Console
 from selftrain.report.summary import as_json
 from selftrain.report.table import as_plain_text, render_table
 
-from .runs import GAIN, SEVERAL, line
+from .runs import GAIN, SEVERAL, blind, line, long_run, real
 
 
 def test_base_and_every_round_with_intervals_and_differences() -> None:
@@ -51,7 +51,34 @@ def test_what_was_not_measured_is_a_dash() -> None:
 def test_json_is_strict_and_tells_the_verdict() -> None:
     broken = line(1, 0.112, 1e-6)
     broken["learning"]["loss_last"] = math.nan
-    told = json.loads(as_json([line(0), broken]))
+    told = json.loads(as_json([line(0), broken], best_round=1))
+    assert list(told) == ["best_round", "verdict", "caveats", "models", "rounds"]
     assert told["verdict"].startswith("Round 1 beats the base model")
     assert told["models"]["llama"]["outcome"] == "better"
     assert told["rounds"][1]["learning"]["loss_last"] is None
+
+
+def test_of_many_rounds_few_are_shown_with_the_base_the_best_and_the_last() -> None:
+    text = as_plain_text(render_table(long_run()))
+    rows = [row.split()[0] for row in text.splitlines()[2:] if row[:1].isalnum() and "[" in row and "%" not in row]
+    assert rows[0] == "base" and rows[-1] == "400" and len(rows) <= 12
+    assert "300 *" in text and text.count(" * ") == 2  # one in the caption
+
+
+def test_what_models_come_to_together_stands_after_them_without_a_star() -> None:
+    text = as_plain_text(render_table(real("pst")), width=120)
+    stars = [row.split()[0] for row in text.splitlines() if " 3 * " in row]
+    assert stars == ["llama", "qwen2", "gemma2"]
+    for name in ("majority vote", "all in turn", "mean of the"):
+        assert text.index(name) > text.rindex("gemma2")
+    assert "agreement with the consensus" in " ".join(text.split())
+
+
+def test_without_answers_there_is_a_table_of_what_was_measured() -> None:
+    text = as_plain_text(render_table(blind(real("sept"))), width=120)
+    assert "self-agreement, %" in text and "entropy, nats a token" in text and "no accuracy" in text
+
+
+def test_json_tells_pass_at_1_beside_greedy() -> None:
+    told = json.loads(as_json(real("sept")))["models"]["llama"]
+    assert (told["round"], told["outcome"], told["pass@1"]["outcome"]) == (10, "unclear", "better")

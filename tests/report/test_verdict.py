@@ -2,9 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selftrain.report.verdict import caveats, chosen_and_last, holm, verdict
+from selftrain.report.choice import best_round
+from selftrain.report.findings import chosen_and_last, holm
+from selftrain.report.verdict import BLIND, caveats, verdict, warnings
 
-from .runs import GAIN, SEVERAL, comparison, estimate, line
+from .runs import GAIN, SEVERAL, blind, comparison, estimate, line, real, swept
 
 
 def test_one_round_that_helped() -> None:
@@ -18,7 +20,8 @@ def test_the_best_of_several_rounds_is_corrected_for_the_choice() -> None:
         "Round 2 beats the base model: greedy +11.2 points [8.9, 13.5], p < 0.001 over 1,000 problems "
         "(Holm-corrected for 2 rounds)."
     )
-    assert any("picked as the best by these same problems" in caveat for caveat in caveats(GAIN))
+    # Without validation it is the last round that is kept and spoken of: nothing was picked.
+    assert caveats(GAIN) == []
 
 
 def test_a_p_that_does_not_survive_the_correction() -> None:
@@ -31,8 +34,18 @@ def test_worse_is_called_worse() -> None:
     assert verdict([line(0), line(1, -0.05, 0.001)]).startswith("Round 1 is worse than the base model: greedy -5.0")
 
 
+def test_without_validation_the_last_round_is_spoken_of_and_then_the_largest_difference() -> None:
+    rounds = [line(0), line(1, 0.112, 1e-6), line(2, -0.06, 1e-4)]
+    assert best_round(rounds) == 2
+    said = verdict(rounds)
+    assert said.startswith("Round 2 is worse than the base model: greedy -6.0 points")
+    assert "Round 1 beats the base model" in said
+    assert any("picked as the best by these same problems" in caveat for caveat in caveats(rounds))
+
+
 def test_the_last_round_is_told_too() -> None:
-    said = verdict([line(0), line(1, 0.112, 1e-6), line(2, -0.06, 1e-4)])
+    rounds = [line(0, validation=0.1), line(1, 0.112, 1e-6, validation=0.3), line(2, -0.06, 1e-4, validation=0.2)]
+    said = verdict(rounds)
     assert said.startswith("Round 1 beats the base model")
     assert "Round 2 is worse than the base model: greedy -6.0 points" in said
 
@@ -48,7 +61,9 @@ def test_validation_chooses_where_there_was_one() -> None:
 
 def test_the_base_model_may_be_the_best_on_validation() -> None:
     rounds = [line(0, validation=0.7), line(1, 0.05, 0.001, validation=0.6)]
-    assert caveats(rounds) == ["On the validation problems no round did better than the base model."]
+    assert caveats(rounds) == [
+        "On the validation problems no round did better than the base model, which is kept as best."
+    ]
 
 
 def test_a_round_that_learned_nothing_is_no_further_look() -> None:
@@ -58,10 +73,11 @@ def test_a_round_that_learned_nothing_is_no_further_look() -> None:
 
 
 def test_each_model_has_its_line() -> None:
-    first, second = verdict(SEVERAL).splitlines()
+    first, second, mean = verdict(SEVERAL).splitlines()
     assert first.startswith("llama: Round 2 beats")
     assert second.startswith("qwen: Round 2 beats")
     assert "Holm-corrected for 4 rounds" in first
+    assert mean.startswith("Mean of the 2 models, round 2: greedy +10.0 points (to 56.1 %)")
 
 
 def test_two_models_compared_outside_a_run_go_by_their_names() -> None:
@@ -106,3 +122,67 @@ def test_holm_corrects_upwards_and_keeps_the_order(ps: list[float]) -> None:
     ordered = [c for _, c in sorted(zip(ps, corrected, strict=True))]
     assert ordered == sorted(ordered)
     assert min(corrected) == pytest.approx(min(1.0, min(ps) * len(ps)))
+
+
+def test_a_gain_in_pass_at_1_alone_is_not_nothing() -> None:
+    said = verdict(real("sept"))
+    assert said.startswith(
+        "Round 10 beats the base model in pass@1, and cannot be told from it in greedy: greedy +0.0 points [-1.6, 1.6]"
+    )
+    assert "; pass@1 (one drawn answer) +2.9 points [1.8, 4.0], p < 0.001, over 300 problems" in said
+
+
+@pytest.mark.parametrize(
+    ("greedy", "drawn", "headline"),
+    [
+        ((0.1, 1e-4), (0.1, 1e-4), "Round 1 beats the base model"),
+        ((0.1, 1e-4), (0.0, 0.9), "Round 1 beats the base model"),
+        ((0.1, 1e-4), (-0.1, 1e-4), "Round 1 beats the base model in greedy, and is worse than it in pass@1"),
+        ((-0.1, 1e-4), (0.1, 1e-4), "Round 1 is worse than the base model in greedy, and beats it in pass@1"),
+        ((0.0, 0.9), (-0.1, 1e-4), "Round 1 is worse than the base model in pass@1, and cannot be told from it in "
+         "greedy"),
+        ((0.0, 0.9), (0.01, 0.5), "Round 1 cannot be told from the base model"),
+    ],
+)  # fmt: skip
+def test_both_metrics_have_their_say(greedy: tuple[float, float], drawn: tuple[float, float], headline: str) -> None:
+    compared = {
+        metric: comparison(0.4, 0.4 + gain, p) for metric, (gain, p) in {"greedy": greedy, "pass@1": drawn}.items()
+    }
+    assert verdict([line(0), line(1) | {"against_base": compared}]).startswith(f"{headline}: greedy ")
+
+
+def test_three_models_are_told_each_and_on_average() -> None:
+    llama, qwen, gemma, mean = verdict(real("pst")).splitlines()
+    assert llama.startswith("llama: Round 3 beats the base model in pass@1, and cannot be told from it in greedy")
+    assert qwen.startswith("qwen2: Round 3 beats the base model: greedy +2.3 points")
+    assert gemma.startswith("gemma2: Round 3 ")
+    assert mean.startswith("Mean of the 3 models, round 3: greedy +1.2 points (to 76.1 %); pass@1 +2.3 points")
+
+
+@pytest.mark.parametrize("name", ["sept", "pst"])
+def test_without_answers_accuracy_is_said_to_be_unknown(name: str) -> None:
+    first, second, *_ = verdict(blind(real(name))).splitlines()
+    assert first == BLIND
+    assert second.startswith("llama, base → round ") and "of the untouched model" in second
+    assert caveats(blind(real(name))) == []
+
+
+def test_the_watch_is_quoted_once_a_kind_and_its_stop_first() -> None:
+    def told(stop: bool, reason: str) -> list[dict]:
+        return [{"model": "a\x1b", "grave": stop, "reason": reason}]
+
+    rounds = [
+        line(5, alarms=told(False, "mean_length went from 27 to 60")),
+        line(10, alarms=told(False, "mean_length went from 27 to 61.5")),
+        line(15, alarms=told(True, "50 % of answers are cut off, 0 % were before")),
+    ]
+    assert warnings(rounds) == [
+        r"The watch ended the run after round 15: a\x1b: 50 % of answers are cut off, 0 % were before.",
+        r"The watch warned after round 5 (2 times, last after round 10): a\x1b: mean_length went from 27 to 61.5.",
+    ]
+
+
+def test_a_gain_that_colder_decoding_brings_is_held_against_the_run() -> None:
+    assert caveats(real("sept")) == []
+    (caveat,) = caveats(swept(real("sept")))
+    assert caveat.startswith("At its best temperature the base model has a pass@1 of 75.5 %, which Round 10 does not")

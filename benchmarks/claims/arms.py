@@ -1,0 +1,115 @@
+"""The runs that the claims are judged by: every arm differs from its counterpart in the one thing that is claimed.
+
+Settings were chosen on problems of the training stream with seed 42 and then frozen; no claim is run with that seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from selftrain.evaluation import Evaluation
+from selftrain.learning.base import Learning
+from selftrain.methods import PST, RestEM, SePT
+from selftrain.methods.pst import PSTLearning
+from selftrain.methods.sept import SePTLearning
+from selftrain.problems import load_problems
+from selftrain.seeds import SEED_MODELS, seed_model
+from selftrain.selftrainer import SelfTrainer
+from selftrain.watch import Watch
+
+LENGTH, EVALUATED, TRAINED = 64, 300, 600
+
+#: As users have it, but for fewer answers to the probe: an arm that falls apart is stopped, and compared as it stands.
+WATCH = Watch(probe_rounds=5, probe_generations=1, consensus_generations=8)
+
+
+def rest_em(
+    seed: int, rounds: int = 3, reward: str = "math", learning: dict[str, Any] | None = None, **method: Any
+) -> dict[str, Any]:
+    own = {"num_generations": 8, "max_completion_length": LENGTH, "deduplicate": "exact"} | method
+    return {
+        "method": RestEM(num_rounds=rounds, **own),
+        "model": seed_model("llama"),
+        "train_dataset": load_problems("word_problems", split="train", max_problems=TRAINED, seed=seed),
+        "reward_funcs": reward,
+        "learning": Learning(
+            **({"learning_rate": 3e-4, "num_train_epochs": 2, "validation_size": 100} | (learning or {}))
+        ),
+        "evaluation": Evaluation(num_generations_eval=8, top_p_eval=1.0, eval_rounds=rounds),
+        "watch": WATCH,
+    }
+
+
+def sept(
+    seed: int, rounds: int = 25, learning: dict[str, Any] | None = None, temperature: float = 0.4, **method: Any
+) -> dict[str, Any]:
+    return {
+        "method": SePT(num_rounds=rounds, temperature=temperature, max_completion_length=LENGTH, **method),
+        "model": seed_model("llama"),
+        "train_dataset": load_problems("word_problems", split="train", max_problems=4000, seed=seed),
+        "learning": SePTLearning(
+            **({"learning_rate": 4e-5, "warmup_steps": 4, "validation_size": 200} | (learning or {}))
+        ),
+        "evaluation": Evaluation(
+            num_generations_eval=8, top_p_eval=1.0, eval_rounds=rounds,
+            temperature_sweep=(0.0, 0.2, 0.4, 0.6, 0.8) if not method else (),
+        ),
+        "watch": WATCH,
+    }  # fmt: skip
+
+
+def pst(seed: int, rounds: int = 10, **method: Any) -> dict[str, Any]:
+    return {
+        "method": PST(num_rounds=rounds, temperature=0.3, top_p=1.0, max_completion_length=LENGTH, **method),
+        "model": [seed_model(name) for name in SEED_MODELS],
+        "train_dataset": load_problems("word_problems", split="train", max_problems=4000, seed=seed),
+        "learning": PSTLearning(
+            learning_rate=5e-5, train_batch_size=64, loss_normalization="token", validation_size=200
+        ),
+        "evaluation": Evaluation(
+            num_generations_eval=4, top_p_eval=1.0, eval_rounds=rounds, gv_gap=not method, gv_gap_problems=200,
+            gv_gap_generations=8, gv_gap_verifier="likelihood",
+        ),
+        "watch": WATCH,
+    }  # fmt: skip
+
+
+#: PST's single-model counterpart: the same problems, temperature, learning rate, updates and number of answers
+#: trained on, but a model's own solo answers.
+ALONE = {
+    "learning_rate": 5e-5, "train_batch_size": 64, "warmup_steps": 0, "weight_decay": 0.0, "warmup_ratio": 0.0,
+}  # fmt: skip
+
+ARMS: dict[str, Callable[[int], dict[str, Any]]] = {
+    "rest-em": rest_em,
+    "rest-em one round, 3x samples": lambda seed: rest_em(seed, rounds=1, num_generations=24, max_kept_per_problem=30),
+    "rest-em one model solution": lambda seed: rest_em(seed, rounds=1, max_kept_per_problem=1),
+    "rest-em one human solution": lambda seed: rest_em(seed, rounds=1, max_kept_per_problem=1, solutions="human"),
+    "rest-em continued": lambda seed: rest_em(seed, learning={"start_from": "previous"}),
+    "rest-em cap 3": lambda seed: rest_em(seed, max_kept_per_problem=3),
+    "rest-em reward always 1": lambda seed: rest_em(seed, reward="always_one", deduplicate="off"),
+    "rest-em reward shuffled": lambda seed: rest_em(seed, reward="shuffled"),
+    "rest-em reward majority": lambda seed: rest_em(seed, reward="majority"),
+    "sept": sept,
+    "sept offline": lambda seed: sept(seed, refresh="never"),
+    "sept coupled": lambda seed: sept(seed, couple_temperatures=True),
+    "pst": pst,
+    "pst weights 1": lambda seed: pst(seed, pmi_weights="one"),
+    "pst weights shuffled": lambda seed: pst(seed, pmi_weights="shuffled"),
+    "pst own answer (B)": lambda seed: pst(seed, target="own"),
+    "pst own answer in context (C)": lambda seed: pst(seed, target="own_in_context"),
+    "alone": lambda seed: sept(seed, rounds=10, learning=ALONE, temperature=0.3, temperature_end=0.3, anneal_share=0.0),
+}
+
+
+def trainer(name: str, seed: int, folder: Path) -> SelfTrainer:
+    return SelfTrainer(
+        **ARMS[name](seed),
+        # Seed 0 for every run: all arms and seeds are measured on the same problems.
+        eval_dataset=load_problems("word_problems", split="test", max_problems=EVALUATED, seed=0),
+        output_dir=folder,
+        seed=seed,
+        sampling_batch_size=256,
+    )

@@ -1,0 +1,24 @@
+"""What a bug report, or the reader of a result, needs to know about the machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib import metadata
+from typing import Any
+
+PACKAGES = ("selftrain", "torch", "transformers", "tokenizers", "datasets", "math-verify", "pyarrow", "duckdb", "numpy")
+
+
+def environment() -> dict[str, Any]:
+    """What a reader needs to know about where a run was made. Names no person, path or variable."""
+    versions = {}
+    for package in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    return {
+        "python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}",
+        "cpu_count": os.cpu_count(), "packages": versions, "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }  # fmt: skip

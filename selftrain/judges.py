@@ -1,0 +1,104 @@
+"""Who judges what in a run: the samples, D_val, and the evaluation are three different questions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from selftrain.data import Parts
+from selftrain.errors import DataError
+from selftrain.grading import CONTROLS, Judge, RewardFunctionJudge, open_judge, open_reader, self_test
+from selftrain.methods.base import Method
+from selftrain.progress import Progress
+from selftrain.types import Problem, Response, Score
+
+Rewards = str | Callable[..., Any] | Sequence[str | Callable[..., Any]]
+GradeProblems = Callable[[Sequence[Response], Mapping[str, Problem]], list[Score]]
+
+
+@dataclass(frozen=True)
+class Judges:
+    """
+    Args:
+        samples: scores what is sampled for data; reads answers only, where the method needs no judge.
+        validation: scores D_val; reads answers only, where its labels are not to be looked at.
+        evaluation: what the report speaks of. Never a control: a control must not mark its own work.
+        labelled: whether D_val is scored by its labels.
+    """
+
+    samples: GradeProblems
+    validation: GradeProblems
+    evaluation: GradeProblems
+    labelled: bool
+    #: The judge behind `evaluation`.
+    examiner: Judge | None = None
+
+    def check(self, parts: Parts, progress: Progress) -> None:
+        """Has the examiner read every gold answer it will need, before anything is paid for.
+
+        Raises:
+            DataError: it can read none.
+        """
+        looked_at = parts.all if self.labelled else parts.evaluation
+        labelled = [problem for problem in looked_at if problem.reference is not None]
+        if not any(problem.reference is not None for problem in parts.evaluation):
+            progress.say("data: no evaluation problem has an answer, so accuracy cannot be told; all else is")
+        if labelled and self.examiner is not None:
+            check_judge(self.examiner, labelled, progress)
+
+
+@contextmanager
+def open_judges(
+    method: Method,
+    own: str,
+    reward_funcs: Rewards | None,
+    reward_weights: Sequence[float] | None,
+    probe_labels: bool,
+    eval_labels: bool,
+) -> Iterator[Judges]:
+    """
+    Args:
+        own: the judge that the data set comes with.
+        probe_labels: whether D_val may be judged by its labels where the method needs none.
+        eval_labels: whether evaluation problems have answers; without, evaluations only read.
+    """
+    with ExitStack() as stack:
+        native, reader = stack.enter_context(open_judge(own)), stack.enter_context(open_reader(own))
+        if not method.needs_judge:
+            validation, examiner = native if probe_labels else reader, native if eval_labels else reader
+            yield Judges(reader.grade, validation.grade, examiner.grade, probe_labels, native)
+            return
+        judge = stack.enter_context(open_judge(reward_funcs or own, reward_weights=reward_weights))
+        if judge.name in CONTROLS:
+            # Stopping and choosing by the labels would teach a control what it is there to do without.
+            validation = native if probe_labels else reader
+            yield Judges(judge.grade, validation.grade, native.grade, probe_labels, native)
+        else:
+            yield Judges(judge.grade, judge.grade, judge.grade, True, judge)
+
+
+def check_judge(judge: Judge, problems: Sequence[Problem], progress: Progress) -> None:
+    """Has the judge read every gold answer before anything is paid for.
+
+    Raises:
+        DataError: it can read none.
+    """
+    unread = self_test(judge, problems)
+    # A reward function of the user's may well give a bare gold answer nothing, for example one that rewards length.
+    if len(unread) == len(problems) and not isinstance(judge, RewardFunctionJudge):
+        problem, reason = unread[0]
+        raise DataError(
+            f"the judge {judge.name!r} can read none of the {len(problems):,} gold answers; "
+            f"the first is {problem.reference!r} of {problem.id}: {reason}",
+            "no sample could ever be judged",
+            "check --answer_column, or choose another judge with --reward_funcs",
+        )
+    for problem, reason in unread[:5]:
+        progress.say(f"judge: cannot read the gold answer {problem.reference!r} of {problem.id}: {reason}")
+    if unread:
+        progress.say(
+            f"judge: {len(unread):,} of {len(problems):,} gold answers cannot be read; "
+            "answers to those problems stay unjudged, are never trained on and never counted"
+        )

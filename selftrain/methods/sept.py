@@ -1,0 +1,176 @@
+"""SePT: A Model Can Help Itself, arXiv 2510.18814.
+
+Every round the newest weights answer a small batch of questions at a low temperature, and are trained on those
+answers at temperature 1: no reward, no filter, no teacher. Sharper sampling than training is all that drives it.
+
+How this page differs from the paper: not in the round itself. The paper's equation sums over tokens, its code takes
+the mean over each micro-batch; ours is the mean over all tokens of an update, which depends on neither micro-batches
+nor the number of devices. The run around it is shorter by default, and watched: see docs/methods/sept.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from selftrain.errors import RunError, SettingsError
+from selftrain.evaluation import Evaluation
+from selftrain.learning.base import Learning
+from selftrain.methods.base import lessons_from
+from selftrain.settings import check_types, setting
+from selftrain.types import Lessons, Response, Round, Sampling
+from selftrain.weighing import drop_empty, drop_truncated, judged
+
+
+@dataclass(frozen=True, kw_only=True)
+class SePTLearning(Learning):
+    """How SePT trains: small steps of one optimizer that lives as long as the run."""
+
+    start_from: Literal["base", "previous"] = setting(
+        "previous", "weights each round's training starts from", source="SePT, algorithm 1"
+    )
+    learning_rate: float = setting(1e-7, "peak learning rate of AdamW", source="SePT, appendix B.1; for 7B models")
+    train_batch_size: int = setting(64, "answers in one update", source="SePT, appendix B.1: 2 updates a round")
+    num_train_epochs: int = setting(1, "passes over a round's answers", source="SePT, appendix B.1")
+    early_stopping: Literal["best", "first_drop", "off"] = setting(
+        "off", "'best' and 'first_drop' need a reward on D_val", source="SePT has no reward"
+    )
+    optimizer_spans: Literal["round", "run"] = setting(
+        "run", "'run': optimizer and schedule live on across rounds", source="SePT's code"
+    )
+    lr_scheduler_type: Literal["cosine", "linear", "constant"] = setting(
+        "constant", "shape of the learning rate after its rise", source="SePT, appendix B.1"
+    )
+    warmup_steps: int = setting(
+        10, "rounds over which the learning rate rises; in the first it is 0", source="SePT, appendix B.1 and code"
+    )
+    validation_size: float = setting(
+        128, "D_val, the watch's probe: problems (or their share, below 1) that are never sampled for data"
+    )
+    weight_decay: float = setting(0.01, "AdamW's decoupled weight decay", source="SePT, appendix B.1")
+    max_grad_norm: float = setting(1.0, "gradients are clipped to this norm", source="SePT's code")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SePTEvaluation(Evaluation):
+    """How SePT is evaluated: at temperature 1, untruncated, now and then."""
+
+    num_generations_eval: int = setting(
+        8, "answers drawn for each evaluation problem, the n of pass@k and maj@n", source="ours; SePT, section 5: 32"
+    )
+    temperature_eval: float = setting(1.0, "temperature of the drawn answers", source="SePT, section 5")
+    top_p_eval: float = setting(1.0, "draw from the likeliest tokens that hold this probability", source="SePT's code")
+    eval_rounds: int = setting(50, "evaluate every so many rounds, and always the last", source="SePT's code")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SePT:
+    """Settings of SePT; the defaults are version 2 of the paper, but for the number of rounds."""
+
+    num_rounds: int = setting(
+        250, "rounds of sampling and training",
+        source="ours: the paper's curves have four fifths of their gain there; the paper runs about 942",
+    )  # fmt: skip
+    problems_per_round: int | None = setting(
+        128, "questions a round; all are asked once before any is asked again", source="SePT, appendix B.1"
+    )
+    num_generations: int = setting(1, "answers to each question (G)", source="SePT, section 5: 1; 4 and 8 tried")
+    temperature: float = setting(
+        0.6,
+        "sampling temperature of the first round",
+        source="SePT, section 5: 0.6 for mathematics models, 0.9 for others",
+    )
+    temperature_end: float = setting(1.0, "sampling temperature after its rise", source="SePT, section 5")
+    anneal_share: float = setting(
+        2 / 3, "share of the rounds over which the temperature rises; 0 keeps it constant",
+        source="SePT, section 5: 2 of 3 passes; version 1 kept it constant",
+    )  # fmt: skip
+    couple_temperatures: bool = setting(
+        False,
+        "train at the temperature of sampling: the control, which has nothing to learn from on average",
+        source="SePT, section 5",
+    )
+    refresh: Literal["round", "never"] = setting(
+        "round",
+        "'round': the newest weights answer; 'never': the untouched model does, all else equal (the offline control)",
+        source="SePT, algorithm 1; its own offline arm differs in more than this",
+    )
+    max_completion_length: int = setting(3072, "tokens an answer may have", source="SePT's code")
+    mask_truncated_completions: bool = setting(
+        False, "leave out answers that were cut off", source="SePT trains on them; name as in TRL"
+    )
+    drop_empty_completions: bool = setting(False, "leave out answers without text", source="SePT trains on them")
+
+    name: ClassVar[str] = "sept"
+    summary: ClassVar[str] = (
+        "no reward: sample at a low temperature, train at temperature 1, hundreds of times (arXiv 2510.18814)"
+    )
+    needs_judge: ClassVar[bool] = False
+    needs_peers: ClassVar[bool] = False
+    learning: ClassVar[Learning] = SePTLearning()
+    evaluation: ClassVar[Evaluation] = SePTEvaluation()
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        for name in ("num_rounds", "num_generations", "max_completion_length"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name} is {getattr(self, name)}", "it has to be 1 or more", f"set --{name}")
+        if not 0 <= self.anneal_share <= 1:
+            raise SettingsError(f"anneal_share is {self.anneal_share}", "it is a share of the rounds", "use 0 to 1")
+        if min(self.temperature, self.temperature_end) <= 0:
+            raise SettingsError("temperature is 0 or less", "answers are drawn at random", "use 0.3 to 1")
+
+    def temperature_at(self, done: float) -> float:
+        """Sampling temperature when this share of the run lies behind."""
+        risen = min(1.0, done / self.anneal_share) if self.anneal_share else 0.0
+        return self.temperature + risen * (self.temperature_end - self.temperature)
+
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling(self.temperature, max_completion_length=self.max_completion_length)
+
+    def collect(self, now: Round) -> Lessons:
+        (learner,) = now.learners
+        answerer = learner if self.refresh == "round" else now.untouched()[0]
+        # o ~ pi(. | q; tau_s): the newest weights answer at a low temperature.
+        tau = self.temperature_at(now.done)
+        sampling = Sampling(tau, max_completion_length=self.max_completion_length)
+        responses = answerer.sample(now.prompts, self.num_generations, sampling, now.key)
+        if self.refresh == "round":
+            check_newest(responses, now.number - 1)
+        # No reward and no filter, unless asked for.
+        samples = judged(responses, now.grade(responses))
+        if self.mask_truncated_completions:
+            samples = drop_truncated(samples)
+        if self.drop_empty_completions:
+            samples = drop_empty(samples)
+        # The learner minimises the mean over tokens of -log pi(o | q; tau_t), tau_t = 1.
+        lessons = lessons_from(samples, learner.name)
+        return Lessons(
+            lessons.samples, lessons.examples, tau if self.couple_temperatures else None, {"temperature": tau}
+        )
+
+
+def check_newest(responses: Sequence[Response], version: int) -> None:
+    """
+    Raises:
+        RunError: an answer was written by older weights than those of round `version`.
+    """
+    stale = {r.weights_version for r in responses} - {version}
+    if stale:
+        raise RunError(
+            f"answers for round {version + 1} were written by the weights of round {min(stale)}, not {version}",
+            "trained on its own old answers a model is taught what it has left behind",
+            "this is a defect of the engine: it did not take over the newest weights; please report it",
+        )
+
+
+#: Defaults that differ by profile, as flat settings.
+PROFILES: dict[str, dict[str, object]] = {
+    "recommended": {},
+    # Version 2 as printed: 3 passes over about 40,000 questions.
+    "faithful": {"num_rounds": 942, "num_generations_eval": 32, "collapse_watch": "warn"},
+    # Version 1: one pass at a constant temperature.
+    "faithful_v1": {"num_rounds": 314, "anneal_share": 0.0, "collapse_watch": "warn"},
+}

@@ -1,0 +1,73 @@
+"""What a run writes about itself: rows of its tables and parts of the lines of rounds.jsonl."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from selftrain.evaluation import RIGHT, Answered, Comparison, Estimate
+from selftrain.record import sample_row
+from selftrain.types import Lessons, Problem, Sample
+from selftrain.watch import Alarm, Probe, Watcher
+
+
+def evaluation_rows(answered: Sequence[Answered], number: int, problems: Mapping[str, Problem]) -> list[dict[str, Any]]:
+    """Rows of the table `evaluations`."""
+    rows = []
+    for one in answered:
+        reference = problems[one.problem_id].reference
+        greedy = [] if one.greedy is None else [one.greedy]
+        rows += [sample_row(s, number, reference, greedy=True) for s in greedy]
+        rows += [sample_row(s, number, reference) for s in one.sampled]
+    return rows
+
+
+def as_plain(figures: Mapping[str, Estimate] | Mapping[str, Comparison]) -> dict[str, dict[str, Any]]:
+    """Metrics or comparisons as they stand in rounds.jsonl."""
+    return {name: asdict(one) for name, one in figures.items()}
+
+
+def sampling_facts(samples: Sequence[Sample]) -> dict[str, Any]:
+    """What one model's samples of a round came to."""
+    values = [s.score.value for s in samples if s.score.value is not None]
+    solved = {s.response.prompt.problem_id for s in samples if s.score.value is not None and s.score.value >= RIGHT}
+    lengths = [len(s.response.token_ids) for s in samples]
+    return {
+        "drawn": len(samples),
+        "kept": sum(s.kept for s in samples),
+        "why_not": dict(Counter(s.why_not for s in samples if s.why_not is not None)),
+        "answers_read": sum(s.score.answer is not None for s in samples),
+        "mean_reward": sum(values) / len(values) if values else None,
+        "problems_with_one_right": len(solved) if values else None,
+        "problems": len({s.response.prompt.problem_id for s in samples}),
+        "tokens": sum(lengths),
+        "mean_length": sum(lengths) / len(lengths) if lengths else None,
+        "truncated": sum(s.response.truncated for s in samples),
+    }
+
+
+def nothing_kept(number: int, lessons: Lessons) -> str:
+    fates = Counter(str(sample.why_not) for sample in lessons.samples).most_common()
+    return (
+        f"round {number} kept none of its {len(lessons.samples):,} samples "
+        f"({', '.join(f'{why}: {count:,}' for why, count in fates)}); there is nothing to learn from, so the weights "
+        "stay as they are and the run ends here. More --num_generations or easier problems may help."
+    )
+
+
+def watch_lines(number: int, watcher: Watcher, probes: Mapping[str, Probe], alarms: Sequence[Alarm]) -> Iterator[str]:
+    """What the probe of a round came to, for the terminal."""
+    for model, one in probes.items():
+        top = watcher.peak(model)
+        yield f"round {number}: {model}: {watcher.what} on the probe {one.mean:.3f}, best in round {top}"
+    for alarm in alarms:
+        yield f"watch: {'collapse' if alarm.grave else 'warning'}: {alarm.model}: {alarm.reason}"
+
+
+def stopped_by_the_watch(number: int, num_rounds: int) -> str:
+    return (
+        f"the run ends here, after round {number} of {num_rounds}: going on would do harm; the best round is kept as "
+        "`best` (--collapse_watch warn goes on)"
+    )

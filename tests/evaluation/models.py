@@ -1,0 +1,34 @@
+"""Models for the tests of this folder: the toy with a chosen habit, and a judge of its sums."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from selftrain.engines.toy import ToyEngine
+from selftrain.learner import Learner
+from selftrain.learning.toy import ToyTrainer
+from selftrain.toy import ToyModel, toy_problems
+from selftrain.types import Prompt, Response, Score
+
+PROBLEMS = {p.id: p for p in toy_problems(60)}
+PROMPTS = [Prompt(p.id, p.question) for p in PROBLEMS.values()]
+
+
+def toy(*logits: float, name: str = "toy") -> Learner:
+    """A learner that says the right sum, one too many, or nothing, as likely as these logits say."""
+    model = ToyModel(list(logits))
+    return Learner(ToyEngine(model, name), ToyTrainer(model), "base")
+
+
+def grade(responses: Sequence[Response]) -> list[Score]:
+    return [_score(r.text, PROBLEMS[r.prompt.problem_id].reference) for r in responses]
+
+
+def _score(text: str, reference: str | None) -> Score:
+    found = re.search(r"#### (\d+)", text)
+    return Score(float(bool(found) and found[1] == reference), found[1] if found else None)
+
+
+def read_only(responses: Sequence[Response]) -> list[Score]:
+    return [Score(None, score.answer) for score in grade(responses)]
