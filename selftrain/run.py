@@ -80,7 +80,9 @@ class Loop:
             stopped = self.watch.collapse_watch == "stop" and any(alarm.grave for alarm in alarms)
             for told in watch_lines(number, self._watcher, probes, alarms):
                 self.progress.say(told)
-            self._peak.see(number, probes, evaluated=due or stopped)
+            if learnt:
+                # Else these are the weights of an earlier round, and nothing of this one is saved.
+                self._peak.see(number, probes, evaluated=due or stopped)
             lines += self._record(number, lessons, reports, probes, alarms, evaluated=due or stopped)
             if not learnt:
                 self.progress.say(nothing_kept(number, lessons))

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.claims import margins
 from benchmarks.claims.arms import EVALUATED, trainer
 from benchmarks.claims.claims import CLAIMS, Claim
 from benchmarks.claims.values import Difference, difference
@@ -107,7 +108,7 @@ mean over seeds, its 95 % interval over problems (paired bootstrap of a problem'
 t over runs and models), and each seed. *holds*: the interval lies above 0 and so does every seed; *does not*: it lies
 below 0; *undecided*: neither. These are tiny models on made-up problems: a claim that fails here may hold elsewhere,
 and the other way round. Settings were chosen with seed 42 and frozen. Tokens are those sampled for training; a run
-serves several claims, so minutes do not add up. One claim alone: `python -m benchmarks.claims --only NAME`.
+serves several claims, so minutes do not add up. Each arm is taken as its last round left it. One claim alone: `python -m benchmarks.claims --only NAME`.
 
 | claim | says | the paper's number | metric | here | by seed | verdict | tokens | minutes |
 |---|---|---|---|---|---|---|---|---|
@@ -124,6 +125,8 @@ def write(claims: list[Claim], seeds: tuple[int, ...], minutes: float) -> None:
         problems=EVALUATED,
     )  # fmt: skip
     rows = [row(claim, difference(claim, folders, seeds), seeds) for claim in claims]
+    if len(claims) == len(CLAIMS):
+        rows.append(margins.row())
     RESULTS.write_text(intro + "\n".join([*rows, "", *watched(folders)]) + "\n")
     print(f"written to {RESULTS}")
 

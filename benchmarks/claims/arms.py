@@ -19,25 +19,22 @@ from selftrain.seeds import SEED_MODELS, seed_model
 from selftrain.selftrainer import SelfTrainer
 from selftrain.watch import Watch
 
-LENGTH, EVALUATED, TRAINED = 64, 300, 600
+LENGTH, EVALUATED, TRAINED = 64, 250, 450
 
 #: As users have it, but for fewer answers to the probe: an arm that falls apart is stopped, and compared as it stands.
-WATCH = Watch(probe_rounds=5, probe_generations=1, consensus_generations=8)
+WATCH = Watch(probe_rounds=5, probe_generations=1, consensus_generations=6)
 
 
-def rest_em(
-    seed: int, rounds: int = 3, reward: str = "math", learning: dict[str, Any] | None = None, **method: Any
-) -> dict[str, Any]:
+def rest_em(seed: int, rounds: int = 3, learning: dict[str, Any] | None = None, **method: Any) -> dict[str, Any]:
     own = {"num_generations": 8, "max_completion_length": LENGTH, "deduplicate": "exact"} | method
     return {
         "method": RestEM(num_rounds=rounds, **own),
         "model": seed_model("llama"),
         "train_dataset": load_problems("word_problems", split="train", max_problems=TRAINED, seed=seed),
-        "reward_funcs": reward,
         "learning": Learning(
             **({"learning_rate": 3e-4, "num_train_epochs": 2, "validation_size": 100} | (learning or {}))
         ),
-        "evaluation": Evaluation(num_generations_eval=8, top_p_eval=1.0, eval_rounds=rounds),
+        "evaluation": Evaluation(num_generations_eval=4, top_p_eval=1.0, eval_rounds=rounds),
         "watch": WATCH,
     }
 
@@ -50,10 +47,10 @@ def sept(
         "model": seed_model("llama"),
         "train_dataset": load_problems("word_problems", split="train", max_problems=4000, seed=seed),
         "learning": SePTLearning(
-            **({"learning_rate": 4e-5, "warmup_steps": 4, "validation_size": 200} | (learning or {}))
+            **({"learning_rate": 4e-5, "warmup_steps": 4, "validation_size": 100} | (learning or {}))
         ),
         "evaluation": Evaluation(
-            num_generations_eval=8, top_p_eval=1.0, eval_rounds=rounds,
+            num_generations_eval=4, top_p_eval=1.0, eval_rounds=rounds,
             temperature_sweep=(0.0, 0.2, 0.4, 0.6, 0.8) if not method else (),
         ),
         "watch": WATCH,
@@ -66,10 +63,10 @@ def pst(seed: int, rounds: int = 10, **method: Any) -> dict[str, Any]:
         "model": [seed_model(name) for name in SEED_MODELS],
         "train_dataset": load_problems("word_problems", split="train", max_problems=4000, seed=seed),
         "learning": PSTLearning(
-            learning_rate=5e-5, train_batch_size=64, loss_normalization="token", validation_size=200
+            learning_rate=5e-5, train_batch_size=64, loss_normalization="token", validation_size=100
         ),
         "evaluation": Evaluation(
-            num_generations_eval=4, top_p_eval=1.0, eval_rounds=rounds, gv_gap=not method, gv_gap_problems=200,
+            num_generations_eval=2, top_p_eval=1.0, eval_rounds=rounds, gv_gap=not method, gv_gap_problems=250,
             gv_gap_generations=8, gv_gap_verifier="likelihood",
         ),
         "watch": WATCH,
@@ -89,9 +86,6 @@ ARMS: dict[str, Callable[[int], dict[str, Any]]] = {
     "rest-em one human solution": lambda seed: rest_em(seed, rounds=1, max_kept_per_problem=1, solutions="human"),
     "rest-em continued": lambda seed: rest_em(seed, learning={"start_from": "previous"}),
     "rest-em cap 3": lambda seed: rest_em(seed, max_kept_per_problem=3),
-    "rest-em reward always 1": lambda seed: rest_em(seed, reward="always_one", deduplicate="off"),
-    "rest-em reward shuffled": lambda seed: rest_em(seed, reward="shuffled"),
-    "rest-em reward majority": lambda seed: rest_em(seed, reward="majority"),
     "sept": sept,
     "sept offline": lambda seed: sept(seed, refresh="never"),
     "sept coupled": lambda seed: sept(seed, couple_temperatures=True),
