@@ -10,8 +10,9 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constr
 demo: $(VENV)/.ready
 	$(BIN)/selftrain demo
 
+# One thread a process: several on the same cores only wait for one another.
 test: check
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 check: $(VENV)/.dev-ready
 	$(BIN)/ruff check .

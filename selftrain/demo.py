@@ -49,15 +49,18 @@ RECIPES = {
     ),
     "sept": Recipe(
         4000,
-        30,
-        lambda _, rounds: SePT(num_rounds=rounds, temperature=0.4, max_completion_length=LENGTH),
-        SePTLearning(learning_rate=4e-5, warmup_steps=4, validation_size=200),
-        Evaluation(num_generations_eval=4, top_p_eval=1.0, eval_rounds=15, temperature_sweep=(0.0, 0.2, 0.4, 0.6, 0.8)),
+        40,
+        lambda _, rounds: SePT(num_rounds=rounds, temperature=0.3, max_completion_length=LENGTH),
+        SePTLearning(learning_rate=2e-5, warmup_steps=4, validation_size=200),
+        Evaluation(num_generations_eval=4, top_p_eval=1.0, eval_rounds=20, temperature_sweep=(0.0, 0.2, 0.4, 0.6, 0.8)),
     ),
     "pst": Recipe(
         4000,
         10,
-        lambda _, rounds: PST(num_rounds=rounds, temperature=0.3, top_p=1.0, max_completion_length=LENGTH),
+        # A token's PMI is a hundredth of a nat here: standardised, or all weights would be alike.
+        lambda _, rounds: PST(
+            num_rounds=rounds, temperature=0.3, top_p=1.0, max_completion_length=LENGTH, pmi_standardize=True
+        ),
         PSTLearning(learning_rate=5e-5, train_batch_size=64, loss_normalization="token", validation_size=200),
         Evaluation(
             num_generations_eval=2, top_p_eval=1.0, eval_rounds=10, gv_gap=True, gv_gap_problems=200,

@@ -194,7 +194,7 @@ class Loop:
             name, report = learner.name, reports.get(learner.name)
             line: dict[str, Any] = {"round": number, "model": name}
             if evaluated:
-                line["weights"] = self._weights(number, learner) if any(reports.values()) else learner.base
+                line["weights"] = self._weights(learner.weights_version, learner)
             line |= measured.pop(name, {})
             if lessons is not None:
                 line["sampling"] = sampling_facts([s for s in lessons.samples if s.response.model == name])
@@ -217,6 +217,9 @@ class Loop:
         return lines
 
     def _weights(self, number: int, learner: Learner) -> str:
+        """Where the weights of a round are to be found."""
+        if number == 0:
+            return learner.base
         return str(self.folder.weights_of(number, learner.name).relative_to(self.folder.path))
 
     def _timed_grade(self, grade: GradeProblems) -> Grade:

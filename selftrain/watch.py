@@ -22,8 +22,15 @@ from selftrain.evaluation.intervals import mcnemar
 from selftrain.settings import check_types, setting
 from selftrain.types import Answerer, Grade, Prompt, Sample, Sampling
 
-#: A fall from the peak counts where its one-sided p is below this; where it counts twice running, below the second.
-SURE, SURE_TWICE = 0.002, 0.02
+#: A score is smoothed over so many looks before it is held against its best: one look is noisy, and a best that was
+#: picked among many is the noisiest of all.
+LOOKS = 3
+#: How many standard errors a smoothed fall has to measure.
+SURE = 2.6
+#: A fall at one look ends a run where it is this many times what is tolerated, with a one-sided p below that.
+SUDDEN, SUDDEN_P = 2, 0.001
+#: One look warns where its p is below this.
+WARNS_P = 0.02
 #: Rates may rise by this much over those of the untouched model.
 RATE_MAY_RISE = 0.25
 #: Share of different problems that may be answered with one and the same text.
@@ -147,7 +154,6 @@ class Watcher:
         """`what` names the score: "reward" or "agreement with the consensus"."""
         self.watch, self.what = watch, what
         self._seen: defaultdict[str, dict[int, Probe]] = defaultdict(dict)
-        self._falls: Counter[str] = Counter()
 
     def look(self, number: int, probes: Mapping[str, Probe]) -> list[Alarm]:
         """Alarms of this round. Whether a grave one ends the run is for the setting to say."""
@@ -165,17 +171,29 @@ class Watcher:
 
     def _fall(self, model: str, number: int) -> list[Alarm]:
         """Has the score left its peak by more than the tolerance, and by more than chance?"""
-        top = self.peak(model)
-        best, now = self._seen[model][top], self._seen[model][number]
+        seen, top = self._seen[model], self.peak(model)
+        best, now = seen[top], seen[number]
         fallen = (best.mean - now.mean) / best.mean if best.mean else 0.0
         p = _one_sided(best.score, now.score)
-        again = fallen >= self.watch.watch_tolerance and p < SURE_TWICE
-        self._falls[model] = self._falls[model] + 1 if again else 0
-        if not again:
-            return []
-        grave = self._falls[model] > 1 or p < SURE
+        sudden = fallen >= SUDDEN * self.watch.watch_tolerance and p < SUDDEN_P
         reason = f"{self.what} on the probe fell from {best.mean:.3f} (round {top}) to {now.mean:.3f} (p = {p:.2g})"
-        return [Alarm(model, grave, reason)]
+        if sudden or self._slow_fall(model):
+            return [Alarm(model, True, reason if sudden else f"{reason}, over {LOOKS} looks")]
+        return [Alarm(model, False, reason)] if fallen >= self.watch.watch_tolerance and p < WARNS_P else []
+
+    def _slow_fall(self, model: str) -> bool:
+        """The mean of the last looks against the best mean of as many, problem by problem."""
+        scores = [probe.score for probe in self._seen[model].values()]
+        common = sorted(set.intersection(*(set(score) for score in scores)))
+        table = np.array([[score[problem] for problem in common] for score in scores])
+        if len(table) < LOOKS or not common:
+            return False
+        smooth = np.stack([table[end - LOOKS : end].mean(axis=0) for end in range(LOOKS, len(table) + 1)])
+        best, now = smooth[smooth.mean(axis=1).argmax()], smooth[-1]
+        fall, spread = best - now, float((best - now).std())
+        if fall.mean() < self.watch.watch_tolerance * best.mean() or not spread:
+            return False
+        return bool(fall.mean() >= SURE * spread / len(common) ** 0.5)
 
     def _degeneration(self, model: str, now: Probe) -> list[Alarm]:
         base, alarms = self._seen[model][min(self._seen[model])].signals, []

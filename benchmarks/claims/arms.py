@@ -40,14 +40,14 @@ def rest_em(seed: int, rounds: int = 3, learning: dict[str, Any] | None = None, 
 
 
 def sept(
-    seed: int, rounds: int = 25, learning: dict[str, Any] | None = None, temperature: float = 0.4, **method: Any
+    seed: int, rounds: int = 30, learning: dict[str, Any] | None = None, temperature: float = 0.3, **method: Any
 ) -> dict[str, Any]:
     return {
         "method": SePT(num_rounds=rounds, temperature=temperature, max_completion_length=LENGTH, **method),
         "model": seed_model("llama"),
         "train_dataset": load_problems("word_problems", split="train", max_problems=4000, seed=seed),
         "learning": SePTLearning(
-            **({"learning_rate": 4e-5, "warmup_steps": 4, "validation_size": 100} | (learning or {}))
+            **({"learning_rate": 2e-5, "warmup_steps": 4, "validation_size": 100} | (learning or {}))
         ),
         "evaluation": Evaluation(
             num_generations_eval=4, top_p_eval=1.0, eval_rounds=rounds,
@@ -59,7 +59,9 @@ def sept(
 
 def pst(seed: int, rounds: int = 10, **method: Any) -> dict[str, Any]:
     return {
-        "method": PST(num_rounds=rounds, temperature=0.3, top_p=1.0, max_completion_length=LENGTH, **method),
+        "method": PST(
+            num_rounds=rounds, temperature=0.3, top_p=1.0, max_completion_length=LENGTH, pmi_standardize=True, **method
+        ),
         "model": [seed_model(name) for name in SEED_MODELS],
         "train_dataset": load_problems("word_problems", split="train", max_problems=4000, seed=seed),
         "learning": PSTLearning(

@@ -27,7 +27,8 @@ class _Unit:
     """The state of one batch while it is being answered. Live rows stand first to last, as in `rows`."""
 
     token_ids: list[list[int]]
-    logprobs: list[float]
+    #: Of each token.
+    logprobs: list[list[float]]
     ended: list[bool]
     #: Which answer each row of the tensors is.
     rows: list[int]
@@ -130,7 +131,7 @@ class TransformersEngine:
         total = len(ids) * n
         unit = _Unit(
             token_ids=[[] for _ in range(total)],
-            logprobs=[0.0] * total,
+            logprobs=[[] for _ in range(total)],
             ended=[False] * total,
             rows=list(range(total)),
             cache=cache,
@@ -153,7 +154,7 @@ class TransformersEngine:
         ):
             if not unit.ended[row]:
                 unit.token_ids[row].append(one)
-                unit.logprobs[row] += its_logprob
+                unit.logprobs[row].append(its_logprob)
                 unit.ended[row] = is_end or self._at_stop_text(unit, row)
 
     def _at_stop_text(self, unit: _Unit, row: int) -> bool:
@@ -193,7 +194,8 @@ class TransformersEngine:
             sample_index=index,
             text=text,
             token_ids=token_ids,
-            logprob=unit.logprobs[row],
+            # Tokens that a stop text cut off are none of the answer's.
+            logprob=sum(unit.logprobs[row][: len(token_ids)]),
             finish_reason=finish,
             model=self.name,
             weights_version=weights_version,

@@ -101,6 +101,19 @@ def test_worked_examples_end_an_answer_where_the_next_one_would_start(llama: Loa
     assert text == " 4+4=8. #### 8" and renderer.completion_text(ids) == text
 
 
+def test_the_logprob_of_an_answer_that_a_stop_text_ended_is_that_of_its_tokens(
+    llama: LoadedModel, prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = engine_of(llama)
+    monkeypatch.setattr(engine.renderer, "stop_text", lambda prompt: "a")
+    for response in engine.generate(prompts[:8], 4, Sampling(1.0, max_completion_length=48), "k", 0):
+        start = engine.renderer.prompt_ids(response.prompt)
+        with torch.inference_mode():
+            logits = llama.model(torch.tensor([start + list(response.token_ids)])).logits[0].double().log_softmax(-1)
+        by_hand = sum(logits[len(start) + i - 1, token].item() for i, token in enumerate(response.token_ids))
+        assert response.logprob == pytest.approx(by_hand, abs=1e-3), response.text
+
+
 def test_prompts_without_room_for_an_answer_are_named(llama: LoadedModel) -> None:
     long = Prompt("long", "How much? " * 600)
     short = Prompt("short", "How much?")

@@ -1,0 +1,122 @@
+"""How fast is the judge, and how often right? The fast path and math-verify side by side, then published verdicts.
+
+    python benchmarks/judge.py                     plain numbers, made up
+    python benchmarks/judge.py pairs.jsonl         and verdicts: lines with gold, prediction, expected and tier
+
+The two take turns on the same pairs, so that what else the machine does falls on both alike; medians and ranges are
+of the turns. Caches are emptied before each turn. math-verify runs in this process here, without a wall: that flatters
+it. Prints figures; asserts nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from math_verify import parse, verify
+from math_verify.parser import parse_expr_cached, parse_latex_cached
+
+from selftrain.grading import MathJudge
+from selftrain.grading.math_worker import MathWorker
+from selftrain.grading.plain_numbers import read_numbers, same_numbers
+from selftrain.types import Problem, Prompt, Response
+
+PAIRS, TURNS = 500, 7
+Pair = tuple[str, str]
+
+
+def made_up(rng: random.Random) -> Pair:
+    """A gold and an answer as GSM8K and MATH have them; half of the answers are wrong."""
+    value = rng.randint(1, 99_999)
+    said = value if rng.random() < 0.5 else value + rng.randint(1, 9)
+    below = rng.choice([3, 7, 8, 9, 11])
+    return rng.choice(
+        [
+            (str(value), str(said)),
+            (str(value), f"{said:,}"),
+            (f"{value:,}", f"{said}.0"),
+            (str(value / 4), str(said / 4)),
+            (f"\\frac{{{value}}}{{{below}}}", f"\\frac{{{said}}}{{{below}}}"),
+            (str(value), f"x = {said}"),
+        ]
+    )
+
+
+def fast(gold: str, answer: str) -> bool:
+    golds, answers = read_numbers(gold), read_numbers(answer)
+    return bool(golds and answers and same_numbers(golds, answers))
+
+
+def slow(gold: str, answer: str) -> bool:
+    golds, answers = (parse(f"${text}$", parsing_timeout=None) for text in (gold, answer))
+    return bool(verify(golds, answers, timeout_seconds=None))
+
+
+def rate(judge: Callable[[str, str], bool], pairs: Sequence[Pair]) -> float:
+    """Pairs a second, from cold caches."""
+    for cached in (read_numbers, parse_latex_cached, parse_expr_cached):
+        cached.cache_clear()
+    began = time.perf_counter()
+    for pair in pairs:
+        judge(*pair)
+    return len(pairs) / (time.perf_counter() - began)
+
+
+def numbers() -> None:
+    rng = random.Random(0)
+    pairs = [made_up(rng) for _ in range(PAIRS)]
+    rates: dict[str, list[float]] = {"fast path": [], "math-verify": []}
+    for _ in range(TURNS):
+        rates["fast path"].append(rate(fast, pairs))
+        rates["math-verify"].append(rate(slow, pairs))
+    for name, found in rates.items():
+        print(f"{name}: {statistics.median(found):,.0f} pairs a second ({min(found):,.0f} to {max(found):,.0f})")
+    ratios = [a / b for a, b in zip(*rates.values(), strict=True)]
+    print(f"ratio: {statistics.median(ratios):.0f} ({min(ratios):.0f} to {max(ratios):.0f}), {TURNS} turns")
+    same = sum(fast(*pair) == slow(*pair) for pair in pairs)
+    print(f"verdicts: {same:,} of {len(pairs):,} equal, {sum(fast(*pair) for pair in pairs):,} right")
+
+
+def published(path: Path) -> None:
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    problems = {str(at): Problem(str(at), "", row["gold"]) for at, row in enumerate(rows)}
+    responses = [
+        Response(Prompt(str(at), ""), "", 0, r["prediction"], (), 0.0, "stop", "", 0) for at, r in enumerate(rows)
+    ]
+    with MathJudge() as judge, MathJudge(strictness="lenient") as lenient:
+        ours, kind = judge.grade(responses, problems), lenient.grade(responses, problems)
+    worker = MathWorker()
+    alone = [worker.alone(row["gold"], row["prediction"]) for row in rows]
+    worker.close()
+    print(f"slowest: {max(score.seconds for score in ours):.2f} s")
+    for tier in dict.fromkeys(row["tier"] for row in rows):
+        places = [at for at, row in enumerate(rows) if row["tier"] == tier]
+        told = ", ".join(
+            f"{name} {sum(verdicts[at] == rows[at]['expected'] for at in places)}"
+            f" (wrongly right: {sum(bool(verdicts[at]) and not rows[at]['expected'] for at in places)})"
+            for name, verdicts in (
+                ("strict", [score.value for score in ours]), ("lenient", [score.value for score in kind]),
+                ("math-verify alone", alone),
+            )
+        )  # fmt: skip
+        print(f"{tier}, {len(places)}: {told}")
+
+
+def main() -> None:
+    logging.disable(logging.CRITICAL)
+    print(f"python {platform.python_version()}, math-verify {version('math-verify')}, sympy {version('sympy')}")
+    numbers()
+    for path in sys.argv[1:]:
+        published(Path(path))
+
+
+if __name__ == "__main__":
+    main()
