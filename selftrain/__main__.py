@@ -8,10 +8,12 @@ from selftrain.evaluation import Evaluation
 from selftrain.methods import METHODS, PROFILES
 from selftrain.prompts import Prompting
 from selftrain.sections import (
+    AuditSettings,
     DataSettings,
     DemoSettings,
     EnvSettings,
     EvalSettings,
+    GradeSettings,
     JudgeSettings,
     ModelSettings,
     PeerSettings,
@@ -43,6 +45,8 @@ COMMANDS = (
         "selftrain.commands:run_eval",
     ),
     Command("samples", "ask a run's samples in SQL", {"samples": SamplesSettings}, "selftrain.commands:run_samples"),
+    Command("grade", "judge answers in a file of JSON lines", {"grade": GradeSettings}, "selftrain.grade:run"),
+    Command("audit", "how often checkers disagree on a run's answers", {"audit": AuditSettings}, "selftrain.audit:run"),
     Command("env", "print what a bug report needs", {"env": EnvSettings}, "selftrain.commands:run_env"),
 )  # fmt: skip
 

@@ -150,6 +150,37 @@ class SamplesSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GradeSettings:
+    judge: str = setting("math", "'math', 'choice' or 'exact'")
+    input: str = required("JSON lines with the texts `gold` and `prediction`", example="answers.jsonl")
+    output: str = required("where the graded lines go; nothing may be there yet", example="graded.jsonl")
+    strictness: Literal["strict", "lenient", "both"] = setting(
+        "strict", "math only: which verdict counts; 'both' adds `verdict_lenient` to the strict one"
+    )
+    json: bool = setting(False, "print the counts as JSON")
+
+    def __post_init__(self) -> None:
+        check_types(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditSettings:
+    run: str = required("the run's folder", example="runs/first", positional=True)
+    max_answers: int = setting(1000, "look at so many answers at most, drawn by chance")
+    examples: int = setting(5, "show so many answers of each kind of disagreement")
+    to_label: str | None = setting(None, "write answers to this file, JSON lines whose `label` waits for true or false")
+    num_to_label: int = setting(100, "so many answers, as many of each kind of disagreement as there are")
+    labels: str | None = setting(None, "that file with labels filled in: gives the judge's error rates")
+    seed: int = setting(42, "which answers are looked at comes from it")
+    json: bool = setting(False, "print the figures as JSON")
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        if self.max_answers < 1 or self.num_to_label < 1 or self.examples < 0:
+            raise SettingsError("max_answers and num_to_label have to be 1 or more, examples 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
 class EnvSettings:
     json: bool = setting(False, "print as JSON")
 

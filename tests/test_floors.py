@@ -17,6 +17,7 @@ FLOORS: list[set[str]] = [
     {
         "problems",
         "grading",
+        "sandbox",
         "prompts",
         "streams",
         "weighing",
@@ -32,11 +33,11 @@ FLOORS: list[set[str]] = [
     {"rendering", "learning.base", "engines.base", "report", "data", "watch"},
     {"scoring"},
     {"methods", "engines", "learning", "learner"},
-    {"run_lines", "preparation", "judges", "peak", "run_report"},
+    {"run_lines", "preparation", "judges", "peak", "run_report", "auditing"},
     {"examination"},
     {"run"},
     {"selftrainer", "sections"},
-    {"commands"},
+    {"commands", "grade", "audit"},
     {"demo", "__main__"},
 ]
 HEAVY = {"torch", "transformers", "vllm", "ray", "accelerate", "peft", "trl"}

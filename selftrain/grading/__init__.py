@@ -16,7 +16,7 @@ from selftrain.grading.judge import Judge, self_test
 from selftrain.grading.math_judge import MathJudge
 from selftrain.grading.reader import AnswerReader, canonical, open_reader
 from selftrain.grading.reading import read_answer
-from selftrain.grading.registry import open_judge
+from selftrain.grading.registry import gold_judges, open_judge
 from selftrain.grading.reward_functions import RewardFunctionJudge
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "MathJudge",
     "RewardFunctionJudge",
     "canonical",
+    "gold_judges",
     "open_judge",
     "open_reader",
     "read_answer",

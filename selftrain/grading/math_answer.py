@@ -9,6 +9,8 @@ A wrong "right" is trained on, a wrong "wrong" only costs a sample. So in doubt 
 | plain numbers: `39`, `15, 9`   | plain numbers                          | by value (see `plain_numbers`)             |
 | plain numbers                  | `7-4`, `\binom{5}{2}`, `2^{10}`, ten   | wrong: a number is asked for, not a sum    |
 | words, a letter: `odd`, `(B)`  | anything                               | by text; `B`, `(B)`, `(B) 12` are the same |
+| a letter: `B`                  | several: `(B) or (C)`                  | wrong: two options are no choice           |
+| any                            | `7 = 7`, `x = x`                       | wrong: it is true of anything              |
 | a time or ratio: `12:30`       | anything                               | by text: it is not 2:5                     |
 | a formula: `\sqrt{2}`, `(3,4)` | the same text but for spaces           | right                                      |
 | a formula                      | a different count of values            | wrong: `5, x` is not x, nor x `\pm x`      |
@@ -17,6 +19,8 @@ A wrong "right" is trained on, a wrong "wrong" only costs a sample. So in doubt 
 | a formula                      | over 512 letters or 16 brackets deep,  | wrong, and not compared                    |
 |                                | powers of powers, factorials of 100 up |                                            |
 | a formula                      | any other                              | math-verify, in its worker, within 1 s     |
+
+This is the strict verdict, the one that is trained on; `lenient` has the other. docs/judging.md has both side by side.
 
 A gold may be a whole worked solution: where it has a box or `####`, its answer is read as that of a completion.
 A formula that math-verify cannot read, or not within its second, is an unreadable gold.
@@ -29,7 +33,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-from selftrain.grading.plain_numbers import Number, read_numbers, same_numbers
+from selftrain.grading.plain_numbers import Number, is_tautology, read_numbers, same_numbers
 from selftrain.grading.precautions import for_math_verify, trouble, unlike
 from selftrain.grading.reading import read_answer
 from selftrain.grading.tidying import same_text, tidy
@@ -38,6 +42,7 @@ from selftrain.types import Score
 _WORDS = re.compile(r"[^\W\d_]|\(?[A-Z]\)?|(?=.*[^\W\d_]{3})[^\W\d_]+(?:[ ,.'’()-]+[^\W\d_]+)*[.')]?")
 _CLOCK = re.compile(r"\d{1,2}:[0-5]\d(?: [ap]\.?m)?")
 _CHOICE = re.compile(r"\(?([A-Z])(?:\)|[.:](?= )|$)")
+_ANOTHER_CHOICE = re.compile(r"(?<![\w(])\(?[A-Z]\)")
 
 
 class Comparer(Protocol):
@@ -64,26 +69,35 @@ class Gold:
     def is_words(self) -> bool:
         return is_words(self.tidy)
 
+    @property
+    def is_formula(self) -> bool:
+        """Whether math-verify has to read it."""
+        return not self.numbers and not self.is_words
+
 
 def judge_text(gold: str | None, text: str, comparer: Comparer) -> Score:
     """The verdict on a completion."""
     answer = read_answer(text)
     try:
-        read_gold = _read_gold(gold)
-        if not read_gold.numbers and not read_gold.is_words:
-            _check_formula(read_gold, comparer)
+        of = read_gold(gold)
+        if of.is_formula:
+            _check_formula(of, comparer)
         if answer is None:
             return Score(0.0, None, "no answer found")
-        right, why = _is_right(read_gold, answer, comparer)
+        right, why = is_right(of, answer, comparer)
     except UnreadableGoldError as error:
         return Score(None, answer, f"gold answer cannot be read: {error}")
     except OSError as error:
         return Score(None, answer, f"judge failed: {error}")
-    return Score(float(right), answer, why or f"{_brief(answer)} is not {_brief(read_gold.text)}")
+    return Score(float(right), answer, why or f"{_brief(answer)} is not {_brief(of.text)}")
 
 
 @lru_cache(maxsize=1 << 16)
-def _read_gold(gold: str | None) -> Gold:
+def read_gold(gold: str | None) -> Gold:
+    """
+    Raises:
+        UnreadableGoldError: there is none, it states no answer, or nothing should be asked to read it.
+    """
     if gold is None or not gold.strip():
         raise UnreadableGoldError("there is none")
     text: str | None = gold.strip()
@@ -103,7 +117,7 @@ def _check_formula(gold: Gold, comparer: Comparer) -> None:
         raise UnreadableGoldError(f"{_brief(gold.text)}: {why}")
 
 
-def _is_right(gold: Gold, answer: str, comparer: Comparer) -> tuple[bool, str]:
+def is_right(gold: Gold, answer: str, comparer: Comparer) -> tuple[bool, str]:
     """Whether an answer is the gold answer, and why; "" where there is no more to say."""
     if gold.numbers:
         numbers = read_numbers(answer)
@@ -114,6 +128,8 @@ def _is_right(gold: Gold, answer: str, comparer: Comparer) -> tuple[bool, str]:
     if why := trouble(answer):
         return False, f"not compared: the answer {why}"
     plain = tidy(answer)
+    if is_tautology(plain):
+        return False, f"{_brief(answer)} is true of anything"
     if gold.is_words:
         right = normal_words(gold.tidy) == normal_words(plain)
         return right, "same words" if right else ""
@@ -131,7 +147,8 @@ def is_words(tidied: str) -> bool:
 
 def normal_words(text: str) -> str:
     """`(B)`, `B)` and `(B) 12` are B. Words are compared without case, single letters with it."""
-    if choice := _CHOICE.match(text):
+    choice = _CHOICE.match(text)
+    if choice and not _ANOTHER_CHOICE.search(text, choice.end()):
         return choice[1]
     return text if len(text) == 1 else text.replace(".", "").casefold()
 

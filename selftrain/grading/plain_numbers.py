@@ -9,6 +9,7 @@ r"""The fast path: answers that are plain numbers, or lists of them, compared wi
 | `$18`, `18€`, `18 dollars`, `12\text{ cm}^2` | 18, 18, 18, 12: currencies and units are not compared           |
 | `3x`, `3 million`, `5 or more`, `2 h 30 min` | no plain number: glued letters, scale words, further digits     |
 | `x = 12`, `7 + 5 = 12`, `x \approx 12`       | 12; `2x = 12` and `x + 3 = 12` are not solved, so no number     |
+| `7 = 7`, `x = x`                             | no number: nothing is said                                      |
 | `x = 1/3 \approx 0.33`                       | 1/3: the exact value counts, not its rounding                   |
 | `28%`, `28 percent`                          | 28; and where one side has no sign, 50% is also 0.5 (up to 1):  |
 |                                              | 28% is 28, 50% is 1/2, but 700% is not 7                        |
@@ -34,6 +35,12 @@ _LONGEST, _LARGEST_EXPONENT = 512, 1000
 _ROUNDED_PLACES, _ROUNDING = 9, Fraction(1, 10**9)
 
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
+#: The commonest spellings, read without tidying.
+_COMMON = re.compile(
+    r"(?P<digits>-?(?:[1-9]\d{0,2}(?:,\d{3}){1,5}|\d{1,18}))(?:\.(?P<decimals>\d{1,8}))?"
+    r"|\\frac\{(?P<above>-?\d{1,18})\}\{(?P<below>[1-9]\d{0,17})\}",
+    re.ASCII,
+)
 _FRACTION = re.compile(
     r"(?:(?P<whole>\d+)\s*(?=\\)|(?P<spaced>\d+)\s(?=\d+/))?"
     r"(?:\\frac\s*(?:\{\s*(?P<a>-?\d+)\s*\}|(?P<a1>\d))\s*(?:\{\s*(?P<b>-?\d+)\s*\}|(?P<b1>\d))"
@@ -72,6 +79,8 @@ def read_numbers(text: str) -> tuple[Number, ...] | None:
     """The plain numbers that an answer lists (mostly one), or None where it is anything else."""
     if _INTEGER.fullmatch(text):
         return (Number(int(text)),)
+    if common := _COMMON.fullmatch(text):
+        return (Number(_common_value(common)),)
     if len(text) > _LONGEST:
         return None
     text = tidy(text)
@@ -79,6 +88,14 @@ def read_numbers(text: str) -> tuple[Number, ...] | None:
         text = text[2:-2]
     numbers = tuple(_read_number(part) for part in _SEPARATOR.split(text) if part)
     return tuple(n for n in numbers if n) if numbers and None not in numbers else None
+
+
+def _common_value(match: re.Match[str]) -> int | Fraction:
+    if match["below"]:
+        return Fraction(int(match["above"]), int(match["below"]))
+    decimals = match["decimals"] or ""
+    digits = int(match["digits"].replace(",", "") + decimals)
+    return Fraction(digits, 10 ** len(decimals)) if decimals else digits
 
 
 def same_numbers(gold: Sequence[Number], answer: Sequence[Number]) -> bool:
@@ -121,7 +138,15 @@ def solved_side(text: str) -> str | None:
     if approximately:
         text = rounding if not exact or _is_name(exact) else exact
     *before, value = text.split("=")
+    if is_tautology(text):
+        return None
     return value.strip() if all(_is_name(part) or _SUM.fullmatch(part) for part in before) else None
+
+
+def is_tautology(text: str) -> bool:
+    """Whether a text is an equation whose sides all are the same text."""
+    first, *others = text.split("=")
+    return bool(others) and all(side.strip() == first.strip() for side in others)
 
 
 def _is_name(text: str) -> bool:

@@ -5,6 +5,7 @@ r"""Finding the answer that a completion states. Nothing is compared here.
 | `#### 72`                                             | the rest of that line                               |
 | `\boxed{x}`, `\fbox{x}`, `\boxed 7`                   | what is inside the balanced braces                  |
 | `\boxed{1}, \boxed{2} and \boxed{3}`                  | boxes joined by a comma, `and`, `or`: one list      |
+| `\boxed{1} \boxed{2}`                                 | nothing between them on their line: one list, too   |
 | "The answer is x", "Answer: x", "A: x" on a new line  | x up to the end of its sentence                     |
 | "Final Answer: The largest n is 34."                  | what follows the last "is": 34                      |
 | `<answer>x</answer>`                                  | x                                                   |
@@ -44,6 +45,7 @@ _PHRASE = re.compile(
 _BOX = re.compile(r"\\f?box(?:ed)?(?![a-zA-Z])")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _JOINT = re.compile(r"(?:[\s,;$]|and|or|\\quad|\\text\s?\{\s?(?:and|or)\s?\}|\\[()\[\]])*")
+_LISTS = re.compile(r"[,;]|and|or|^[^\n]*$")
 _SENTENCE_END = re.compile(r"\.(?=\s|$)|\n| \((?=[a-z]{2})")
 #: One formula, with the percent sign that may stand behind it. `$3 and $4` are two prices, not a formula.
 _FORMULA = re.compile(
@@ -61,6 +63,12 @@ def read_answer(text: str) -> str | None:
         if marked:
             return answer
     return _read_unmarked(text.strip())
+
+
+def has_marker(text: str) -> bool:
+    """Whether a text marks its answer, or thinks of one without end: then nothing else in it is its answer."""
+    said = text.rpartition("</think>")[2]
+    return "<think>" in said or any(_read_marked(turn)[0] for turn in _NEXT_QUESTION.split(said))
 
 
 def _read_marked(text: str) -> tuple[bool, str | None]:
@@ -93,7 +101,7 @@ def _read_boxes(text: str) -> str:
         content, end = _inside(text, match.end())
         if contents:
             between = text[end:start_of_next]
-            joined = len(between) < 40 and _JOINT.fullmatch(between) and re.search(r"[,;]|and|or", between)
+            joined = end <= start_of_next and len(between) < 40 and _JOINT.fullmatch(between) and _LISTS.search(between)
             if not joined:
                 break
         contents.append(content)

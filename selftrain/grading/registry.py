@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from selftrain.errors import JudgeError, SettingsError
-from selftrain.grading.controls import AlwaysOne, Majority, Shuffled
+from selftrain.grading.controls import CONTROLS, AlwaysOne, Majority, Shuffled
 from selftrain.grading.judge import Judge
 from selftrain.grading.math_judge import MathJudge
 from selftrain.grading.reader import open_reader
@@ -49,12 +49,18 @@ class WeightedJudge(Judge):
         )
 
 
+#: Judges that need nothing but their name. Those that compare with a gold answer also serve `selftrain grade`.
 _NAMED: dict[str, Callable[[], Judge]] = {
     "math": MathJudge,
     "choice": choice_judge,
     "exact": exact_judge,
     "always_one": AlwaysOne,
 }
+
+
+def gold_judges() -> tuple[str, ...]:
+    """The names of judges that hold an answer against a gold answer."""
+    return tuple(name for name in _NAMED if name not in CONTROLS)
 
 
 def open_judge(

@@ -12,13 +12,15 @@ from selftrain.types import Problem, Response, Score
 
 #: B, (B), B), B., "B) 125", "(B) the blue one"; not a word that begins with a letter.
 _LETTER = re.compile(r"\s*\(?([A-Z])(?:[).:]|\s*$)")
+_ANOTHER = re.compile(r"(?<![\w(])\(?[A-Z]\)")
 
 
 def read_letter(text: str) -> str | None:
-    """The option letter that the stated answer is or begins with."""
+    """The option letter that the stated answer is or begins with; None where it names several."""
     answer = read_answer(text)
     found = _LETTER.match(answer) if answer is not None else None
-    return found.group(1) if found else None
+    # "(B) or (C)" and "A) B) C)" are no choice.
+    return found.group(1) if found and not _ANOTHER.search(found.string, found.end()) else None
 
 
 def read_after_phrase(text: str) -> str | None:

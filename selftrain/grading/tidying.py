@@ -39,6 +39,8 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?<=\{)\s+|\s+(?=\})", ""),
     )
 )
+#: What one of these rewrites needs to find anything.
+_DRESSED = re.compile(r"[\\~√*{}]|percent|pct")
 _SPACE_BESIDE_A_SIGN = re.compile(r" (?=[^\w ])|(?<=[^\w ]) ")
 
 
@@ -48,7 +50,7 @@ def tidy(text: str) -> str:
         text = "".join(str(unicodedata.decimal(c, c)) for c in text)
     text = text.replace(r"\$", " ").replace(r"\"", " ").translate(_SIGNS)
     in_rows = "matrix}" in text or "array}" in text  # here `\\` ends a row
-    for pattern, replacement in _REWRITES[in_rows:]:
+    for pattern, replacement in _REWRITES[in_rows:] if _DRESSED.search(text) else ():
         text = pattern.sub(replacement, text)
     text = " ".join(text.split())
     return text.rstrip(".,;: ").lstrip(",;: ")

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
+import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from grading.answers import grade, problem
-from selftrain.grading import MathJudge, math_worker
+from selftrain.grading import MathJudge, worker_process
 from selftrain.grading.math_worker import MathWorker
+
+
+def kill_keeper(judge: MathJudge) -> None:
+    with contextlib.suppress(OSError, AttributeError):
+        os.kill(judge._worker._keeper.process.pid, signal.SIGKILL)
+
+
+def kill_child(judge: MathJudge) -> None:
+    with contextlib.suppress(OSError, AttributeError, IndexError):
+        keeper = judge._worker._keeper.process.pid
+        os.kill(int(Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()[0]), signal.SIGKILL)
+
 
 HOSTILE = {
     "tower": "9^{9^{9^{9}}}",
@@ -79,16 +96,56 @@ def test_threads_share_a_worker(math_judge: MathJudge) -> None:
 
 def test_a_worker_killed_from_outside_is_replaced(math_judge: MathJudge) -> None:
     assert grade(math_judge, problem("x^2+1"), "#### x^2+1+0").value == 1.0
-    process = math_judge._worker._process
-    assert process is not None
-    os.kill(process.pid, signal.SIGKILL)
-    assert grade(math_judge, problem("x^2+1"), "#### 1+0+x^2").value == 1.0
+    for kill in (kill_keeper, kill_child, kill_child, kill_keeper, kill_child):
+        kill(math_judge)
+        assert grade(math_judge, problem("x^2+1"), f"#### 1+{uuid4().int % 10**6} \\cdot 0+x^2").value == 1.0
+
+
+@pytest.mark.parametrize("gradings", [200, pytest.param(2000, marks=pytest.mark.slow)])
+def test_workers_killed_at_random_cost_no_verdict(gradings: int) -> None:
+    """Formulas, so that each is asked of a worker, and every third answer is wrong."""
+    rng = random.Random(gradings)
+    done = threading.Event()
+
+    def kill_now_and_then(judge: MathJudge) -> None:
+        for turn in itertools.count(1):
+            if done.wait(rng.uniform(0.0, 0.1)):
+                return
+            (kill_keeper if turn % 50 == 0 else kill_child)(judge)
+
+    with MathJudge() as judge:
+        killer = threading.Thread(target=kill_now_and_then, args=(judge,))
+        killer.start()
+        try:
+            for k in range(gradings):
+                answer = f"{k} + x^2" if k % 3 else f"{k + 1} + x^2"
+                score = grade(judge, problem(f"x^2+{k}"), f"#### {answer}")
+                assert score.value in (None, float(k % 3 > 0)), score
+                assert score.value is not None or "from outside" in score.reason
+        finally:
+            done.set()
+            killer.join()
+
+
+def test_a_worker_that_is_always_killed_leaves_the_answer_unjudged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with judge_with(READY + "  os.kill(os.getpid(), 9)", tmp_path, monkeypatch) as judge:
+        score = grade(judge, problem("x^2"), "#### y")
+        assert (score.value, "killed 10 times from outside" in score.reason) == (None, True)
+
+
+def test_the_next_child_is_there_at_once(math_judge: MathJudge) -> None:
+    grade(math_judge, problem("x^2+1"), f"#### {SLOW['bare braces']}+0")
+    started = time.perf_counter()
+    assert grade(math_judge, problem("x^2+1"), "#### 0+0+1+x^2").value == 1.0
+    assert time.perf_counter() - started < 1.0
 
 
 def test_closing_ends_the_process_and_is_not_final() -> None:
     with MathJudge() as judge:
         assert grade(judge, problem("x^2"), "#### x \\cdot x").value == 1.0
-        process = judge._worker._process
+        process = judge._worker._keeper.process
         assert process is not None
     assert process.poll() is not None
     judge.close()
@@ -106,13 +163,13 @@ def judge_with(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """A judge whose worker is another program."""
     path = tmp_path / "program.py"
     path.write_text(f"import json, os, sys, time\n{program}\n", encoding="utf-8")
-    monkeypatch.setattr(math_worker, "_PROGRAM", path)
+    monkeypatch.setattr(worker_process, "_PROGRAM", path)
     return MathJudge(wall_limit=0.3)
 
 
 READY = """
-say = lambda ok: print(json.dumps({'ok': ok}), flush=True)
-say(True)
+say = lambda ok: print(json.dumps({'n': ask['n'], 'ok': ok}), flush=True)
+print(json.dumps({'ready': os.getpid()}), flush=True)
 for line in sys.stdin:
   ask = json.loads(line)
 """
@@ -145,7 +202,7 @@ def test_an_answer_that_kills_the_worker_is_wrong(tmp_path: Path, monkeypatch: p
 
 def test_a_late_reply_is_not_taken_for_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = READY + "  time.sleep(0.6 if ask.get('answer') == 'slow' else 0); say(ask.get('answer') != 'wrong')"
-    monkeypatch.setattr(math_worker, "_PROGRAM", tmp_path / "program.py")
+    monkeypatch.setattr(worker_process, "_PROGRAM", tmp_path / "program.py")
     judge_with(program, tmp_path, monkeypatch).close()
     worker = MathWorker(wall_limit=0.3)
     assert worker.compare("x", "slow") == (False, "took longer than 0.3 s to compare")
@@ -159,7 +216,7 @@ def orphaned() -> int:
     """The worker of a process that was killed."""
     code = (
         "import time; from selftrain.grading.math_worker import MathWorker\n"
-        "w = MathWorker(); w.compare('x', 'x'); print(w._process.pid, flush=True); time.sleep(60)"
+        "w = MathWorker(); w.compare('x', 'x'); print(w._keeper.process.pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None

@@ -111,3 +111,16 @@ def test_clothes_do_not_change_a_number(value: Fraction, clothes: str) -> None:
     numbers = read_numbers(clothes.format(f"\\frac{{{value.numerator}}}{{{value.denominator}}}"))
     assert numbers is not None
     assert [number.value for number in numbers] == [value]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "18", "-18", "007", "-0", "1,234", "-1,234,567", "12,34", "0,111", "1234,567", "18.0", "-0.25", "1,234.5", ".5",
+        "30.", "0.33333333", "0.333333333", "\\frac{1}{2}", "\\frac{-3}{4}", "-\\frac{3}{4}", "\\frac{1}{0}",
+        "\\frac{1}{04}", "1" * 18, "1" * 19, "1.5e3", "١٨",
+    ],
+)  # fmt: skip
+def test_common_spellings_are_read_as_all_others_are(text: str) -> None:
+    """With a space behind it, a text takes the long way."""
+    assert read_numbers(text) == read_numbers(f"{text} ")
