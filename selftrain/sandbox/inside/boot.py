@@ -1,0 +1,34 @@
+"""The first file of a supervisor: a clean interpreter that knows nothing of the package but this folder.
+
+python -s -S -P boot.py '<settings as JSON>'
+
+The parent packages are stood in for by empty ones, so that their `__init__` (and all that it imports) never runs here.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from types import ModuleType
+
+
+def main() -> None:
+    here = __file__.rsplit("/", 1)[0]
+    sandbox = here.rsplit("/", 1)[0]
+    for name, path in (
+        ("selftrain", sandbox.rsplit("/", 1)[0]),
+        ("selftrain.sandbox", sandbox),
+        ("selftrain.sandbox.inside", here),
+    ):
+        package = ModuleType(name)
+        package.__path__ = [path]
+        sys.modules[name] = package
+    settings = json.loads(sys.argv[1])
+    sys.argv[:] = sys.orig_argv[:] = ["main.py"]
+    from selftrain.sandbox.inside.supervisor import supervise
+
+    supervise(settings)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,213 @@
+"""What a caller may count on, job by job."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import pytest
+
+from selftrain.errors import SettingsError
+from selftrain.sandbox import CallJob, CheckJob, Limits, Sandbox, StdinJob
+
+
+def run(sandbox: Sandbox, program: str, stdin: str = "", limits: Limits | None = None):
+    return sandbox.run_stdin([StdinJob(program, stdin)], limits)[0]
+
+
+def call(sandbox: Sandbox, program: str, *arguments: object, entry: str = "f"):
+    return sandbox.call([CallJob(program, entry, (arguments,))])[0]
+
+
+def check(sandbox: Sandbox, program: str, test: str, entry: str = "f", setup: str = ""):
+    return sandbox.check([CheckJob(program, entry, test, setup)])[0]
+
+
+@pytest.mark.parametrize(
+    ("program", "printed"),
+    [
+        ("print(input() + input())", "ab\n"),
+        ("import sys; print(sys.stdin.read().split())", "['a', 'b']\n"),
+        ("print(open(0).read(), end='')", "a\nb\n"),
+        ("import os; print(os.read(0, max(os.fstat(0).st_size, 8192)))", "b'a\\nb\\n'\n"),
+        ("import io, os; print(io.BytesIO(os.read(0, os.fstat(0).st_size)).readline())", "b'a\\n'\n"),
+        ("print(1)\nexit()", "1\n"),
+        ("print(1)\nimport sys; sys.exit(3)", "1\n"),
+        ("if __name__ == '__main__': print('main')", "main\n"),
+        ("import threading\nthreading.Thread(target=lambda: print('thread')).start()", "thread\n"),
+        ("import atexit; atexit.register(print, 'end')", "end\n"),
+        ("from dataclasses import dataclass\n@dataclass\nclass A:\n    x: int\nprint(A(1))", "A(x=1)\n"),
+        ("import sys, math, heapq, bisect, collections, itertools, functools, re, decimal, random\nprint(1)", "1\n"),
+        ("import time; print(time.localtime().tm_zone)", "UTC\n"),
+        ("print('é\\u200b')", "é\u200b\n"),
+    ],
+)
+def test_honest_programs_run(sandbox: Sandbox, program: str, printed: str) -> None:
+    outcome = run(sandbox, program, "a\nb\n")
+    assert (outcome.status, outcome.stdout) == ("ran", printed), outcome
+
+
+def test_chance_and_the_order_of_sets_are_the_same_every_time(sandbox: Sandbox) -> None:
+    program = "import random; print(random.random(), list({'a', 'b', 'c', 'd'}), hash('x'))"
+    assert len({one.stdout for one in sandbox.run_stdin([StdinJob(program)] * 8)}) == 1
+
+
+def test_an_exception_is_told_and_what_was_printed_kept(sandbox: Sandbox) -> None:
+    outcome = run(sandbox, "print(1)\n1 / 0")
+    assert (outcome.status, outcome.stdout) == ("crashed", "1\n")
+    assert outcome.reason == "ZeroDivisionError: division by zero"
+    assert run(sandbox, "print(").status == "crashed"
+
+
+def test_limits_hold(sandbox: Sandbox) -> None:
+    small = Limits(wall_seconds=0.3, output_bytes=1000, memory_bytes=128 << 20)
+    assert run(sandbox, "while True: pass", limits=small).status == "timeout"
+    assert run(sandbox, "print('x' * 10**6)", limits=small).status == "refused"
+    assert len(run(sandbox, "print('x' * 10**6)", limits=small).stdout) == 1000
+    assert run(sandbox, "print('x' * 999)", limits=small).status == "ran"
+    assert "MemoryError" in run(sandbox, "x = bytearray(1 << 28)", limits=small).reason
+    spin = run(sandbox, "while True: pass", limits=Limits(wall_seconds=5, cpu_seconds=0.5))
+    assert spin.status == "timeout" and spin.seconds < 3
+
+
+def test_a_limit_is_above_zero() -> None:
+    with pytest.raises(SettingsError):
+        Limits(wall_seconds=0)
+
+
+VALUES = [
+    None, True, 0, -1, 2**63, -(2**200), 1.5, math.inf, "", "a\n\ud800\0", b"\x00\xff", 1j, [], [1, [2]], (), (1, (2,)),
+    {1, 2}, frozenset({3}), {}, {"a": 1, (1, 2): [3]}, {"t": [1]}, {"d": 1, "v": 2}, int, [None, {"i": "ff"}],
+]  # fmt: skip
+
+
+def test_plain_data_comes_back_as_it_went(sandbox: Sandbox) -> None:
+    outcome = sandbox.call([CallJob("def f(x): return x", "f", [(value,) for value in VALUES])])[0]
+    assert outcome.status == "ran" and outcome.calls == len(VALUES)
+    for value, back in zip(VALUES, outcome.values, strict=True):
+        assert type(back) is type(value) and back == value
+    assert math.isnan(call(sandbox, "def f(): return float('nan')").values[0])
+
+
+@pytest.mark.parametrize(
+    ("value", "seen"),
+    [
+        ("map(str, [1, 2])", ["1", "2"]),
+        ("(x for x in range(3))", [0, 1, 2]),
+        ("range(3)", [0, 1, 2]),
+        ("{1: 2}.items()", [(1, 2)]),
+        ("collections.Counter('aab')", {"a": 2, "b": 1}),
+        ("collections.defaultdict(list, a=[1])", {"a": [1]}),
+        ("collections.deque([1])", [1]),
+    ],
+)
+def test_what_is_nearly_plain_is_made_plain(sandbox: Sandbox, value: str, seen: object) -> None:
+    assert call(sandbox, f"import collections\ndef f(): return {value}").values == (seen,)
+
+
+@pytest.mark.parametrize(
+    "value", ["object()", "type('I', (int,), {})(1)", "lambda: 1", "__import__('itertools').count()", "[[]] * 10**6"]
+)
+def test_what_is_not_plain_is_refused(sandbox: Sandbox, value: str) -> None:
+    (answer,) = call(sandbox, f"def f(): return {value}").answers
+    assert answer.error and answer.error.startswith("refused: ")
+
+
+def test_calls_are_answered_one_by_one(sandbox: Sandbox) -> None:
+    outcome = sandbox.call([CallJob("def f(a, b): return a / b", "f", ((6, 3), (1, 0), (1, 4)))])[0]
+    assert outcome.values == (2.0, None, 0.25)
+    assert outcome.answers[1].error == "ZeroDivisionError: division by zero"
+    assert call(sandbox, "def g(): pass").reason == "NameError: the program defines no 'f'"
+    assert sandbox.call([CallJob("def f(): pass", "f", ())])[0].status == "ran"
+
+
+def test_methods_of_a_fresh_object_are_called(sandbox: Sandbox) -> None:
+    program = "class Solution:\n    n = 0\n    def add(self, x):\n        self.n += x\n        return self.n"
+    outcome = sandbox.call([CallJob(program, "Solution.add", ((1,), (1,)))])[0]
+    assert outcome.values == (1, 1)
+    test = "def check(candidate):\n    assert candidate(3) == 3\n    assert candidate(4) == 4"
+    assert check(sandbox, program, test, "Solution.add").status == "passed"
+
+
+def test_changed_arguments_are_copied_back_where_the_value_is_thrown_away(sandbox: Sandbox) -> None:
+    program = "def f(a, d, s):\n    a.sort(); d['x'] = 1; s.add(9); return 5"
+    test = "a, d, s = [2, 1], {}, set()\nf(a, d, s)\nassert a == [1, 2] and d == {'x': 1} and s == {9}"
+    assert check(sandbox, program, test).status == "passed"
+    used = "a, d, s = [2, 1], {}, set()\nassert f(a, d, s) == 5 and a == [2, 1]"
+    assert check(sandbox, program, used).status == "passed"
+
+
+def test_exceptions_reach_the_test_as_their_builtin_kind(sandbox: Sandbox) -> None:
+    program = "class Odd(KeyError): pass\ndef f(x):\n    raise Odd('no')"
+    test = "try:\n    f(1)\nexcept KeyError as error:\n    assert 'no' in str(error)\nelse:\n    assert False"
+    assert check(sandbox, program, test).status == "passed"
+    assert check(sandbox, "def f(x): raise ValueError('why')", "assert f(1)").reason.endswith("why")
+
+
+def test_a_test_that_never_hears_from_the_program_fails(sandbox: Sandbox) -> None:
+    assert check(sandbox, "def f(): return 1", "assert True").status == "failed"
+    assert check(sandbox, "import os; os._exit(0)", "assert f() == 1").status == "failed"
+    assert check(sandbox, "def f(): import os; os.abort()", "assert f() == 1").status == "crashed"
+
+
+@pytest.mark.parametrize("test", ["assert (", "import no_such_module\nassert f() == 1", "assert f(object()) == 1"])
+def test_a_test_that_cannot_be_run_is_nobodys_fault(sandbox: Sandbox, test: str) -> None:
+    assert check(sandbox, "def f(x=1): return 1", test).status == "unjudged"
+
+
+def test_helpers_of_the_data_set_are_not_the_programs_to_define(sandbox: Sandbox) -> None:
+    program = "def encode(s): return s\ndef f(s): return s"
+    test = "assert f(encode('ab')) == 'ab'"
+    assert check(sandbox, program, test).weak
+    trusted = check(sandbox, program, test, setup="def encode(s): return s[::-1]")
+    assert trusted.status == "failed" and not trusted.weak
+
+
+def test_classes_of_the_program_can_be_tested_and_are_weak(sandbox: Sandbox) -> None:
+    program = (
+        "class Node:\n    def __init__(self, n):\n        self.n, self.left = n, None\n"
+        "    def double(self): return 2 * self.n\n"
+        "def f(node): return node.n + (f(node.left) if node.left else 0)\n"
+    )
+    test = (
+        "root = Node(1)\nroot.left = Node(2)\nroot.left.left = Node(4)\nassert f(root) == 7\nassert root.double() == 2"
+    )
+    outcome = check(sandbox, program, test)
+    assert (outcome.status, outcome.weak, outcome.calls) == ("passed", True, 5)
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "assert f(2) == 3",
+        "assert 3 == f(2)",
+        "assert f(2) == [3][0]",
+        "assert abs(f(2) - 3) < 1e-6",
+        "assert f(2)",
+        "assert not f(-1)",
+        "assert f(2) in (3, 4)",
+        "for n in range(3):\n    assert f(n) == n + 1",
+        "import math\nx = f(2)\nassert math.isclose(x, 3.0)",
+        "def check(g):\n    assert g(2) == 3",
+    ],
+)
+def test_an_honest_program_fails_the_impossible_twin(sandbox: Sandbox, test: str) -> None:
+    job = CheckJob("def f(n): return n + 1", "f", test)
+    assert sandbox.check([job])[0].status == "passed"
+    assert sandbox.twin(job).status == "failed"
+
+
+def test_a_test_without_expectations_has_no_twin(sandbox: Sandbox) -> None:
+    assert sandbox.twin(CheckJob("def f(): pass", "f", "f()")).status == "unjudged"
+
+
+def test_jobs_come_back_in_order_and_run_side_by_side(sandbox: Sandbox) -> None:
+    start = time.monotonic()
+    outcomes = sandbox.run_stdin([StdinJob(f"import time; time.sleep(0.3); print({n})") for n in range(3)])
+    assert [one.stdout for one in outcomes] == ["0\n", "1\n", "2\n"]
+    assert time.monotonic() - start < 0.85
+    assert sandbox.run_stdin([]) == []
+
+
+def test_nothing_of_a_program_is_shown_unescaped(sandbox: Sandbox) -> None:
+    assert run(sandbox, "raise ValueError('\\x1b[2J\\n<b>' + 'x' * 999)").reason.isprintable()
