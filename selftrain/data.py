@@ -37,6 +37,11 @@ class Parts:
     def all(self) -> tuple[Problem, ...]:
         return (*self.train, *self.validation, *self.evaluation)
 
+    @property
+    def can_be_judged(self) -> bool:
+        """Whether any evaluation problem has an answer; without, accuracy cannot be told."""
+        return any(problem.reference is not None for problem in self.evaluation)
+
     def without_answers(self, keep_validation: bool) -> Parts:
         """For methods that need no judge: neither answers nor solutions of what is learnt from can be looked at.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 from selftrain.data import Parts
@@ -54,7 +55,7 @@ class Examination:
     base: dict[str, list[Answered]] = field(default_factory=dict)
     sweeps: dict[str, Sweep] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def prompts(self) -> list[Prompt]:
         return make_prompts(self.parts.evaluation, self.parts.shots)
 
@@ -64,7 +65,7 @@ class Examination:
         figures = {name: self._figures(name, one) for name, one in answered.items()}
         for learner in self.learners:
             figures[learner.name] |= self._decoded_best(learner, number, answered[learner.name])
-            if self.evaluation.gv_gap and self._labelled:
+            if self.evaluation.gv_gap and self.parts.can_be_judged:
                 figures[learner.name]["gv_gap"] = self._gv_gap(learner, number)
         if len(self.learners) > 1:
             together = {AGGREGATE: self._aggregate(number), MAJORITY: majority_of(list(answered.values()), canonical)}
@@ -73,11 +74,7 @@ class Examination:
         self.folder.write_evaluation(number, rows)
         return figures
 
-    @property
-    def _labelled(self) -> bool:
-        return any(problem.reference is not None for problem in self.parts.evaluation)
-
-    @property
+    @cached_property
     def _problems(self) -> dict[str, Any]:
         return {problem.id: problem for problem in self.parts.evaluation}
 
@@ -96,7 +93,7 @@ class Examination:
 
     def _decoded_best(self, learner: Learner, number: int, answered: Sequence[Answered]) -> dict[str, Any]:
         """The untouched model at its best sampling temperature, and every round against that."""
-        if not self.evaluation.temperature_sweep or not self._labelled:
+        if not self.evaluation.temperature_sweep or not self.parts.can_be_judged:
             return {}
         if number == 0:
             n = max(1, self.evaluation.num_generations_eval)

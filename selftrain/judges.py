@@ -43,7 +43,7 @@ class Judges:
         """
         looked_at = parts.all if self.labelled else parts.evaluation
         labelled = [problem for problem in looked_at if problem.reference is not None]
-        if not any(problem.reference is not None for problem in parts.evaluation):
+        if not parts.can_be_judged:
             progress.say("data: no evaluation problem has an answer, so accuracy cannot be told; all else is")
         if labelled and self.examiner is not None:
             check_judge(self.examiner, labelled, progress)
@@ -66,17 +66,15 @@ def open_judges(
     """
     with ExitStack() as stack:
         native, reader = stack.enter_context(open_judge(own)), stack.enter_context(open_reader(own))
-        if not method.needs_judge:
-            validation, examiner = native if probe_labels else reader, native if eval_labels else reader
-            yield Judges(reader.grade, validation.grade, examiner.grade, probe_labels, native)
-            return
-        judge = stack.enter_context(open_judge(reward_funcs or own, reward_weights=reward_weights))
-        if judge.name in CONTROLS:
-            # Stopping and choosing by the labels would teach a control what it is there to do without.
-            validation = native if probe_labels else reader
-            yield Judges(judge.grade, validation.grade, native.grade, probe_labels, native)
-        else:
-            yield Judges(judge.grade, judge.grade, judge.grade, True, judge)
+        judge: Judge = reader
+        if method.needs_judge:
+            judge = stack.enter_context(open_judge(reward_funcs or own, reward_weights=reward_weights))
+            if judge.name not in CONTROLS:
+                yield Judges(judge.grade, judge.grade, judge.grade, True, judge)
+                return
+        # Stopping and choosing by the labels would teach a control, too, what it is there to do without.
+        validation, examiner = native if probe_labels else reader, native if eval_labels else reader
+        yield Judges(judge.grade, validation.grade, examiner.grade, probe_labels, native)
 
 
 def check_judge(judge: Judge, problems: Sequence[Problem], progress: Progress) -> None:

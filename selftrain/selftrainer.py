@@ -142,10 +142,10 @@ class SelfTrainer:
         return copies
 
     def _judges(self, train: ProblemSet, parts: Parts) -> AbstractContextManager[Judges]:
-        has_labels = any(problem.reference is not None for problem in parts.evaluation)
         return open_judges(
-            self.method, train.judge, self.reward_funcs, self.reward_weights, self.watch.probe_labels, has_labels
-        )
+            self.method, train.judge, self.reward_funcs, self.reward_weights, self.watch.probe_labels,
+            parts.can_be_judged,
+        )  # fmt: skip
 
     def _load_learner(self, name: str, path: str) -> Learner:
         return load_learner(

@@ -17,10 +17,10 @@ from typing import Literal
 import numpy as np
 
 from selftrain.errors import SettingsError
-from selftrain.evaluation import Answered, measure
+from selftrain.evaluation import Answered, Evaluation, evaluate, measure
 from selftrain.evaluation.intervals import mcnemar
-from selftrain.settings import check_types, setting
-from selftrain.types import Answerer, Grade, Prompt, Sample, Sampling
+from selftrain.settings import check_at_least_one, check_types, setting
+from selftrain.types import Answerer, Grade, Prompt, Sampling
 
 #: A score is smoothed over so many looks before it is held against its best: one look is noisy, and a best that was
 #: picked among many is the noisiest of all.
@@ -58,9 +58,7 @@ class Watch:
 
     def __post_init__(self) -> None:
         check_types(self)
-        for name in ("probe_rounds", "probe_generations", "consensus_generations"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{name} is {getattr(self, name)}", "it has to be 1 or more", f"set --{name}")
+        check_at_least_one(self, "probe_rounds", "probe_generations", "consensus_generations")
         if not 0 < self.watch_tolerance < 1:
             raise SettingsError(f"watch_tolerance is {self.watch_tolerance}", "it is a share", "use 0.05 to 0.2")
 
@@ -94,15 +92,9 @@ class Alarm:
 def ask(
     answerer: Answerer, prompts: Sequence[Prompt], grade: Grade, n: int, max_length: int, key: str
 ) -> list[Answered]:
-    """One greedy answer and `n` at temperature 1, to every prompt."""
-    greedy = answerer.sample(prompts, 1, Sampling(0.0, max_completion_length=max_length), f"{key}/greedy")
-    drawn = answerer.sample(prompts, n, Sampling(1.0, max_completion_length=max_length), f"{key}/sampled")
-    samples = [Sample(r, s) for r, s in zip((*greedy, *drawn), grade([*greedy, *drawn]), strict=True)]
-    rest = samples[len(prompts) :]
-    return [
-        Answered(prompt.problem_id, samples[at], tuple(rest[at * n : (at + 1) * n]))
-        for at, prompt in enumerate(prompts)
-    ]
+    """One greedy answer and `n` at temperature 1, untruncated, to every prompt."""
+    drawing = Evaluation(num_generations_eval=n, temperature_eval=1.0, top_p_eval=1.0)
+    return evaluate(answerer, prompts, grade, drawing, max_length, key)
 
 
 def consensus(

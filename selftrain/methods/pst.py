@@ -21,7 +21,7 @@ from selftrain.errors import SettingsError
 from selftrain.evaluation import Evaluation
 from selftrain.learning.base import Learning
 from selftrain.pmi import Question, answer_part, pmi, pmi_weights
-from selftrain.settings import check_types, setting
+from selftrain.settings import check_at_least_one, check_types, setting
 from selftrain.types import Answerer, Lessons, Response, Round, Sample, Sampling, TrainingExample
 from selftrain.weighing import judged
 
@@ -117,9 +117,7 @@ class PST:
 
     def __post_init__(self) -> None:
         check_types(self)
-        for name in ("num_rounds", "num_generations", "max_completion_length"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{name} is {getattr(self, name)}", "it has to be 1 or more", f"set --{name}")
+        check_at_least_one(self, "num_rounds", "num_generations", "max_completion_length")
         if self.pmi_temperature <= 0:
             raise SettingsError("pmi_temperature is 0 or less", "a sigmoid needs a width", "use 1")
         if len(self.weight_clip) not in (0, 2) or list(self.weight_clip) != sorted(self.weight_clip):

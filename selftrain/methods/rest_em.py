@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from selftrain.errors import DataError, SettingsError
+from selftrain.errors import DataError
 from selftrain.evaluation import Evaluation
 from selftrain.learning.base import Learning
 from selftrain.methods.base import lessons_from
-from selftrain.settings import check_types, setting
+from selftrain.settings import check_at_least_one, check_types, setting
 from selftrain.types import Lessons, Problem, Round, Sampling
 from selftrain.weighing import (
     at_most_per_problem,
@@ -85,9 +85,7 @@ class RestEM:
 
     def __post_init__(self) -> None:
         check_types(self)
-        for name in ("num_rounds", "num_generations", "max_completion_length", "max_kept_per_problem"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{name} is {getattr(self, name)}", "it has to be 1 or more", f"set --{name}")
+        check_at_least_one(self, "num_rounds", "num_generations", "max_completion_length", "max_kept_per_problem")
 
     @property
     def sampling(self) -> Sampling:

@@ -11,14 +11,14 @@ nor the number of devices. The run around it is shorter by default, and watched:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from selftrain.errors import RunError, SettingsError
 from selftrain.evaluation import Evaluation
 from selftrain.learning.base import Learning
 from selftrain.methods.base import lessons_from
-from selftrain.settings import check_types, setting
+from selftrain.settings import check_at_least_one, check_types, setting
 from selftrain.types import Lessons, Response, Round, Sampling
 from selftrain.weighing import drop_empty, drop_truncated, judged
 
@@ -113,9 +113,7 @@ class SePT:
 
     def __post_init__(self) -> None:
         check_types(self)
-        for name in ("num_rounds", "num_generations", "max_completion_length"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{name} is {getattr(self, name)}", "it has to be 1 or more", f"set --{name}")
+        check_at_least_one(self, "num_rounds", "num_generations", "max_completion_length")
         if not 0 <= self.anneal_share <= 1:
             raise SettingsError(f"anneal_share is {self.anneal_share}", "it is a share of the rounds", "use 0 to 1")
         if min(self.temperature, self.temperature_end) <= 0:
@@ -147,9 +145,7 @@ class SePT:
             samples = drop_empty(samples)
         # The learner minimises the mean over tokens of -log pi(o | q; tau_t), tau_t = 1.
         lessons = lessons_from(samples, learner.name)
-        return Lessons(
-            lessons.samples, lessons.examples, tau if self.couple_temperatures else None, {"temperature": tau}
-        )
+        return replace(lessons, train_temperature=tau if self.couple_temperatures else None, facts={"temperature": tau})
 
 
 def check_newest(responses: Sequence[Response], version: int) -> None:

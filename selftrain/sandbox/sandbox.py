@@ -64,7 +64,7 @@ def open_sandbox(
         raise SandboxError(
             f"no sandbox for profile {profile!r} on this machine",
             "\n".join(_lines(probes)) or f"tier {tier} is below {lowest}, the lowest for this profile",
-            "mend one of the above, or accept the risk with --run-model-code unsandboxed",
+            "mend one of the above, or accept the risk with allow_unsandboxed=True",
         )
     return Sandbox(profile, chosen, probes, workers or os.cpu_count() or 1, limits or Limits())
 

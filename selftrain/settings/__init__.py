@@ -15,7 +15,7 @@ A value is read by the type of its setting, by the same rules in all three place
 """
 
 from selftrain.settings.cli import run_cli
-from selftrain.settings.fields import Setting, check_types, required, setting, settings_of
+from selftrain.settings.fields import Setting, check_at_least_one, check_types, required, setting, settings_of
 from selftrain.settings.given import Origin
 from selftrain.settings.resolve import Command, Resolved, from_yaml, parse
 
@@ -24,6 +24,7 @@ __all__ = [
     "Origin",
     "Resolved",
     "Setting",
+    "check_at_least_one",
     "check_types",
     "from_yaml",
     "parse",

@@ -89,3 +89,14 @@ def check_types(instance: Any) -> None:
     for target in settings_of(type(instance)):
         value = fit(getattr(instance, target.name), target, type(instance).__name__)
         object.__setattr__(instance, target.name, value)
+
+
+def check_at_least_one(instance: Any, *names: str) -> None:
+    """For `__post_init__`: settings that count something of which there has to be one.
+
+    Raises:
+        SettingsError: one of them is below 1.
+    """
+    for name in names:
+        if getattr(instance, name) < 1:
+            raise SettingsError(f"{name} is {getattr(instance, name)}", "it has to be 1 or more", f"set --{name}")
