@@ -70,7 +70,7 @@ class Probe:
     Probe(score={"gsm8k/train/3": 1.0, ...}, signals={"mean_length": 31.0, "same_text": 0.02, ...})
     """
 
-    #: Of each problem with a verdict: 1 where the greedy answer is right (or is that of the consensus), else 0.
+    #: Of each problem with a verdict: the greedy answer's reward, or 1 where it is that of the consensus, else 0.
     score: Mapping[str, float]
     signals: Mapping[str, float]
 
@@ -120,7 +120,7 @@ def probe(answered: Sequence[Answered], agreed: Mapping[str, str] | None) -> Pro
         if one.greedy is None:
             continue
         if agreed is None and one.greedy.score.value is not None:
-            score[one.problem_id] = float(one.greedy.score.value >= 0.5)
+            score[one.problem_id] = one.greedy.score.value
         elif agreed is not None and one.problem_id in agreed:
             score[one.problem_id] = float(one.greedy.score.answer == agreed[one.problem_id])
     return Probe(score, signals(answered))
@@ -165,7 +165,7 @@ class Watcher:
         """Has the score left its peak by more than the tolerance, and by more than chance?"""
         seen, top = self._seen[model], self.peak(model)
         best, now = seen[top], seen[number]
-        fallen = (best.mean - now.mean) / best.mean if best.mean else 0.0
+        fallen = (best.mean - now.mean) / best.mean if best.mean > 0 else 0.0
         p = _one_sided(best.score, now.score)
         sudden = fallen >= SUDDEN * self.watch.watch_tolerance and p < SUDDEN_P
         reason = f"{self.what} on the probe fell from {best.mean:.3f} (round {top}) to {now.mean:.3f} (p = {p:.2g})"
@@ -183,7 +183,8 @@ class Watcher:
         smooth = np.stack([table[end - LOOKS : end].mean(axis=0) for end in range(LOOKS, len(table) + 1)])
         best, now = smooth[smooth.mean(axis=1).argmax()], smooth[-1]
         fall, spread = best - now, float((best - now).std())
-        if fall.mean() < self.watch.watch_tolerance * best.mean() or not spread:
+        # Of a reward below 0 there is no share to lose.
+        if best.mean() <= 0 or fall.mean() < self.watch.watch_tolerance * best.mean() or not spread:
             return False
         return bool(fall.mean() >= SURE * spread / len(common) ** 0.5)
 

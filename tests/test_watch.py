@@ -200,6 +200,11 @@ def test_agreement_with_the_consensus_is_the_score_without_labels_and_reward_wit
     assert probe(ask(off, PROMPTS, grade, 2, 64, "key"), None).mean == 0.0
 
 
+def test_the_score_of_a_graded_reward_is_its_mean() -> None:
+    half = ask(toy(), PROMPTS, lambda responses: [Score(0.3, "7") for _ in responses], 2, 64, "key")
+    assert probe(half, None).mean == pytest.approx(0.3)
+
+
 def test_unjudged_answers_are_left_out_of_the_score() -> None:
     asked = ask(toy(), PROMPTS, lambda responses: [Score(None, None) for _ in responses], 2, 64, "key")
     assert probe(asked, None).score == {}
