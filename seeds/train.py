@@ -154,7 +154,7 @@ def train(name: str, texts: int, batch_tokens: int, learning_rate: float, prompt
             logits = model(input_ids=ids[:, :-1], use_cache=False).logits
         nll = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
         loss = (nll * weights[:, 1:].flatten()).sum() / weights[:, 1:].sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

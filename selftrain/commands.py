@@ -58,8 +58,9 @@ def run_method(settings: Resolved, resume: bool = False) -> int:
     trainer = SelfTrainer(
         method=method,
         model=model.all, model_revision=model.model_revision, device=model.device, bf16=model.bf16,
-        sampling_batch_size=model.sampling_batch_size, train_dataset=train, eval_dataset=evaluation,
-        allow_overlap=data.allow_overlap, reward_funcs=judge.reward_funcs or None, reward_weights=judge.reward_weights,
+        engine=model.engine, sampling_batch_size=model.sampling_batch_size,
+        train_dataset=train, eval_dataset=evaluation, allow_overlap=data.allow_overlap,
+        reward_funcs=judge.reward_funcs or None, reward_weights=judge.reward_weights,
         learning=settings[Learning], evaluation=settings[Evaluation], watch=settings[Watch],
         prompting=settings[Prompting], code=settings[CodeJudging],
         output_dir=run.output_dir, seed=run.seed, settings_yaml=settings.to_yaml(), command=method.name,
@@ -131,7 +132,7 @@ def _ask(name: str, problems: ProblemSet, judge: Judge, settings: Resolved, prog
     asked, model = settings[EvalSettings], settings[ModelSettings]
     learner = load_learner(
         name, settings[Prompting], revision=model.model_revision, device=model.device, bf16=model.bf16,
-        rows=model.sampling_batch_size,
+        rows=model.sampling_batch_size, engine=model.engine,
     )  # fmt: skip
     by_id = {p.id: p for p in problems}
     prompts = make_prompts(problems)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from selftrain.errors import DataError, SettingsError
 from selftrain.learner import Learner
@@ -42,11 +43,13 @@ def load_learner(
     device: str,
     bf16: bool,
     rows: int,
+    engine: Literal["auto", "transformers"] = "auto",
     name: str = "",
     memory: Memory | None = None,
 ) -> Learner:
     """A model with the engine and the trainer that share it."""
     # Here and not above: torch and transformers take seconds to import, and bad settings should not wait for them.
+    from selftrain.engines.packed import quickest_engine
     from selftrain.engines.transformers import TransformersEngine
     from selftrain.learning.trainer import TransformersTrainer
     from selftrain.loading import load_model
@@ -54,8 +57,9 @@ def load_learner(
 
     loaded = load_model(model, revision=revision, device=device)
     renderer = Renderer(loaded.tokenizer, prompting, loaded.stop_ids)
-    engine = TransformersEngine(loaded.model, renderer, name or Path(model).name, rows, bf16=bf16)
-    return Learner(engine, TransformersTrainer(loaded.model, renderer, bf16), model, memory)
+    slow = TransformersEngine(loaded.model, renderer, name or Path(model).name, rows, bf16=bf16)
+    answering = quickest_engine(slow) if engine == "auto" else slow
+    return Learner(answering, TransformersTrainer(loaded.model, renderer, bf16), model, memory)
 
 
 def too_long(learner: Learner, prompts: Sequence[Prompt], max_completion_length: int, prompting: Prompting) -> set[str]:

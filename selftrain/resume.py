@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import yaml
+
 from selftrain.catalogue import COMMANDS
 from selftrain.durable import Store, check, repair
 from selftrain.errors import RunError, SettingsError
@@ -23,13 +25,16 @@ def run(settings: Resolved) -> int:
     folder = Path(asked.run)
     facts = Store.read(folder).journal[0].facts
     command = next((one for one in COMMANDS if one.name == facts["command"]), None)
-    if command is None or not (folder / "settings.yaml").is_file():
+    if command is None:
         raise RunError(
             f"{asked.run} was not begun by a command",
             "only whoever began it knows its model and data",
             "in Python: SelfTrainer(...).train(resume=True), with everything as it was",
         )
-    words = ["--config", str(folder / "settings.yaml"), "--output_dir", asked.run, *_changes(asked.set)]
+    config = folder / "settings.yaml"
+    if not config.exists():  # killed before it was written, or lost since
+        config.write_text(yaml.safe_dump(facts["settings"], sort_keys=False))
+    words = ["--config", str(config), "--output_dir", asked.run, *_changes(asked.set)]
     if asked.json:
         words.append("--json")
     module, _, function = command.handler.partition(":")

@@ -16,7 +16,14 @@ class LoadingSettings:
     model_revision: str = setting("main", "branch, tag or commit on the hub", source="TRL")
     device: str = setting("auto", "'cpu', 'cuda' or 'cuda:1'; 'auto' takes a GPU where there is one")
     bf16: bool = setting(False, "compute in bfloat16; the weights that are trained stay float32")
-    sampling_batch_size: int = setting(128, "answers computed at once; with --seed it fixes the bytes of a run")
+    engine: Literal["auto", "transformers"] = setting(
+        "auto",
+        "what answers: 'auto' is our own forward pass where it knows the model and agrees with it, on a CPU, else "
+        "transformers'; 'transformers' is always its own",
+    )
+    sampling_batch_size: int = setting(
+        128, "answers computed at once; with --engine, --seed it fixes the bytes of a run"
+    )
 
     def __post_init__(self) -> None:
         check_types(self)

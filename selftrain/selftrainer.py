@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import yaml
 
@@ -104,6 +104,7 @@ class SelfTrainer:
     model_revision: str = "main"
     device: str = "auto"
     bf16: bool = False
+    engine: Literal["auto", "transformers"] = "auto"
     sampling_batch_size: int = 128
     seed: int = 42
     #: Everything as it was asked, for settings.yaml; the command line fills it in.
@@ -143,8 +144,9 @@ class SelfTrainer:
             open_until_done.enter_context(self.progress.log_to(record.folder.path / "log.txt"))
             if resume:
                 self.progress.say_all(f"unknown to the journal, set aside: {one}" for one in record.set_aside)
-            else:
+            if record.fact("described") is None:
                 self._describe(record, train, tests, parts, learners, judges)
+                record.finish("described", {})
             loop = Loop(
                 self.method, learners, parts, judges, learning, evaluation, self.watch, record, self.progress,
                 self.seed, stops, cache(lambda: self._load_learners(names, memory, open_until_done)),
@@ -159,7 +161,7 @@ class SelfTrainer:
         for name, path in names.items():
             learner = load_learner(
                 path, self.prompting, revision=self.model_revision, device=self.device, bf16=self.bf16,
-                rows=self.sampling_batch_size, name=name, memory=memory,
+                rows=self.sampling_batch_size, engine=self.engine, name=name, memory=memory,
             )  # fmt: skip
             open_until_done.callback(learner.close)
             learners.append(learner)
@@ -211,6 +213,7 @@ class SelfTrainer:
             environment()
             | {
                 "models": {learner.name: learner.base for learner in learners},
+                "engines": {learner.name: learner.engine.how for learner in learners},
                 "prompt_examples": {learner.name: learner.engine.prompt_text(example) for learner in learners},
                 "judge": {"name": judges.examiner.name} | judges.examiner.facts,
                 "train": {"name": train.name, "mapping": train.mapping, "warnings": train.warnings},
@@ -220,6 +223,7 @@ class SelfTrainer:
         if judges.examiner.warning:
             self.progress.say(judges.examiner.warning)
         for learner in learners:
+            self.progress.say(f"{learner.name} is sampled by {learner.engine.how}")
             self.progress.say(f"{learner.name} is shown, whole:\n{visible(learner.engine.prompt_text(example))}")
 
     def _settings_text(self) -> str:
@@ -228,7 +232,7 @@ class SelfTrainer:
                     self.watch, self.prompting, self.code, self.budget)  # fmt: skip
         flat = {key: value for section in sections for key, value in asdict(cast(Any, section)).items()}
         own = ("max_train_samples", "max_eval_samples", "allow_overlap", "model_revision", "device", "bf16",
-               "sampling_batch_size", "seed")  # fmt: skip
+               "engine", "sampling_batch_size", "seed")  # fmt: skip
         several = not isinstance(self.model, str)
         flat |= {"models" if several else "model_name_or_path": list(self.model) if several else self.model}
         flat |= {"output_dir": str(self.output_dir)}

@@ -19,6 +19,11 @@ class Engine(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def how(self) -> str:
+        """What computes the answers, in words, for the record of a run."""
+        ...
+
     def prompt_text(self, prompt: Prompt) -> str:
         """The very text the model is shown."""
         ...

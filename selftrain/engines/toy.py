@@ -18,7 +18,7 @@ class ToyEngine:
     """Obeys the same laws as every engine. Its token ids are the numbers of its habits."""
 
     def __init__(self, model: ToyModel, name: str = "toy") -> None:
-        self.model, self._name = model, name
+        self.model, self._name, self.how = model, name, "a table"
 
     @property
     def name(self) -> str:

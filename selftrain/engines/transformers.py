@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -23,20 +23,30 @@ COMPACT_BELOW = 0.8
 
 
 @dataclass
+class Answer:
+    """One answer, written or being written.
+
+    Answer(stop_texts=("\n\nQuestion:",), token_ids=[5, 9, 2], logprobs=[-1.5, -0.25, -0.1], ended=True)
+    """
+
+    #: What ends it besides an end token.
+    stop_texts: tuple[str, ...]
+    token_ids: list[int] = field(default_factory=list)
+    #: Of each token at temperature 1, in nats.
+    logprobs: list[float] = field(default_factory=list)
+    ended: bool = False
+
+
+@dataclass
 class _Unit:
     """The state of one batch while it is being answered. Live rows stand first to last, as in `rows`."""
 
-    token_ids: list[list[int]]
-    #: Of each token.
-    logprobs: list[list[float]]
-    ended: list[bool]
+    answers: list[Answer]
     #: Which answer each row of the tensors is.
     rows: list[int]
     cache: Any
     mask: Tensor | None
     positions: Tensor
-    #: For each answer the texts that end it besides an end token.
-    stop_texts: list[tuple[str, ...]]
 
 
 class TransformersEngine:
@@ -59,6 +69,7 @@ class TransformersEngine:
         self.model, self.renderer, self._name, self.bf16 = model, renderer, name, bf16
         self.rows, self.score_tokens = rows, score_tokens
         self._stop = torch.tensor(sorted(renderer.stop_ids), device=model.device)
+        self.how = "transformers' own forward pass"
 
     @property
     def name(self) -> str:
@@ -91,26 +102,25 @@ class TransformersEngine:
         ids = [self.renderer.prompt_ids(prompt) for prompt in prompts]
         starts = [stream_start(key, prompt.problem_id, index) for prompt in prompts for index in range(n)]
         chance = torch.from_numpy(uniforms(starts, sampling.max_completion_length)).to(self.model.device)
-        stop_texts = [self.renderer.stop_texts(prompt) for prompt in prompts for _ in range(n)]
-        unit, logits = self._prefill(ids, n, stop_texts)
+        answers = [Answer(self.renderer.stop_texts(prompt)) for prompt in prompts for _ in range(n)]
+        unit, logits = self._prefill(ids, n, answers)
         for step in range(sampling.max_completion_length):
             token = draw(logits, chance[unit.rows, step], sampling)
             self._write(unit, token, logits)
-            live = [place for place, row in enumerate(unit.rows) if not unit.ended[row]]
+            live = [place for place, row in enumerate(unit.rows) if not unit.answers[row].ended]
             if not live or step + 1 == sampling.max_completion_length:
                 break
             if len(live) < COMPACT_BELOW * len(unit.rows):
                 token = self._compact(unit, live, token)
             logits = self._step(unit, token)
         self.model.train(was_training)
-        texts = [self.renderer.text(prompt) for prompt in prompts]
         return [
-            self._response(prompt, texts[number], index, unit, number * n + index, weights_version)
+            self.response(prompt, index, answers[number * n + index], weights_version)
             for number, prompt in enumerate(prompts)
             for index in range(n)
         ]
 
-    def _prefill(self, ids: list[list[int]], n: int, stop_texts: list[tuple[str, ...]]) -> tuple[_Unit, Tensor]:
+    def _prefill(self, ids: list[list[int]], n: int, answers: list[Answer]) -> tuple[_Unit, Tensor]:
         """One pass over the prompts, then `n` rows for each of them."""
         device = self.model.device
         longest = max(map(len, ids))
@@ -128,16 +138,12 @@ class TransformersEngine:
             logits_to_keep=1,
         )  # fmt: skip
         cache.batch_repeat_interleave(n)
-        total = len(ids) * n
         unit = _Unit(
-            token_ids=[[] for _ in range(total)],
-            logprobs=[[] for _ in range(total)],
-            ended=[False] * total,
-            rows=list(range(total)),
+            answers=answers,
+            rows=list(range(len(answers))),
             cache=cache,
             mask=None if mask is None else mask.repeat_interleave(n, dim=0),
             positions=lengths.repeat_interleave(n),
-            stop_texts=stop_texts,
         )
         return unit, out.logits[:, -1].float().repeat_interleave(n, dim=0)
 
@@ -152,19 +158,11 @@ class TransformersEngine:
         for row, one, its_logprob, is_end in zip(
             unit.rows, token.tolist(), logprob.tolist(), ends.tolist(), strict=True
         ):
-            if not unit.ended[row]:
-                unit.token_ids[row].append(one)
-                unit.logprobs[row].append(its_logprob)
-                unit.ended[row] = is_end or self._at_stop_text(unit, row)
-
-    def _at_stop_text(self, unit: _Unit, row: int) -> bool:
-        stops = unit.stop_texts[row]
-        if not stops:
-            return False
-        # A token writes at least one byte of UTF-8, so this tail is long enough to hold any stop text.
-        longest = max(len(stop.encode()) for stop in stops)
-        tail = self.renderer.completion_text(unit.token_ids[row][-longest - 1 :])
-        return any(stop in tail for stop in stops)
+            answer = unit.answers[row]
+            if not answer.ended:
+                answer.token_ids.append(one)
+                answer.logprobs.append(its_logprob)
+                answer.ended = is_end or at_stop_text(self.renderer, answer.token_ids, answer.stop_texts)
 
     def _compact(self, unit: _Unit, live: list[int], token: Tensor) -> Tensor:
         keep = torch.tensor(live, device=token.device)
@@ -185,19 +183,17 @@ class TransformersEngine:
         logits: Tensor = out.logits[:, -1].float()
         return logits
 
-    def _response(
-        self, prompt: Prompt, prompt_text: str, index: int, unit: _Unit, row: int, weights_version: int
-    ) -> Response:
-        finish: FinishReason = "stop" if unit.ended[row] else "length"
-        token_ids, text = self.renderer.cut(unit.token_ids[row], unit.stop_texts[row])
+    def response(self, prompt: Prompt, index: int, answer: Answer, weights_version: int) -> Response:
+        finish: FinishReason = "stop" if answer.ended else "length"
+        token_ids, text = self.renderer.cut(answer.token_ids, answer.stop_texts)
         return Response(
             prompt=prompt,
-            prompt_text=prompt_text,
+            prompt_text=self.renderer.text(prompt),
             sample_index=index,
             text=text,
             token_ids=token_ids,
             # Tokens that a stop text cut off are none of the answer's.
-            logprob=sum(unit.logprobs[row][: len(token_ids)]),
+            logprob=sum(answer.logprobs[: len(token_ids)]),
             finish_reason=finish,
             model=self.name,
             weights_version=weights_version,
@@ -219,3 +215,13 @@ class TransformersEngine:
 
     def num_tokens(self, completions: Sequence[str]) -> list[int]:
         return [len(self.renderer.completion_ids(text)) for text in completions]
+
+
+def at_stop_text(renderer: Renderer, token_ids: Sequence[int], stop_texts: tuple[str, ...]) -> bool:
+    """Whether the newest tokens hold a text that ends an answer."""
+    if not stop_texts:
+        return False
+    # A token writes at least one byte of UTF-8, so this tail is long enough to hold any stop text.
+    longest = max(len(text.encode()) for text in stop_texts)
+    tail = renderer.completion_text(token_ids[-longest - 1 :])
+    return any(text in tail for text in stop_texts)

@@ -98,7 +98,7 @@ class Stepper:
                 logprobs, mask = token_logprobs(self.model, rows, self.pad_id, self.learning.train_temperature)
             weights = torch.tensor([row.weight for row in rows], device=logprobs.device)
             loss = weighted_nll(logprobs, mask, weights, self.learning.loss_normalization) / divisor
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             return loss.item()
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):

@@ -114,7 +114,11 @@ def outcome(folder: Path) -> dict[str, bytes]:
     """All that a run came to, by file."""
     files = (place for place in folder.rglob("*") if place.is_file() and not place.is_symlink())
     named = {place.relative_to(folder).as_posix(): place for place in files}
-    return {name: place.read_bytes() for name, place in named.items() if name not in _CLOCKS and name[0] != "."}
+    return {
+        name: place.read_bytes()
+        for name, place in named.items()
+        if name not in _CLOCKS and name[0] != "." and not name.startswith("set-aside/")
+    }
 
 
 def _obey(order: Mapping[str, Any]) -> int:

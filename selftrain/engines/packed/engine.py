@@ -1,0 +1,146 @@
+"""Answers from a decoder whose forward pass is ours: see docs/decisions for why and how."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+
+from selftrain.engines.base import units_by_length
+from selftrain.engines.packed.architecture import Architecture
+from selftrain.engines.packed.cohort import Cohort
+from selftrain.engines.packed.decoder import Decoder
+from selftrain.engines.packed.scoring import score
+from selftrain.engines.packed.stops import StopTexts
+from selftrain.engines.packed.weights import fingerprint
+from selftrain.engines.packed.writing import Writing
+from selftrain.engines.transformers import TransformersEngine
+from selftrain.streams import stream_start
+from selftrain.types import Prompt, Response, Sampling
+
+#: The next prompts are read once this share of the rows or less is being written: late enough to read several at a
+#: time, early enough that no step is made for a handful of rows.
+REFILL_BELOW = 0.5
+#: Times over that the rows of a unit are filled, and the parameters up to which they are: of such a model a unit is a
+#: matter of seconds.
+TURNS = 4
+SMALL = 30_000_000
+
+
+class PackedEngine:
+    """Draws the tokens that `slow` would draw, several times as fast.
+
+    Args:
+        slow: the engine of the same live module; it renders, plans, and says what this engine says of a model.
+        architecture: of its model.
+    """
+
+    def __init__(self, slow: TransformersEngine, architecture: Architecture) -> None:
+        self.slow, self.architecture = slow, architecture
+        self._decoders: dict[bool, Decoder] = {}
+        self._packed_from: tuple[object, ...] = ()
+        self._stops: dict[tuple[str, ...], StopTexts] = {}
+        self._small = sum(one.numel() for one in slow.model.parameters()) <= SMALL
+        vocabulary = slow.model.get_input_embeddings().num_embeddings
+        self._end_tokens = torch.zeros(vocabulary, dtype=torch.bool)
+        self._end_tokens[[one for one in slow.renderer.stop_ids if one < vocabulary]] = True
+
+    @property
+    def how(self) -> str:
+        return "our own forward pass" + (", matrix products in bfloat16" if self.slow.bf16 else "")
+
+    @property
+    def name(self) -> str:
+        return self.slow.name
+
+    def close(self) -> None:
+        self._decoders.clear()
+        self.slow.close()
+
+    def prompt_text(self, prompt: Prompt) -> str:
+        return self.slow.prompt_text(prompt)
+
+    def too_long(self, prompts: Sequence[Prompt], max_completion_length: int) -> list[tuple[str, int]]:
+        return self.slow.too_long(prompts, max_completion_length)
+
+    def plan(self, prompts: Sequence[Prompt], n: int) -> list[list[int]]:
+        """Units of more answers than are written at once, so that those that wait take the place of those that ended;
+        of a large model only so many, since what a killed run loses is a unit for each model.
+        """
+        lengths = [len(self.slow.renderer.prompt_ids(prompt)) for prompt in prompts]
+        turns = TURNS if self._small else 1
+        return units_by_length(lengths, max(1, turns * self.slow.rows // n))
+
+    def num_tokens(self, completions: Sequence[str]) -> list[int]:
+        return self.slow.num_tokens(completions)
+
+    def _decoder(self, *, bf16: bool) -> Decoder:
+        """With the weights as they are now: whoever changed them, and however."""
+        now = fingerprint(self.slow.model)
+        if now != self._packed_from:
+            self._decoders.clear()
+            self._packed_from = now
+        if bf16 not in self._decoders:
+            self._decoders[bf16] = Decoder(self.slow.model, self.architecture, bf16=bf16)
+        return self._decoders[bf16]
+
+    @torch.inference_mode()
+    def generate(
+        self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int
+    ) -> list[Response]:
+        ids = [self.slow.renderer.prompt_ids(prompt) for prompt in prompts]
+        if not all(ids):  # nothing to start from; what then happens is the model's affair
+            return self.slow.generate(prompts, n, sampling, key, weights_version)
+        decoder, writing = self._decoder(bf16=self.slow.bf16), self._writing(prompts, n, sampling, key)
+        waiting = deque(sorted(range(len(prompts)), key=lambda i: len(ids[i])))
+        cohorts: list[Cohort] = []
+        while waiting or cohorts:
+            free = self.slow.rows - sum(len(one.rows) for one in cohorts)
+            if waiting and (free >= self.slow.rows * (1 - REFILL_BELOW)):
+                some = [waiting.popleft() for _ in range(min(len(waiting), max(1, free // n)))]
+                rows = (torch.tensor(some)[:, None] * n + torch.arange(n)).flatten()
+                new = Cohort(decoder, [ids[i] for i in some], n, rows)
+                new.keep(writing.write(rows, new.first_logits()))
+                cohorts.append(new)
+            cohorts = [one for one in cohorts if len(one.rows)]
+            if cohorts:
+                _step(decoder, cohorts, writing)
+        answers = writing.answers()
+        return [
+            self.slow.response(prompt, index, answers[number * n + index], weights_version)
+            for number, prompt in enumerate(prompts)
+            for index in range(n)
+        ]
+
+    def _writing(self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str) -> Writing:
+        starts = [stream_start(key, prompt.problem_id, index) for prompt in prompts for index in range(n)]
+        stop_texts = [self.slow.renderer.stop_texts(prompt) for prompt in prompts for _ in range(n)]
+        for texts in {*stop_texts} - {(), *self._stops}:
+            self._stops[texts] = StopTexts(self.slow.renderer, texts, len(self._end_tokens))
+        return Writing(starts, sampling, self._end_tokens, stop_texts, self._stops)
+
+    @torch.inference_mode()
+    def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
+        """In float32 whatever the setting: bfloat16 would move a text by half a nat, and be no faster."""
+        rows = [self.slow.renderer.row(prompt, text, None) for prompt, text in zip(prompts, completions, strict=True)]
+        if not all(row.prompt_length for row in rows):
+            return self.slow.logprob(prompts, completions)
+        return score(self._decoder(bf16=False), rows)
+
+
+def _step(decoder: Decoder, cohorts: Sequence[Cohort], writing: Writing) -> None:
+    """One more token of every row. Linear layers see the rows of all cohorts as one batch, attention each by itself."""
+    sizes = [len(one.rows) for one in cohorts]
+    rows, positions = torch.cat([one.rows for one in cohorts]), torch.cat([one.positions() for one in cohorts])
+    passes = [one.next_pass(first) for one, first in zip(cohorts, accumulate(sizes, initial=0), strict=False)]
+
+    def attend(number: int, qkv: Tensor) -> Tensor:
+        found = [one.attend(number, qkv) for one in passes]
+        return found[0] if len(found) == 1 else torch.cat(found)
+
+    live = writing.write(rows, decoder.logits(decoder.hidden(writing.newest(rows), positions, attend)))
+    for one, its_live in zip(cohorts, live.split(sizes), strict=True):
+        one.passed(its_live)

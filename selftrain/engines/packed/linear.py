@@ -1,0 +1,80 @@
+"""Matrix products, the larger part of all work: each by the fastest exact route this CPU has."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+#: oneDNN's product of a weight laid out beforehand: semi-private in torch, so it may be missing.
+_ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+#: With AVX-512 oneDNN is up to twice as fast as torch's own choice (on AMD, MKL stays at AVX2); with AVX2 they are
+#: equal for large batches, and oneDNN starts more slowly.
+USE_ONEDNN = _ONEDNN is not None and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+#: Rows a weight is laid out for; other numbers of rows work just as well.
+_LAID_OUT_FOR = 128
+
+
+class Linear(Protocol):
+    """A frozen linear layer: `[rows, in]` float32 to `[rows, out]` float32."""
+
+    def __call__(self, x: Tensor) -> Tensor: ...
+
+    def add_to(self, residual: Tensor, x: Tensor) -> Tensor:
+        """The residual stream with this layer's output added; may write over `residual`."""
+        ...
+
+
+class PlainLinear:
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self.weight, self.bias = weight, bias
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+    def add_to(self, residual: Tensor, x: Tensor) -> Tensor:
+        if self.bias is not None:
+            return residual.add_(self(x))
+        return residual.addmm_(x, self.weight.t())
+
+
+class OneDnnLinear:
+    """Also multiplies in bfloat16 where its weight is in bfloat16."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self.bias, self.dtype = bias, weight.dtype
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), _LAID_OUT_FOR)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        out: Tensor = torch.ops.mkldnn._linear_pointwise(x.to(self.dtype), self.weight, self.bias, "none", [], "")
+        return out.float()
+
+    def add_to(self, residual: Tensor, x: Tensor) -> Tensor:
+        if self.dtype != torch.float32:
+            return residual.add_(self(x))
+        out: Tensor = torch.ops.mkldnn._linear_pointwise.binary(x, residual, self.weight, self.bias, "add")
+        return out
+
+
+class Bf16Linear:
+    """Multiplies in bfloat16; slow on a CPU without instructions for it."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self.weight, self.bias = weight, bias
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.linear(x.bfloat16(), self.weight, self.bias).float()
+
+    def add_to(self, residual: Tensor, x: Tensor) -> Tensor:
+        return residual.add_(self(x))
+
+
+def make_linear(weight: Tensor, bias: Tensor | None = None, *, bf16: bool = False) -> Linear:
+    """`weight` is `[out, in]`, `bias` `[out]`, both float32."""
+    if bf16:
+        weight, bias = weight.bfloat16(), None if bias is None else bias.bfloat16()
+        fast = USE_ONEDNN and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        return OneDnnLinear(weight, bias) if fast else Bf16Linear(weight, bias)
+    return OneDnnLinear(weight, bias) if USE_ONEDNN else PlainLinear(weight, bias)

@@ -1,0 +1,113 @@
+"""A model's weights, laid out for few and large matrix products."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from selftrain.engines.packed.architecture import Architecture
+from selftrain.engines.packed.linear import Linear, make_linear
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One decoder layer. Queries, keys and values are one product, as are the two halves of the MLP's input.
+
+    The norms before the two are part of their weights; so is the square root of `hidden`, see `Decoder`.
+    """
+
+    kind: str
+    #: `hidden` to `kv_heads` times (the queries of the group, the key, the value), `head_dim` each.
+    qkv: Linear
+    #: `[group + 1, head_dim]`: norms of queries and key, in models that have them.
+    qk_norm: Tensor | None
+    attention_out: Linear
+    gate_up: Linear
+    down: Linear
+    #: `[hidden]`: norms of what attention and MLP give, in models that have them, times the square root of `hidden`.
+    out_norms: tuple[Tensor, Tensor] | None
+
+
+@dataclass(frozen=True)
+class Weights:
+    embedding: Tensor
+    layers: tuple[Layer, ...]
+    #: The last norm, times the square root of `hidden`.
+    norm: Tensor
+    head: Linear
+
+
+def fingerprint(model: Any) -> tuple[object, ...]:
+    """Equal as long as no weight has changed.
+
+    Identity and version of each tensor, and the sum of its bits, which also sees what is written past torch's
+    counters (`.data`, numpy, shared memory). Reads every weight once: less than one step of answering does.
+    """
+    return tuple((p.data_ptr(), p._version, p.shape, _sum_of_bits(p)) for p in model.parameters())
+
+
+def _sum_of_bits(parameter: Tensor) -> int:
+    flat = parameter.detach().contiguous().view(-1)
+    # Two floats at a time, as no conversion is needed then; sums of integers wrap around and lose nothing.
+    even = len(flat) // 2 * 2
+    odd_one = 0 if even == len(flat) else int(flat[-1].view(torch.int32))
+    return int(flat[:even].view(torch.int64).sum()) + odd_one
+
+
+@torch.inference_mode()
+def pack(model: Any, architecture: Architecture, *, bf16: bool) -> Weights:
+    """The weights as they are now: most of them copied; embedding, outputs and head shared where that is possible."""
+
+    def norm(module: Any) -> Tensor:
+        weight: Tensor = module.weight.detach()
+        return (weight + architecture.norm_offset) * math.sqrt(len(weight))
+
+    def layer(kind: str, one: Any) -> Layer:
+        attention, mlp, names = one.self_attn, one.mlp, dict(one.named_children())
+        after = "pre_feedforward_layernorm" in names
+        before_mlp = norm(one.pre_feedforward_layernorm if after else one.post_attention_layernorm)
+        gate_up = torch.cat((mlp.gate_proj.weight, mlp.up_proj.weight))
+        return Layer(
+            kind=kind,
+            qkv=_qkv(attention, norm(one.input_layernorm), architecture, bf16),
+            qk_norm=_qk_norm(attention, architecture) if "q_norm" in dict(attention.named_children()) else None,
+            attention_out=make_linear(attention.o_proj.weight.detach(), bf16=bf16),
+            gate_up=make_linear(gate_up * before_mlp, bf16=bf16),
+            down=make_linear(mlp.down_proj.weight.detach(), bf16=bf16),
+            out_norms=(norm(one.post_attention_layernorm), norm(one.post_feedforward_layernorm)) if after else None,
+        )
+
+    return Weights(
+        embedding=model.model.embed_tokens.weight.detach(),
+        layers=tuple(layer(*pair) for pair in zip(architecture.kinds, model.model.layers, strict=True)),
+        norm=norm(model.model.norm),
+        head=make_linear(model.lm_head.weight.detach(), bf16=bf16),
+    )
+
+
+def _pairs(head_dim: int) -> Tensor:
+    """Order of a head's dimensions in which those that are turned together stand side by side, as complex numbers."""
+    return torch.arange(head_dim).view(2, -1).t().reshape(-1)
+
+
+def _qkv(attention: Any, norm: Tensor, architecture: Architecture, bf16: bool) -> Linear:
+    dim, order = architecture.head_dim, _pairs(architecture.head_dim)
+
+    def by_group(name: str) -> Tensor:
+        """Rows as `[kv_heads * (group + 2) * head_dim, ...]`."""
+        parts = (getattr(getattr(attention, f"{part}_proj"), name) for part in "qkv")
+        q, k, v = (part.unflatten(0, (architecture.kv_heads, -1, dim)) for part in parts)
+        return torch.cat((q[:, :, order], k[:, :, order], v), dim=1).flatten(0, 2)
+
+    bias = None if attention.q_proj.bias is None else by_group("bias")
+    return make_linear(by_group("weight") * norm, bias, bf16=bf16)
+
+
+def _qk_norm(attention: Any, architecture: Architecture) -> Tensor:
+    order, offset = _pairs(architecture.head_dim), architecture.norm_offset
+    q, k = attention.q_norm.weight[order] + offset, attention.k_norm.weight[order] + offset
+    return torch.cat((q.expand(architecture.group, -1), k[None]))

@@ -1,0 +1,168 @@
+"""The packed engine writes what the slow engine writes, token for token, on the models that ship with the package."""
+
+from __future__ import annotations
+
+import pytest
+
+from selftrain.engines.packed.architecture import read_architecture
+from selftrain.engines.packed.engine import PackedEngine
+from selftrain.engines.transformers import TransformersEngine
+from selftrain.loading import LoadedModel
+from selftrain.prompts import Prompting
+from selftrain.types import Prompt, Response, Sampling
+from tests.conftest import engine_of
+
+SAMPLINGS = [
+    Sampling(0.0, max_completion_length=64),
+    Sampling(0.3, max_completion_length=64),
+    Sampling(1.0, max_completion_length=40),
+    Sampling(0.7, 40, max_completion_length=64),
+    Sampling(0.8, 0, 0.9, max_completion_length=40),
+    Sampling(1.2, 20, 0.95, max_completion_length=30),
+]
+SHORT = Prompt("short", "Why?")
+LONG = Prompt("long", "How much? " * 40, shots=(("What is 1+1?", "1+1=2. #### 2"),) * 12)
+
+
+def packed_of(loaded: LoadedModel, rows: int = 64, prompting: Prompting | None = None) -> PackedEngine:
+    return PackedEngine(engine_of(loaded, rows=rows, prompting=prompting), read_architecture(loaded.model))
+
+
+def answers(
+    engine: PackedEngine | TransformersEngine, prompts: list[Prompt], n: int, sampling: Sampling
+) -> list[Response]:
+    """In the order of the prompts, whatever the order of the units."""
+    found = {
+        (one.prompt.problem_id, one.sample_index): one
+        for unit in engine.plan(prompts, n)
+        for one in engine.generate([prompts[i] for i in unit], n, sampling, "key", 3)
+    }
+    return [found[prompt.problem_id, index] for prompt in prompts for index in range(n)]
+
+
+def assert_same(ours: list[Response], theirs: list[Response]) -> None:
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.token_ids == other.token_ids, f"{one.text!r} instead of {other.text!r}"
+        assert one.logprob == pytest.approx(other.logprob, abs=1e-4)
+        assert one.finish_reason == other.finish_reason and one.text == other.text
+        assert (one.prompt, one.prompt_text, one.sample_index) == (other.prompt, other.prompt_text, other.sample_index)
+        assert (one.model, one.weights_version) == (other.model, other.weights_version)
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS, ids=str)
+def test_the_tokens_are_those_of_the_slow_engine(
+    loaded: LoadedModel, prompts: list[Prompt], sampling: Sampling
+) -> None:
+    packed = packed_of(loaded)
+    n = 1 if sampling.temperature == 0 else 4
+    assert_same(answers(packed, prompts, n, sampling), answers(packed.slow, prompts, n, sampling))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampling", SAMPLINGS, ids=str)
+def test_thousands_of_samples_are_those_of_the_slow_engine(loaded: LoadedModel, sampling: Sampling) -> None:
+    """At most one differing draw in 100,000 tokens is what rounding may do."""
+    from selftrain.problems import load_problems
+    from selftrain.prompts import make_prompts
+
+    packed = packed_of(loaded, rows=256)
+    many = make_prompts(load_problems("word_problems", split="test", max_problems=300))
+    n = 1 if sampling.temperature == 0 else 8
+    pairs = list(zip(answers(packed, many, n, sampling), answers(packed.slow, many, n, sampling), strict=True))
+    tokens = sum(len(other.token_ids) for _, other in pairs)
+    assert sum(one.token_ids != other.token_ids for one, other in pairs) <= max(1, tokens // 100_000)
+
+
+def test_logprob_is_that_of_the_slow_engine(loaded: LoadedModel, prompts: list[Prompt]) -> None:
+    packed = packed_of(loaded)
+    texts = ["", " ", " 3+4=7. #### 7", " one two three " * 20, "ß 漢 \\boxed{7}"]
+    asked = [prompt for prompt in (*prompts[:5], LONG, SHORT) for _ in texts] + [prompts[7]]
+    completions = texts * 7 + [" alone"]
+    ours, theirs = packed.logprob(asked, completions), packed.slow.logprob(asked, completions)
+    assert ours == pytest.approx(theirs, abs=1e-4, rel=1e-6)
+    assert packed.logprob([], []) == []
+    assert packed.num_tokens(texts) == packed.slow.num_tokens(texts)
+
+
+def test_many_completions_of_one_prompt_are_scored_in_parts(llama: LoadedModel) -> None:
+    packed = packed_of(llama)
+    completions = [f" {i} + {i} = {2 * i}. Then I check it again. " * (i % 4 + 1) for i in range(60)]
+    ours, theirs = (one.logprob([SHORT] * 60, completions) for one in (packed, packed.slow))
+    assert ours == pytest.approx(theirs, abs=1e-4, rel=1e-6)
+
+
+def test_what_is_drawn_does_not_depend_on_the_batch(llama: LoadedModel, prompts: list[Prompt]) -> None:
+    sampling = Sampling(0.7, 40, max_completion_length=48)
+    whole = answers(packed_of(llama, rows=96), prompts, 4, sampling)
+    for rows in (1, 5, 24):
+        assert [r.token_ids for r in answers(packed_of(llama, rows), prompts, 4, sampling)] == [
+            r.token_ids for r in whole
+        ]
+    alone = answers(packed_of(llama), prompts[7:8], 4, sampling)
+    assert [r.token_ids for r in alone] == [r.token_ids for r in whole[28:32]]
+
+
+def test_prompts_that_wait_take_the_place_of_answers_that_ended(llama: LoadedModel, prompts: list[Prompt]) -> None:
+    """One unit of many more answers than are written at once, and prompts of very different length."""
+    packed, sampling = packed_of(llama, rows=10), Sampling(0.9, max_completion_length=40)
+    asked = [LONG, *prompts[:9], SHORT]
+    ours = packed.generate(asked, 3, sampling, "key", 0)
+    assert_same(ours, packed_of(llama).slow.generate(asked, 3, sampling, "key", 0))
+    assert len({len(one.token_ids) for one in ours}) > 5
+
+
+def test_the_same_unit_gives_the_same_bytes(llama: LoadedModel, prompts: list[Prompt]) -> None:
+    packed, sampling = packed_of(llama, rows=10), Sampling(0.9, max_completion_length=40)
+    assert packed.generate(prompts[:8], 3, sampling, "k", 0) == packed.generate(prompts[:8], 3, sampling, "k", 0)
+
+
+@pytest.mark.parametrize("longest", [1, 2, 17])
+def test_answers_are_cut_off_at_the_limit(llama: LoadedModel, prompts: list[Prompt], longest: int) -> None:
+    packed, sampling = packed_of(llama), Sampling(1.0, max_completion_length=longest)
+    ours = packed.generate(prompts[:6], 2, sampling, "k", 0)
+    assert_same(ours, packed.slow.generate(prompts[:6], 2, sampling, "k", 0))
+    assert {len(one.token_ids) for one in ours if one.truncated} == {longest}
+
+
+@pytest.mark.parametrize(
+    "stop_texts", [("a",), (" ", "zz"), (". ", "####"), ("é",), ("\n\nQuestion:",), ("=", "apples", "3")]
+)
+def test_stop_texts_end_answers_where_the_slow_engine_ends_them(
+    loaded: LoadedModel, prompts: list[Prompt], stop_texts: tuple[str, ...]
+) -> None:
+    packed = packed_of(loaded, prompting=Prompting(stop_strings=stop_texts))
+    # Beside them a prompt with worked examples, which has a stop text of its own.
+    asked, sampling = [*prompts[:8], LONG], Sampling(1.0, max_completion_length=40)
+    assert_same(packed.generate(asked, 3, sampling, "k", 0), packed.slow.generate(asked, 3, sampling, "k", 0))
+
+
+def test_either_end_token_ends_an_answer(llama: LoadedModel, prompts: list[Prompt]) -> None:
+    comma = llama.tokenizer(",")["input_ids"][0]
+    packed = packed_of(LoadedModel(llama.model, llama.tokenizer, frozenset({comma, 10**6})))
+    sampling = Sampling(1.0, max_completion_length=60)
+    ours = packed.generate(prompts[:12], 4, sampling, "k", 0)
+    assert_same(ours, packed.slow.generate(prompts[:12], 4, sampling, "k", 0))
+    assert {comma, llama.tokenizer.eos_token_id} <= {one.token_ids[-1] for one in ours}
+
+
+def test_nothing_asked_is_nothing_answered(llama: LoadedModel) -> None:
+    packed = packed_of(llama)
+    assert packed.plan([], 4) == [] and packed.generate([], 4, SAMPLINGS[2], "k", 0) == []
+
+
+def test_what_the_slow_engine_says_of_prompts_is_said(llama: LoadedModel, prompts: list[Prompt]) -> None:
+    packed = packed_of(llama)
+    long = Prompt("longer", "How much? " * 600)
+    assert packed.name == packed.slow.name and packed.prompt_text(SHORT) == packed.slow.prompt_text(SHORT)
+    assert [problem_id for problem_id, _ in packed.too_long([SHORT, long], 64)] == ["longer"]
+
+
+def test_the_setting_of_bfloat16_moves_the_draws_and_not_the_scores(llama: LoadedModel, prompts: list[Prompt]) -> None:
+    slow = engine_of(llama)
+    rounded = TransformersEngine(llama.model, slow.renderer, slow.name, bf16=True)
+    packed, exact = (PackedEngine(one, read_architecture(llama.model)) for one in (rounded, slow))
+    ours = packed.generate(prompts[:4], 1, SAMPLINGS[0], "k", 0)
+    theirs = exact.generate(prompts[:4], 1, SAMPLINGS[0], "k", 0)
+    assert [one.logprob for one in ours] != [one.logprob for one in theirs]
+    assert [one.logprob for one in ours] == pytest.approx([one.logprob for one in theirs], abs=1.0)
+    assert packed.logprob(prompts[:2], [" 3", " 4"]) == exact.logprob(prompts[:2], [" 3", " 4"])

@@ -1,0 +1,103 @@
+"""The engine answers with the weights as they are, whoever changed them and however."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from selftrain.engines.packed import weights
+from selftrain.engines.packed.engine import PackedEngine
+from selftrain.learning.base import Learning
+from selftrain.learning.trainer import TransformersTrainer
+from selftrain.loading import LoadedModel
+from selftrain.types import Prompt, Sampling, TrainingExample
+from tests.engines.test_packed import assert_same, packed_of
+
+AT_RANDOM = Sampling(1.0, max_completion_length=24)
+TEXTS = [" 3+4=7. #### 7", " so"]
+
+
+def assert_fresh(packed: PackedEngine, prompts: list[Prompt]) -> None:
+    assert_same(packed.generate(prompts, 2, AT_RANDOM, "k", 0), packed.slow.generate(prompts, 2, AT_RANDOM, "k", 0))
+    assert packed.logprob(prompts, TEXTS) == pytest.approx(packed.slow.logprob(prompts, TEXTS), abs=1e-4)
+
+
+def test_after_training_the_new_weights_answer(trainable: LoadedModel, prompts: list[Prompt], tmp_path: Path) -> None:
+    packed = packed_of(trainable)
+    trainer = TransformersTrainer(trainable.model, packed.slow.renderer)
+    examples = [TrainingExample(prompt, " 3+4=7. #### 7") for prompt in prompts[:8]]
+    before = packed.logprob(prompts[:2], TEXTS)
+    trainer.save(tmp_path)
+    for learning_rate in (1e-3, 1e-6):  # a change that shows, and one that hardly does
+        trainer.fit(examples, Learning(num_train_epochs=1, learning_rate=learning_rate), "seed")
+        assert packed.logprob(prompts[:2], TEXTS) != before
+        assert_fresh(packed, prompts[:2])
+    trainer.load(tmp_path)
+    assert packed.logprob(prompts[:2], TEXTS) == before
+    assert_fresh(packed, prompts[:2])
+
+
+def in_place(parameter: torch.nn.Parameter) -> None:
+    with torch.no_grad():
+        parameter.mul_(1.01)
+
+
+def past_the_version_counter(parameter: torch.nn.Parameter) -> None:
+    parameter.data.mul_(1.01)
+
+
+def in_numpy(parameter: torch.nn.Parameter) -> None:
+    parameter.detach().numpy()[...] *= 1.01
+
+
+def in_inference_mode(parameter: torch.nn.Parameter) -> None:
+    with torch.inference_mode():
+        parameter.mul_(1.01)
+
+
+def by_another_tensor(parameter: torch.nn.Parameter) -> None:
+    parameter.data = parameter.data * 1.01
+
+
+def in_the_last_bit_of_one_weight(parameter: torch.nn.Parameter) -> None:
+    parameter.data.view(torch.int32).view(-1)[-1] ^= 1
+
+
+def in_order(parameter: torch.nn.Parameter) -> None:
+    with torch.no_grad():
+        parameter.copy_(parameter.flip(0))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        in_place, past_the_version_counter, in_numpy, in_inference_mode, by_another_tensor,
+        in_the_last_bit_of_one_weight, in_order,
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("part", ["self_attn.k_proj.weight", "input_layernorm.weight"])
+def test_no_change_of_a_weight_goes_unseen(
+    change: Callable[[torch.nn.Parameter], None], part: str, trainable: LoadedModel, prompts: list[Prompt]
+) -> None:
+    packed = packed_of(trainable)
+    packed.logprob(prompts[:2], TEXTS)
+    before = weights.fingerprint(trainable.model)
+    change(trainable.model.get_parameter(f"model.layers.1.{part}"))
+    assert weights.fingerprint(trainable.model) != before
+    assert_fresh(packed, prompts[:2])
+
+
+def test_weights_that_did_not_change_are_packed_once(
+    llama: LoadedModel, prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed, made = packed_of(llama), []
+    pack: Callable[..., Any] = weights.pack
+    monkeypatch.setattr("selftrain.engines.packed.decoder.pack", lambda *a, **k: made.append(1) or pack(*a, **k))
+    for version in range(3):
+        packed.generate(prompts[:2], 2, AT_RANDOM, "k", version)
+        packed.logprob(prompts[:2], TEXTS)
+    assert len(made) == 1
