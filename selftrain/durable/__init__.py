@@ -3,7 +3,7 @@
 from selftrain.durable.check import Finding, check, repair
 from selftrain.durable.disk import disk_error
 from selftrain.durable.fingerprint import Fingerprint
-from selftrain.durable.journal import Entry, holds_run
+from selftrain.durable.journal import Entry, holds_run, is_taken
 from selftrain.durable.lock import HeldError
 from selftrain.durable.log import Log
 from selftrain.durable.reader import Reader
@@ -21,5 +21,6 @@ __all__ = [
     "check",
     "disk_error",
     "holds_run",
+    "is_taken",
     "repair",
 ]

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 
 from selftrain.durable.disk import Disk, disk_error, read_bytes
 from selftrain.durable.fingerprint import Fingerprint
-from selftrain.durable.layout import COPY, JOURNAL, allowed
+from selftrain.durable.layout import BEFORE_A_JOURNAL, COPY, JOURNAL, allowed
 from selftrain.durable.lines import encode, split
 from selftrain.errors import RunError
 
@@ -99,6 +99,14 @@ def holds_run(folder: Path) -> bool:
     """Whether there is a run to go on with."""
     try:
         return any((folder / name).is_file() for name in (JOURNAL, COPY))
+    except OSError as error:
+        raise disk_error(error, folder) from error
+
+
+def is_taken(folder: Path) -> bool:
+    """Whether no new run can begin there."""
+    try:
+        return folder.is_dir() and any(one.name not in BEFORE_A_JOURNAL for one in folder.iterdir())
     except OSError as error:
         raise disk_error(error, folder) from error
 

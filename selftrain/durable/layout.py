@@ -23,6 +23,8 @@ PARTIAL = "partial"
 RESERVE = "reserve"
 SET_ASIDE = "set-aside"
 OWN = (LOCK, JOURNAL, COPY, LOGS, PARTIAL, RESERVE, SET_ASIDE)
+#: What is left of a run that was killed, or whose disk failed, before it had a journal: nothing that anybody misses.
+BEFORE_A_JOURNAL = (LOCK, PARTIAL, RESERVE)
 
 
 def log_of(step: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from selftrain.durable import Store, Terms, holds_run
+from selftrain.durable import Store, Terms, holds_run, is_taken
 from selftrain.errors import RunError
 from selftrain.record.folder import RunFolder
 from selftrain.record.free_files import FREE, FreeFiles, as_line, disk_errors
@@ -61,7 +61,7 @@ class Record(FreeFiles):
 
     @staticmethod
     def refuse_taken(path: str | Path) -> None:
-        if Path(path).is_file() or (Path(path).is_dir() and any(Path(path).iterdir())):
+        if Path(path).is_file() or is_taken(Path(path)):
             go_on = f", or go on with it: selftrain resume {path}" if holds_run(Path(path)) else ""
             raise RunError(
                 f"output_dir {str(path)!r} is not empty",

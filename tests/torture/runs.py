@@ -74,6 +74,8 @@ class Ran:
     #: Negative where a signal ended it.
     code: int
     notes: list[str]
+    #: What was not synced is lost, so that only what was committed counts as kept.
+    lost_power: bool = False
 
     @property
     def calls(self) -> int:
@@ -98,7 +100,8 @@ class Driver:
         assert self._process.stdin and self._process.stdout
         order = {"method": method, "folder": str(folder), "notes": str(notes), "plan": dict(plan or {})}
         print(json.dumps(order), file=self._process.stdin, flush=True)
-        return Ran(int(self._process.stdout.readline()), notes.read_text().splitlines())
+        code = int(self._process.stdout.readline())
+        return Ran(code, notes.read_text().splitlines(), (plan or {}).get("how") == "power")
 
     def __enter__(self) -> Self:
         return self
@@ -139,9 +142,16 @@ def _obey(order: Mapping[str, Any]) -> int:
 
     def noted(self: Any, question: str, compute: Callable[[], Any]) -> Any:
         asked = []
-        rows = real(self, question, lambda: asked.append(note(f"asked {self.step} {question}")) or compute())
-        if asked:
-            note(f"kept {self.step} {question}")
+
+        def computed() -> Any:
+            # The same question may come several times in a step, each time for another answer.
+            asked.append(f"{self.step} {question}#{self._asked[question]}")
+            note(f"asked {asked[0]}")
+            return compute()
+
+        rows = real(self, question, computed)
+        if asked and self.step:
+            note(f"kept {asked[0]}")
         return rows
 
     memory.Memory.__call__ = noted  # type: ignore[method-assign]
