@@ -40,7 +40,7 @@ $(VENV)/.dev-ready: $(VENV)/.ready
 # Every claim of the papers on the seed models, three seeds: about an hour on two cores; finished runs are kept.
 # A thousand and more deaths of real runs: hours.
 torture: $(VENV)/.dev-ready
-	SELFTRAIN_DEATHS=360 $(BIN)/python -m pytest -m slow tests/torture tests/durable
+	SELFTRAIN_DEATHS=340 $(BIN)/python -m pytest -m slow tests/torture tests/durable
 
 claims: $(VENV)/.dev-ready
 	$(BIN)/python -m benchmarks.claims

@@ -116,7 +116,7 @@ def test_a_failing_disk_ends_the_run_with_a_message_and_changes_nothing(
     codes: Counter[int] = Counter()
     for method in METHODS:
         ran, expected = whole(method)
-        for call in points(ran.calls, MANY // 4, f"{method}{fault}"):
+        for call in points(ran.calls, MANY // 8, f"{method}{fault}"):
             folder = tmp_path / "run"
             failed = driver.run(method, folder, {"call": call, "how": fault, "for_good": fault != "EINTR"})
             assert failed.code in (0, 74), (method, call, failed.notes)
