@@ -58,7 +58,7 @@ def run_method(settings: Resolved, resume: bool = False) -> int:
     trainer = SelfTrainer(
         method=method,
         model=model.all, model_revision=model.model_revision, device=model.device, bf16=model.bf16,
-        engine=model.engine, sampling_batch_size=model.sampling_batch_size,
+        engine=model.engine, sampling_batch_size=model.sampling_batch_size, sampling_processes=model.sampling_processes,
         train_dataset=train, eval_dataset=evaluation, allow_overlap=data.allow_overlap,
         reward_funcs=judge.reward_funcs or None, reward_weights=judge.reward_weights,
         learning=settings[Learning], evaluation=settings[Evaluation], watch=settings[Watch],
@@ -133,6 +133,7 @@ def _ask(name: str, problems: ProblemSet, judge: Judge, settings: Resolved, prog
     learner = load_learner(
         name, settings[Prompting], revision=model.model_revision, device=model.device, bf16=model.bf16,
         rows=model.sampling_batch_size, engine=model.engine,
+        sampling_processes=model.sampling_processes,
     )  # fmt: skip
     by_id = {p.id: p for p in problems}
     prompts = make_prompts(problems)

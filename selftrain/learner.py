@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from selftrain.engines.base import Engine
 from selftrain.learning.base import Checkpoints, Learning, LearningReport, Moment, OnStep, Trainer, Yardstick
 from selftrain.record import Memory
-from selftrain.record.rows import response_row
+from selftrain.record.rows import response_of, response_row
 from selftrain.types import Prompt, Response, Sampling, TrainingExample
 
 #: Called with the answers of each finished unit.
@@ -38,33 +39,30 @@ class Learner:
     def name(self) -> str:
         return self.engine.name
 
-    def sample(self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str) -> list[Response]:
-        """Asks unit by unit, as planned, and gives the answers back in prompt order."""
+    def sample(self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, first: int = 0) -> list[Response]:
+        """Asks unit by unit, as planned; gives the answers back in prompt order, sample indices from `first` on."""
         answers: list[list[Response]] = [[] for _ in prompts]
-        for unit in self.engine.plan(prompts, n):
-            responses = self._unit([prompts[i] for i in unit], n, sampling, key)
-            for place, index in enumerate(unit):
-                answers[index] = responses[place * n : (place + 1) * n]
-            if self.on_unit is not None:
-                self.on_unit(responses)
+        plan = self.engine.plan(prompts, n)
+        units = [[prompts[i] for i in unit] for unit in plan]
+        questions = [self._question(unit, n, sampling, key, first) for unit in units]
+        new = [unit for unit, known in zip(units, self.memory.knows(questions), strict=True) if not known]
+        asked = f"{key}/{self.name}"
+        with closing(self.engine.generate_units(new, n, sampling, asked, self.weights_version, first)) as drawn:
+            for indices, unit, question in zip(plan, units, questions, strict=True):
+                rows = self.memory(question, lambda: [response_row(response) for response in next(drawn)])
+                texts = [self.engine.prompt_text(prompt) for prompt in unit]
+                responses = [
+                    response_of(row, unit[place // n], texts[place // n], self.name) for place, row in enumerate(rows)
+                ]
+                for place, index in enumerate(indices):
+                    answers[index] = responses[place * n : (place + 1) * n]
+                if self.on_unit is not None:
+                    self.on_unit(responses)
         return [response for of_prompt in answers for response in of_prompt]
 
-    def _unit(self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str) -> list[Response]:
-        def answer() -> list[dict[str, Any]]:
-            drawn = self.engine.generate(prompts, n, sampling, f"{key}/{self.name}", self.weights_version)
-            return [response_row(response) for response in drawn]
-
-        asked = repr([(prompt.problem_id, prompt.posted) for prompt in prompts] + [n, sampling]).encode()
-        question = f"{key}/{self.name}/{hashlib.blake2b(asked, digest_size=12).hexdigest()}"
-        rows = self.memory(question, answer)
-        return [self._response(prompts[place // n], row) for place, row in enumerate(rows)]
-
-    def _response(self, prompt: Prompt, row: Mapping[str, Any]) -> Response:
-        return Response(
-            prompt=prompt, prompt_text=self.engine.prompt_text(prompt), sample_index=row["index"], text=row["text"],
-            token_ids=tuple(row["ids"]), logprob=row["logprob"], finish_reason=row["finish"], model=self.name,
-            weights_version=row["version"],
-        )  # fmt: skip
+    def _question(self, unit: Sequence[Prompt], n: int, sampling: Sampling, key: str, first: int) -> str:
+        asked = repr([(prompt.problem_id, prompt.posted) for prompt in unit] + [n, sampling, first]).encode()
+        return f"{key}/{self.name}/{hashlib.blake2b(asked, digest_size=12).hexdigest()}"
 
     def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         def score() -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
@@ -44,12 +45,13 @@ def load_learner(
     bf16: bool,
     rows: int,
     engine: Literal["auto", "transformers"] = "auto",
+    sampling_processes: int | None = None,
     name: str = "",
     memory: Memory | None = None,
 ) -> Learner:
     """A model with the engine and the trainer that share it."""
     # Here and not above: torch and transformers take seconds to import, and bad settings should not wait for them.
-    from selftrain.engines.packed import quickest_engine
+    from selftrain.engines.packed import Helpers, further_cores, quickest_engine
     from selftrain.engines.transformers import TransformersEngine
     from selftrain.learning.trainer import TransformersTrainer
     from selftrain.loading import load_model
@@ -58,7 +60,13 @@ def load_learner(
     loaded = load_model(model, revision=revision, device=device)
     renderer = Renderer(loaded.tokenizer, prompting, loaded.stop_ids)
     slow = TransformersEngine(loaded.model, renderer, name or Path(model).name, rows, bf16=bf16)
-    answering = quickest_engine(slow) if engine == "auto" else slow
+    processes = further_cores() if sampling_processes is None else sampling_processes - 1
+    loading = {
+        "model": model, "revision": revision, "prompting": asdict(prompting), "rows": rows, "bf16": bf16,
+        "name": slow.name,
+    }  # fmt: skip
+    helpers = Helpers(loading, processes) if processes > 0 else None
+    answering = quickest_engine(slow, helpers) if engine == "auto" else slow
     return Learner(answering, TransformersTrainer(loaded.model, renderer, bf16), model, memory)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from selftrain.errors import SettingsError
-from selftrain.settings import check_types, required, setting
+from selftrain.settings import check_at_least_one, check_types, required, setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,14 +21,18 @@ class LoadingSettings:
         "what answers: 'auto' is our own forward pass where it knows the model and agrees with it, on a CPU, else "
         "transformers'; 'transformers' is always its own",
     )
+    sampling_processes: int | None = setting(
+        None, "processes that answer at once on a CPU, for models of up to 30 million weights; by default one a core"
+    )
     sampling_batch_size: int = setting(
         128, "answers computed at once; with --engine, --seed it fixes the bytes of a run"
     )
 
     def __post_init__(self) -> None:
         check_types(self)
-        if self.sampling_batch_size < 1:
-            raise SettingsError("sampling_batch_size has to be 1 or more")
+        check_at_least_one(self, "sampling_batch_size")
+        if self.sampling_processes is not None:
+            check_at_least_one(self, "sampling_processes")
 
     @property
     def all(self) -> tuple[str, ...]:

@@ -105,6 +105,7 @@ class SelfTrainer:
     device: str = "auto"
     bf16: bool = False
     engine: Literal["auto", "transformers"] = "auto"
+    sampling_processes: int | None = None
     sampling_batch_size: int = 128
     seed: int = 42
     #: Everything as it was asked, for settings.yaml; the command line fills it in.
@@ -161,7 +162,8 @@ class SelfTrainer:
         for name, path in names.items():
             learner = load_learner(
                 path, self.prompting, revision=self.model_revision, device=self.device, bf16=self.bf16,
-                rows=self.sampling_batch_size, engine=self.engine, name=name, memory=memory,
+                rows=self.sampling_batch_size, engine=self.engine,
+                sampling_processes=self.sampling_processes, name=name, memory=memory,
             )  # fmt: skip
             open_until_done.callback(learner.close)
             learners.append(learner)
@@ -232,7 +234,7 @@ class SelfTrainer:
                     self.watch, self.prompting, self.code, self.budget)  # fmt: skip
         flat = {key: value for section in sections for key, value in asdict(cast(Any, section)).items()}
         own = ("max_train_samples", "max_eval_samples", "allow_overlap", "model_revision", "device", "bf16",
-               "engine", "sampling_batch_size", "seed")  # fmt: skip
+               "engine", "sampling_processes", "sampling_batch_size", "seed")  # fmt: skip
         several = not isinstance(self.model, str)
         flat |= {"models" if several else "model_name_or_path": list(self.model) if several else self.model}
         flat |= {"output_dir": str(self.output_dir)}

@@ -73,7 +73,7 @@ class Spy(ToyEngine):
 
     asked: list[tuple[str, Sampling]]
 
-    def generate(self, prompts, n, sampling, key, weights_version):
+    def generate(self, prompts, n, sampling, key, weights_version, first=0):
         self.asked.append((key, sampling))
         return super().generate(prompts, n, sampling, key, weights_version)
 

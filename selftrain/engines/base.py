@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Protocol
 
 from selftrain.types import Prompt, Response, Sampling
@@ -37,9 +37,16 @@ class Engine(Protocol):
         ...
 
     def generate(
-        self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int
+        self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int, first: int = 0
     ) -> list[Response]:
-        """`n` answers to each prompt of one unit."""
+        """`n` answers to each prompt of one unit, with sample indices from `first` on."""
+        ...
+
+    def generate_units(
+        self, units: Sequence[Sequence[Prompt]], n: int, sampling: Sampling, key: str, weights_version: int,
+        first: int = 0,
+    ) -> Generator[list[Response], None, None]:  # fmt: skip
+        """The same for several units, in their order; they may be answered at the same time."""
         ...
 
     def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:

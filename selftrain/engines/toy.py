@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from itertools import accumulate
 
 from selftrain.engines.base import units_by_length
@@ -37,9 +37,16 @@ class ToyEngine:
         return units_by_length([len(self.prompt_text(prompt)) for prompt in prompts], PROMPTS_PER_UNIT)
 
     def generate(
-        self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int
+        self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int, first: int = 0
     ) -> list[Response]:
-        return [self._answer(prompt, index, sampling, key, weights_version) for prompt in prompts for index in range(n)]
+        indices = range(first, first + n)
+        return [self._answer(prompt, index, sampling, key, weights_version) for prompt in prompts for index in indices]
+
+    def generate_units(
+        self, units: Sequence[Sequence[Prompt]], n: int, sampling: Sampling, key: str, weights_version: int,
+        first: int = 0,
+    ) -> Generator[list[Response], None, None]:  # fmt: skip
+        return (self.generate(unit, n, sampling, key, weights_version, first) for unit in units)
 
     def _answer(self, prompt: Prompt, index: int, sampling: Sampling, key: str, weights_version: int) -> Response:
         shares = self.model.probabilities(sampling.temperature or 1.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,12 +95,12 @@ class TransformersEngine:
 
     @torch.inference_mode()
     def generate(
-        self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int
+        self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int, first: int = 0
     ) -> list[Response]:
         was_training = self.model.training
         self.model.eval()
         ids = [self.renderer.prompt_ids(prompt) for prompt in prompts]
-        starts = [stream_start(key, prompt.problem_id, index) for prompt in prompts for index in range(n)]
+        starts = [stream_start(key, prompt.problem_id, first + place) for prompt in prompts for place in range(n)]
         chance = torch.from_numpy(uniforms(starts, sampling.max_completion_length)).to(self.model.device)
         answers = [Answer(self.renderer.stop_texts(prompt)) for prompt in prompts for _ in range(n)]
         unit, logits = self._prefill(ids, n, answers)
@@ -115,10 +115,16 @@ class TransformersEngine:
             logits = self._step(unit, token)
         self.model.train(was_training)
         return [
-            self.response(prompt, index, answers[number * n + index], weights_version)
+            self.response(prompt, first + place, answers[number * n + place], weights_version)
             for number, prompt in enumerate(prompts)
-            for index in range(n)
+            for place in range(n)
         ]
+
+    def generate_units(
+        self, units: Sequence[Sequence[Prompt]], n: int, sampling: Sampling, key: str, weights_version: int,
+        first: int = 0,
+    ) -> Generator[list[Response], None, None]:  # fmt: skip
+        return (self.generate(unit, n, sampling, key, weights_version, first) for unit in units)
 
     def _prefill(self, ids: list[list[int]], n: int, answers: list[Answer]) -> tuple[_Unit, Tensor]:
         """One pass over the prompts, then `n` rows for each of them."""

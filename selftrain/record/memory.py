@@ -47,6 +47,16 @@ class Memory:
         finally:
             self.step, self._log = "", None
 
+    def knows(self, questions: Sequence[str]) -> list[bool]:
+        """Which of them, were they asked one after another now, have an answer already."""
+        if self._log is None:
+            return [False] * len(questions)
+        asked, known = self._asked.copy(), []
+        for question in questions:
+            asked[question] += 1
+            known.append(f"{question}#{asked[question]}" in self._log.rows)
+        return known
+
     def __call__(self, question: str, compute: Callable[[], Rows]) -> Rows:
         if self._log is None:
             return compute()

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from selftrain.types import Problem, Response, Sample, Score
+from selftrain.types import Problem, Prompt, Response, Sample, Score
 
 
 def sample_schema() -> Any:
@@ -52,6 +52,14 @@ def response_row(response: Response) -> dict[str, Any]:
         "index": response.sample_index, "text": response.text, "ids": list(response.token_ids),
         "logprob": response.logprob, "finish": response.finish_reason, "version": response.weights_version,
     }  # fmt: skip
+
+
+def response_of(row: Mapping[str, Any], prompt: Prompt, prompt_text: str, model: str) -> Response:
+    return Response(
+        prompt=prompt, prompt_text=prompt_text, sample_index=row["index"], text=row["text"],
+        token_ids=tuple(row["ids"]), logprob=row["logprob"], finish_reason=row["finish"], model=model,
+        weights_version=row["version"],
+    )  # fmt: skip
 
 
 def score_row(score: Score) -> dict[str, Any]:

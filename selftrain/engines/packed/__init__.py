@@ -3,9 +3,10 @@
 The parts, from below: `architecture` says what is known of a model, `linear` and `weights` lay its weights out,
 `decoder` is the forward pass, `memory` keeps keys and values, `seats` says who looks at what, `attention` looks,
 `cohort` keeps answers that are written together, `writing` what is written, `engine` puts them together, `scoring`
-reads what others wrote, and `choosing` says whether all this may be used.
+reads what others wrote, `helpers` are further processes that answer, and `choosing` says whether all this may be used.
 """
 
 from selftrain.engines.packed.choosing import quickest_engine
+from selftrain.engines.packed.helpers import Helpers, further_cores
 
-__all__ = ["quickest_engine"]
+__all__ = ["Helpers", "further_cores", "quickest_engine"]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from selftrain.engines.base import Engine
 from selftrain.engines.packed.architecture import NotPackedError, read_architecture
 from selftrain.engines.packed.engine import PackedEngine
+from selftrain.engines.packed.helpers import Helpers
 from selftrain.engines.transformers import TransformersEngine
 from selftrain.types import Prompt, Sampling
 
@@ -22,7 +23,7 @@ _GREEDY = Sampling(0.0, max_completion_length=12)
 _WINDOW = 512
 
 
-def quickest_engine(slow: TransformersEngine) -> Engine:
+def quickest_engine(slow: TransformersEngine, helpers: Helpers | None = None) -> Engine:
     """The packed engine where it knows the model's architecture and now answers as the model does; else `slow`.
 
     Costs about 14 forward passes over a few short prompts. `how` of the engine says which it is and why.
@@ -35,7 +36,7 @@ def quickest_engine(slow: TransformersEngine) -> Engine:
     except NotPackedError as why:
         slow.how += f", since {why}"
         return slow
-    return PackedEngine(slow, architecture)
+    return PackedEngine(slow, architecture, helpers)
 
 
 def _compare(slow: TransformersEngine, packed: PackedEngine) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import accumulate
 
 import torch
@@ -13,6 +14,7 @@ from selftrain.engines.base import units_by_length
 from selftrain.engines.packed.architecture import Architecture
 from selftrain.engines.packed.cohort import Cohort
 from selftrain.engines.packed.decoder import Decoder
+from selftrain.engines.packed.helpers import Helpers
 from selftrain.engines.packed.scoring import score
 from selftrain.engines.packed.stops import StopTexts
 from selftrain.engines.packed.weights import fingerprint
@@ -26,7 +28,7 @@ from selftrain.types import Prompt, Response, Sampling
 REFILL_BELOW = 0.5
 #: Times over that the rows of a unit are filled, and the parameters up to which they are: of such a model a unit is a
 #: matter of seconds.
-TURNS = 4
+TURNS = 2
 SMALL = 30_000_000
 
 
@@ -36,10 +38,11 @@ class PackedEngine:
     Args:
         slow: the engine of the same live module; it renders, plans, and says what this engine says of a model.
         architecture: of its model.
+        helpers: other processes that answer; None where this one is to be alone.
     """
 
-    def __init__(self, slow: TransformersEngine, architecture: Architecture) -> None:
-        self.slow, self.architecture = slow, architecture
+    def __init__(self, slow: TransformersEngine, architecture: Architecture, helpers: Helpers | None = None) -> None:
+        self.slow, self.architecture, self._helpers = slow, architecture, helpers
         self._decoders: dict[bool, Decoder] = {}
         self._packed_from: tuple[object, ...] = ()
         self._stops: dict[tuple[str, ...], StopTexts] = {}
@@ -58,6 +61,8 @@ class PackedEngine:
 
     def close(self) -> None:
         self._decoders.clear()
+        if self._helpers is not None:
+            self._helpers.close()
         self.slow.close()
 
     def prompt_text(self, prompt: Prompt) -> str:
@@ -67,12 +72,14 @@ class PackedEngine:
         return self.slow.too_long(prompts, max_completion_length)
 
     def plan(self, prompts: Sequence[Prompt], n: int) -> list[list[int]]:
-        """Units of more answers than are written at once, so that those that wait take the place of those that ended;
-        of a large model only so many, since what a killed run loses is a unit for each model.
+        """Of a small model units of more answers than are written at once, so that those that wait take the place of
+        those that ended, but two units at least, so that there is one for a second process. Of a large one only so
+        many answers, since what a killed run loses is a unit for each model.
         """
-        lengths = [len(self.slow.renderer.prompt_ids(prompt)) for prompt in prompts]
-        turns = TURNS if self._small else 1
-        return units_by_length(lengths, max(1, turns * self.slow.rows // n))
+        lengths, rows = [len(self.slow.renderer.prompt_ids(prompt)) for prompt in prompts], self.slow.rows
+        if self._small:
+            rows = max(rows // 2, min(TURNS * rows, len(prompts) * n // 2))
+        return units_by_length(lengths, max(1, rows // n))
 
     def num_tokens(self, completions: Sequence[str]) -> list[int]:
         return self.slow.num_tokens(completions)
@@ -89,12 +96,19 @@ class PackedEngine:
 
     @torch.inference_mode()
     def generate(
-        self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int
+        self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int, first: int = 0
     ) -> list[Response]:
         ids = [self.slow.renderer.prompt_ids(prompt) for prompt in prompts]
         if not all(ids):  # nothing to start from; what then happens is the model's affair
-            return self.slow.generate(prompts, n, sampling, key, weights_version)
-        decoder, writing = self._decoder(bf16=self.slow.bf16), self._writing(prompts, n, sampling, key)
+            return self.slow.generate(prompts, n, sampling, key, weights_version, first)
+        with self._threads():
+            return self._generate(prompts, ids, n, sampling, key, weights_version, first)
+
+    def _generate(
+        self, prompts: Sequence[Prompt], ids: list[list[int]], n: int, sampling: Sampling, key: str,
+        weights_version: int, first: int,
+    ) -> list[Response]:  # fmt: skip
+        decoder, writing = self._decoder(bf16=self.slow.bf16), self._writing(prompts, n, sampling, key, first)
         waiting = deque(sorted(range(len(prompts)), key=lambda i: len(ids[i])))
         cohorts: list[Cohort] = []
         while waiting or cohorts:
@@ -110,13 +124,27 @@ class PackedEngine:
                 _step(decoder, cohorts, writing)
         answers = writing.answers()
         return [
-            self.slow.response(prompt, index, answers[number * n + index], weights_version)
+            self.slow.response(prompt, first + place, answers[number * n + place], weights_version)
             for number, prompt in enumerate(prompts)
-            for index in range(n)
+            for place in range(n)
         ]
 
-    def _writing(self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str) -> Writing:
-        starts = [stream_start(key, prompt.problem_id, index) for prompt in prompts for index in range(n)]
+    def generate_units(
+        self, units: Sequence[Sequence[Prompt]], n: int, sampling: Sampling, key: str, weights_version: int,
+        first: int = 0,
+    ) -> Generator[list[Response], None, None]:  # fmt: skip
+        def ask(unit: Sequence[Prompt]) -> list[Response]:
+            return self.generate(unit, n, sampling, key, weights_version, first)
+
+        if self._helpers is None or not self._small:
+            return (ask(unit) for unit in units)
+        return self._helpers.answer(
+            units, ask, n, sampling, key, first, weights_version, self.slow.model, fingerprint(self.slow.model),
+            self.prompt_text, self.name,
+        )  # fmt: skip
+
+    def _writing(self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, first: int) -> Writing:
+        starts = [stream_start(key, prompt.problem_id, first + place) for prompt in prompts for place in range(n)]
         stop_texts = [self.slow.renderer.stop_texts(prompt) for prompt in prompts for _ in range(n)]
         for texts in {*stop_texts} - {(), *self._stops}:
             self._stops[texts] = StopTexts(self.slow.renderer, texts, len(self._end_tokens))
@@ -128,7 +156,20 @@ class PackedEngine:
         rows = [self.slow.renderer.row(prompt, text, None) for prompt, text in zip(prompts, completions, strict=True)]
         if not all(row.prompt_length for row in rows):
             return self.slow.logprob(prompts, completions)
-        return score(self._decoder(bf16=False), rows)
+        with self._threads():
+            return score(self._decoder(bf16=False), rows)
+
+    @contextmanager
+    def _threads(self) -> Iterator[None]:
+        """A small model on one thread: a second wins little and costs much where anything else runs, and the bytes of
+        sums differ by how many add them up, which no run is to depend on.
+        """
+        before = torch.get_num_threads()
+        torch.set_num_threads(1 if self._small else before)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 def _step(decoder: Decoder, cohorts: Sequence[Cohort], writing: Writing) -> None:

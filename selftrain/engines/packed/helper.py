@@ -1,0 +1,63 @@
+"""The process of a helper: reads what to load, then questions, from its standard input, until that is closed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import IO, Any
+
+import safetensors.torch
+import torch
+
+from selftrain.engines.packed.architecture import read_architecture
+from selftrain.engines.packed.engine import PackedEngine
+from selftrain.engines.transformers import TransformersEngine
+from selftrain.loading import load_model
+from selftrain.prompts import Prompting
+from selftrain.record.rows import response_row
+from selftrain.rendering import Renderer
+from selftrain.types import Prompt, Sampling
+
+
+def load(asked: dict[str, Any]) -> PackedEngine:
+    loaded = load_model(asked["model"], revision=asked["revision"], device="cpu")
+    prompting = Prompting(**{**asked["prompting"], "stop_strings": tuple(asked["prompting"]["stop_strings"])})
+    renderer = Renderer(loaded.tokenizer, prompting, loaded.stop_ids)
+    slow = TransformersEngine(loaded.model, renderer, asked["name"], asked["rows"], bf16=asked["bf16"])
+    return PackedEngine(slow, read_architecture(loaded.model))
+
+
+def take_weights(engine: PackedEngine, blob: bytes) -> None:
+    ours = dict(engine.slow.model.named_parameters())
+    with torch.no_grad():
+        for name, one in safetensors.torch.load(blob).items():
+            ours[name].copy_(one)
+
+
+def answer(engine: PackedEngine, asked: dict[str, Any]) -> list[dict[str, Any]]:
+    prompts = [
+        Prompt(problem_id, question, tuple((shown, solution) for shown, solution in shots), tuple(posted))
+        for problem_id, question, shots, posted in asked["prompts"]
+    ]
+    responses = engine.generate(
+        prompts, asked["n"], Sampling(**asked["sampling"]), asked["key"], asked["version"], asked["first"]
+    )
+    return [response_row(one) for one in responses]
+
+
+def serve(source: IO[bytes], target: IO[bytes]) -> None:
+    engine = load(json.loads(source.readline()))
+    target.write(b"ready\n")
+    target.flush()
+    while line := source.readline():
+        asked = json.loads(line)
+        if asked["weights"]:
+            take_weights(engine, source.read(asked["weights"]))
+        target.write(json.dumps(answer(engine, asked)).encode() + b"\n")
+        target.flush()
+
+
+if __name__ == "__main__":
+    # Whatever a library prints goes nowhere, and not between the answers.
+    answers, sys.stdout = sys.stdout, sys.stderr
+    serve(sys.stdin.buffer, answers.buffer)

@@ -1,0 +1,111 @@
+"""Several processes answer what one would have answered, whatever becomes of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import pytest
+import torch
+
+from selftrain.engines.packed import Helpers, helpers
+from selftrain.engines.packed.architecture import read_architecture
+from selftrain.engines.packed.engine import PackedEngine
+from selftrain.loading import LoadedModel
+from selftrain.prompts import Prompting
+from selftrain.seeds import seed_model
+from selftrain.types import Prompt, Response, Sampling
+from tests.conftest import engine_of
+
+SAMPLING = Sampling(0.8, 40, max_completion_length=48)
+
+
+class Counting(PackedEngine):
+    """Counts the units that this process answers."""
+
+    answered = 0
+
+    def generate(self, *arguments, **named):
+        self.answered += 1
+        return super().generate(*arguments, **named)
+
+
+@pytest.fixture
+def shared(trainable: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counting]:
+    """With one helper, which is ready."""
+    monkeypatch.setattr(helpers, "ALONE", -1.0)
+    loading = {
+        "model": seed_model("llama"), "revision": "main", "prompting": asdict(Prompting()), "rows": 64, "bf16": False,
+        "name": "seed",
+    }  # fmt: skip
+    engine = Counting(engine_of(trainable), read_architecture(trainable.model), Helpers(loading, 1))
+    assert engine._helpers is not None
+    engine._helpers._ready()
+    for _ in range(600):
+        if engine._helpers._ready():
+            break
+        time.sleep(0.1)
+    assert engine._helpers._ready()
+    yield engine
+    engine.close()
+
+
+def helper_of(engine: PackedEngine) -> helpers.Helper:
+    assert engine._helpers is not None and engine._helpers._helpers
+    return engine._helpers._helpers[0]
+
+
+def both(engine: Counting, prompts: list[Prompt], first: int = 0) -> tuple[list[list[Response]], list[list[Response]]]:
+    units = [prompts[start : start + 3] for start in range(0, len(prompts), 3)]
+    together = list(engine.generate_units(units, 4, SAMPLING, "key", 2, first))
+    alone = PackedEngine(engine.slow, engine.architecture)
+    return together, list(alone.generate_units(units, 4, SAMPLING, "key", 2, first))
+
+
+def test_two_processes_answer_what_one_answers_and_see_every_change_of_the_weights(
+    shared: Counting, prompts: list[Prompt]
+) -> None:
+    shots = [Prompt("shown", "How many?", shots=(("1+1?", "#### 2"),), posted=("It is 3.",)), *prompts]
+    together, alone = both(shared, shots)
+    assert together == alone
+    assert 0 < shared.answered < len(together)  # so the helper had its share
+    with torch.no_grad():
+        shared.slow.model.model.layers[0].self_attn.q_proj.weight.mul_(1.3)
+    changed, alone = both(shared, prompts, first=7)
+    assert changed == alone and changed[0] != together[0]
+    assert [one.sample_index for one in changed[0][:4]] == [7, 8, 9, 10]
+
+
+def test_a_helper_that_is_killed_costs_nothing_but_its_help(shared: Counting, prompts: list[Prompt]) -> None:
+    units = [prompts[start : start + 2] for start in range(0, len(prompts), 2)]
+    found = []
+    for number, responses in enumerate(shared.generate_units(units, 2, SAMPLING, "key", 0)):
+        found.append(responses)
+        if number == 1:
+            os.kill(helper_of(shared)._process.pid, signal.SIGKILL)
+    assert found == [PackedEngine.generate(shared, unit, 2, SAMPLING, "key", 0) for unit in units]
+    assert list(shared.generate_units(units[:3], 2, SAMPLING, "key", 0)) == found[:3]
+
+
+def test_who_stops_asking_leaves_helpers_that_answer_the_next_question(shared: Counting, prompts: list[Prompt]) -> None:
+    units = [[prompt] for prompt in prompts]
+    drawn = shared.generate_units(units, 4, SAMPLING, "key", 0)
+    next(drawn)
+    drawn.close()
+    together, alone = both(shared, prompts)
+    assert together == alone and helper_of(shared)._process.poll() is None
+
+
+def test_a_closed_engine_leaves_no_process(shared: Counting, prompts: list[Prompt]) -> None:
+    process = helper_of(shared)._process
+    shared.close()
+    assert process.returncode is not None
+
+
+def test_a_short_run_starts_no_process(llama: LoadedModel, prompts: list[Prompt]) -> None:
+    engine = PackedEngine(engine_of(llama), read_architecture(llama.model), Helpers({}, 1))
+    assert len(list(engine.generate_units([prompts[:2], prompts[2:4]], 2, SAMPLING, "key", 0))) == 2
+    assert engine._helpers is not None and engine._helpers._helpers is None
