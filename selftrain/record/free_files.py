@@ -34,6 +34,12 @@ class FreeFiles:
             with partial.open("rb+") as file:
                 os.fsync(file.fileno())
             partial.replace(path)
+            # The name outlasts a loss of power as well: what the journal says next may rely on it.
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
     def write_json(self, name: str, value: object) -> None:
         self.write_text(name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
