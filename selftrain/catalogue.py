@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from selftrain.budget import Budget
 from selftrain.code_tasks import CodeJudging
+from selftrain.errors import RunError
 from selftrain.evaluation import Evaluation
 from selftrain.methods import METHODS, PROFILES
 from selftrain.prompts import Prompting
@@ -14,6 +15,7 @@ from selftrain.sections import (
     DemoSettings,
     EnvSettings,
     EvalSettings,
+    ForkSettings,
     GradeSettings,
     JudgeSettings,
     ModelSettings,
@@ -51,6 +53,8 @@ COMMANDS = (
     ),
     Command("resume", "go on with a run that was stopped or killed", {"resume": ResumeSettings},
             "selftrain.resume:run"),
+    Command("fork", "go on from a round of a run with other settings, as another run", {"fork": ForkSettings},
+            "selftrain.fork:run"),
     Command("check", "whether a run's files are what they were, and what can be mended", {"check": CheckSettings},
             "selftrain.resume:run_check"),
     Command("samples", "ask a run's samples in SQL", {"samples": SamplesSettings}, "selftrain.commands:run_samples"),
@@ -61,3 +65,19 @@ COMMANDS = (
     Command("audit", "how often checkers disagree on a run's answers", {"audit": AuditSettings}, "selftrain.audit:run"),
     Command("env", "print what a bug report needs", {"env": EnvSettings}, "selftrain.commands:run_env"),
 )  # fmt: skip
+
+
+def command_named(name: str, run: str) -> Command:
+    """The command that began a run.
+
+    Raises:
+        RunError: none did.
+    """
+    found = next((one for one in COMMANDS if one.name == name), None)
+    if found is None:
+        raise RunError(
+            f"{run} was not begun by a command",
+            "only whoever began it knows its model and data",
+            "in Python: SelfTrainer(...).train(resume=True), with everything as it was",
+        )
+    return found

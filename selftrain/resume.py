@@ -10,9 +10,9 @@ from pathlib import Path
 
 import yaml
 
-from selftrain.catalogue import COMMANDS
+from selftrain.catalogue import command_named
 from selftrain.durable import Store, check, repair
-from selftrain.errors import RunError, SettingsError
+from selftrain.errors import SettingsError
 from selftrain.inputs import MAY_CHANGE
 from selftrain.record.free_files import FREE
 from selftrain.sections import CheckSettings, ResumeSettings
@@ -22,20 +22,21 @@ from selftrain.settings import Resolved, parse
 def run(settings: Resolved) -> int:
     """`selftrain resume`: the command that began the run, with its settings, over the same folder."""
     asked = settings[ResumeSettings]
-    folder = Path(asked.run)
-    facts = Store.read(folder).journal[0].facts
-    command = next((one for one in COMMANDS if one.name == facts["command"]), None)
-    if command is None:
-        raise RunError(
-            f"{asked.run} was not begun by a command",
-            "only whoever began it knows its model and data",
-            "in Python: SelfTrainer(...).train(resume=True), with everything as it was",
-        )
-    config = folder / "settings.yaml"
+    return resume(asked.run, _changes(asked.set), as_json=asked.json)
+
+
+def resume(run: str, changes: Sequence[str], *, as_json: bool) -> int:
+    """
+    Args:
+        changes: flags that override the settings of the run.
+    """
+    facts = Store.read(run).journal[0].facts
+    command = command_named(str(facts["command"]), run)
+    config = Path(run) / "settings.yaml"
     if not config.exists():  # killed before it was written, or lost since
         config.write_text(yaml.safe_dump(facts["settings"], sort_keys=False))
-    words = ["--config", str(config), "--output_dir", asked.run, *_changes(asked.set)]
-    if asked.json:
+    words = ["--config", str(config), "--output_dir", run, *changes]
+    if as_json:
         words.append("--json")
     module, _, function = command.handler.partition(":")
     return int(getattr(importlib.import_module(module), function)(parse(command, words), resume=True))

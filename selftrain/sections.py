@@ -159,6 +159,18 @@ class ResumeSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ForkSettings:
+    run: str = required("the folder of the run whose finished rounds are shared", example="runs/first", positional=True)
+    output_dir: str = required("the folder of the new run", example="runs/second")
+    set: tuple[str, ...] = setting((), "settings that change from here on, as name=value")
+    round: int | None = setting(None, "go on after this round; by default the newest whose weights are saved")
+    json: bool = setting(False, "print the result as JSON on standard output")
+
+    def __post_init__(self) -> None:
+        check_types(self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class CheckSettings:
     run: str = required("the run's folder", example="runs/first", positional=True)
     repair: bool = setting(False, "mend what can be mended; what is damaged is set aside, never deleted")

@@ -38,7 +38,8 @@ FLOORS: list[set[str]] = [
     {"selftrainer", "sections"},
     {"commands", "grade", "audit"},
     {"catalogue"},
-    {"demo", "resume", "__main__"},
+    {"demo", "resume"},
+    {"fork", "__main__"},
 ]
 HEAVY = {"torch", "transformers", "vllm", "ray", "accelerate", "peft", "trl"}
 #: The only modules that may name a heavy library at their top.

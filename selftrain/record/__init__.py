@@ -23,5 +23,6 @@ from selftrain.record.folder import RunFolder, merged
 from selftrain.record.memory import Memory, remember_grade
 from selftrain.record.record import Record, Told
 from selftrain.record.rows import sample_row
+from selftrain.record.sharing import shareable_rounds
 
-__all__ = ["Memory", "Record", "RunFolder", "Told", "merged", "remember_grade", "sample_row"]
+__all__ = ["Memory", "Record", "RunFolder", "Told", "merged", "remember_grade", "sample_row", "shareable_rounds"]

@@ -71,6 +71,16 @@ class FreeFiles:
             print(f"best is {', '.join(told.values())} (no link could be made)", file=sys.stderr)
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """One file under two names; two files where the file system has no links, or the names are on two of them."""
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(source.resolve(), target)
+        except OSError:
+            shutil.copyfile(source, target)
+
+
 def as_line(value: Mapping[str, Any]) -> str:
     """What tells a line from the others comes first; the rest is in the journal's order."""
     first = {name: value[name] for name in ("round", "model") if name in value}

@@ -9,12 +9,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from selftrain.durable import Store, Terms, holds_run, is_taken
+from selftrain.durable import Reader, Store, Terms, holds_run, is_taken
 from selftrain.errors import RunError
 from selftrain.record.folder import RunFolder
 from selftrain.record.free_files import FREE, FreeFiles, as_line, disk_errors
 from selftrain.record.memory import Memory
 from selftrain.record.rows import problem_rows, sample_schema
+from selftrain.record.sharing import round_step, saved_as, share_rounds
 from selftrain.types import Problem
 
 #: Ends the names of logs that are remembered answers.
@@ -94,7 +95,7 @@ class Record(FreeFiles):
     @contextmanager
     def remembering(self, number: int, what: str) -> Iterator[None]:
         """What is asked within is written down answer by answer, until `forget_answers`."""
-        step = f"{_round(number)}/{what}{_ANSWERS}"
+        step = f"{round_step(number)}/{what}{_ANSWERS}"
         with self.memory.during(step, self._store.log(step)):
             yield
 
@@ -136,19 +137,19 @@ class Record(FreeFiles):
         self._write_answers("evaluations", round_number, rows)
 
     def _write_answers(self, table: str, number: int, rows: Iterable[dict[str, Any]]) -> None:
-        name = _round(number)
+        name = round_step(number)
         self.write_table(f"{name}/{table}", f"{table}/{name}.parquet", list(rows), sample_schema())
 
     # -- rounds
 
     def told(self, number: int) -> Told | None:
         """What an earlier process wrote of a round."""
-        facts = self.fact(f"{_round(number)}/line")
+        facts = self.fact(f"{round_step(number)}/line")
         return None if facts is None else Told(tuple(facts["lines"]), facts["probes"], facts["ends"])
 
     def finish_round(self, number: int, told: Told) -> Told:
         """The round is over: its lines go into rounds.jsonl. Gives back what the journal holds."""
-        step = f"{_round(number)}/line"
+        step = f"{round_step(number)}/line"
         is_new = self._store.finished(step) is None
         self.finish(step, {"lines": list(told.lines), "probes": dict(told.probes), "ends": told.ends})
         found = self.told(number)
@@ -167,6 +168,10 @@ class Record(FreeFiles):
         spent = {what: round(value, 2) for what, value in seconds.items()}
         self.append("timings.jsonl", [{"round": number, "seconds": spent}])
 
+    def share_rounds(self, source: Reader, last: int) -> None:
+        """Takes over the finished rounds of another run, up to one of its `shareable_rounds`, without copying."""
+        share_rounds(source, self._store, last)
+
     def _rewrite_rounds(self) -> None:
         told = [e.facts["lines"] for e in self._store.journal if e.name == "late" or e.name.endswith("/line")]
         self.write_text("rounds.jsonl", "".join(as_line(line) for lines in told for line in lines))
@@ -180,7 +185,7 @@ class Record(FreeFiles):
         """
         from safetensors import SafetensorError
 
-        step, path = _saved(number, kind)
+        step, path = saved_as(number, kind)
         if self._store.finished(step) is not None:
             return
         partial = self._store.partial(path)
@@ -197,20 +202,20 @@ class Record(FreeFiles):
         """The folder of what was saved; None where it was not, or is gone."""
         if not self._is_there(number, kind):
             return None
-        place = self._store.folder / _saved(number, kind)[1]
+        place = self._store.folder / saved_as(number, kind)[1]
         return place / model if (place / model).is_dir() else place
 
     def is_saved(self, number: int, kind: str) -> bool:
         """Whether it was saved and is there, even if it is nothing."""
-        entry = self._store.finished(_saved(number, kind)[0])
+        entry = self._store.finished(saved_as(number, kind)[0])
         return entry is not None and (not entry.files or self._is_there(number, kind))
 
     def facts_of(self, number: int, kind: str) -> Mapping[str, Any] | None:
-        return self.fact(_saved(number, kind)[0]) if self._is_there(number, kind) else None
+        return self.fact(saved_as(number, kind)[0]) if self._is_there(number, kind) else None
 
     def drop(self, number: int, kind: str) -> None:
         if self._is_there(number, kind):
-            self._store.drop(_saved(number, kind)[0])
+            self._store.drop(saved_as(number, kind)[0])
 
     def checkpoints(self) -> list[tuple[int, str]]:
         """Round and kind of all that is there but the `weights`."""
@@ -218,15 +223,5 @@ class Record(FreeFiles):
         return [(int(name.removeprefix("round-")), kind) for name, kind in found]
 
     def _is_there(self, number: int, kind: str) -> bool:
-        entry = self._store.finished(_saved(number, kind)[0])
+        entry = self._store.finished(saved_as(number, kind)[0])
         return entry is not None and any(file in self._store.files for file in entry.files)
-
-
-def _round(number: int) -> str:
-    return f"round-{number:04d}"
-
-
-def _saved(number: int, kind: str) -> tuple[str, str]:
-    """The step and the folder of something that is saved."""
-    name = _round(number)
-    return f"{name}/{kind}", f"weights/{name}" if kind == "weights" else f"checkpoint/{name}/{kind}"

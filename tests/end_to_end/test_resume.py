@@ -112,3 +112,25 @@ def test_damage_is_found_set_aside_and_made_good(here: Path, whole: dict[str, by
     assert "samples/round-0001.parquet" in out
     run("check", "run", "--repair")
     assert (here / "run" / "set-aside").exists()
+
+
+def test_a_fork_shares_what_is_finished_and_goes_on_by_itself(here: Path, whole: dict[str, bytes]) -> None:
+    """The same settings come to the same as one run of that many rounds; others to others, from the same round on."""
+    run(*RUN, "--num_rounds", "1", "--output_dir", "short")
+    before = outcome(here / "short")
+    run("fork", "short", "--output_dir", "same", "--set", "num_rounds=2")
+    same(here / "same", whole)
+    told = json.loads(
+        run("fork", "short", "--output_dir", "other", "--set", "num_rounds=2", "temperature=1.2", "--json")[0]
+    )
+    assert len(told["rounds"]) == 3 and "temperature: 1.2" in (here / "other" / "settings.yaml").read_text()
+    forked = outcome(here / "other")
+    assert forked["samples/round-0001.parquet"] == before["samples/round-0001.parquet"]
+    assert forked["samples/round-0002.parquet"] != whole["samples/round-0002.parquet"]
+    shared = "weights/round-0001/model.safetensors"
+    assert (here / "other" / shared).samefile(here / "short" / shared)
+    assert outcome(here / "short") == before and "every file is what it was" in run("check", "other")[0]
+    _, err = run("fork", "short", "--output_dir", "third", "--set", "dataset_name=gsm8k", code=64)
+    assert "dataset_name may not change in a fork" in err
+    _, err = run("fork", "short", "--output_dir", "third", "--round", "7", code=74)
+    assert "there are 1" in err and not (here / "third").exists()

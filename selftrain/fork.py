@@ -1,0 +1,71 @@
+"""`selftrain fork`: another run from a round of a run, with other settings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from selftrain.catalogue import command_named
+from selftrain.durable import Reader
+from selftrain.errors import RunError, SettingsError
+from selftrain.inputs import MAY_CHANGE
+from selftrain.record import Record, shareable_rounds
+from selftrain.resume import resume
+from selftrain.sections import ForkSettings
+from selftrain.settings import Command, Resolved, parse, settings_of
+
+#: Sections of settings that say what is done from now on, and not on what or how it is measured.
+_FREE_SECTIONS = ("method", "learning", "watch", "budget")
+#: Among them, but the split of the problems hangs on it.
+_FIXED = "validation_size"
+
+
+def run(settings: Resolved) -> int:
+    asked = settings[ForkSettings]
+    source = Reader.read(asked.run)
+    facts = source.journal[0].facts
+    command = command_named(str(facts["command"]), asked.run)
+    number = _round(source, asked)
+    changed = parse(command, [*_words(facts["settings"], asked, command)])
+    told = {**facts, "settings": yaml.safe_load(changed.to_yaml()), "forked_from": [str(asked.run), number]}
+    with Record.create(asked.output_dir, json.loads(json.dumps(told))) as record:
+        record.share_rounds(source, number)
+    return resume(asked.output_dir, [], as_json=asked.json)
+
+
+def _round(source: Reader, asked: ForkSettings) -> int:
+    found = shareable_rounds(source)
+    if (asked.round is not None and asked.round not in found) or not found:
+        raise RunError(
+            f"{asked.run} cannot be forked at " + (f"round {asked.round}" if asked.round is not None else "any round"),
+            "a run is gone on with from a finished round whose weights are saved"
+            + (f"; there are {', '.join(map(str, found))}" if found else ", and there is none"),
+            "give one of these as --round" if found else "begin another run",
+        )
+    return found[-1] if asked.round is None else asked.round
+
+
+def _words(then: dict[str, Any], asked: ForkSettings, command: Command) -> list[str]:
+    """The settings of the run, changed, as flags.
+
+    Raises:
+        SettingsError: what was done in the finished rounds would not go with what is to come.
+    """
+    sections = (command.sections[name] for name in _FREE_SECTIONS)
+    free = {one.name for section in sections for one in settings_of(section)} - {_FIXED} | {*MAY_CHANGE}
+    words = ["--config", str(Path(asked.run) / "settings.yaml"), "--output_dir", asked.output_dir]
+    for one in asked.set:
+        name, equals, value = one.partition("=")
+        if not equals:
+            raise SettingsError(f"--set {one!r} has no =", "", "write it as name=value")
+        if name in then and name not in free:
+            raise SettingsError(
+                f"{name} may not change in a fork",
+                "the finished rounds are shared, and were done and measured on other problems, prompts or models",
+                "begin another run",
+            )
+        words.append(f"--{name}={value}")
+    return words
