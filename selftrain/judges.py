@@ -36,6 +36,8 @@ class Judges:
     labelled: bool
     #: The judge behind `evaluation`.
     examiner: Judge
+    #: Whether a score of `samples` depends on one answer alone.
+    one_by_one: bool = False
 
     def check(self, parts: Parts, progress: Progress) -> None:
         """Has the examiner read every gold answer it will need, before anything is paid for.
@@ -78,12 +80,12 @@ def open_judges(
             judge = stack.enter_context(open_judge(reward_funcs or own, reward_weights=reward_weights, code=code))
             if judge.name not in CONTROLS:
                 examiner = judge.examiner()
-                yield Judges(judge.grade, examiner.grade, examiner.grade, True, examiner)
+                yield Judges(judge.grade, examiner.grade, examiner.grade, True, examiner, judge.one_by_one)
                 return
         native = stack.enter_context(open_judge(own, code=code)).examiner()
         # Stopping and choosing by the labels would teach a control, too, what it is there to do without.
         validation, evaluation = native if probe_labels else reader, native if eval_labels else reader
-        yield Judges(judge.grade, validation.grade, evaluation.grade, probe_labels, native)
+        yield Judges(judge.grade, validation.grade, evaluation.grade, probe_labels, native, judge.one_by_one)
 
 
 def check_judge(judge: Judge, problems: Sequence[Problem], progress: Progress) -> None:

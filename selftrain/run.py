@@ -151,6 +151,7 @@ class Loop:
         return Round(
             number, problems, tuple(make_prompts(problems, self.parts.shots)), self.learners,
             self._timed_grade(self.judges.samples), self.seed, self.method.num_rounds, self.untouched,
+            self.judges.one_by_one,
         )  # fmt: skip
 
     def _learn(self, learner: Learner, lessons: Lessons, number: int) -> LearningReport | None:

@@ -33,7 +33,14 @@ def as_plain(figures: Mapping[str, Estimate] | Mapping[str, Comparison]) -> dict
 
 def sampling_facts(samples: Sequence[Sample]) -> dict[str, Any]:
     """What one model's samples of a round came to."""
-    values = [s.score.value for s in samples if s.score.value is not None]
+    # Of the draws that every problem had: further ones are only made for problems that are not yet solved often enough.
+    drawn = Counter(s.response.prompt.problem_id for s in samples)
+    every, seen = min(drawn.values(), default=0), Counter[str]()
+    values = []
+    for sample in samples:
+        seen[sample.response.prompt.problem_id] += 1
+        if sample.score.value is not None and seen[sample.response.prompt.problem_id] <= every:
+            values.append(sample.score.value)
     solved = {s.response.prompt.problem_id for s in samples if s.score.value is not None and s.score.value >= RIGHT}
     lengths = [len(s.response.token_ids) for s in samples]
     return {

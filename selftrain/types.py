@@ -165,8 +165,8 @@ class Answerer(Protocol):
     @property
     def name(self) -> str: ...
 
-    def sample(self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str) -> list[Response]:
-        """`n` answers a prompt, in prompt order and by sample index.
+    def sample(self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, first: int = 0) -> list[Response]:
+        """`n` answers a prompt, in prompt order and by sample index, the first of which is `first`.
 
         What is drawn is a function of (`key`, problem id, sample index) and the weights alone.
         """
@@ -195,6 +195,8 @@ class Round:
     num_rounds: int = 1
     #: The learners as they were before round 1, in the same order; loaded when first asked for.
     untouched: Callable[[], Sequence[Answerer]] = tuple
+    #: Whether the score of an answer depends on it alone, so that some can be judged before others are drawn.
+    judged_one_by_one: bool = False
 
     @property
     def done(self) -> float:

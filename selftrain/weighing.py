@@ -6,12 +6,11 @@ so the record can tell the fate of each.
 
 from __future__ import annotations
 
-import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from selftrain.types import Response, Sample, Score
+from selftrain.types import Prompt, Response, Sample, Score
 
 UNJUDGED, WRONG, NO_ANSWER, TRUNCATED = "unjudged", "wrong", "no answer", "truncated"
 DUPLICATE, OVER_THE_CAP, EMPTY = "duplicate", "over the cap", "empty"
@@ -63,14 +62,32 @@ def drop_duplicates(samples: Sequence[Sample]) -> list[Sample]:
     return _drop_places(samples, DUPLICATE, again)
 
 
-def at_most_per_problem(samples: Sequence[Sample], cap: int, rng: random.Random) -> list[Sample]:
-    """Keeps `cap` samples of each problem, drawn without preference."""
-    places: dict[str, list[int]] = defaultdict(list)
+def at_most_per_problem(samples: Sequence[Sample], cap: int) -> list[Sample]:
+    """Keeps the first `cap` samples of each problem.
+
+    Answers to a problem are drawn alike and apart from one another, so any ten are as good as any other ten; the first
+    ones stay the same however many are drawn after them.
+    """
+    kept: Counter[str] = Counter()
+    over: set[int] = set()
     for place, sample in enumerate(samples):
         if sample.kept:
-            places[sample.response.prompt.problem_id].append(place)
-    over = {place for here in places.values() if len(here) > cap for place in set(here) - set(rng.sample(here, cap))}
+            kept[sample.response.prompt.problem_id] += 1
+            if kept[sample.response.prompt.problem_id] > cap:
+                over.add(place)
     return _drop_places(samples, OVER_THE_CAP, over)
+
+
+def problems_with(samples: Sequence[Sample], count: int) -> set[str]:
+    """Ids of the problems that have `count` kept samples or more."""
+    kept = Counter(sample.response.prompt.problem_id for sample in samples if sample.kept)
+    return {problem_id for problem_id, number in kept.items() if number >= count}
+
+
+def in_order_of(prompts: Sequence[Prompt], samples: Sequence[Sample]) -> list[Sample]:
+    """By prompt, and by sample index."""
+    places = {prompt.problem_id: place for place, prompt in enumerate(prompts)}
+    return sorted(samples, key=lambda s: (places[s.response.prompt.problem_id], s.response.sample_index))
 
 
 def weigh_problems_equally(samples: Sequence[Sample]) -> list[Sample]:

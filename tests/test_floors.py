@@ -26,6 +26,7 @@ FLOORS: list[set[str]] = [
         "record",
         "seeds",
         "loading",
+        "out_of_memory",
         "toy",
         "evaluation",
     },
@@ -45,7 +46,7 @@ HEAVY = {"torch", "transformers", "vllm", "ray", "accelerate", "peft", "trl"}
 #: The only modules that may name a heavy library at their top.
 HEAVY_AT_HOME = {
     "engines.transformers", "engines.drawing", "learning.trainer", "learning.step", "learning.tensors",
-    "learning.loss", "scoring", "loading",
+    "learning.loss", "scoring", "loading", "out_of_memory",
 }  # fmt: skip
 #: A room in which it may.
 HEAVY_ROOM = "engines.packed"

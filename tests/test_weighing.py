@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import random
 from collections import Counter
 
 import pytest
@@ -14,6 +13,7 @@ from selftrain.weighing import (
     drop_truncated,
     drop_unrewarded,
     judged,
+    problems_with,
     weigh_problems_equally,
 )
 
@@ -34,9 +34,8 @@ def samples_of(rows) -> list[Sample]:
     return judged(responses, [Score(value, answer) for _, value, _, _, answer in rows])
 
 
-def select(samples: list[Sample], cap: int, threshold: float = 0.5, seed: int = 0) -> list[Sample]:
-    kept = drop_duplicates(drop_unrewarded(drop_truncated(samples), threshold))
-    return at_most_per_problem(kept, cap, random.Random(seed))
+def select(samples: list[Sample], cap: int, threshold: float = 0.5) -> list[Sample]:
+    return at_most_per_problem(drop_duplicates(drop_unrewarded(drop_truncated(samples), threshold)), cap)
 
 
 @given(scored, st.integers(1, 5))
@@ -66,16 +65,22 @@ def test_wrong_unread_and_unjudged_are_three_things() -> None:
     assert [s.why_not for s in drop_unrewarded(judged(responses, scores))] == ["wrong", "no answer", "unjudged", None]
 
 
-def test_the_cap_draws_without_preference() -> None:
-    samples = judged([response(0, i, str(i)) for i in range(20)], [Score(1.0, "1")] * 20)
-    drawn = Counter(
-        s.response.sample_index
-        for seed in range(2000)
-        for s in at_most_per_problem(samples, 10, random.Random(seed))
-        if s.kept
-    )
-    # Each of 20 is drawn in half of 2,000 draws; the standard deviation is 22.
-    assert min(drawn.values()) > 880 and max(drawn.values()) < 1120
+def test_the_cap_keeps_the_first() -> None:
+    samples = judged([response(p, i, str(i)) for p in (0, 1) for i in range(20)], [Score(1.0, "1")] * 40)
+    kept = [(s.response.prompt.problem_id, s.response.sample_index) for s in at_most_per_problem(samples, 3) if s.kept]
+    assert [index for _, index in kept] == [0, 1, 2, 0, 1, 2] and len({problem for problem, _ in kept}) == 2
+
+
+@given(scored, st.integers(1, 4))
+def test_what_is_kept_of_some_draws_stays_kept_when_more_follow(rows, cap: int) -> None:
+    """So a problem that has its cap need not be asked again."""
+    samples = samples_of(rows)
+    for some in range(len(samples)):
+        part = select(samples[:some], cap)
+        full = problems_with(part, cap)
+        whole = select(samples, cap)
+        assert [s.kept for s in part] == [s.kept for s in whole[:some]]
+        assert not any(s.kept for s in whole[some:] if s.response.prompt.problem_id in full)
 
 
 def test_uniform_weights_give_every_solved_problem_the_same_say() -> None:

@@ -12,6 +12,7 @@ from transformers import DynamicCache
 
 from selftrain.engines.base import units_by_length
 from selftrain.engines.drawing import draw
+from selftrain.engines.fitting import Fitting
 from selftrain.rendering import Renderer, batches_by_tokens
 from selftrain.scoring import autocast, sum_logprobs
 from selftrain.streams import stream_start, uniforms
@@ -70,6 +71,7 @@ class TransformersEngine:
         self.rows, self.score_tokens = rows, score_tokens
         self._stop = torch.tensor(sorted(renderer.stop_ids), device=model.device)
         self.how = "transformers' own forward pass"
+        self._fitting = Fitting()
 
     @property
     def name(self) -> str:
@@ -93,9 +95,17 @@ class TransformersEngine:
         lengths = [len(self.renderer.prompt_ids(prompt)) for prompt in prompts]
         return units_by_length(lengths, max(1, self.rows // n))
 
-    @torch.inference_mode()
     def generate(
         self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int, first: int = 0
+    ) -> list[Response]:
+        def draw(some: Sequence[Prompt], of_each: int, start: int) -> list[Response]:
+            return self._generate(some, of_each, sampling, key, weights_version, start)
+
+        return self._fitting.draw(draw, prompts, n, first)
+
+    @torch.inference_mode()
+    def _generate(
+        self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int, first: int
     ) -> list[Response]:
         was_training = self.model.training
         self.model.eval()

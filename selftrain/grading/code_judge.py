@@ -52,6 +52,8 @@ class CodeJudge(Judge):
         SandboxError: no sandbox holds on this machine (exit code 77).
     """
 
+    one_by_one = True
+
     name = "code"
 
     def __init__(self, settings: CodeJudging | None = None) -> None:

@@ -38,6 +38,7 @@ class AlwaysOne(Judge):
     """Every answer scores 1.0. The control without a reward: what training on just anything does."""
 
     name = "always_one"
+    one_by_one = True
 
     def grade(self, responses: Sequence[Response], problems: Mapping[str, Problem]) -> list[Score]:
         return [Score(1.0, read_answer(response.text), "every answer scores 1") for response in responses]

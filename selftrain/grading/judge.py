@@ -17,6 +17,8 @@ class Judge(Protocol):
     """
 
     name: str
+    #: Whether what an answer is given depends on that answer alone, so that some can be judged before others are drawn.
+    one_by_one: bool = False
 
     def grade(self, responses: Sequence[Response], problems: Mapping[str, Problem]) -> list[Score]:
         """The scores of `responses` to `problems` (by problem id).

@@ -29,6 +29,8 @@ class MathJudge(Judge):
         strictness: "strict" is what training needs, where a wrong "right" is learnt; "lenient" is for reports.
     """
 
+    one_by_one = True
+
     def __init__(self, wall_limit: float = 1.0, strictness: Strictness = "strict") -> None:
         self.name = "math" if strictness == "strict" else f"math:{strictness}"
         self._judge_text = judge_text if strictness == "strict" else judge_leniently

@@ -50,6 +50,8 @@ class AnswerReader(Judge):
         read: finds the answer of a response, in its common spelling.
     """
 
+    one_by_one = True
+
     def __init__(self, style: str, read: Callable[[Response], str | None]) -> None:
         self.name, self._read = f"reader:{style}", read
 

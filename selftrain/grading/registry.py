@@ -30,6 +30,7 @@ class WeightedJudge(Judge):
     def __init__(self, judges: Sequence[Judge], weights: Sequence[float]) -> None:
         self.name = " + ".join(judge.name for judge in judges)
         self._judges, self._weights = tuple(judges), tuple(weights)
+        self.one_by_one = all(judge.one_by_one for judge in judges)
 
     def grade(self, responses: Sequence[Response], problems: Mapping[str, Problem]) -> list[Score]:
         by_judge = [judge.grade(responses, problems) for judge in self._judges]

@@ -39,6 +39,8 @@ class TextJudge(Judge):
         read_gold: the same for the gold answer as the data states it.
     """
 
+    one_by_one = True
+
     def __init__(self, name: str, read: Callable[[str], str | None], read_gold: Callable[[str], str | None]) -> None:
         self.name, self._read, self._read_gold = name, read, read_gold
 

@@ -13,12 +13,10 @@ import torch
 from selftrain.learning.base import Learning
 from selftrain.learning.faults import no_room_for_moments, too_long
 from selftrain.learning.loss import normalizer, weighted_nll
+from selftrain.out_of_memory import is_out_of_memory
 from selftrain.rendering import Row, batches_by_tokens
 from selftrain.scoring import autocast, token_logprobs
 from selftrain.types import TrainingExample
-
-#: How torch says, in a RuntimeError without a class of its own, that memory does not suffice.
-_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "bad_alloc", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
 class Stepper:
@@ -101,7 +99,7 @@ class Stepper:
             loss.backward()
             return loss.item()
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             # Nothing is tried again in here: the error still holds on to the memory of the failed pass.
             return None
@@ -119,15 +117,9 @@ class Stepper:
         try:
             self.optimizer.step()
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             raise no_room_for_moments(sum(p.numel() for p in self.model.parameters() if p.requires_grad)) from error
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(
-        sign in str(error) for sign in _OUT_OF_MEMORY
-    )
 
 
 @contextmanager

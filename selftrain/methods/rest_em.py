@@ -5,13 +5,14 @@ them, repeat with the new model as sampler. No human solution is mixed in, and n
 
 How this page differs from the paper: truncated answers are dropped even where they score, and exact
 duplicates are dropped first in the `recommended` profile; `faithful` does neither. Which ten are kept is not
-stated; ours is a seeded draw.
+stated; ours are the first, so that a problem which has them need not be asked again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import ClassVar, Literal
 
 from selftrain.errors import DataError
@@ -19,13 +20,15 @@ from selftrain.evaluation import Evaluation
 from selftrain.learning.base import Learning
 from selftrain.methods.base import lessons_from
 from selftrain.settings import check_at_least_one, check_types, setting
-from selftrain.types import Lessons, Problem, Round, Sampling
+from selftrain.types import Lessons, Problem, Round, Sample, Sampling
 from selftrain.weighing import (
     at_most_per_problem,
     drop_duplicates,
     drop_truncated,
     drop_unrewarded,
+    in_order_of,
     judged,
+    problems_with,
     weigh_problems_equally,
 )
 
@@ -50,7 +53,12 @@ class RestEM:
         0.5, "rewards above this are kept; any value between 0 and 1 is the paper's rule for 0/1 rewards"
     )
     max_kept_per_problem: int = setting(
-        10, "kept solutions of one problem, drawn at random", source="ReST-EM, section 4: 10"
+        10, "kept solutions of one problem, the first ones", source="ReST-EM, section 4: 10; which ten, ours"
+    )
+    stop_at_cap: bool = setting(
+        True,
+        "draw no more answers to a problem that has max_kept_per_problem kept ones: the kept set is the same; needs a "
+        "judge that judges each answer by itself",
     )
     deduplicate: Literal["exact", "off"] = setting(
         "exact", "'exact' drops repeated texts of a problem before the cap", source="ours; the paper names none"
@@ -93,22 +101,40 @@ class RestEM:
 
     def collect(self, now: Round) -> Lessons:
         (learner,) = now.learners
-        # E-step: y ~ p(. | x) for every x, n times; r(x, y) in {0, 1}.
-        responses = learner.sample(now.prompts, self.num_generations, self.sampling, now.key)
-        samples = judged(responses, now.grade(responses))
-        # D_i = those with reward 1, at most ten a problem.
-        if self.mask_truncated_completions:
-            samples = drop_truncated(samples)
-        samples = drop_unrewarded(samples, self.reward_threshold)
-        if self.deduplicate == "exact":
-            samples = drop_duplicates(samples)
-        if self.prompt_weight == "capped":
-            samples = at_most_per_problem(samples, self.max_kept_per_problem, now.rng("cap"))
+        samples: list[Sample] = []
+        wanting = now.prompts
+        for first, until in self._draws(now):
+            # E-step: y ~ p(. | x) for every x, n times; r(x, y) in {0, 1}.
+            responses = learner.sample(wanting, until - first, self.sampling, now.key, first)
+            # D_i = those with reward 1, at most ten a problem.
+            samples = self._kept([*samples, *judged(responses, now.grade(responses))])
+            full = problems_with(samples, self.max_kept_per_problem)
+            wanting = [prompt for prompt in now.prompts if prompt.problem_id not in full]
+        samples = in_order_of(now.prompts, samples)
         if self.prompt_weight == "uniform":
             samples = weigh_problems_equally(samples)
         # M-step, by the learner: maximise sum over D_i of log p(y | x), from the base weights.
         lessons = lessons_from(samples, learner.name)
         return lessons if self.solutions == "model" else with_human_solutions(lessons, now.problems)
+
+    def _kept(self, samples: Sequence[Sample]) -> list[Sample]:
+        if self.mask_truncated_completions:
+            samples = drop_truncated(samples)
+        samples = drop_unrewarded(samples, self.reward_threshold)
+        if self.deduplicate == "exact":
+            samples = drop_duplicates(samples)
+        return at_most_per_problem(samples, self.max_kept_per_problem) if self.capped else [*samples]
+
+    @property
+    def capped(self) -> bool:
+        return self.prompt_weight == "capped"
+
+    def _draws(self, now: Round) -> Iterator[tuple[int, int]]:
+        """Ranges of sample indices, drawn and judged one after another: all at once, or the cap and then quarters."""
+        n, cap = self.num_generations, self.max_kept_per_problem
+        waits = self.stop_at_cap and self.capped and now.judged_one_by_one
+        ends = range(cap, n, max(1, n // 4)) if waits else ()
+        return pairwise((0, *ends, n))
 
 
 def with_human_solutions(lessons: Lessons, problems: Sequence[Problem]) -> Lessons:

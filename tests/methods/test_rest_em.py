@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+import pytest
+
 from selftrain.engines.toy import ToyEngine
 from selftrain.learner import Learner
 from selftrain.learning.toy import ToyTrainer
@@ -25,10 +27,11 @@ def always(responses):
     return [Score(1.0, None) for _ in responses]
 
 
-def collect(method: RestEM, grade=right) -> Lessons:
+def collect(method: RestEM, grade=right, *, one_by_one: bool = False, seed: int = 7) -> Lessons:
     model = ToyModel()
     learner = Learner(ToyEngine(model), ToyTrainer(model), "toy")
-    return method.collect(Round(1, PROBLEMS, make_prompts(PROBLEMS), [learner], grade, 7))
+    now = Round(1, PROBLEMS, make_prompts(PROBLEMS), [learner], grade, seed, judged_one_by_one=one_by_one)
+    return method.collect(now)
 
 
 def test_n_samples_of_each_problem_at_the_papers_temperature_and_top_k() -> None:
@@ -99,3 +102,35 @@ def test_what_is_learnt_of_a_cut_off_answer_has_no_end_and_a_humans_solution_has
     assert own and all(example.cut_off and example.token_ids is not None for example in own)
     # Without ids the text is encoded anew, end token and all.
     assert len(human) == len(own) and all(example.token_ids is None for example in human)
+
+
+def fates(lessons: Lessons, kept: bool) -> list[tuple[str, int, str]]:
+    return [(s.response.prompt.problem_id, s.response.sample_index, s.response.text)
+            for s in lessons.samples if s.kept is kept]  # fmt: skip
+
+
+@pytest.mark.parametrize("deduplicate", ["exact", "off"])
+@pytest.mark.parametrize("cap", [1, 3, 10])
+def test_a_problem_with_its_cap_is_asked_no_more_and_the_kept_set_is_the_same(deduplicate: str, cap: int) -> None:
+    spared = 0
+    for seed in range(5):
+        method = RestEM(deduplicate=deduplicate, max_kept_per_problem=cap)
+        stopped, whole = (
+            collect(replace(method, stop_at_cap=stops), one_by_one=True, seed=seed) for stops in (True, False)
+        )
+        assert fates(stopped, kept=True) == fates(whole, kept=True) != []
+        assert set(fates(stopped, kept=False)) <= set(fates(whole, kept=False))
+        assert stopped.examples == whole.examples
+        spared += len(whole.samples) - len(stopped.samples)
+        # Whoever has less than the cap was asked to the end.
+        drawn = Counter(s.response.prompt.problem_id for s in stopped.samples)
+        kept = Counter(problem_id for problem_id, _, _ in fates(stopped, kept=True))
+        assert all(drawn[one.id] == 32 for one in PROBLEMS if kept[one.id] < cap)
+    assert spared > 0 or (deduplicate == "exact" and cap > 1)
+
+
+def test_where_answers_are_judged_together_or_no_cap_holds_all_are_drawn() -> None:
+    assert len(collect(RestEM(deduplicate="off"), always).samples) == 32 * len(PROBLEMS)
+    for weight in ("count", "uniform"):
+        lessons = collect(RestEM(deduplicate="off", prompt_weight=weight), always, one_by_one=True)
+        assert len(lessons.samples) == 32 * len(PROBLEMS)

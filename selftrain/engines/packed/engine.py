@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from selftrain.engines.base import units_by_length
+from selftrain.engines.fitting import Fitting
 from selftrain.engines.packed.architecture import Architecture
 from selftrain.engines.packed.cohort import Cohort
 from selftrain.engines.packed.decoder import Decoder
@@ -46,6 +47,7 @@ class PackedEngine:
         self._decoders: dict[bool, Decoder] = {}
         self._packed_from: tuple[object, ...] = ()
         self._stops: dict[tuple[str, ...], StopTexts] = {}
+        self._fitting = Fitting()
         self._small = sum(one.numel() for one in slow.model.parameters()) <= SMALL
         vocabulary = slow.model.get_input_embeddings().num_embeddings
         self._end_tokens = torch.zeros(vocabulary, dtype=torch.bool)
@@ -98,16 +100,21 @@ class PackedEngine:
     def generate(
         self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int, first: int = 0
     ) -> list[Response]:
-        ids = [self.slow.renderer.prompt_ids(prompt) for prompt in prompts]
-        if not all(ids):  # nothing to start from; what then happens is the model's affair
+        if not all(
+            map(self.slow.renderer.prompt_ids, prompts)
+        ):  # nothing to start from; what then happens is the model's affair
             return self.slow.generate(prompts, n, sampling, key, weights_version, first)
+
+        def draw(some: Sequence[Prompt], of_each: int, start: int) -> list[Response]:
+            return self._generate(some, of_each, sampling, key, weights_version, start)
+
         with self._threads():
-            return self._generate(prompts, ids, n, sampling, key, weights_version, first)
+            return self._fitting.draw(draw, prompts, n, first)
 
     def _generate(
-        self, prompts: Sequence[Prompt], ids: list[list[int]], n: int, sampling: Sampling, key: str,
-        weights_version: int, first: int,
-    ) -> list[Response]:  # fmt: skip
+        self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int, first: int
+    ) -> list[Response]:
+        ids = [self.slow.renderer.prompt_ids(prompt) for prompt in prompts]
         decoder, writing = self._decoder(bf16=self.slow.bf16), self._writing(prompts, n, sampling, key, first)
         waiting = deque(sorted(range(len(prompts)), key=lambda i: len(ids[i])))
         cohorts: list[Cohort] = []
