@@ -44,9 +44,8 @@ def main() -> None:
                 assert whole.examples == stopped.examples
                 paid = [_tokens(lessons) / _kept(lessons) for lessons in (whole, stopped)]
                 dropped = "dropped" if deduplicate == "exact" else "kept"
-                print(
-                    f"| {name} | {dropped} | {_kept(whole):,} | {paid[0]:.0f} | {paid[1]:.0f} | {1 - paid[1] / paid[0]:.0%} |"
-                )
+                less = 1 - paid[1] / paid[0]
+                print(f"| {name} | {dropped} | {_kept(whole):,} | {paid[0]:.0f} | {paid[1]:.0f} | {less:.0%} |")
             learner.close()
 
 

@@ -35,18 +35,12 @@ def test_a_short_demo_ends_with_a_table_examples_and_a_page(here: Path) -> None:
 
 
 def test_a_second_demo_goes_to_a_folder_of_its_own(here: Path) -> None:
+    Path("runs/demo").mkdir(parents=True)
+    Path("runs/demo/mine.txt").write_text("kept")
     tiny = ["--num_rounds", "1", "--max_train_samples", "130", "--max_eval_samples", "10", "--json"]
-    results = [
-        subprocess.run([*DEMO, *tiny], capture_output=True, text=True, timeout=600, check=True) for _ in range(2)
-    ]
-    assert [json.loads(r.stdout)["output_dir"] for r in results] == ["runs/demo", "runs/demo-2"]
-    # The same seed: the same samples, byte by byte.
-    tables = [
-        RunFolder.open(f"runs/{name}").query("select * from samples order by problem_id, sample_index").fetchall()
-        for name in ("demo", "demo-2")
-    ]
-    drop_seconds = [[row[:16] + row[17:] for row in table] for table in tables]
-    assert drop_seconds[0] == drop_seconds[1]
+    done = subprocess.run([*DEMO, *tiny], capture_output=True, text=True, timeout=600, check=True)
+    assert json.loads(done.stdout)["output_dir"] == "runs/demo-2"
+    assert [one.name for one in Path("runs/demo").iterdir()] == ["mine.txt"]
 
 
 @pytest.mark.slow
