@@ -26,9 +26,8 @@ def main() -> None:
     asked = parser.parse_args()
     problems = load_problems("word_problems", split="train", max_problems=asked.problems)
     by_id = {problem.id: problem for problem in problems}
-    print(
-        "| model | duplicates | kept | tokens a kept example, all drawn | with stop_at_cap | less |\n|---|---|---|---|---|---|"
-    )
+    print("| model | duplicates | kept | tokens a kept example, all drawn | with stop_at_cap | less |")
+    print("|---|---|---|---|---|---|")
     with open_judge("math") as judge:
         for name in SEED_MODELS:
             learner = load_learner(

@@ -37,7 +37,8 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-@pytest.mark.parametrize("method", ["sept", pytest.param("pst", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["sept", "pst"])
 def test_a_method_runs_from_the_command_line_and_again_from_its_settings(here: Path, method: str) -> None:
     run(method, *MODELS[method], *SMALL, "--output_dir", "first")
     assert "<svg" in Path("first/report.html").read_text()

@@ -16,7 +16,7 @@ DEMO = [sys.executable, "-m", "selftrain", "demo"]
 
 
 def test_a_short_demo_ends_with_a_table_examples_and_a_page(here: Path) -> None:
-    short = ["--num_rounds", "1", "--max_train_samples", "300", "--max_eval_samples", "200"]
+    short = ["--num_rounds", "1", "--max_train_samples", "300", "--max_eval_samples", "100"]
     done = subprocess.run([*DEMO, *short], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     for part in ("base", "greedy", "pass@1", "before:", "after:", "runs/demo/report.html"):
@@ -34,6 +34,7 @@ def test_a_short_demo_ends_with_a_table_examples_and_a_page(here: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_second_demo_goes_to_a_folder_of_its_own(here: Path) -> None:
     Path("runs/demo").mkdir(parents=True)
     Path("runs/demo/mine.txt").write_text("kept")

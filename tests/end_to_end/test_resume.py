@@ -60,6 +60,7 @@ def same(folder: Path, expected: dict[str, bytes]) -> None:
     assert sorted(found) == sorted(expected) and differing == []
 
 
+@pytest.mark.slow
 def test_a_run_stopped_by_a_signal_ends_as_if_it_had_not_been(here: Path, whole: dict[str, bytes]) -> None:
     process = start(*RUN, "--output_dir", "run")
     wait_for(here / "run" / "log.txt", "round 1: training", process)
@@ -114,6 +115,7 @@ def test_damage_is_found_set_aside_and_made_good(here: Path, whole: dict[str, by
     assert (here / "run" / "set-aside").exists()
 
 
+@pytest.mark.slow
 def test_a_fork_shares_what_is_finished_and_goes_on_by_itself(here: Path, whole: dict[str, bytes]) -> None:
     """The same settings come to the same as one run of that many rounds; others to others, from the same round on."""
     run(*RUN, "--num_rounds", "1", "--output_dir", "short")

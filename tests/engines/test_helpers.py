@@ -14,7 +14,7 @@ import torch
 from selftrain.engines.packed import Helpers, helpers
 from selftrain.engines.packed.architecture import read_architecture
 from selftrain.engines.packed.engine import PackedEngine
-from selftrain.loading import LoadedModel
+from selftrain.loading import LoadedModel, load_model
 from selftrain.prompts import Prompting
 from selftrain.seeds import seed_model
 from selftrain.types import Prompt, Response, Sampling
@@ -33,17 +33,19 @@ class Counting(PackedEngine):
         return super().generate(*arguments, **named)
 
 
-@pytest.fixture
-def shared(trainable: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counting]:
+LOADING = {
+    "model": seed_model("llama"), "revision": "main", "prompting": asdict(Prompting()), "rows": 64, "bf16": False,
+    "name": "seed",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Counting]:
     """With one helper, which is ready."""
-    monkeypatch.setattr(helpers, "ALONE", -1.0)
-    loading = {
-        "model": seed_model("llama"), "revision": "main", "prompting": asdict(Prompting()), "rows": 64, "bf16": False,
-        "name": "seed",
-    }  # fmt: skip
-    engine = Counting(engine_of(trainable), read_architecture(trainable.model), Helpers(loading, 1))
+    loaded = load_model(seed_model("llama"), device="cpu")
+    engine = Counting(engine_of(loaded), read_architecture(loaded.model), Helpers(LOADING, 1))
     assert engine._helpers is not None
-    engine._helpers._ready()
+    engine._helpers._alone = 2 * helpers.ALONE  # as if it had answered for so long
     for _ in range(600):
         if engine._helpers._ready():
             break
@@ -79,6 +81,15 @@ def test_two_processes_answer_what_one_answers_and_see_every_change_of_the_weigh
     assert [one.sample_index for one in changed[0][:4]] == [7, 8, 9, 10]
 
 
+def test_who_stops_asking_leaves_helpers_that_answer_the_next_question(shared: Counting, prompts: list[Prompt]) -> None:
+    units = [[prompt] for prompt in prompts]
+    drawn = shared.generate_units(units, 4, SAMPLING, "key", 0)
+    next(drawn)
+    drawn.close()
+    together, alone = both(shared, prompts)
+    assert together == alone and helper_of(shared)._process.poll() is None
+
+
 def test_a_helper_that_is_killed_costs_nothing_but_its_help(shared: Counting, prompts: list[Prompt]) -> None:
     units = [prompts[start : start + 2] for start in range(0, len(prompts), 2)]
     found = []
@@ -90,18 +101,14 @@ def test_a_helper_that_is_killed_costs_nothing_but_its_help(shared: Counting, pr
     assert list(shared.generate_units(units[:3], 2, SAMPLING, "key", 0)) == found[:3]
 
 
-def test_who_stops_asking_leaves_helpers_that_answer_the_next_question(shared: Counting, prompts: list[Prompt]) -> None:
-    units = [[prompt] for prompt in prompts]
-    drawn = shared.generate_units(units, 4, SAMPLING, "key", 0)
-    next(drawn)
-    drawn.close()
-    together, alone = both(shared, prompts)
-    assert together == alone and helper_of(shared)._process.poll() is None
-
-
-def test_a_closed_engine_leaves_no_process(shared: Counting, prompts: list[Prompt]) -> None:
-    process = helper_of(shared)._process
-    shared.close()
+def test_a_closed_engine_leaves_no_process(llama: LoadedModel) -> None:
+    engine = PackedEngine(engine_of(llama), read_architecture(llama.model), Helpers(LOADING, 1))
+    assert engine._helpers is not None
+    engine._helpers._alone = 2 * helpers.ALONE
+    engine._helpers._ready()
+    process = helper_of(engine)._process
+    assert process.poll() is None
+    engine.close()
     assert process.returncode is not None
 
 
