@@ -27,7 +27,8 @@ from selftrain.types import Prompt, Response, Sampling
 ALONE = 8.0
 #: Helpers at most, and units by which they may be ahead of the one that is waited for.
 AT_MOST, AHEAD = 7, 8
-_PACKAGES = Path(__file__).parents[3]
+#: Where a helper finds this package, and what else this process finds packages by.
+_PACKAGES, _THEIRS = str(Path(__file__).parents[3]), [*filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
 
 Ask = Callable[[Sequence[Prompt]], list[Response]]
 
@@ -43,7 +44,7 @@ class Helper:
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "selftrain.engines.packed.helper"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(_PACKAGES)},
+            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([_PACKAGES, *_THEIRS])},
         )  # fmt: skip
         assert self._process.stdin is not None and self._process.stdout is not None
         self._to: IO[bytes] = self._process.stdin
