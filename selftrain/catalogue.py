@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from selftrain.budget import Budget
 from selftrain.code_tasks import CodeJudging
 from selftrain.errors import RunError
@@ -67,17 +70,17 @@ COMMANDS = (
 )  # fmt: skip
 
 
-def command_named(name: str, run: str) -> Command:
-    """The command that began a run.
+def command_of(facts: Mapping[str, Any], run: str) -> Command:
+    """The command that began a run, by the facts it was created with; one that can be gone on with has a budget.
 
     Raises:
         RunError: none did.
     """
-    found = next((one for one in COMMANDS if one.name == name), None)
+    found = next((one for one in COMMANDS if one.name == facts["command"] and "budget" in one.sections), None)
     if found is None:
         raise RunError(
-            f"{run} was not begun by a command",
-            "only whoever began it knows its model and data",
-            "in Python: SelfTrainer(...).train(resume=True), with everything as it was",
+            f"{run} was begun by no command that can be gone on with",
+            "an evaluation is asked again as a whole; of a run begun in Python only its program knows model and data",
+            "begin an evaluation again; in Python: SelfTrainer(...).train(resume=True), with everything as it was",
         )
     return found

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import yaml
 
-from selftrain.catalogue import command_named
+from selftrain.catalogue import command_of
 from selftrain.durable import Reader
 from selftrain.errors import RunError, SettingsError
 from selftrain.inputs import MAY_CHANGE
 from selftrain.record import Record, shareable_rounds
-from selftrain.resume import resume
+from selftrain.resume import as_flags, resume, settings_file
 from selftrain.sections import ForkSettings
 from selftrain.settings import Command, Resolved, parse, settings_of
 
@@ -27,11 +27,12 @@ def run(settings: Resolved) -> int:
     asked = settings[ForkSettings]
     source = Reader.read(asked.run)
     facts = source.journal[0].facts
-    command = command_named(str(facts["command"]), asked.run)
+    command = command_of(facts, asked.run)
     number = _round(source, asked)
-    changed = parse(command, [*_words(facts["settings"], asked, command)])
-    told = {**facts, "settings": yaml.safe_load(changed.to_yaml()), "forked_from": [str(asked.run), number]}
-    with Record.create(asked.output_dir, json.loads(json.dumps(told))) as record:
+    words = ["--config", str(settings_file(asked.run, facts)), "--output_dir", asked.output_dir]
+    changed = parse(command, [*words, *as_flags(asked.set, partial(_refuse, facts["settings"], command))])
+    told = {**facts, "settings": yaml.safe_load(changed.to_yaml()), "forked_from": [asked.run, number]}
+    with Record.create(asked.output_dir, told) as record:
         record.share_rounds(source, number)
     return resume(asked.output_dir, [], as_json=asked.json)
 
@@ -48,24 +49,16 @@ def _round(source: Reader, asked: ForkSettings) -> int:
     return found[-1] if asked.round is None else asked.round
 
 
-def _words(then: dict[str, Any], asked: ForkSettings, command: Command) -> list[str]:
-    """The settings of the run, changed, as flags.
-
+def _refuse(then: Mapping[str, Any], command: Command, name: str) -> None:
+    """
     Raises:
         SettingsError: what was done in the finished rounds would not go with what is to come.
     """
-    sections = (command.sections[name] for name in _FREE_SECTIONS)
+    sections = (section for title, section in command.sections.items() if title in _FREE_SECTIONS)
     free = {one.name for section in sections for one in settings_of(section)} - {_FIXED} | {*MAY_CHANGE}
-    words = ["--config", str(Path(asked.run) / "settings.yaml"), "--output_dir", asked.output_dir]
-    for one in asked.set:
-        name, equals, value = one.partition("=")
-        if not equals:
-            raise SettingsError(f"--set {one!r} has no =", "", "write it as name=value")
-        if name in then and name not in free:
-            raise SettingsError(
-                f"{name} may not change in a fork",
-                "the finished rounds are shared, and were done and measured on other problems, prompts or models",
-                "begin another run",
-            )
-        words.append(f"--{name}={value}")
-    return words
+    if name in then and name not in free:
+        raise SettingsError(
+            f"{name} may not change in a fork",
+            "the finished rounds are shared, and were done and measured on other problems, prompts or models",
+            "begin another run",
+        )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from selftrain.catalogue import command_named
+from selftrain.catalogue import command_of
 from selftrain.durable import Store, check, repair
 from selftrain.errors import SettingsError
 from selftrain.inputs import MAY_CHANGE
@@ -22,7 +23,7 @@ from selftrain.settings import Resolved, parse
 def run(settings: Resolved) -> int:
     """`selftrain resume`: the command that began the run, with its settings, over the same folder."""
     asked = settings[ResumeSettings]
-    return resume(asked.run, _changes(asked.set), as_json=asked.json)
+    return resume(asked.run, as_flags(asked.set, _refuse), as_json=asked.json)
 
 
 def resume(run: str, changes: Sequence[str], *, as_json: bool) -> int:
@@ -31,36 +32,45 @@ def resume(run: str, changes: Sequence[str], *, as_json: bool) -> int:
         changes: flags that override the settings of the run.
     """
     facts = Store.read(run).journal[0].facts
-    command = command_named(str(facts["command"]), run)
-    config = Path(run) / "settings.yaml"
-    if not config.exists():  # killed before it was written, or lost since
-        config.write_text(yaml.safe_dump(facts["settings"], sort_keys=False))
-    words = ["--config", str(config), "--output_dir", run, *changes]
+    command = command_of(facts, run)
+    words = ["--config", str(settings_file(run, facts)), "--output_dir", run, *changes]
     if as_json:
         words.append("--json")
     module, _, function = command.handler.partition(":")
     return int(getattr(importlib.import_module(module), function)(parse(command, words), resume=True))
 
 
-def _changes(given: Sequence[str]) -> list[str]:
+def settings_file(run: str, facts: Mapping[str, Any]) -> Path:
+    """The settings of a run, written anew from its `facts` where it was killed before that, or has lost them since."""
+    place = Path(run) / "settings.yaml"
+    if not place.exists():
+        place.write_text(yaml.safe_dump(facts["settings"], sort_keys=False))
+    return place
+
+
+def as_flags(given: Sequence[str], refuse: Callable[[str], None]) -> list[str]:
     """--set max_hours=3 as the flag it stands for.
 
-    Raises:
-        SettingsError: it would make another run of it.
+    Args:
+        refuse: raises SettingsError for the name of a setting that may not change.
     """
     words = []
     for one in given:
         name, equals, value = one.partition("=")
         if not equals:
             raise SettingsError(f"--set {one!r} has no =", "", "write it as name=value")
-        if name not in MAY_CHANGE:
-            raise SettingsError(
-                f"{name} may not change in the middle of a run",
-                "what was done and what is to come would not be one run",
-                f"These may: {', '.join(MAY_CHANGE)}. For anything else begin another run",
-            )
+        refuse(name)
         words.append(f"--{name}={value}")
     return words
+
+
+def _refuse(name: str) -> None:
+    if name not in MAY_CHANGE:
+        raise SettingsError(
+            f"{name} may not change in the middle of a run",
+            "what was done and what is to come would not be one run",
+            f"These may: {', '.join(MAY_CHANGE)}. For anything else begin another run",
+        )
 
 
 def run_check(settings: Resolved) -> int:

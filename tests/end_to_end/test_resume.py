@@ -136,3 +136,23 @@ def test_a_fork_shares_what_is_finished_and_goes_on_by_itself(here: Path, whole:
     assert "dataset_name may not change in a fork" in err
     _, err = run("fork", "short", "--output_dir", "third", "--round", "7", code=74)
     assert "there are 1" in err and not (here / "third").exists()
+
+
+def test_an_evaluation_is_not_gone_on_with_and_says_so(here: Path) -> None:
+    words = ["--model_name_or_path", seed_model("llama"), "--dataset_name", "word_problems", "--max_eval_samples", "4",
+             "--max_completion_length", "24", "--num_generations_eval", "1"]  # fmt: skip
+    run("eval", *words, "--output_dir", "asked")
+    for again in (["resume", "asked"], ["fork", "asked", "--output_dir", "other"]):
+        _, err = run(*again, code=74)
+        assert "asked was begun by no command that can be gone on with" in err
+    assert not (here / "other").exists()
+
+
+@pytest.mark.slow
+def test_a_demo_can_be_forked(here: Path) -> None:
+    """It has no settings of a method of its own; what it has says what was measured, and stays."""
+    run("demo", "--num_rounds", "1", "--max_train_samples", "130", "--max_eval_samples", "10", "--output_dir", "first")
+    run("fork", "first", "--output_dir", "second", "--set", "max_hours=5")
+    assert outcome(here / "second").keys() == outcome(here / "first").keys()
+    _, err = run("fork", "first", "--output_dir", "third", "--set", "num_rounds=2", code=64)
+    assert "num_rounds may not change in a fork" in err
