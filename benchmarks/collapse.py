@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from selftrain.computing import Computing
 from selftrain.environment import environment
 from selftrain.evaluation import Evaluation
 from selftrain.methods import PST, SePT
@@ -87,7 +88,7 @@ def run(name: str) -> None:
         eval_dataset=load_problems("word_problems", split="test", max_problems=300, seed=0),
         output_dir=folder(name),
         seed=7,
-        sampling_batch_size=256,
+        computing=Computing(sampling_batch_size=256),
     ).train()
 
 

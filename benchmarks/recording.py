@@ -14,7 +14,8 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 
-from selftrain.preparation import load_learner
+from selftrain.computing import Computing
+from selftrain.preparation import Loader
 from selftrain.problems import load_problems
 from selftrain.prompts import Prompting, make_prompts
 from selftrain.record import Memory, Record
@@ -27,10 +28,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     repeats = parser.parse_args().repeats
     memory = Memory()
-    learner = load_learner(
-        seed_model("llama"), Prompting(), revision="main", device="cpu", bf16=False, rows=128, sampling_processes=1,
-        memory=memory,
-    )  # fmt: skip
+    learner = Loader(Prompting(), Computing(sampling_processes=1)).load(seed_model("llama"), memory=memory)
     prompts = make_prompts(load_problems("word_problems", max_problems=128))
     seconds: dict[bool, list[float]] = {True: [], False: []}
     with tempfile.TemporaryDirectory() as folder, Record.create(Path(folder) / "run", {}, memory) as record:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 
 from selftrain.grading import open_judge
 from selftrain.methods import RestEM
-from selftrain.preparation import load_learner
+from selftrain.preparation import Loader
 from selftrain.problems import load_problems
 from selftrain.prompts import Prompting, make_prompts
 from selftrain.seeds import SEED_MODELS, seed_model
@@ -30,9 +29,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     with open_judge("math") as judge:
         for name in SEED_MODELS:
-            learner = load_learner(
-                str(Path(seed_model(name))), Prompting(), revision="main", device="cpu", bf16=False, rows=128
-            )
+            learner = Loader(Prompting()).load(seed_model(name))
             now = Round(
                 1, list(problems), make_prompts(problems), [learner], lambda some: judge.grade(some, by_id), 7,
                 judged_one_by_one=judge.one_by_one,

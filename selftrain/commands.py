@@ -8,6 +8,7 @@ from typing import Any
 
 from selftrain.budget import Budget
 from selftrain.code_tasks import CodeJudging
+from selftrain.computing import Computing
 from selftrain.data import EVALUATION_SEED, load_data
 from selftrain.environment import environment
 from selftrain.errors import SettingsError
@@ -17,7 +18,7 @@ from selftrain.grading import Judge, open_judge
 from selftrain.judges import check_judge
 from selftrain.learning.base import Learning
 from selftrain.methods import METHODS
-from selftrain.preparation import load_learner, too_long
+from selftrain.preparation import Loader, too_long
 from selftrain.problems import ProblemSet, load_problems, registered
 from selftrain.progress import Progress
 from selftrain.prompts import Prompting, make_prompts
@@ -57,8 +58,7 @@ def run_method(settings: Resolved, resume: bool = False) -> int:
     )  # fmt: skip
     trainer = SelfTrainer(
         method=method,
-        model=model.all, model_revision=model.model_revision, device=model.device, bf16=model.bf16,
-        engine=model.engine, sampling_batch_size=model.sampling_batch_size, sampling_processes=model.sampling_processes,
+        model=model.all, model_revision=model.model_revision, computing=settings[Computing],
         train_dataset=train, eval_dataset=evaluation, allow_overlap=data.allow_overlap,
         reward_funcs=judge.reward_funcs or None, reward_weights=judge.reward_weights,
         learning=settings[Learning], evaluation=settings[Evaluation], watch=settings[Watch],
@@ -129,12 +129,8 @@ def run_eval(settings: Resolved) -> int:
 
 
 def _ask(name: str, problems: ProblemSet, judge: Judge, settings: Resolved, progress: Progress) -> list[Answered]:
-    asked, model = settings[EvalSettings], settings[ModelSettings]
-    learner = load_learner(
-        name, settings[Prompting], revision=model.model_revision, device=model.device, bf16=model.bf16,
-        rows=model.sampling_batch_size, engine=model.engine,
-        sampling_processes=model.sampling_processes,
-    )  # fmt: skip
+    asked = settings[EvalSettings]
+    learner = Loader(settings[Prompting], settings[Computing], settings[ModelSettings].model_revision).load(name)
     by_id = {p.id: p for p in problems}
     prompts = make_prompts(problems)
     gone = too_long(learner, prompts, asked.max_completion_length, settings[Prompting])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from selftrain.budget import Budget
 from selftrain.commands import finish
+from selftrain.computing import Computing
 from selftrain.evaluation import Evaluation
 from selftrain.learning.base import Learning
 from selftrain.methods import PST, RestEM, SePT
@@ -88,7 +89,7 @@ def run(settings: Resolved, resume: bool = False) -> int:
         watch=recipe.watch,
         output_dir=asked.output_dir if resume else _free(Path(asked.output_dir)),
         seed=asked.seed,
-        sampling_batch_size=256,
+        computing=Computing(sampling_batch_size=256),
         settings_yaml=settings.to_yaml(),
         command="demo",
         budget=settings[Budget],

@@ -6,13 +6,14 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from selftrain.engines.base import Engine
 from selftrain.learning.base import Checkpoints, Learning, LearningReport, Moment, OnStep, Trainer, Yardstick
 from selftrain.record import Memory
-from selftrain.record.rows import response_of, response_row
+from selftrain.record.rows import response_row, responses_of
 from selftrain.types import Prompt, Response, Sampling, TrainingExample
 
 #: Called with the answers of each finished unit.
@@ -50,10 +51,7 @@ class Learner:
         with closing(self.engine.generate_units(new, n, sampling, asked, self.weights_version, first)) as drawn:
             for indices, unit, question in zip(plan, units, questions, strict=True):
                 rows = self.memory(question, lambda: [response_row(response) for response in next(drawn)])
-                texts = [self.engine.prompt_text(prompt) for prompt in unit]
-                responses = [
-                    response_of(row, unit[place // n], texts[place // n], self.name) for place, row in enumerate(rows)
-                ]
+                responses = responses_of(rows, unit, n, self.engine.prompt_text, self.name)
                 for place, index in enumerate(indices):
                     answers[index] = responses[place * n : (place + 1) * n]
                 if self.on_unit is not None:
@@ -86,15 +84,26 @@ class Learner:
         """Trains on a round's examples; afterwards the new weights answer."""
         if learning.start_from == "base" and self.weights_version != 0:
             self.trainer.load(self.base)
-        report = self.trainer.fit(examples, learning, seed, yardstick, on_step, moment, checkpoints)
+        self.engine.rest()
+        measured = None if yardstick is None else partial(self._measured, yardstick)
+        report = self.trainer.fit(examples, learning, seed, measured, on_step, moment, checkpoints)
+        self.engine.renew(self.trainer.save)
         self.weights_version = moment.number
         return report
+
+    def _measured(self, yardstick: Yardstick) -> float:
+        """What the weights are worth that a training has come to by now."""
+        self.engine.renew(self.trainer.save)
+        value = yardstick()
+        self.engine.rest()
+        return value
 
     def load(self, weights: str | Path, version: int, state: Path | None = None) -> None:
         """Takes the saved weights of round `version`, and the optimizer's state; afterwards they answer."""
         self.trainer.load(weights)
         if state is not None:
             self.trainer.load_state(state)
+        self.engine.renew(self.trainer.save)
         self.weights_version = version
 
     def save(self, folder: Path) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any
 
+from selftrain.computing import Computing
+from selftrain.engines.base import Engine
 from selftrain.errors import DataError, SettingsError
 from selftrain.learner import Learner
 from selftrain.methods.base import Method
 from selftrain.prompts import Prompting
 from selftrain.record import Memory
 from selftrain.types import Prompt
+
+if TYPE_CHECKING:
+    from selftrain.engines.transformers import TransformersEngine
 
 
 def names_of(method: Method, model: str | Sequence[str]) -> dict[str, str]:
@@ -36,38 +41,42 @@ def names_of(method: Method, model: str | Sequence[str]) -> dict[str, str]:
     return names
 
 
-def load_learner(
-    model: str,
-    prompting: Prompting,
-    *,
-    revision: str,
-    device: str,
-    bf16: bool,
-    rows: int,
-    engine: Literal["auto", "transformers"] = "auto",
-    sampling_processes: int | None = None,
-    name: str = "",
-    memory: Memory | None = None,
-) -> Learner:
-    """A model with the engine and the trainer that share it."""
-    # Here and not above: torch and transformers take seconds to import, and bad settings should not wait for them.
-    from selftrain.engines.packed import Helpers, further_cores, quickest_engine
-    from selftrain.engines.transformers import TransformersEngine
-    from selftrain.learning.trainer import TransformersTrainer
-    from selftrain.loading import load_model
-    from selftrain.rendering import Renderer
+@dataclass(frozen=True)
+class Loader:
+    """Loads models, each with the engine and the trainer that share it."""
 
-    loaded = load_model(model, revision=revision, device=device)
-    renderer = Renderer(loaded.tokenizer, prompting, loaded.stop_ids)
-    slow = TransformersEngine(loaded.model, renderer, name or Path(model).name, rows, bf16=bf16)
-    processes = further_cores() if sampling_processes is None else sampling_processes - 1
-    loading = {
-        "model": model, "revision": revision, "prompting": asdict(prompting), "rows": rows, "bf16": bf16,
-        "name": slow.name,
-    }  # fmt: skip
-    helpers = Helpers(loading, processes) if processes > 0 else None
-    answering = quickest_engine(slow, helpers) if engine == "auto" else slow
-    return Learner(answering, TransformersTrainer(loaded.model, renderer, bf16), model, memory)
+    prompting: Prompting
+    computing: Computing = Computing()
+    revision: str = "main"
+
+    def load(self, model: str, name: str = "", memory: Memory | None = None) -> Learner:
+        """
+        Args:
+            model: a local folder or a hub id.
+            name: how samples name it; by default the last part of `model`.
+
+        Raises:
+            ModelError: it cannot be loaded.
+        """
+        # Here and not above: torch and transformers take seconds to import, and bad settings should not wait for them.
+        from selftrain.engines.transformers import TransformersEngine
+        from selftrain.learning.trainer import TransformersTrainer
+
+        computing = self.computing
+        loading: dict[str, Any] = {
+            "model": model, "name": name or Path(model).name, "revision": self.revision, "bf16": computing.bf16,
+            "rows": computing.sampling_batch_size,
+        }  # fmt: skip
+        slow = TransformersEngine.load(**loading, prompting=self.prompting, device=computing.device)
+        engine = slow if computing.engine == "transformers" else self._quickest(slow, loading)
+        return Learner(engine, TransformersTrainer(slow.model, slow.renderer, computing.bf16), model, memory)
+
+    def _quickest(self, slow: TransformersEngine, loading: Mapping[str, Any]) -> Engine:
+        from selftrain.engines.packed import Helpers, further_cores, quickest_engine
+
+        wanted = self.computing.sampling_processes
+        count = further_cores() if wanted is None else wanted - 1
+        return quickest_engine(slow, Helpers({**loading, "prompting": asdict(self.prompting)}, count))
 
 
 def too_long(learner: Learner, prompts: Sequence[Prompt], max_completion_length: int, prompting: Prompting) -> set[str]:

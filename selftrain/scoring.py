@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -15,6 +15,17 @@ from selftrain.rendering import Row
 def autocast(model: Any, bf16: bool) -> AbstractContextManager[object]:
     """Computes in bfloat16 where that is asked for; weights, sums and softmaxes stay float32."""
     return torch.autocast(model.device.type, dtype=torch.bfloat16) if bf16 else nullcontext()
+
+
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Without dropout; afterwards as it was."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
 
 
 def token_logprobs(model: Any, rows: Sequence[Row], pad_id: int, temperature: float = 1.0) -> tuple[Tensor, Tensor]:

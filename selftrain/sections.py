@@ -6,33 +6,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from selftrain.errors import SettingsError
-from selftrain.settings import check_at_least_one, check_types, required, setting
+from selftrain.settings import check_types, required, setting
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadingSettings:
-    """How models are loaded, however many; what is loaded is said by `all` of the sections below."""
+    """Which models, however many: `all` of the sections below."""
 
     model_revision: str = setting("main", "branch, tag or commit on the hub", source="TRL")
-    device: str = setting("auto", "'cpu', 'cuda' or 'cuda:1'; 'auto' takes a GPU where there is one")
-    bf16: bool = setting(False, "compute in bfloat16; the weights that are trained stay float32")
-    engine: Literal["auto", "transformers"] = setting(
-        "auto",
-        "what answers: 'auto' is our own forward pass where it knows the model and agrees with it, on a CPU, else "
-        "transformers'; 'transformers' is always its own",
-    )
-    sampling_processes: int | None = setting(
-        None, "processes that answer at once on a CPU, for models of up to 30 million weights; by default one a core"
-    )
-    sampling_batch_size: int = setting(
-        128, "answers computed at once; with --engine, --seed it fixes the bytes of a run"
-    )
 
     def __post_init__(self) -> None:
         check_types(self)
-        check_at_least_one(self, "sampling_batch_size")
-        if self.sampling_processes is not None:
-            check_at_least_one(self, "sampling_processes")
 
     @property
     def all(self) -> tuple[str, ...]:

@@ -7,12 +7,13 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import yaml
 
 from selftrain.budget import Budget, Stops
 from selftrain.code_tasks import CodeJudging
+from selftrain.computing import Computing
 from selftrain.data import Data, Parts, divide, load_data
 from selftrain.environment import environment
 from selftrain.evaluation import Evaluation
@@ -21,7 +22,7 @@ from selftrain.judges import Judges, Rewards, open_judges
 from selftrain.learner import Learner
 from selftrain.learning.base import Learning
 from selftrain.methods.base import Method
-from selftrain.preparation import load_learner, names_of, too_long
+from selftrain.preparation import Loader, names_of, too_long
 from selftrain.problems import ProblemSet, refuse_overlap
 from selftrain.progress import Progress
 from selftrain.prompts import Prompting, make_prompts
@@ -83,6 +84,7 @@ class SelfTrainer:
         watch: how the run is watched for collapse.
         code: how model-written code is judged.
         budget: what the run may cost before it stops, to be resumed.
+        computing: on what the models compute, and by what they answer.
     """
 
     method: Method
@@ -94,6 +96,7 @@ class SelfTrainer:
     reward_weights: Sequence[float] | None = None
     code: CodeJudging = CodeJudging()
     budget: Budget = Budget()
+    computing: Computing = Computing()
     learning: Learning | None = None
     evaluation: Evaluation | None = None
     watch: Watch = Watch()
@@ -102,11 +105,6 @@ class SelfTrainer:
     max_eval_samples: int | None = None
     allow_overlap: bool = False
     model_revision: str = "main"
-    device: str = "auto"
-    bf16: bool = False
-    engine: Literal["auto", "transformers"] = "auto"
-    sampling_processes: int | None = None
-    sampling_batch_size: int = 128
     seed: int = 42
     #: Everything as it was asked, for settings.yaml; the command line fills it in.
     settings_yaml: str = ""
@@ -158,13 +156,9 @@ class SelfTrainer:
 
     def _load_learners(self, names: Mapping[str, str], memory: Memory, open_until_done: ExitStack) -> list[Learner]:
         """The models as they are before round 1."""
-        learners = []
+        loader, learners = Loader(self.prompting, self.computing, self.model_revision), []
         for name, path in names.items():
-            learner = load_learner(
-                path, self.prompting, revision=self.model_revision, device=self.device, bf16=self.bf16,
-                rows=self.sampling_batch_size, engine=self.engine,
-                sampling_processes=self.sampling_processes, name=name, memory=memory,
-            )  # fmt: skip
+            learner = loader.load(path, name, memory)
             open_until_done.callback(learner.close)
             learners.append(learner)
         return learners
@@ -231,10 +225,9 @@ class SelfTrainer:
     def _settings_text(self) -> str:
         """The settings of a run that was asked for in Python, in the names of the command line."""
         sections = (self.method, self.learning or self.method.learning, self.evaluation or self.method.evaluation,
-                    self.watch, self.prompting, self.code, self.budget)  # fmt: skip
+                    self.watch, self.prompting, self.code, self.budget, self.computing)  # fmt: skip
         flat = {key: value for section in sections for key, value in asdict(cast(Any, section)).items()}
-        own = ("max_train_samples", "max_eval_samples", "allow_overlap", "model_revision", "device", "bf16",
-               "engine", "sampling_processes", "sampling_batch_size", "seed")  # fmt: skip
+        own = ("max_train_samples", "max_eval_samples", "allow_overlap", "model_revision", "seed")
         several = not isinstance(self.model, str)
         flat |= {"models" if several else "model_name_or_path": list(self.model) if several else self.model}
         flat |= {"output_dir": str(self.output_dir)}

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "selftrain"
 FLOORS: list[set[str]] = [
     {"errors"},
     {"types", "settings"},
-    {"conversation", "budget", "sandbox", "code_tasks", "durable"},
+    {"conversation", "budget", "computing", "sandbox", "code_tasks", "durable"},
     {
         "problems",
         "grading",

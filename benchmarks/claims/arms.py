@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from selftrain.computing import Computing
 from selftrain.evaluation import Evaluation
 from selftrain.learning.base import Learning
 from selftrain.methods import PST, RestEM, SePT
@@ -107,5 +108,5 @@ def trainer(name: str, seed: int, folder: Path) -> SelfTrainer:
         eval_dataset=load_problems("word_problems", split="test", max_problems=EVALUATED, seed=0),
         output_dir=folder,
         seed=seed,
-        sampling_batch_size=256,
+        computing=Computing(sampling_batch_size=256),
     )

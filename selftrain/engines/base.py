@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from selftrain.types import Prompt, Response, Sampling
+
+#: Puts weights into an empty folder, for `from_pretrained`.
+Save = Callable[[Path], None]
 
 
 class Engine(Protocol):
@@ -57,7 +61,38 @@ class Engine(Protocol):
         """How many tokens `logprob` sums over for each completion, the end token among them."""
         ...
 
+    def renew(self, save: Save) -> None:
+        """The weights are others from now on; `save` writes them down for whoever holds a copy of its own."""
+        ...
+
+    def rest(self) -> None:
+        """Nothing is asked for a while: gives back what memory it can."""
+        ...
+
     def close(self) -> None: ...
+
+
+class Live:
+    """What an engine is spared that answers from the very weights that are trained, in this process."""
+
+    def renew(self, save: Save) -> None:
+        """They are the new ones already."""
+
+    def rest(self) -> None:
+        """The memory is the trainer's."""
+
+    def close(self) -> None:
+        """Nothing to give back: the weights belong to the trainer."""
+
+
+class InTurn:
+    """Units that are answered one after another."""
+
+    def generate_units(
+        self: Engine, units: Sequence[Sequence[Prompt]], n: int, sampling: Sampling, key: str, weights_version: int,
+        first: int = 0,
+    ) -> Generator[list[Response], None, None]:  # fmt: skip
+        return (self.generate(unit, n, sampling, key, weights_version, first) for unit in units)
 
 
 def units_by_length(lengths: Sequence[int], prompts_per_unit: int) -> list[list[int]]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 
-from selftrain.engines.base import units_by_length
+from selftrain.engines.base import InTurn, Live, units_by_length
 from selftrain.streams import stream_start, uniforms
 from selftrain.toy import ToyModel
 from selftrain.types import Prompt, Response, Sampling
@@ -14,7 +14,7 @@ from selftrain.types import Prompt, Response, Sampling
 PROMPTS_PER_UNIT = 16
 
 
-class ToyEngine:
+class ToyEngine(Live, InTurn):
     """Obeys the same laws as every engine. Its token ids are the numbers of its habits."""
 
     def __init__(self, model: ToyModel, name: str = "toy") -> None:
@@ -23,9 +23,6 @@ class ToyEngine:
     @property
     def name(self) -> str:
         return self._name
-
-    def close(self) -> None:
-        """Holds nothing."""
 
     def prompt_text(self, prompt: Prompt) -> str:
         return "\n".join((prompt.question, *prompt.posted))
@@ -41,12 +38,6 @@ class ToyEngine:
     ) -> list[Response]:
         indices = range(first, first + n)
         return [self._answer(prompt, index, sampling, key, weights_version) for prompt in prompts for index in indices]
-
-    def generate_units(
-        self, units: Sequence[Sequence[Prompt]], n: int, sampling: Sampling, key: str, weights_version: int,
-        first: int = 0,
-    ) -> Generator[list[Response], None, None]:  # fmt: skip
-        return (self.generate(unit, n, sampling, key, weights_version, first) for unit in units)
 
     def _answer(self, prompt: Prompt, index: int, sampling: Sampling, key: str, weights_version: int) -> Response:
         shares = self.model.probabilities(sampling.temperature or 1.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from selftrain.engines.base import units_by_length
+from selftrain.engines.base import InTurn, Live, units_by_length
 from selftrain.engines.drawing import draw
 from selftrain.engines.fitting import Fitting
+from selftrain.loading import load_model
+from selftrain.prompts import Prompting
 from selftrain.rendering import Renderer, batches_by_tokens
-from selftrain.scoring import autocast, sum_logprobs
+from selftrain.scoring import autocast, evaluating, sum_logprobs
 from selftrain.streams import stream_start, uniforms
 from selftrain.types import FinishReason, Prompt, Response, Sampling
 
@@ -50,7 +52,7 @@ class _Unit:
     positions: Tensor
 
 
-class TransformersEngine:
+class TransformersEngine(Live, InTurn):
     """Samples with a loop of our own around the model's forward pass.
 
     All samples of a prompt share one pass over the prompt; finished rows leave the batch.
@@ -73,12 +75,20 @@ class TransformersEngine:
         self.how = "transformers' own forward pass"
         self._fitting = Fitting()
 
+    @classmethod
+    def load(
+        cls, *, model: str, revision: str, prompting: Prompting, device: str, name: str, rows: int, bf16: bool
+    ) -> TransformersEngine:
+        """
+        Raises:
+            ModelError: the model cannot be loaded.
+        """
+        loaded = load_model(model, revision=revision, device=device)
+        return cls(loaded.model, Renderer(loaded.tokenizer, prompting, loaded.stop_ids), name, rows, bf16=bf16)
+
     @property
     def name(self) -> str:
         return self._name
-
-    def close(self) -> None:
-        """Nothing to give back: the module belongs to the learner."""
 
     def prompt_text(self, prompt: Prompt) -> str:
         return self.renderer.text(prompt)
@@ -98,17 +108,16 @@ class TransformersEngine:
     def generate(
         self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int, first: int = 0
     ) -> list[Response]:
-        def draw(some: Sequence[Prompt], of_each: int, start: int) -> list[Response]:
+        def answer(some: Sequence[Prompt], of_each: int, start: int) -> list[Response]:
             return self._generate(some, of_each, sampling, key, weights_version, start)
 
-        return self._fitting.draw(draw, prompts, n, first)
+        with evaluating(self.model):
+            return self._fitting.draw(answer, prompts, n, first)
 
     @torch.inference_mode()
     def _generate(
         self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int, first: int
     ) -> list[Response]:
-        was_training = self.model.training
-        self.model.eval()
         ids = [self.renderer.prompt_ids(prompt) for prompt in prompts]
         starts = [stream_start(key, prompt.problem_id, first + place) for prompt in prompts for place in range(n)]
         chance = torch.from_numpy(uniforms(starts, sampling.max_completion_length)).to(self.model.device)
@@ -123,18 +132,7 @@ class TransformersEngine:
             if len(live) < COMPACT_BELOW * len(unit.rows):
                 token = self._compact(unit, live, token)
             logits = self._step(unit, token)
-        self.model.train(was_training)
-        return [
-            self.response(prompt, first + place, answers[number * n + place], weights_version)
-            for number, prompt in enumerate(prompts)
-            for place in range(n)
-        ]
-
-    def generate_units(
-        self, units: Sequence[Sequence[Prompt]], n: int, sampling: Sampling, key: str, weights_version: int,
-        first: int = 0,
-    ) -> Generator[list[Response], None, None]:  # fmt: skip
-        return (self.generate(unit, n, sampling, key, weights_version, first) for unit in units)
+        return self.responses(prompts, n, first, answers, weights_version)
 
     def _prefill(self, ids: list[list[int]], n: int, answers: list[Answer]) -> tuple[_Unit, Tensor]:
         """One pass over the prompts, then `n` rows for each of them."""
@@ -199,7 +197,17 @@ class TransformersEngine:
         logits: Tensor = out.logits[:, -1].float()
         return logits
 
-    def response(self, prompt: Prompt, index: int, answer: Answer, weights_version: int) -> Response:
+    def responses(
+        self, prompts: Sequence[Prompt], n: int, first: int, answers: Sequence[Answer], weights_version: int
+    ) -> list[Response]:
+        """Of `n` answers to each prompt, with sample indices from `first` on."""
+        return [
+            self._response(prompt, first + place, answers[number * n + place], weights_version)
+            for number, prompt in enumerate(prompts)
+            for place in range(n)
+        ]
+
+    def _response(self, prompt: Prompt, index: int, answer: Answer, weights_version: int) -> Response:
         finish: FinishReason = "stop" if answer.ended else "length"
         token_ids, text = self.renderer.cut(answer.token_ids, answer.stop_texts)
         return Response(
@@ -218,15 +226,12 @@ class TransformersEngine:
     @torch.inference_mode()
     def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         rows = [self.renderer.row(prompt, text, None) for prompt, text in zip(prompts, completions, strict=True)]
-        was_training = self.model.training
-        self.model.eval()
         found = [0.0] * len(rows)
         for batch in batches_by_tokens(rows, self.score_tokens):
-            with autocast(self.model, self.bf16):
+            with evaluating(self.model), autocast(self.model, self.bf16):
                 sums = sum_logprobs(self.model, [rows[i] for i in batch], self.renderer.pad_id)
             for index, value in zip(batch, sums.tolist(), strict=True):
                 found[index] = value
-        self.model.train(was_training)
         return found
 
     def num_tokens(self, completions: Sequence[str]) -> list[int]:

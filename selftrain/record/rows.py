@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from selftrain.types import Problem, Prompt, Response, Sample, Score
@@ -54,7 +54,15 @@ def response_row(response: Response) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def response_of(row: Mapping[str, Any], prompt: Prompt, prompt_text: str, model: str) -> Response:
+def responses_of(
+    rows: Sequence[Mapping[str, Any]], prompts: Sequence[Prompt], n: int, text: Callable[[Prompt], str], model: str
+) -> list[Response]:
+    """The responses to `prompts`, `n` to each, that `rows` were made of; `text` is what the model was shown."""
+    texts = [text(prompt) for prompt in prompts]
+    return [_response_of(row, prompts[place // n], texts[place // n], model) for place, row in enumerate(rows)]
+
+
+def _response_of(row: Mapping[str, Any], prompt: Prompt, prompt_text: str, model: str) -> Response:
     return Response(
         prompt=prompt, prompt_text=prompt_text, sample_index=row["index"], text=row["text"],
         token_ids=tuple(row["ids"]), logprob=row["logprob"], finish_reason=row["finish"], model=model,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from selftrain.learning.base import Learning, Moment
-from selftrain.preparation import load_learner
+from selftrain.preparation import Loader
 from selftrain.prompts import Prompting
 from selftrain.record import RunFolder
 from selftrain.sandbox import self_test
@@ -46,7 +46,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("code")
     tasks = [task(k) for k in range(1, len(NAMES) + 1)]
     (place / "tasks.jsonl").write_text("".join(json.dumps(one) + "\n" for one in tasks), encoding="utf-8")
-    learner = load_learner(seed_model("llama"), PLAIN, revision="main", device="cpu", bf16=False, rows=64)
+    learner = Loader(PLAIN).load(seed_model("llama"))
     examples = [
         TrainingExample(Prompt(str(k), str(one["prompt"])), form.format(k=k))
         for k, one in enumerate(tasks, 1)

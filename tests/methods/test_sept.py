@@ -23,7 +23,7 @@ from selftrain.loading import LoadedModel
 from selftrain.methods import PROFILES, SePT
 from selftrain.methods.base import lessons_from
 from selftrain.methods.sept import SePTLearning, check_newest
-from selftrain.preparation import load_learner
+from selftrain.preparation import Loader
 from selftrain.problems import load_problems
 from selftrain.progress import Progress
 from selftrain.prompts import Prompting, make_prompts
@@ -305,7 +305,7 @@ def test_j_every_round_is_answered_by_the_weights_of_the_round_before(tmp_path: 
 
         def again(version: int, prompts=prompts, sampling=sampling, number=number) -> dict[str, tuple[int, ...]]:
             path = str(folder.weights(version)) if version else seed_model("llama")
-            learner = load_learner(path, Prompting(), revision="main", device="cpu", bf16=False, rows=128, name="llama")
+            learner = Loader(Prompting()).load(path, "llama")
             answers = learner.sample(prompts, 1, sampling, f"42/round {number}")
             return {response.prompt.problem_id: response.token_ids for response in answers}
 

@@ -25,6 +25,7 @@ _CLOCKS = ("timings.jsonl", "log.txt", "environment.json", "report.html", "journ
 
 def trainer(method: str, folder: str) -> Any:
     from selftrain.budget import Budget
+    from selftrain.computing import Computing
     from selftrain.evaluation import Evaluation
     from selftrain.learning.base import Learning
     from selftrain.methods import PST, RestEM, SePT
@@ -64,7 +65,7 @@ def trainer(method: str, folder: str) -> Any:
         budget=Budget(checkpoint_minutes=0),
         output_dir=folder,
         seed=5,
-        sampling_batch_size=4,
+        computing=Computing(sampling_batch_size=4),
         progress=Progress(quiet=True),
     )
 

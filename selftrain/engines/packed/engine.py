@@ -10,7 +10,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from selftrain.engines.base import units_by_length
+from selftrain.engines.base import InTurn, Live, units_by_length
 from selftrain.engines.fitting import Fitting
 from selftrain.engines.packed.architecture import Architecture
 from selftrain.engines.packed.cohort import Cohort
@@ -33,7 +33,7 @@ TURNS = 2
 SMALL = 30_000_000
 
 
-class PackedEngine:
+class PackedEngine(Live, InTurn):
     """Draws the tokens that `slow` would draw, several times as fast.
 
     Args:
@@ -100,21 +100,18 @@ class PackedEngine:
     def generate(
         self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int, first: int = 0
     ) -> list[Response]:
-        if not all(
-            map(self.slow.renderer.prompt_ids, prompts)
-        ):  # nothing to start from; what then happens is the model's affair
-            return self.slow.generate(prompts, n, sampling, key, weights_version, first)
-
-        def draw(some: Sequence[Prompt], of_each: int, start: int) -> list[Response]:
+        def answer(some: Sequence[Prompt], of_each: int, start: int) -> list[Response]:
             return self._generate(some, of_each, sampling, key, weights_version, start)
 
         with self._threads():
-            return self._fitting.draw(draw, prompts, n, first)
+            return self._fitting.draw(answer, prompts, n, first)
 
     def _generate(
         self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int, first: int
     ) -> list[Response]:
         ids = [self.slow.renderer.prompt_ids(prompt) for prompt in prompts]
+        if not all(ids):  # nothing to start from; what then happens is the model's affair
+            return self.slow.generate(prompts, n, sampling, key, weights_version, first)
         decoder, writing = self._decoder(bf16=self.slow.bf16), self._writing(prompts, n, sampling, key, first)
         waiting = deque(sorted(range(len(prompts)), key=lambda i: len(ids[i])))
         cohorts: list[Cohort] = []
@@ -129,22 +126,18 @@ class PackedEngine:
             cohorts = [one for one in cohorts if len(one.rows)]
             if cohorts:
                 _step(decoder, cohorts, writing)
-        answers = writing.answers()
-        return [
-            self.slow.response(prompt, first + place, answers[number * n + place], weights_version)
-            for number, prompt in enumerate(prompts)
-            for place in range(n)
-        ]
+        return self.slow.responses(prompts, n, first, writing.answers(), weights_version)
 
     def generate_units(
         self, units: Sequence[Sequence[Prompt]], n: int, sampling: Sampling, key: str, weights_version: int,
         first: int = 0,
     ) -> Generator[list[Response], None, None]:  # fmt: skip
+        if self._helpers is None or not self._small:
+            return super().generate_units(units, n, sampling, key, weights_version, first)
+
         def ask(unit: Sequence[Prompt]) -> list[Response]:
             return self.generate(unit, n, sampling, key, weights_version, first)
 
-        if self._helpers is None or not self._small:
-            return (ask(unit) for unit in units)
         return self._helpers.answer(
             units, ask, n, sampling, key, first, weights_version, self.slow.model, fingerprint(self.slow.model),
             self.prompt_text, self.name,

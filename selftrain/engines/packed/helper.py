@@ -12,19 +12,15 @@ import torch
 from selftrain.engines.packed.architecture import read_architecture
 from selftrain.engines.packed.engine import PackedEngine
 from selftrain.engines.transformers import TransformersEngine
-from selftrain.loading import load_model
 from selftrain.prompts import Prompting
 from selftrain.record.rows import response_row
-from selftrain.rendering import Renderer
 from selftrain.types import Prompt, Sampling
 
 
 def load(asked: dict[str, Any]) -> PackedEngine:
-    loaded = load_model(asked["model"], revision=asked["revision"], device="cpu")
     prompting = Prompting(**{**asked["prompting"], "stop_strings": tuple(asked["prompting"]["stop_strings"])})
-    renderer = Renderer(loaded.tokenizer, prompting, loaded.stop_ids)
-    slow = TransformersEngine(loaded.model, renderer, asked["name"], asked["rows"], bf16=asked["bf16"])
-    return PackedEngine(slow, read_architecture(loaded.model))
+    slow = TransformersEngine.load(**{**asked, "prompting": prompting}, device="cpu")
+    return PackedEngine(slow, read_architecture(slow.model))
 
 
 def take_weights(engine: PackedEngine, blob: bytes) -> None:

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 import safetensors.torch
 
-from selftrain.record.rows import response_of
+from selftrain.record.rows import responses_of
 from selftrain.types import Prompt, Response, Sampling
 
 #: Seconds of answering alone before helpers are started: a short run would not win back what their start costs.
@@ -109,13 +109,14 @@ class Helpers:
         def packed() -> bytes:
             with packing:
                 if not blob:
-                    blob.append(safetensors.torch.save({key: one.detach() for key, one in model.named_parameters()}))
+                    live = {one: value.detach() for one, value in model.named_parameters()}
+                    blob.append(safetensors.torch.save(live))
                 return blob[0]
 
         def ask_helper(helper: Helper, unit: Sequence[Prompt]) -> list[Response]:
             prompts = [[one.problem_id, one.question, one.shots, one.posted] for one in unit]
             rows = helper.ask({**asked, "prompts": prompts}, weights, packed)
-            return [response_of(row, unit[place // n], text(unit[place // n]), name) for place, row in enumerate(rows)]
+            return responses_of(rows, unit, n, text, name)
 
         work = _Work(units, ask_helper)
         try:

@@ -1,0 +1,33 @@
+"""On what the models compute, and by what they answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from selftrain.settings import check_at_least_one, check_types, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Computing:
+    """All defaults are ours."""
+
+    device: str = setting("auto", "'cpu', 'cuda' or 'cuda:1'; 'auto' takes a GPU where there is one")
+    bf16: bool = setting(False, "compute in bfloat16; the weights that are trained stay float32")
+    engine: Literal["auto", "transformers"] = setting(
+        "auto",
+        "what answers: 'auto' is our own forward pass where it knows the model and agrees with it, on a CPU, else "
+        "transformers'; 'transformers' is always its own",
+    )
+    sampling_processes: int | None = setting(
+        None, "processes that answer at once on a CPU, for models of up to 30 million weights; by default one a core"
+    )
+    sampling_batch_size: int = setting(
+        128, "answers computed at once; with --engine, --seed it fixes the bytes of a run"
+    )
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_at_least_one(self, "sampling_batch_size")
+        if self.sampling_processes is not None:
+            check_at_least_one(self, "sampling_processes")
