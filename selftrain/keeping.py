@@ -36,6 +36,16 @@ class Keeping:
             self._let_go(newest)
         return newest
 
+    def go_to(self, number: int, *, to_learn: bool = True) -> bool:
+        """Loads the weights of a round, and what is needed `to_learn` on from them; says whether they are there."""
+        there = number == 0 or (self._can_load(number) if to_learn else self._has_weights(number))
+        if number == 0:
+            for learner in self._learners:
+                learner.load(learner.base, 0)
+        elif there:
+            self.load(number)
+        return there
+
     def load(self, number: int) -> None:
         for learner in self._learners:
             weights = self._weights(number, learner)
@@ -76,11 +86,10 @@ class Keeping:
         self._record.forget_answers(range(1, number + 1))
 
     def _can_load(self, number: int) -> bool:
-        return all(
-            self._weights(number, learner) is not None
-            and (not self._spans_run or self._record.is_saved(number, "state"))
-            for learner in self._learners
-        )
+        return self._has_weights(number) and (not self._spans_run or self._record.is_saved(number, "state"))
+
+    def _has_weights(self, number: int) -> bool:
+        return all(self._weights(number, learner) is not None for learner in self._learners)
 
     def _weights(self, number: int, learner: Learner) -> Path | None:
         saved = (self._record.saved(number, kind, learner.name) for kind in ("weights", "checkpoint"))

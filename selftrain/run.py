@@ -87,7 +87,10 @@ class Loop:
         lines = [*self._round(0).lines]
         restored = self._keeping.restore()
         for number in range(1, self.method.num_rounds + 1):
-            told = self._retell(number) if number <= restored else self._round(number)
+            if number <= restored:
+                told = self._made_again(number, restored) or self._retell(number)
+            else:
+                told = self._round(number)
             lines += told.lines
             if told.ends:
                 self.progress.say(told.ends)
@@ -134,6 +137,24 @@ class Loop:
         if any("learning" in line for line in told.lines):
             self._peak.see(number, probes, any("metrics" in line for line in told.lines), lambda: None)
         self.stops.count(sum(line.get("sampling", {}).get("tokens", 0) for line in told.lines))
+        return told
+
+    def _made_again(self, number: int, restored: int) -> Told | None:
+        """A round before the weights which were loaded, where something of it was lost: an evaluation is asked again of
+        its weights, all else made again from those of the round before. None where it is only to be told.
+        """
+        lost, told = self.record.lost(number), None
+        if not lost:
+            return None
+        if "evaluations" in lost and self._keeping.go_to(number, to_learn=False):
+            self._examine(number)
+        if self.record.lost(number) and self._keeping.go_to(number - 1):
+            told = self._round(number)
+        self._keeping.go_to(restored)
+        left = self.record.lost(number)
+        for what in sorted(lost):
+            end = "cannot be made again: the weights it came of are not saved" if what in left else "made again"
+            self.progress.say(f"round {number}: {what} {end}")
         return told
 
     def _lessons_and_reports(self, number: int) -> tuple[Lessons, dict[str, LearningReport | None]]:

@@ -151,7 +151,7 @@ class SelfTrainer:
                 self.seed, stops, cache(lambda: self._load_learners(names, memory, open_until_done)),
             )  # fmt: skip
             with stops.listening():
-                rounds = loop.run() if record.fact("done") is None else record.folder.rounds()
+                rounds = record.folder.rounds() if record.is_done else loop.run()
                 return self._conclude(record, rounds, names)
 
     def _load_learners(self, names: Mapping[str, str], memory: Memory, open_until_done: ExitStack) -> list[Learner]:

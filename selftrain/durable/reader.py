@@ -23,6 +23,7 @@ class Reader:
         self._finished: dict[str, Entry] = {}
         self._files: dict[str, Fingerprint] = {}
         self._dropped: set[str] = set()
+        self._lost: set[str] = set()
         for entry in entries:
             self._add(entry)
 
@@ -39,6 +40,11 @@ class Reader:
     def files(self) -> Mapping[str, Fingerprint]:
         """All files that are to be there."""
         return self._files
+
+    @property
+    def lost(self) -> frozenset[str]:
+        """Steps that were finished and are not any more, since a file of theirs was damaged."""
+        return frozenset(self._lost)
 
     def finished(self, step: str) -> Entry | None:
         return self._finished.get(step)
@@ -85,6 +91,7 @@ class Reader:
             self._finished[entry.name] = entry
             self._files.update(entry.files)
             self._dropped -= entry.files.keys()
+            self._lost.discard(entry.name)
         elif entry.name in self._finished:
             gone = self._finished[entry.name].files
             for path in gone:
@@ -93,3 +100,4 @@ class Reader:
                 self._dropped |= gone.keys()
             else:
                 del self._finished[entry.name]
+                self._lost.add(entry.name)

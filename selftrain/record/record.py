@@ -20,6 +20,8 @@ from selftrain.types import Problem
 
 #: Ends the names of logs that are remembered answers.
 _ANSWERS = "-answers"
+#: And those of what a round came to.
+_OUTCOME = ("samples", "evaluations", "weights")
 
 Saves = Mapping[str, Callable[[Path], None]]
 
@@ -175,6 +177,15 @@ class Record(FreeFiles):
     def _rewrite_rounds(self) -> None:
         told = [e.facts["lines"] for e in self._store.journal if e.name == "late" or e.name.endswith("/line")]
         self.write_text("rounds.jsonl", "".join(as_line(line) for lines in told for line in lines))
+
+    def lost(self, number: int) -> set[str]:
+        """What of a round was damaged and set aside: samples, evaluations, weights."""
+        return {what for what in _OUTCOME if f"{round_step(number)}/{what}" in self._store.lost}
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the run is at its end, and nothing of what it came to was lost since."""
+        return self.fact("done") is not None and not any(step.endswith(_OUTCOME) for step in self._store.lost)
 
     # -- weights
 

@@ -113,6 +113,10 @@ def test_damage_is_found_set_aside_and_made_good(here: Path, whole: dict[str, by
     assert "samples/round-0001.parquet" in out
     run("check", "run", "--repair")
     assert (here / "run" / "set-aside").exists()
+    _, err = run("resume", "run")
+    assert "round 1: samples made again" in err
+    same(here / "run", whole)
+    assert "every file is what it was" in run("check", "run")[0]
 
 
 @pytest.mark.slow

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from selftrain.durable import check, repair
+from selftrain.record.free_files import FREE
 from tests.torture.runs import Driver, Ran, outcome
 
 METHODS = ("rest-em", "sept", "pst")
@@ -106,6 +108,39 @@ def test_deaths_in_a_row_change_nothing(driver: Driver, whole: Whole, tmp_path: 
         finish(driver, method, folder, deaths)
         same(folder, expected)
         shutil.rmtree(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("what", ["samples/round-0001*", "evaluations/*", "weights/**/*.safetensors"])
+def test_what_was_damaged_is_made_again(driver: Driver, whole: Whole, tmp_path: Path, method: str, what: str) -> None:
+    """From the weights it came of: those of the round itself for an evaluation, of the round before for all else."""
+    _, expected = whole(method)
+    folder = tmp_path / "run"
+    assert driver.run(method, folder).code == 0
+    damaged = [place for place in folder.glob(what) if place.is_file()]
+    assert damaged
+    for place in damaged:
+        content = bytearray(place.read_bytes())
+        content[len(content) // 2] ^= 1
+        place.write_bytes(content)
+    assert {one.file for one in repair(folder, FREE)} == {str(place.relative_to(folder)) for place in damaged}
+    assert driver.run(method, folder).code == 0
+    assert check(folder, FREE) == []
+    same(folder, expected)
+
+
+@pytest.mark.slow
+def test_what_cannot_be_made_again_costs_itself_alone(driver: Driver, whole: Whole, tmp_path: Path) -> None:
+    """The weights of round 1, which is not evaluated here, are gone once round 2 is done."""
+    _, expected = whole("rest-em")
+    folder = tmp_path / "run"
+    assert driver.run("rest-em", folder).code == 0
+    for name in ("samples/round-0002.parquet", "evaluations/round-0002.parquet"):
+        (folder / name).write_bytes(b"")
+    repair(folder, FREE)
+    assert driver.run("rest-em", folder).code == 0
+    same(folder, {name: content for name, content in expected.items() if name != "samples/round-0002.parquet"})
 
 
 @pytest.mark.slow
