@@ -1,28 +1,21 @@
-"""Plays scripts in processes of their own, forked from one that has all imports: a death costs milliseconds.
-
-`Driver` is the tests' end. The module itself is the other: orders come in as lines of JSON, exit codes go out.
-"""
+"""Plays scripts in processes of their own. `Driver` is the tests' end, the module itself the other."""
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Self
+from typing import Any
 
 from selftrain.durable.shards import decode, encode
 from selftrain.errors import SelftrainError
 from tests.durable.faults import Faults
 from tests.durable.script import SCRIPT, play, rows_of, schema
-
-_ROOT = Path(__file__).parents[2]
+from tests.forking import Forking, serve
 
 
 @dataclass(frozen=True)
@@ -43,34 +36,21 @@ class Played:
         return "\n".join(one.removeprefix("error ") for one in self.notes if one.startswith("error "))
 
 
-class Driver:
+class Driver(Forking):
     def __init__(self) -> None:
+        super().__init__("tests.durable.driver")
         self._own = TemporaryDirectory()
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.durable.driver"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT, env=environment,
-        )  # fmt: skip
 
     def play(self, folder: Path, plan: Mapping[str, Any] | None = None, script: Mapping[str, int] = SCRIPT) -> Played:
         """Start a run, or go on with it, in a process that the plan may kill. Notes of it alone."""
         # Elsewhere: the folder's file system may be full.
         ledger = Path(self._own.name) / "ledger"
         ledger.write_text("")
-        assert self._process.stdin and self._process.stdout
         order = {"folder": str(folder), "ledger": str(ledger), "plan": plan or {}, "script": dict(script)}
-        print(json.dumps(order), file=self._process.stdin, flush=True)
-        code = int(self._process.stdout.readline())
-        return Played(code, ledger.read_text().splitlines())
+        return Played(self.order(order), ledger.read_text().splitlines())
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.wait()
+    def __exit__(self, *raised: object) -> None:
+        super().__exit__(*raised)
         self._own.cleanup()
 
 
@@ -109,11 +89,7 @@ def obey(order: Mapping[str, Any]) -> int:
 
 def main() -> None:
     decode(encode(rows_of("warm", 1), schema()))  # imports much when first called
-    for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
-            os._exit(obey(json.loads(line)))
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    serve(obey)
 
 
 if __name__ == "__main__":

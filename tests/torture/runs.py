@@ -1,24 +1,20 @@
 """Tiny real runs of the three methods, in processes that die where a plan says so.
 
-`Driver` is the tests' end. The module itself is the other: a process that has imported everything and forks for each
-order, so that a death costs a second and not ten.
+`Driver` is the tests' end, the module itself the other.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from tests.durable.faults import Faults
+from tests.forking import Forking, serve
 
-_ROOT = Path(__file__).parents[2]
 #: What has to be the same however often a run was killed: everything but clocks, and what tells of the killing.
 _CLOCKS = ("timings.jsonl", "log.txt", "environment.json", "report.html", "journal", "journal.copy", "LOCK")
 
@@ -86,32 +82,16 @@ class Ran:
         return [one.removeprefix(f"{what} ") for one in self.notes if one.startswith(f"{what} ")]
 
 
-class Driver:
+class Driver(Forking):
     def __init__(self) -> None:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.torture.runs"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT, env=environment,
-        )  # fmt: skip
+        super().__init__("tests.torture.runs")
 
     def run(self, method: str, folder: Path, plan: Mapping[str, Any] | None = None) -> Ran:
         """Begins a run, or goes on with it, in a process that the plan may kill. Notes of it alone."""
         notes = folder.with_name(f"{folder.name}.notes")
         notes.write_text("")
-        assert self._process.stdin and self._process.stdout
-        order = {"method": method, "folder": str(folder), "notes": str(notes), "plan": dict(plan or {})}
-        print(json.dumps(order), file=self._process.stdin, flush=True)
-        code = int(self._process.stdout.readline())
+        code = self.order({"method": method, "folder": str(folder), "notes": str(notes), "plan": dict(plan or {})})
         return Ran(code, notes.read_text().splitlines(), (plan or {}).get("how") == "power")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.wait()
 
 
 def outcome(folder: Path) -> dict[str, bytes]:
@@ -180,12 +160,7 @@ def main() -> None:
     from transformers import AutoModelForCausalLM, LlamaForCausalLM, Qwen2ForCausalLM  # noqa: F401 - slow to import
 
     torch.set_num_threads(1)
-    for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
-            sys.stdout = sys.stderr
-            os._exit(_obey(json.loads(line)))
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    serve(_obey)
 
 
 if __name__ == "__main__":
