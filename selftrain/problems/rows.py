@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,7 +49,10 @@ def rows_of(items: Iterable[object], source: str, key: str = "") -> tuple[Row, .
     for index, item in enumerate(items):
         where = f"{source}: row {index + 1}"
         if isinstance(item, Mapping):
-            rows.append(Row(where, f"{key}{index}", dict(item)))
+            # pandas says NaN of a cell that is empty.
+            empty = {name for name, value in item.items() if isinstance(value, float) and math.isnan(value)}
+            columns = {name: None if name in empty else value for name, value in item.items()}
+            rows.append(Row(where, f"{key}{index}", columns))
         else:
             complaints.append(f"{where}: {excerpt(item)} is a {type(item).__name__}, not a row with named columns")
     refuse(complaints, len(rows) + len(complaints))

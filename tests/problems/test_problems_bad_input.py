@@ -151,3 +151,9 @@ def test_repeats_are_counted_and_kept():
     problems = load_problems(rows)
     assert len(problems) == 2
     assert problems.warnings == ("1 question occurs more than once", "1 repeated question has different answers")
+
+
+def test_an_empty_cell_of_a_data_frame_is_no_answer():
+    rows = [{"question": "How much is 1+1?", "answer": "2"}, {"question": "How much is 2+2?", "answer": float("nan")}]
+    with pytest.raises(DataError, match="row 2"):
+        load_problems(rows)
