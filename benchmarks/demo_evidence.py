@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/demo_evidence.py [--seeds 1 2 3] [--output_dir runs/evidence]
 
-Runs `selftrain demo` as a user runs it, with and without the checker, on the same budget (same problems, samples,
-rounds and training settings), and prints a Markdown table. About six runs of the demo's length.
+Runs `selftrain demo` on more problems, with and without the checker, on the same budget (same problems, samples, rounds
+and training settings), and prints a Markdown table. About six runs of the demo's length.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ from selftrain.types import Prompt, Response, Sample, Score
 METRICS = ("greedy", "pass@1", "maj@4")
 COLUMNS = "problem_id, sample_index, greedy, reward, answer_read, finish_reason, token_ids"
 
+#: More problems than the demo takes by itself, so that intervals are narrow.
+SIZES = ("--max_train_samples", "1100", "--max_eval_samples", "1000")
+
 
 def run_demo(folder: Path, seed: int, judge: str) -> float:
     """Runs the demo unless it lies there already; seconds it took."""
     began = time.monotonic()
     if not folder.exists():
-        words = ["demo", "--seed", str(seed), "--output_dir", str(folder), "--reward_funcs", judge, "--json"]
+        words = ["demo", *SIZES, "--seed", str(seed), "--output_dir", str(folder), "--reward_funcs", judge, "--json"]
         # Without duplicates the control would not train on what the model says most: it keeps every sample.
         words += ["--deduplicate", "off"] if judge == "always_one" else []
         subprocess.run([sys.executable, "-m", "selftrain", *words], check=True, stdout=subprocess.DEVNULL)

@@ -32,6 +32,7 @@ class Recipe:
     """What suits the seed models: chosen on problems of the training stream with one seed, then frozen for others."""
 
     max_train_samples: int
+    max_eval_samples: int
     num_rounds: int
     method: Callable[[DemoSettings, int], Method]
     learning: Learning
@@ -41,7 +42,8 @@ class Recipe:
 
 RECIPES = {
     "rest-em": Recipe(
-        1100,
+        700,
+        700,
         2,
         lambda asked, rounds: RestEM(
             num_rounds=rounds, num_generations=8, max_completion_length=LENGTH, deduplicate=asked.deduplicate
@@ -51,6 +53,7 @@ RECIPES = {
     ),
     "sept": Recipe(
         4000,
+        1000,
         40,
         lambda _, rounds: SePT(num_rounds=rounds, temperature=0.3, max_completion_length=LENGTH),
         SePTLearning(learning_rate=2e-5, warmup_steps=4, validation_size=200),
@@ -58,6 +61,7 @@ RECIPES = {
     ),
     "pst": Recipe(
         4000,
+        1000,
         8,
         # A token's PMI is a hundredth of a nat here: standardised, or all weights would be alike.
         lambda _, rounds: PST(
@@ -77,12 +81,13 @@ def run(settings: Resolved, resume: bool = False) -> int:
     asked = settings[DemoSettings]
     recipe = RECIPES[asked.method]
     train_size = asked.max_train_samples or recipe.max_train_samples
+    test_size = asked.max_eval_samples or recipe.max_eval_samples
     trainer = SelfTrainer(
         method=recipe.method(asked, asked.num_rounds or recipe.num_rounds),
         model=[seed_model(name) for name in (SEED_MODELS if asked.method == "pst" else [asked.model_name])],
         train_dataset=load_problems("word_problems", split="train", max_problems=train_size, seed=asked.seed),
         # Seed 0 for every run: runs that differ in their seed are measured on the same problems.
-        eval_dataset=load_problems("word_problems", split="test", max_problems=asked.max_eval_samples, seed=0),
+        eval_dataset=load_problems("word_problems", split="test", max_problems=test_size, seed=0),
         reward_funcs=asked.reward_funcs,
         learning=recipe.learning,
         evaluation=recipe.evaluation,

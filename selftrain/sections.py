@@ -106,7 +106,7 @@ class DemoSettings:
     max_train_samples: int | None = setting(
         None, "made-up problems to learn from, D_val among them; by default what the method needs"
     )
-    max_eval_samples: int = setting(1000, "made-up problems to evaluate on")
+    max_eval_samples: int | None = setting(None, "made-up problems to evaluate on; by default what the method needs")
     reward_funcs: tuple[str, ...] = setting(
         ("math",), "rest-em only; 'always_one' with --deduplicate off is the control without a checker"
     )
