@@ -43,7 +43,11 @@ def test_equal_token_ids_of_different_answers_are_one_object() -> None:
     row = next(row for row in made_up(9) if row["token_ids"])
     response = Response(Prompt("p", "q"), "q", 0, "x", tuple(row["token_ids"]), -1.0, "stop", "m", 1)
     stored = response_row(response)
-    first, second = (responses_of([{**stored, "ids": [int(str(i)) for i in stored["ids"]]}], [response.prompt], 1, lambda _: "q", "m")[0]
-                     for _ in range(2))  # fmt: skip
+
+    def read_anew() -> Response:
+        as_read = {**stored, "ids": [int(str(one)) for one in stored["ids"]]}
+        return responses_of([as_read], [response.prompt], 1, lambda _: "q", "m")[0]
+
+    first, second = read_anew(), read_anew()
     assert first == second == response
     assert all(one is other for one, other in zip(first.token_ids, second.token_ids, strict=True))
