@@ -10,6 +10,7 @@ Prints figures; asserts nothing. About 5 GB of disk for a million samples.
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import subprocess
@@ -39,7 +40,7 @@ from selftrain.toy import ToyModel
 from selftrain.types import Problem, Prompt, Response, Round, Sampling
 
 #: Answers to a problem, and mean tokens of one: the paper's 32; a worked solution of MATH.
-N, MEAN_TOKENS, CHARS_A_TOKEN, VOCABULARY = 32, 200, 3.5, 151_000
+N, MEAN_TOKENS, SPREAD, CHARS_A_TOKEN, VOCABULARY = 32, 200, 0.5, 3.5, 151_000
 #: Share of answers that repeat an earlier text of their problem, and of problems whose gold is a formula.
 REPEATED, FORMULAS = 0.2, 0.2
 #: A child that leaves the machine less than this ends itself.
@@ -66,7 +67,7 @@ class MadeUp(ToyEngine):
         rng, said = random.Random(f"{key}/{prompt.problem_id}"), list[str]()
         skill = rng.betavariate(0.5, 0.5)
         for index in range(n):
-            length = max(20, min(1024, round(rng.lognormvariate(5.17, 0.5))))
+            length = max(20, min(1024, round(rng.lognormvariate(math.log(MEAN_TOKENS) - SPREAD**2 / 2, SPREAD))))
             at = rng.randrange(len(self._ids) - length)
             ids = tuple(self._ids[at : at + length].tolist())
             if said and rng.random() < REPEATED:

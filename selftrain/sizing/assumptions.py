@@ -73,6 +73,9 @@ class Assumptions:
     gpus_a_machine: int = setting(8, "GPUs that share one network card and one copy sent", source="DGX H100")
     row_bytes: float = setting(40.0, "bytes of one answer in a Parquet file, whatever its length", source=_MEASURED)
     row_bytes_a_token: float = setting(3.1, "and for each of its tokens: text and id, compressed", source=_MEASURED)
+    question_bytes_a_token: float = setting(
+        3.2, "and once a round for each token of a question: it stands there twice", source=_MEASURED
+    )
     log_bytes: float = setting(220.0, "bytes of one answer and its verdict in a log", source=_MEASURED)
     log_bytes_a_token: float = setting(7.6, "and for each of its tokens: text and id, as JSON", source=_MEASURED)
     own_seconds: float = setting(

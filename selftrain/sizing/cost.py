@@ -150,8 +150,11 @@ class _Costing:
     def _disk(self, works: Mapping[str, Work]) -> dict[str, float]:
         given, plan = self._given, self._plan
         row = given.row_bytes + given.row_bytes_a_token * self._length
+        question = given.question_bytes_a_token * given.question_tokens
         line = given.log_bytes + given.log_bytes_a_token * self._length
-        of_evaluations = len(plan.models) * plan.examined * (1 + plan.evaluation.num_generations_eval)
+        asked = row * (1 + plan.evaluation.num_generations_eval) + question
+        of_evaluations = asked * plan.examined * len(plan.models) * len(plan.evaluated)
+        questions = question * plan.problems_of_round * plan.method.num_rounds * len(plan.models)
         round_answers = works["samples"].answers / plan.method.num_rounds
         state = given.state_bytes * (plan.learning.optimizer_spans == "run")
         best = given.weights_bytes * bool(plan.yardsticks)
@@ -159,8 +162,8 @@ class _Costing:
         in_training = 2 * (given.weights_bytes + given.state_bytes + best)
         return {
             "weights": self._all * given.weights_bytes * saved_weights(plan),
-            "samples": row * works["samples"].answers,
-            "evaluations": row * of_evaluations * len(plan.evaluated),
+            "samples": row * works["samples"].answers + questions,
+            "evaluations": of_evaluations,
             "to go on from": self._all * (given.weights_bytes + state + in_training) + line * round_answers,
         }
 

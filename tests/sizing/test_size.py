@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import runpy
 from pathlib import Path
 
@@ -12,14 +13,15 @@ from selftrain.__main__ import main
 from selftrain.errors import SettingsError
 from selftrain.evaluation import Evaluation
 from selftrain.learning.base import Learning
-from selftrain.methods import RestEM
+from selftrain.methods import RestEM, SePT
 from selftrain.problems import load_problems
 from selftrain.progress import Progress
-from selftrain.record import RunFolder
+from selftrain.record import Record, RunFolder, sample_row
 from selftrain.seeds import seed_model
 from selftrain.selftrainer import SelfTrainer
 from selftrain.size import plan_of, run_settings
 from selftrain.sizing import Assumptions, Plan, SizeSettings, size
+from selftrain.types import Prompt, Response, Sample, Score
 from selftrain.watch import Watch
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +82,7 @@ def test_controls_and_labels_change_what_is_asked() -> None:
 
 @pytest.mark.slow
 def test_a_real_run_is_what_was_said_of_it(tmp_path: Path) -> None:
-    """Counts exactly; tokens by the mean lengths that the run had; files within a third, for these texts are simple."""
+    """Counts exactly, and tokens by the mean lengths that the run had."""
     method = RestEM(num_rounds=1, num_generations=8, max_completion_length=64, deduplicate="off", stop_at_cap=False)
     learning = Learning(learning_rate=3e-4, num_train_epochs=2, validation_size=50, early_stopping="off")
     evaluation, watch = Evaluation(num_generations_eval=2), Watch(probe_generations=1)
@@ -109,5 +111,30 @@ def test_a_real_run_is_what_was_said_of_it(tmp_path: Path) -> None:
     recorded = folder.query("select count(*) from evaluations").fetchall()[0][0]
     assert recorded == 60 * 3 * len(plan.evaluated) == cost.work["evaluation"].answers
     assert cost.disk["weights"] == pytest.approx(weights)
+
+
+@pytest.mark.parametrize("n", [1, 8])
+def test_bytes_of_real_answers_are_what_was_said(tmp_path: Path, data: Path, n: int) -> None:
+    """Human solutions of GSM8K, with token ids as frequent as those of a large vocabulary."""
+    rows = [json.loads(line) for line in (data / "gsm8k" / "train.jsonl").read_text("utf-8").splitlines()]
+    problems, rng, answers = 2400 // n, random.Random(0), []
+    for place in range(problems):
+        prompt = Prompt(f"gsm8k/train/{place}", rows[place]["question"])
+        for index in range(n):
+            text = rows[place + index * problems]["answer"]
+            ids = tuple(int(150_000 ** rng.random()) for _ in range(round(len(text) / 3.5)))
+            response = Response(
+                prompt, f"Question: {prompt.question}\nAnswer:", index, text, ids, -0.7 * len(ids), "stop", "m", 0
+            )
+            answers.append(Sample(response, Score(1.0, text[-3:], "equal as numbers"), 1.0))
+    with Record.create(tmp_path / "run", {}) as record:
+        record.write_samples(1, (sample_row(one, 1, one.score.answer) for one in answers))
+    tokens = sum(len(one.response.token_ids) for one in answers)
+    questions = sum(len(row["question"]) / 3.5 for row in rows[:problems])
+    plan = Plan(
+        method=SePT(num_rounds=1, problems_per_round=problems, num_generations=n), learning=Learning(),
+        evaluation=Evaluation(), watch=Watch(), models=("m",), train=problems, validation=0, examined=1,
+    )  # fmt: skip
+    given = Assumptions(completion_tokens=round(tokens / len(answers)), question_tokens=round(questions / problems))
     file = (tmp_path / "run/samples/round-0001.parquet").stat().st_size
-    assert cost.disk["samples"] == pytest.approx(file, rel=1 / 3)
+    assert size(plan, [1e9], 1, given).disk["samples"] == pytest.approx(file, rel=0.15)
