@@ -28,6 +28,7 @@ bench: $(VENV)/.dev-ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.stop_at_cap
 	$(BIN)/python -m benchmarks.recording
+	$(BIN)/python -m benchmarks.samples 10000 100000
 	$(BIN)/python benchmarks/batch_independence.py
 	$(BIN)/python benchmarks/judge.py
 	$(BIN)/python benchmarks/sandbox_cost.py

@@ -30,6 +30,7 @@ from selftrain.sections import (
     SandboxSettings,
 )
 from selftrain.settings import Command
+from selftrain.sizing import Assumptions, SizeSettings
 from selftrain.watch import Watch
 
 COMMANDS = (
@@ -59,6 +60,8 @@ COMMANDS = (
             "selftrain.resume:run"),
     Command("fork", "go on from a round of a run with other settings, as another run", {"fork": ForkSettings},
             "selftrain.fork:run"),
+    Command("size", "what a run would cost: tokens, GPU-hours, disk, network",
+            {"size": SizeSettings, "assumptions": Assumptions}, "selftrain.size:run"),
     Command("check", "whether a run's files are what they were, and what can be mended", {"check": CheckSettings},
             "selftrain.resume:run_check"),
     Command("samples", "ask a run's samples in SQL", {"samples": SamplesSettings}, "selftrain.commands:run_samples"),

@@ -33,14 +33,14 @@ FLOORS: list[set[str]] = [
     {"rendering", "learning.base", "engines.base", "report", "data", "watch"},
     {"scoring"},
     {"methods", "engines", "learning", "learner"},
-    {"run_lines", "preparation", "judges", "peak", "keeping", "run_report", "auditing", "inputs"},
+    {"run_lines", "preparation", "judges", "peak", "keeping", "run_report", "auditing", "inputs", "sizing"},
     {"examination"},
     {"run"},
     {"selftrainer", "sections"},
     {"commands", "grade", "audit"},
     {"catalogue"},
     {"demo", "resume"},
-    {"fork", "__main__"},
+    {"fork", "size", "__main__"},
 ]
 HEAVY = {"torch", "transformers", "vllm", "ray", "accelerate", "peft", "trl"}
 #: The only modules that may name a heavy library at their top.

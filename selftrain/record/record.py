@@ -14,7 +14,7 @@ from selftrain.errors import RunError
 from selftrain.record.folder import RunFolder
 from selftrain.record.free_files import FREE, FreeFiles, as_line, disk_errors
 from selftrain.record.memory import Memory
-from selftrain.record.rows import problem_rows, sample_schema
+from selftrain.record.rows import problem_rows, sample_schema, table_of
 from selftrain.record.sharing import round_step, saved_as, share_rounds
 from selftrain.types import Problem
 
@@ -116,17 +116,14 @@ class Record(FreeFiles):
         if self._store.finished(step) is None:
             self._store.commit(step, [], facts)
 
-    def write_table(self, step: str, path: str, rows: Sequence[Mapping[str, Any]], schema: Any = None) -> None:
+    def write_table(self, step: str, path: str, rows: Iterable[dict[str, Any]], schema: Any = None) -> None:
         """A Parquet file, once."""
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
         if self._store.finished(step) is not None:
             return
         with disk_errors(self.folder.path / path):
-            pq.write_table(
-                pa.Table.from_pylist(list(rows), schema=schema), self._store.partial(path), compression="zstd"
-            )
+            pq.write_table(table_of(rows, schema), self._store.partial(path), compression="zstd")
         self._store.commit(step, [path])
 
     def write_problems(self, parts: Mapping[str, Sequence[Problem]]) -> None:
@@ -140,7 +137,7 @@ class Record(FreeFiles):
 
     def _write_answers(self, table: str, number: int, rows: Iterable[dict[str, Any]]) -> None:
         name = round_step(number)
-        self.write_table(f"{name}/{table}", f"{table}/{name}.parquet", list(rows), sample_schema())
+        self.write_table(f"{name}/{table}", f"{table}/{name}.parquet", rows, sample_schema())
 
     # -- rounds
 

@@ -1,0 +1,220 @@
+"""What becomes of many samples without a model: judged, written down, weighed, sealed. Where is our own process slow?
+
+    python -m benchmarks.samples [10000 100000 1000000]
+
+A round of ReST-EM on made-up answers of realistic length, by the code that a run uses: `Learner.sample`, the memory,
+the judge "math", `RestEM.collect`, `Record.write_samples`. Each size runs in processes of its own, so that peaks of
+memory are its own: one that goes through, and one that is left before sealing and taken up by another, as after a kill.
+Prints figures; asserts nothing. About 5 GB of disk for a million samples.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from selftrain.durable.log import Log
+from selftrain.engines.toy import ToyEngine
+from selftrain.grading import MathJudge
+from selftrain.learner import Learner
+from selftrain.learning.toy import ToyTrainer
+from selftrain.methods import RestEM
+from selftrain.prompts import make_prompts
+from selftrain.record import Memory, Record, remember_grade, sample_row
+from selftrain.run_lines import sampling_facts
+from selftrain.toy import ToyModel
+from selftrain.types import Problem, Prompt, Response, Round, Sampling
+
+#: Answers to a problem, and mean tokens of one: the paper's 32; a worked solution of MATH.
+N, MEAN_TOKENS, SPREAD, CHARS_A_TOKEN, VOCABULARY = 32, 200, 0.5, 3.5, 151_000
+#: Share of answers that repeat an earlier text of their problem, and of problems whose gold is a formula.
+REPEATED, FORMULAS = 0.2, 0.2
+#: A child that leaves the machine less than this ends itself.
+SPARE_BYTES = 2 << 30
+
+
+class MadeUp(ToyEngine):
+    """An engine whose answers cost next to nothing. Token ids are new objects, as those from a tensor are."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(ToyModel(), "made-up")
+        rng = np.random.default_rng(0)
+        self._gold = {problem.id: problem.reference or "" for problem in problems}
+        words = ["".join(map(chr, rng.integers(97, 123, rng.integers(2, 10)))) for _ in range(20_000)]
+        self._text = " ".join(words[rank] for rank in ranks(rng, 4_000_000, len(words)))
+        self._ids = ranks(rng, 8_000_000, VOCABULARY)
+
+    def generate(
+        self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int, first: int = 0
+    ) -> list[Response]:
+        return [answer for prompt in prompts for answer in self._answers(prompt, n, key, weights_version)]
+
+    def _answers(self, prompt: Prompt, n: int, key: str, weights_version: int) -> Iterator[Response]:
+        rng, said = random.Random(f"{key}/{prompt.problem_id}"), list[str]()
+        skill = rng.betavariate(0.5, 0.5)
+        for index in range(n):
+            length = max(20, min(1024, round(rng.lognormvariate(math.log(MEAN_TOKENS) - SPREAD**2 / 2, SPREAD))))
+            at = rng.randrange(len(self._ids) - length)
+            ids = tuple(self._ids[at : at + length].tolist())
+            if said and rng.random() < REPEATED:
+                said.append(rng.choice(said))
+            else:
+                start = rng.randrange(len(self._text) - 4000)
+                said.append(f"{self._text[start : start + int(CHARS_A_TOKEN * length)]}. The answer is "
+                            f"${stated(self._gold[prompt.problem_id], rng.random() < skill, rng)}$.")  # fmt: skip
+            yield Response(
+                prompt, self.prompt_text(prompt), index, said[-1], ids, -0.7 * length, "stop", self.name,
+                weights_version,
+            )  # fmt: skip
+
+
+def ranks(rng: np.random.Generator, count: int, below: int) -> Any:
+    """As likely as words of a language, or tokens of a vocabulary that has the frequent ones first: 1 / (rank + 1)."""
+    return np.exp(rng.random(count) * np.log(below)).astype(int) - 1
+
+
+def stated(gold: str, right: bool, rng: random.Random) -> str:
+    if right:
+        return f"\\boxed{{{gold}}}"
+    off = rng.randint(1, 5)
+    return f"\\boxed{{{int(gold) + off}}}" if gold.isdigit() else f"\\boxed{{{gold} + {off}}}"
+
+
+def made_up_problems(count: int) -> list[Problem]:
+    rng = random.Random(0)
+    question = "A shop sells {} boxes of {} pens each for {} coins, and takes back a tenth of them. " * 3
+    golds = [f"\\frac{{{rng.randint(1, 99)}}}{{{rng.randint(2, 99)}}}" if rng.random() < FORMULAS
+             else str(rng.randint(1, 9_999)) for _ in range(count)]  # fmt: skip
+    return [Problem(f"made-up/train/{i}", question.format(*(rng.randint(2, 999) for _ in range(9))), gold)
+            for i, gold in enumerate(golds)]  # fmt: skip
+
+
+def memory_kib(name: str) -> int:
+    """VmRSS now, or VmHWM, the highest so far."""
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(lines[name].split()[0])
+
+
+@dataclass
+class Clock:
+    """This process's seconds of CPU by what they were spent on; what lies in an inner one is not in the outer.
+
+    What else the machine does hardly touches them, but math-verify's own process is not in them.
+    """
+
+    def __post_init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+        self._inner = [0.0]
+
+    @contextmanager
+    def of(self, what: str) -> Iterator[None]:
+        began = time.process_time()
+        self._inner.append(0.0)
+        try:
+            yield
+        finally:
+            spent = time.process_time() - began
+            self.seconds[what] += spent - self._inner.pop()
+            self._inner[-1] += spent
+
+    def wrap(self, what: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*arguments: Any, **named: Any) -> Any:
+            with self.of(what):
+                return call(*arguments, **named)
+
+        return timed
+
+
+def child(mode: str, count: int, folder: Path) -> None:
+    """`whole`: a round from first to last. `begin`: left before sealing. `resume`: what `begin` left, to its end."""
+    clock, problems = Clock(), made_up_problems(count // N)
+    engine, judge, memory = MadeUp(problems), MathJudge(), Memory()
+    by_id = {problem.id: problem for problem in problems}
+    Log.append = clock.wrap("log", Log.append)  # type: ignore[method-assign]
+    method = RestEM(num_generations=N, stop_at_cap=False)
+    type(method)._kept = clock.wrap("select", type(method)._kept)  # type: ignore[method-assign]
+    engine.generate = clock.wrap("made up", engine.generate)  # type: ignore[method-assign]
+    learner = Learner(engine, ToyTrainer(engine.model), "base", memory)
+    grade = remember_grade(memory, clock.wrap("judge", lambda responses: judge.grade(responses, by_id)))
+    watch_memory()
+    before, total = memory_kib("VmRSS"), time.perf_counter()
+    with judge, clock.of("record opened"), contextmanager_of(mode, folder, memory) as record:
+        with clock.of("log opened"):
+            remembering = record.remembering(1, "samples")
+            remembering.__enter__()
+        now = Round(1, problems, make_prompts(problems), [learner], grade, seed=1, judged_one_by_one=True)
+        with clock.of("collect, the rest of it"):
+            lessons = method.collect(now)
+        remembering.__exit__(None, None, None)
+        logged = sum(file.stat().st_size for file in (folder / "logs").glob("*"))
+        told = [f"{mode} {count:,}", f"collected: {gib(memory_kib('VmHWM') - before)}", f"log {gib(logged // 1024)}"]
+        if mode != "begin":
+            with clock.of("seal"):
+                record.write_samples(1, (sample_row(s, 1, by_id[s.response.prompt.problem_id].reference)
+                                         for s in lessons.samples))  # fmt: skip
+            with clock.of("figures"):
+                facts = sampling_facts(lessons.samples)
+            with clock.of("forget"):
+                record.forget_answers([1])
+            sealed = (folder / "samples/round-0001.parquet").stat().st_size
+            told += [f"sealed: {gib(memory_kib('VmHWM') - before)}", f"parquet {gib(sealed // 1024)}",
+                     f"kept {facts['kept']:,}", f"tokens {facts['tokens']:,}"]  # fmt: skip
+    total = time.perf_counter() - total
+    used = clock.seconds.total() - clock.seconds["made up"]
+    print("; ".join(told), f"; {total:.1f} s; of CPU without the making {used:.1f} s, {count / used:,.0f} samples/s")
+    for what, seconds in clock.seconds.most_common():
+        print(f"    {what:<24} {seconds:9.2f} s of CPU {1e6 * seconds / count:9.1f} us a sample")
+    sys.stdout.flush()
+
+
+@contextmanager
+def contextmanager_of(mode: str, folder: Path, memory: Memory) -> Generator[Record, None, None]:
+    with Record.resume(folder, memory) if mode == "resume" else Record.create(folder, {}, memory) as record:
+        yield record
+
+
+def gib(kib: int) -> str:
+    return f"{kib / 2**20:.2f} GiB"
+
+
+def watch_memory() -> None:
+    """Ends this process before it takes the machine's last memory."""
+
+    def look() -> None:
+        while True:
+            lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+            if int(lines["MemAvailable"].split()[0]) * 1024 < SPARE_BYTES:
+                print(f"    ended for want of memory at {gib(memory_kib('VmRSS'))}", flush=True)
+                os._exit(1)
+            time.sleep(1)
+
+    threading.Thread(target=look, daemon=True).start()
+
+
+def main() -> None:
+    if len(sys.argv) == 4 and not sys.argv[1].isdigit():
+        child(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
+        return
+    for count in map(int, sys.argv[1:] or ("10000", "100000", "1000000")):
+        with tempfile.TemporaryDirectory() as folder:
+            for mode in ("whole", "begin", "resume"):
+                place = f"{folder}/{'whole' if mode == 'whole' else 'left'}"
+                subprocess.run([sys.executable, "-m", "benchmarks.samples", mode, str(count), place])
+
+
+if __name__ == "__main__":
+    main()

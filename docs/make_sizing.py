@@ -1,0 +1,100 @@
+"""Rewrites docs/sizing.md from the code that sizes runs: `python docs/make_sizing.py`. A test keeps the two equal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from selftrain.methods import METHODS
+from selftrain.settings import settings_of
+from selftrain.size import plan_of, run_settings
+from selftrain.sizing import Assumptions, Plan, SizeSettings
+from selftrain.sizing.table import COLUMNS, markdown, rows
+
+PARAMS, GPUS = (1e6, 1e8, 1e9, 7e9, 7e10), (1, 8, 64, 512)
+RECIPES = ("rest_em_math.yaml", "rest_em_apps.yaml", "sept_v1.yaml", "sept_v2.yaml", "pst.yaml")
+
+HEADER = """# What a run will cost
+
+Written by `python docs/make_sizing.py` from the code itself.
+
+```bash
+selftrain size rest-em --params 1.5e9 --recipe recipes/rest_em_math.yaml
+selftrain size sept --params 7.6e9 --gpus 8 --set bf16=true num_rounds=100 --completion_tokens 900
+```
+
+takes a run's own settings and says how many answers are drawn, judged, scored and trained on and for what, how long
+that takes, and what it leaves on disk. It loads no model and takes seconds. Every figure it takes for granted is a
+setting (below): measure `completion_tokens` and `share_right` in a run of one round on 50 problems, and give them.
+
+**Counts are exact** where nothing hangs on what is answered: the methods, the watch and the evaluation are run as they
+are, on models that only count. What ReST-EM keeps hangs on `share_right`; a run that the watch stops costs less; with
+`early_stopping: first_drop` the figure is the most it can be.
+
+**Hours are an estimate.** No GPU was at hand: shares of its peak are assumed. A step of sampling is as long as the
+longest of reading the weights, the arithmetic, and a least time for launching it; a unit of answers is as long as its
+longest answer; a call takes as many waves of units as the fullest GPU answers. Reading caches of earlier tokens,
+loading and the building of prompts are left out. Against a simulation that knows every length the waves are right
+within 7 % from 1 to 512 GPUs. They say too much by a fifth just above one whole wave, and too little by more than half
+where there are as few units as GPUs and a unit is a single answer (`tests/sizing/test_cost.py`).
+
+**A run of today uses one GPU.** More is what the same work would cost if it were spread out: whole copies of the model
+sample side by side, groups that hold it in training share out a step's micro-batches, and new weights travel to every
+other machine after each training. Where hours hardly fall with more GPUs, a call has too few units for them: raise
+`problems_per_round` or `num_generations`, or lower `sampling_batch_size`. GPUs that wait are paid for all the same.
+
+In methods of many small rounds most tokens may be those of the probe and of the evaluations, not those that are learnt
+from: `probe_rounds`, `eval_rounds` and `num_generations_eval` are where to save.
+"""
+
+
+def plan(method: str, recipe: str | None = None, *changes: str) -> Plan:
+    return plan_of(SizeSettings(method=method), run_settings(method, recipe, changes))
+
+
+def methods() -> list[str]:
+    """A table of sizes for every method."""
+    lines = []
+    for name in METHODS:
+        one = plan(name, None, "bf16=true", "gradient_checkpointing=true")
+        several = f", {len(one.models)} models of this size each" if len(one.models) > 1 else ""
+        lines += [f"## {name}{several}", ""]
+        lines += [*markdown(COLUMNS, rows(one, PARAMS, GPUS, Assumptions())), ""]
+    return lines
+
+
+def recipes() -> list[str]:
+    """What the recipes come to, as far as no model's size enters."""
+    table = []
+    for name in RECIPES:
+        path = Path(__file__).parents[1] / "recipes" / name
+        method = next(one for one in METHODS if f"selftrain {one} " in path.read_text("utf-8").splitlines()[0])
+        (row,) = rows(plan(method, str(path)), [1e9], [1], Assumptions())
+        table.append([f"[{name}](../recipes/{name})", *row[2:5], row[6]])
+    columns = ("recipe", "tokens sampled", "tokens trained on", "hours", "disk")
+    return [*markdown(columns, table), ""]
+
+
+def sizing() -> str:
+    default = SizeSettings(method="rest-em")
+    lines = [
+        HEADER,
+        "The tables are of each method's defaults with `bf16` and `gradient_checkpointing`, "
+        f"{default.problems:,} training and {default.eval_problems:,} evaluation problems, and the assumptions below. "
+        "GPU-hours count all GPUs from first to last; disk is what is there at the end.",
+        "",
+        *methods(),
+        "## The recipes, as if each model had 1 B weights, on one GPU",
+        "",
+        *recipes(),
+        "## Assumptions",
+        "",
+        *markdown(
+            ("setting", "default", "source", "meaning"),
+            [[f"`{s.name}`", f"{s.default:g}", s.source, s.help] for s in settings_of(Assumptions)],
+        ),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("sizing.md").write_text(sizing(), encoding="utf-8")

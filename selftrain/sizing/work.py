@@ -1,0 +1,134 @@
+"""How much of everything a run does: its own functions, asked of models that count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from selftrain.evaluation import Evaluation, ask_team, evaluate, measure_gv_gap, sweep
+from selftrain.sizing.ghosts import Asked, Ghost, Tally, tokens_of
+from selftrain.sizing.plan import Plan
+from selftrain.types import Problem, Prompt, Round, TrainingExample
+from selftrain.watch import ask, consensus
+
+#: Of a round with more problems so many are asked, and the rest is taken to be like them.
+TRIAL_PROBLEMS = 500
+
+
+@dataclass(frozen=True)
+class Work:
+    """Counts over all models and rounds. Numbers that are no whole ones stand for more problems than were tried.
+
+    Work(asked=(Asked(prompts=128, n=1, prompt_tokens=150, times=250),), judged=32000, ...)
+    """
+
+    asked: tuple[Asked, ...] = ()
+    judged: float = 0
+    #: Texts whose log-probability is asked for, and tokens of them and of their prompts.
+    scored: float = 0
+    scored_tokens: float = 0
+    #: Examples, each once an epoch, and tokens of them and of their prompts.
+    trained: float = 0
+    trained_tokens: float = 0
+
+    @property
+    def answers(self) -> float:
+        return sum(one.answers for one in self.asked)
+
+    def times(self, problems: float, rounds: float) -> Work:
+        """The same of so many times the problems, in so many rounds."""
+        asked = tuple(replace(one, prompts=one.prompts * problems, times=one.times * rounds) for one in self.asked)
+        counts = {name: value * problems * rounds for name, value in vars(self).items() if name != "asked"}
+        return Work(asked, **counts)
+
+
+def work_of(plan: Plan, question_tokens: int, completion_tokens: int, share_right: float) -> dict[str, Work]:
+    """By what it is for: "samples", "early stopping", "probe", "consensus", "evaluation".
+
+    Args:
+        question_tokens, completion_tokens: of every question, and of every answer, which its limit may cut off.
+    """
+    length = min(completion_tokens, plan.method.sampling.max_completion_length)
+    return _Counting(plan, question_tokens, length, share_right).all()
+
+
+class _Counting:
+    def __init__(self, plan: Plan, question_tokens: int, length: int, share_right: float) -> None:
+        self._plan, self._length, self._question = plan, length, "?" * question_tokens
+        self._tally = Tally()
+        self._ghosts = [Ghost(name, length, share_right, self._tally) for name in plan.models]
+        self._shots = ((self._question, "." * length),) * plan.num_fewshot
+
+    def all(self) -> dict[str, Work]:
+        plan = self._plan
+        found = {"samples": self._samples()}
+        if plan.yardsticks:
+            once = self._counted(lambda: self._ask(self._ghosts[0], self._prompts(plan.validation)))
+            found["early stopping"] = once.times(1, plan.yardsticks * plan.method.num_rounds * len(plan.models))
+        if plan.probed:
+            found["probe"] = self._counted(self._probe).times(1, len(plan.probed))
+            if not plan.labelled:
+                found["consensus"] = self._counted(self._consensus)
+        evaluated = self._counted(self._evaluate).times(1, len(plan.evaluated))
+        swept = self._counted(self._sweep)
+        joined = {name: value + vars(swept)[name] for name, value in vars(evaluated).items()}
+        return found | {"evaluation": Work(**joined)}
+
+    def _counted(self, ask: Callable[[], Sequence[TrainingExample] | None]) -> Work:
+        """What `ask` asks of the ghosts, and the examples it gives back."""
+        for name, empty in vars(Tally()).items():
+            setattr(self._tally, name, empty)
+        examples, tally = ask() or (), self._tally
+        tokens = sum(tokens_of(one.prompt) + len(one.completion) for one in examples)
+        return Work(
+            tuple(tally.asked), tally.judged, tally.scored, tally.scored_tokens, len(examples), tokens
+        )  # fmt: skip
+
+    def _problems(self, count: int) -> list[Problem]:
+        return [Problem(str(number), self._question, "right", solution="." * self._length) for number in range(count)]
+
+    def _prompts(self, count: int) -> list[Prompt]:
+        return [Prompt(problem.id, problem.question, self._shots) for problem in self._problems(count)]
+
+    def _samples(self) -> Work:
+        plan, method = self._plan, self._plan.method
+        tried = min(plan.problems_of_round, TRIAL_PROBLEMS)
+        now = Round(
+            1, self._problems(tried), self._prompts(tried), self._ghosts, self._ghosts[0].grade, 0, method.num_rounds,
+            lambda: self._ghosts, plan.one_by_one,
+        )  # fmt: skip
+
+        def collect() -> list[TrainingExample]:
+            return [one for of_model in method.collect(now).examples.values() for one in of_model]
+
+        work, epochs = self._counted(collect), plan.learning.num_train_epochs
+        work = replace(work, trained=work.trained * epochs, trained_tokens=work.trained_tokens * epochs)
+        return work.times(plan.problems_of_round / tried, method.num_rounds)
+
+    def _ask(self, ghost: Ghost, prompts: Sequence[Prompt], evaluation: Evaluation | None = None) -> None:
+        """Each once greedily, and as often at random as `evaluation` says."""
+        evaluate(ghost, prompts, ghost.grade, evaluation or Evaluation(num_generations_eval=0), self._length, "")
+
+    def _probe(self) -> None:
+        prompts = self._prompts(self._plan.validation)
+        for ghost in self._ghosts:
+            ask(ghost, prompts, ghost.grade, self._plan.watch.probe_generations, self._length, "")
+
+    def _consensus(self) -> None:
+        prompts, n = self._prompts(self._plan.validation), self._plan.watch.consensus_generations
+        consensus(self._ghosts, prompts, self._ghosts[0].grade, n, self._length, "")
+
+    def _evaluate(self) -> None:
+        prompts, settings = self._prompts(self._plan.examined), self._plan.evaluation
+        for ghost in self._ghosts:
+            self._ask(ghost, prompts, settings)
+            if settings.gv_gap:
+                measure_gv_gap(ghost, prompts, ghost.grade, settings, self._length, "")
+        if len(self._ghosts) > 1:
+            ask_team(self._ghosts, prompts, self._ghosts[0].grade, self._length, "")
+
+    def _sweep(self) -> None:
+        prompts, settings = self._prompts(self._plan.examined), self._plan.evaluation
+        for ghost in self._ghosts if settings.temperature_sweep else ():
+            n = max(1, settings.num_generations_eval)
+            sweep(ghost, prompts, ghost.grade, settings.temperature_sweep, n, self._length, "")

@@ -1,0 +1,140 @@
+"""The command, the page it comes with, and a real run of a small model against what was said of it."""
+
+from __future__ import annotations
+
+import json
+import random
+import runpy
+from pathlib import Path
+
+import pytest
+
+from selftrain.__main__ import main
+from selftrain.errors import SettingsError
+from selftrain.evaluation import Evaluation
+from selftrain.learning.base import Learning
+from selftrain.methods import RestEM, SePT
+from selftrain.problems import load_problems
+from selftrain.progress import Progress
+from selftrain.record import Record, RunFolder, sample_row
+from selftrain.seeds import seed_model
+from selftrain.selftrainer import SelfTrainer
+from selftrain.size import plan_of, run_settings
+from selftrain.sizing import Assumptions, Plan, SizeSettings, size
+from selftrain.types import Prompt, Response, Sample, Score
+from selftrain.watch import Watch
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_page_is_what_the_code_says() -> None:
+    sizing = runpy.run_path(str(ROOT / "docs" / "make_sizing.py"))["sizing"]
+    assert (ROOT / "docs" / "sizing.md").read_text(encoding="utf-8") == sizing()
+
+
+def size_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    monkeypatch.setattr("sys.argv", ["selftrain", "size", *words])
+    code = main()
+    return code, *capsys.readouterr()
+
+
+def test_the_command_sizes_a_recipe(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = str(ROOT / "recipes" / "sept_v2.yaml")
+    words = ["sept", "--recipe", recipe, "--params", "7.6e9", "--gpus", "8", "--problems", "40315"]
+    code, out, _ = size_of(monkeypatch, capsys, *words)
+    assert code == 0 and "120,576" in out  # 942 rounds of 128
+    assert "uses one GPU" in out
+    code, out, _ = size_of(monkeypatch, capsys, *words, "--set", "num_rounds=10", "--json")
+    assert code == 0 and json.loads(out)["work"]["samples"]["answers"] == 1280
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["sept", "--set", "num_round=3"], "num_rounds"),
+        (["rest-em", "--params", "7e9"], "give --gpus 2 or more"),
+        (["pst", "--params", "1e9", "2e9"], "3 models learn"),
+        (["sept", "--problems", "100"], "nothing would be left to learn from"),
+        (["sept", "--recipe", "nowhere.yaml"], "nowhere.yaml cannot be read"),
+        (["septt"], "choose among rest-em, sept, pst"),
+        (["sept", "--gpus", "0"], "give --gpus above 0"),
+    ],
+)
+def test_mistakes_are_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], told: str
+) -> None:
+    code, _, err = size_of(monkeypatch, capsys, *words)
+    assert code == 64 and told in err and "Traceback" not in err
+
+
+def test_controls_and_labels_change_what_is_asked() -> None:
+    def plan(*changes: str, method: str = "rest-em") -> Plan:
+        return plan_of(SizeSettings(method=method, problems=200), run_settings(method, None, changes))
+
+    assert plan().labelled and plan().one_by_one and plan().yardsticks == 4
+    assert not plan("reward_funcs=shuffled").one_by_one and not plan("reward_funcs=shuffled").labelled
+    assert plan("reward_funcs=always_one").one_by_one and plan("reward_funcs=always_one").yardsticks == 0
+    assert plan("probe_labels=true", method="sept").labelled and not plan(method="sept").labelled
+    assert (plan().validation, plan().train) == (20, 180)
+    with pytest.raises(SettingsError):
+        plan("validation_size=200")
+
+
+@pytest.mark.slow
+def test_a_real_run_is_what_was_said_of_it(tmp_path: Path) -> None:
+    """Counts exactly, and tokens by the mean lengths that the run had."""
+    method = RestEM(num_rounds=1, num_generations=8, max_completion_length=64, deduplicate="off", stop_at_cap=False)
+    learning = Learning(learning_rate=3e-4, num_train_epochs=2, validation_size=50, early_stopping="off")
+    evaluation, watch = Evaluation(num_generations_eval=2), Watch(probe_generations=1)
+    SelfTrainer(
+        method=method, learning=learning, evaluation=evaluation, watch=watch, model=seed_model("llama"),
+        train_dataset=load_problems("word_problems", split="train", max_problems=200, seed=1),
+        eval_dataset=load_problems("word_problems", split="test", max_problems=60, seed=0),
+        output_dir=tmp_path / "run", progress=Progress(quiet=True),
+    ).train()  # fmt: skip
+    folder = RunFolder(tmp_path / "run")
+    facts = folder.rounds()[1]
+    prompt, mean = folder.query("select avg(length(prompt)), avg(len(token_ids)) from samples").fetchall()[0]
+    plan = Plan(
+        method=method, learning=learning, evaluation=evaluation, watch=watch, models=("llama",), train=150,
+        validation=50, examined=60, labelled=True, one_by_one=True,
+    )  # fmt: skip
+    weights = sum(file.stat().st_size for file in (tmp_path / "run/weights").rglob("*.safetensors"))
+    given = Assumptions(
+        completion_tokens=round(mean), question_tokens=round(prompt), share_right=facts["sampling"]["mean_reward"]
+    )
+    cost = size(plan, [weights / 4], 1, given)
+    samples = cost.work["samples"]
+    assert samples.answers == facts["sampling"]["drawn"] == 1200
+    assert samples.answers * mean == pytest.approx(facts["sampling"]["tokens"])
+    assert samples.trained == pytest.approx(2 * facts["sampling"]["kept"], rel=0.15)
+    recorded = folder.query("select count(*) from evaluations").fetchall()[0][0]
+    assert recorded == 60 * 3 * len(plan.evaluated) == cost.work["evaluation"].answers
+    assert cost.disk["weights"] == pytest.approx(weights)
+
+
+@pytest.mark.parametrize("n", [1, 8])
+def test_bytes_of_real_answers_are_what_was_said(tmp_path: Path, data: Path, n: int) -> None:
+    """Human solutions of GSM8K, with token ids as frequent as those of a large vocabulary."""
+    rows = [json.loads(line) for line in (data / "gsm8k" / "train.jsonl").read_text("utf-8").splitlines()]
+    problems, rng, answers = 2400 // n, random.Random(0), []
+    for place in range(problems):
+        prompt = Prompt(f"gsm8k/train/{place}", rows[place]["question"])
+        for index in range(n):
+            text = rows[place + index * problems]["answer"]
+            ids = tuple(int(150_000 ** rng.random()) for _ in range(round(len(text) / 3.5)))
+            response = Response(
+                prompt, f"Question: {prompt.question}\nAnswer:", index, text, ids, -0.7 * len(ids), "stop", "m", 0
+            )
+            answers.append(Sample(response, Score(1.0, text[-3:], "equal as numbers"), 1.0))
+    with Record.create(tmp_path / "run", {}) as record:
+        record.write_samples(1, (sample_row(one, 1, one.score.answer) for one in answers))
+    tokens = sum(len(one.response.token_ids) for one in answers)
+    questions = sum(len(row["question"]) / 3.5 for row in rows[:problems])
+    plan = Plan(
+        method=SePT(num_rounds=1, problems_per_round=problems, num_generations=n), learning=Learning(),
+        evaluation=Evaluation(), watch=Watch(), models=("m",), train=problems, validation=0, examined=1,
+    )  # fmt: skip
+    given = Assumptions(completion_tokens=round(tokens / len(answers)), question_tokens=round(questions / problems))
+    file = (tmp_path / "run/samples/round-0001.parquet").stat().st_size
+    assert size(plan, [1e9], 1, given).disk["samples"] == pytest.approx(file, rel=0.15)
