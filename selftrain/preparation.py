@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from selftrain.computing import Computing
 from selftrain.engines.base import Engine
+from selftrain.engines.vllm.finding import vllm_version
 from selftrain.engines.vllm.settings import VllmSettings
 from selftrain.errors import DataError, SettingsError
 from selftrain.learner import Learner
@@ -71,7 +72,6 @@ class Loader:
         """
         # Here and not above: torch and transformers take seconds to import, and bad settings should not wait for them.
         from selftrain.engines.transformers import TransformersEngine
-        from selftrain.engines.vllm.finding import vllm_version
         from selftrain.learning.trainer import TransformersTrainer
 
         computing = self.computing
@@ -81,14 +81,16 @@ class Loader:
             "rows": computing.sampling_batch_size,
         }  # fmt: skip
         slow = TransformersEngine.load(**loading, prompting=self.prompting, device=computing.device)
-        engine: Engine = slow
         if computing.engine == "vllm":
-            from selftrain.engines.vllm.engine import VllmEngine
-
-            engine = VllmEngine(slow, model, self.revision, self.vllm, version, computing.device)
-        elif computing.engine == "auto":
-            engine = self._quickest(slow, loading)
+            engine = self._by_vllm(slow, model, version)
+        else:
+            engine = slow if computing.engine == "transformers" else self._quickest(slow, loading)
         return Learner(engine, TransformersTrainer(slow.model, slow.renderer, computing.bf16), model, memory)
+
+    def _by_vllm(self, slow: TransformersEngine, model: str, version: str) -> Engine:
+        from selftrain.engines.vllm.engine import VllmEngine
+
+        return VllmEngine(slow, model, self.revision, self.vllm, version, self.computing.device)
 
     def _quickest(self, slow: TransformersEngine, loading: Mapping[str, Any]) -> Engine:
         from selftrain.engines.packed import Helpers, further_cores, quickest_engine

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -94,11 +93,10 @@ class TransformersEngine(Live, InTurn):
     def prompt_text(self, prompt: Prompt) -> str:
         return self.renderer.text(prompt)
 
-    def too_long(
-        self, prompts: Sequence[Prompt], max_completion_length: int, room: int | None = None
-    ) -> list[tuple[str, int]]:
-        """`room` is what a prompt and its answer may have together; by default what the model has."""
-        room = room or getattr(self.model.config, "max_position_embeddings", None) or sys.maxsize
+    def too_long(self, prompts: Sequence[Prompt], max_completion_length: int) -> list[tuple[str, int]]:
+        room = getattr(self.model.config, "max_position_embeddings", None)
+        if room is None:
+            return []
         lengths = [(prompt.problem_id, len(self.renderer.prompt_ids(prompt))) for prompt in prompts]
         over = [(problem_id, length) for problem_id, length in lengths if length + max_completion_length > room]
         return sorted(over, key=lambda one: -one[1])

@@ -36,7 +36,6 @@ def LLM(**arguments):
         {"vllm_gpu_memory_utilization": 1.5},
         {"vllm_tensor_parallel_size": 0},
         {"vllm_max_model_length": 0},
-        {"vllm_weight_refresh": "nccl"},
     ],
 )
 def test_settings_that_cannot_work_are_refused(wrong: dict[str, object]) -> None:
@@ -85,16 +84,16 @@ def test_a_start_that_fails_says_why_in_its_own_words(tmp_path: Path, package: s
         process.ask({"load": {"model": "m"}})
     assert said in str(caught.value)
     process.close()
-    assert gone(process.pid, 0) and not process.weights.exists()
+    assert gone(process.pid, 0) and not process.folder.exists()
 
 
 def test_a_process_that_is_closed_takes_its_workers_along(tmp_path: Path) -> None:
     process = VllmProcess(VllmSettings(vllm_python=stand_in(tmp_path, SLEEPS)), "cpu")
     process.say({"load": {}})
     until_two(process.pid)
-    (process.weights / "model.safetensors").write_text("much")
+    (process.folder / "model.safetensors").write_text("much")
     process.close()
-    assert gone(process.pid, 0) and not process.weights.exists()
+    assert gone(process.pid, 0) and not process.folder.exists()
 
 
 @pytest.mark.parametrize("held", [False, True])
@@ -106,21 +105,21 @@ from selftrain.engines.vllm.process import VllmProcess
 from selftrain.engines.vllm.settings import VllmSettings
 process = VllmProcess(VllmSettings(vllm_python={stand_in(tmp_path, SLEEPS)!r}), "cpu")
 process.say({{"load": {{}}}})
-(process.weights / "model.safetensors").write_text("much")
+(process.folder / "model.safetensors").write_text("much")
 if {held} and os.fork() == 0:
     os.close(1)
     time.sleep(30)
     os._exit(0)
-print(process.pid, process.weights, flush=True)
+print(process.pid, process.folder, flush=True)
 time.sleep(600)
 """
     run = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert run.stdout is not None
-    pid, weights = run.stdout.readline().split()
+    pid, folder = run.stdout.readline().split()
     until_two(int(pid))
     run.kill()
     run.wait()
-    assert gone(int(pid), 20) and not Path(weights).exists()
+    assert gone(int(pid), 20) and not Path(folder).exists()
     if held:
         os.killpg(run.pid, signal.SIGKILL)
     run.stdout.close()

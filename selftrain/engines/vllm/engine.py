@@ -33,13 +33,11 @@ class VllmEngine:
         self.slow, self._settings, self._device = slow, settings, device
         self._base = {"model": str(Path(model).resolve()) if Path(model).is_dir() else model, "revision": revision}
         self._dtype = "bfloat16" if slow.bf16 else "float32"
-        self.how = f"vLLM {version or 'of unknown version'} in {self._dtype}, weights by {settings.vllm_weight_refresh}"
+        self.how = f"vLLM {version or 'of unknown version'} in {self._dtype}, in a process of its own"
         # In float32 whatever the setting: texts are weighed by their log-probabilities.
         self._scorer = TransformersEngine(slow.model, slow.renderer, slow.name, slow.rows)
         self._save: Save | None = None
         self._process: VllmProcess | None = None
-        #: Whether the process has the weights of before the last `renew`.
-        self._is_stale = False
 
     @property
     def name(self) -> str:
@@ -49,7 +47,11 @@ class VllmEngine:
         return self.slow.prompt_text(prompt)
 
     def too_long(self, prompts: Sequence[Prompt], max_completion_length: int) -> list[tuple[str, int]]:
-        return self.slow.too_long(prompts, max_completion_length, self._settings.vllm_max_model_length)
+        room = self._settings.vllm_max_model_length
+        if room is None:
+            return self.slow.too_long(prompts, max_completion_length)
+        lengths = [(prompt.problem_id, len(self.slow.renderer.prompt_ids(prompt))) for prompt in prompts]
+        return sorted((one for one in lengths if one[1] + max_completion_length > room), key=lambda one: -one[1])
 
     def plan(self, prompts: Sequence[Prompt], n: int) -> list[list[int]]:
         """In the order they come: vLLM pads nothing, and goes on from one unit to the next without a pause."""
@@ -113,17 +115,12 @@ class VllmEngine:
 
     def renew(self, save: Save) -> None:
         """They are written down when vLLM is next asked."""
-        self._save, self._is_stale = save, True
-        if not self._lives_on:
-            self.close()
+        self._save = save
+        self.close()
 
     def rest(self) -> None:
-        if not self._lives_on:
-            self.close()
-
-    @property
-    def _lives_on(self) -> bool:
-        return self._settings.vllm_weight_refresh == "in_place"
+        """Only a process that has ended has given back all its memory."""
+        self.close()
 
     def close(self) -> None:
         if self._process is not None:
@@ -132,14 +129,13 @@ class VllmEngine:
 
     def _ready(self) -> VllmProcess:
         """The process, with the weights of now."""
-        is_new = self._process is None
-        process = self._process = self._process or VllmProcess(self._settings, self._device)
-        if is_new or self._is_stale:
-            asked = self._base if self._save is None else {"model": written(self._save, process.weights)}
-            process.ask({"load": {**asked, **self._arguments()}} if is_new else {"renew": asked["model"]})
+        if self._process is None:
+            process = self._process = VllmProcess(self._settings, self._device)
+            # Written while the process imports vLLM, which takes its time.
+            weights = self._base if self._save is None else {"model": written(self._save, process.weights)}
+            process.ask({"load": {**weights, **self._arguments()}})
             shutil.rmtree(process.weights, ignore_errors=True)  # it has them
-            self._is_stale = False
-        return process
+        return self._process
 
     def _arguments(self) -> Mapping[str, Any]:
         settings = self._settings
@@ -159,7 +155,7 @@ def written(save: Save, folder: Path) -> str:
         RunError: the weights cannot be written there.
     """
     try:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir()
         save(folder)
     except (OSError, SafetensorError) as error:
         raise RunError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import shutil
@@ -29,14 +30,16 @@ class VllmProcess:
     """
 
     def __init__(self, settings: VllmSettings, device: str) -> None:
-        #: Where weights are handed over. The process knows it from the start, and removes it if the run is killed.
-        self.weights = Path(tempfile.mkdtemp(prefix="selftrain-vllm-"))
+        #: For all that it leaves on the disk. It knows the place from the start, and removes it if the run is killed.
+        self.folder = Path(tempfile.mkdtemp(prefix="selftrain-vllm-"))
+        #: Where weights are handed over.
+        self.weights = self.folder / "weights"
         self._words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         # A group of its own: it is ended as a whole, vLLM's workers too, and Ctrl-C in the terminal is for the run.
         self._process = subprocess.Popen(
-            [settings.vllm_python or sys.executable, "-P", str(_PROGRAM), str(self.weights)],
+            [settings.vllm_python or sys.executable, "-P", str(_PROGRAM), str(self.folder)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._words, start_new_session=True,
-            env=environment(settings, device, os.environ),
+            env=environment(settings, device, os.environ) | {"TMPDIR": str(self.folder)},
         )  # fmt: skip
         assert self._process.stdin is not None and self._process.stdout is not None
         self._to: IO[bytes] = self._process.stdin
@@ -87,7 +90,7 @@ class VllmProcess:
         for one in (self._to, self._from, self._words):
             with suppress(OSError):
                 one.close()
-        shutil.rmtree(self.weights, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def environment(settings: VllmSettings, device: str, ours: Mapping[str, str]) -> dict[str, str]:
@@ -95,6 +98,8 @@ def environment(settings: VllmSettings, device: str, ours: Mapping[str, str]) ->
     its = {
         # The engine within that one process: nothing follows from a clock then, and there is one process to end.
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        # What torch compiles is of use to the next process, too.
+        "TORCHINDUCTOR_CACHE_DIR": str(Path(tempfile.gettempdir()) / f"torchinductor_{getpass.getuser()}"),
         **ours,
         "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1",
         "VLLM_BATCH_INVARIANT": str(int(settings.vllm_batch_invariant)),

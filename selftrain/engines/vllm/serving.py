@@ -1,10 +1,9 @@
 """The program of vLLM's process: standard library and vLLM only, since another environment's Python may run it.
 
-It is started with the folder that weights are handed over in, and reads lines of JSON from its standard input:
+It is started with a folder that is its own, and reads lines of JSON from its standard input:
 
-    {"load": {"model": ..., ...}}           arguments of vLLM's LLM             -> {"ready": true}
-    {"renew": "/tmp/..."}                   other weights, loaded in place      -> {"ready": true}
-    {"sampling": {...}, "units": [...]}     answers are asked for               -> {"unit": [...]} for each, in order
+    {"load": {"model": ..., ...}}           arguments of vLLM's LLM     -> {"ready": true}
+    {"sampling": {...}, "units": [...]}     answers are asked for       -> {"unit": [...]} for each, in order
 
 A line that cannot be obeyed is answered by {"error": "..."}. Once the input is closed or the parent is gone it ends,
 with every process of its group.
@@ -34,13 +33,13 @@ Json = dict[str, Any]
 Say = Callable[[Json], None]
 
 
-def main(weights: str) -> None:
+def main(folder: str) -> None:
     # vLLM and its children print what they like; the answers go where nobody else writes.
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         os.dup2(2, 1)
         parent, lines = os.getppid(), queue.SimpleQueue[bytes]()
-        threading.Thread(target=_read, args=(sys.stdin.buffer, lines, weights), daemon=True).start()
-        threading.Thread(target=_outlive_nobody, args=(parent, weights), daemon=True).start()
+        threading.Thread(target=_read, args=(sys.stdin.buffer, lines, folder), daemon=True).start()
+        threading.Thread(target=_outlive_nobody, args=(parent, folder), daemon=True).start()
 
         def say(words: Json) -> None:
             answers.write(json.dumps(words) + "\n")
@@ -49,22 +48,22 @@ def main(weights: str) -> None:
         serve(lines, say)
 
 
-def _read(source: IO[bytes], lines: queue.SimpleQueue[bytes], weights: str) -> None:
+def _read(source: IO[bytes], lines: queue.SimpleQueue[bytes], folder: str) -> None:
     """In a thread of its own: whoever asks is never kept waiting, and its end is seen while answers are computed."""
     for line in source:
         lines.put(line)
-    _end(weights)
+    _end(folder)
 
 
-def _outlive_nobody(parent: int, weights: str) -> None:
+def _outlive_nobody(parent: int, folder: str) -> None:
     """The input stays open where somebody else inherited its other end; a change of parent cannot be missed."""
     while os.getppid() == parent:
         time.sleep(LOOK)
-    _end(weights)
+    _end(folder)
 
 
-def _end(weights: str) -> None:
-    shutil.rmtree(weights, ignore_errors=True)
+def _end(folder: str) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
     # This process leads its group, and vLLM's workers are of it.
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
@@ -76,9 +75,6 @@ def serve(lines: queue.SimpleQueue[bytes], say: Say) -> None:
         try:
             if "load" in asked:
                 llm = load(asked["load"])
-                say({"ready": True})
-            elif "renew" in asked:
-                renew(llm, asked["renew"])
                 say({"ready": True})
             else:
                 for unit in answer(llm, asked["sampling"], asked["units"]):
@@ -92,12 +88,6 @@ def load(arguments: Json) -> Any:
     from vllm import LLM
 
     return LLM(**arguments)
-
-
-def renew(llm: Any, weights: str) -> None:
-    llm.collective_rpc("reload_weights", kwargs={"weights_path": weights})
-    # What was computed of prompts was computed with the old weights.
-    llm.reset_prefix_cache()
 
 
 def answer(llm: Any, sampling: Json, units: list[list[Json]]) -> Iterator[list[Json]]:

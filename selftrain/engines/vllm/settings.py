@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from selftrain.errors import SettingsError
 from selftrain.settings import check_at_least_one, check_types, setting
@@ -30,11 +29,6 @@ class VllmSettings:
         False, "sets VLLM_BATCH_INVARIANT=1: an answer does not depend on what else is computed; slower, GPUs only",
         source="vLLM",
     )  # fmt: skip
-    vllm_weight_refresh: Literal["folder", "in_place"] = setting(
-        "folder",
-        "how new weights get there: 'folder' ends the process before a training and starts another one from a folder "
-        "of weights, so that training has all the memory; 'in_place' leaves it running, memory and all, and it reloads",
-    )
 
     def __post_init__(self) -> None:
         check_types(self)
