@@ -56,7 +56,8 @@ class VllmEngine:
     def plan(self, prompts: Sequence[Prompt], n: int) -> list[list[int]]:
         """In the order they come: vLLM pads nothing, and goes on from one unit to the next without a pause."""
         of_unit = max(1, self.slow.rows // n)
-        return [list(range(len(prompts)))[start : start + of_unit] for start in range(0, len(prompts), of_unit)]
+        starts = range(0, len(prompts), of_unit)
+        return [[*range(start, min(start + of_unit, len(prompts)))] for start in starts]
 
     def generate(
         self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int, first: int = 0

@@ -21,6 +21,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import IO, Any
 
@@ -69,6 +70,9 @@ def _end(folder: str) -> None:
 
 
 def serve(lines: queue.SimpleQueue[bytes], say: Say) -> None:
+    # It takes its time, and weights are being written meanwhile. What is wrong with it is said once it is asked for.
+    with suppress(Exception):
+        _vllm()
     llm: Any = None
     while True:
         asked: Json = json.loads(lines.get())
@@ -84,10 +88,15 @@ def serve(lines: queue.SimpleQueue[bytes], say: Say) -> None:
             say({"error": f"{type(error).__name__}: {error}"})
 
 
-def load(arguments: Json) -> Any:
-    from vllm import LLM
+def _vllm() -> Any:
+    import vllm
 
-    return LLM(**arguments)
+    assert vllm.LLM  # only then is it all imported
+    return vllm
+
+
+def load(arguments: Json) -> Any:
+    return _vllm().LLM(**arguments)
 
 
 def answer(llm: Any, sampling: Json, units: list[list[Json]]) -> Iterator[list[Json]]:
