@@ -21,6 +21,8 @@ from selftrain.errors import ModelError
 _PROGRAM = Path(__file__).with_name("serving.py")
 #: Lines of its own words that are shown where it fails.
 SHOWN = 15
+#: Seconds it is given to end by itself.
+PATIENCE = 20.0
 
 
 class VllmProcess:
@@ -83,13 +85,17 @@ class VllmProcess:
         )
 
     def close(self) -> None:
-        with suppress(ProcessLookupError):
-            # As long as it has not been waited for, its group cannot be another's.
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        for one in (self._to, self._from, self._words):
-            with suppress(OSError):
-                one.close()
+        with suppress(OSError):
+            self._to.close()
+        # Its input has ended, so it ends what it started, and itself.
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(PATIENCE)
+        if self._process.returncode != 0:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._from.close()
+        self._words.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -23,12 +23,14 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 from typing import IO, Any
 
 #: Requests that vLLM knows of at a time. More than it ever computes at once, so that none of its places stays empty.
 KNOWN = 4096
 #: Seconds between two looks at whether the parent lives.
 LOOK = 1.0
+_TRACKER = b"multiprocessing.resource_tracker"
 
 Json = dict[str, Any]
 Say = Callable[[Json], None]
@@ -64,9 +66,29 @@ def _outlive_nobody(parent: int, folder: str) -> None:
 
 
 def _end(folder: str) -> None:
+    """Exit code 0: nothing is left."""
+    while others := _others():
+        for pid in others:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
     shutil.rmtree(folder, ignore_errors=True)
-    # This process leads its group, and vLLM's workers are of it.
-    os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(0)
+
+
+def _others() -> list[int]:
+    """Processes of the group that this one leads, which vLLM's workers are of.
+
+    Not Python's tracker of shared memory, which removes what the dead have left and then ends by itself.
+    """
+    found = []
+    for one in Path("/proc").iterdir():
+        with suppress(OSError):
+            if one.name.isdigit() and int(one.name) != os.getpid():
+                state, _, group = (one / "stat").read_text().rpartition(")")[2].split()[:3]
+                if int(group) == os.getpgrp() and state != "Z" and _TRACKER not in (one / "cmdline").read_bytes():
+                    found.append(int(one.name))
+    return found
 
 
 def serve(lines: queue.SimpleQueue[bytes], say: Say) -> None:
