@@ -1,0 +1,57 @@
+"""Whether there is a vLLM to start, found out without importing it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from selftrain.errors import SettingsError
+
+#: The oldest release that may answer. The engine was run with this one only; docs/engines.md says on what.
+OLDEST = (0, 32)
+#: Run by the Python that is to have it. Builds for other hardware come under other names.
+_PROGRAM = """
+import importlib.metadata as metadata, importlib.util as util, json
+found = util.find_spec("vllm") is not None
+names = metadata.packages_distributions().get("vllm", []) if found else []
+print(json.dumps({"found": found, "version": metadata.version(names[0]) if names else ""}))
+"""
+
+
+def vllm_version(python: str | None) -> str:
+    """The version of the vLLM that `python` has (this Python where it is None); "" where it does not say.
+
+    Raises:
+        SettingsError: it has none, or one that is too old, or is no Python.
+    """
+    command = python or sys.executable
+    try:
+        asked = subprocess.run([command, "-P", "-c", _PROGRAM], capture_output=True, text=True, check=True)
+        facts = json.loads(asked.stdout)
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        raise SettingsError(
+            f"vllm_python is {command!r}, which does not run as a Python of version 3.11 or newer: {error}",
+            "vLLM runs in a process of that Python",
+            "give the bin/python of the environment that has vLLM",
+        ) from error
+    if not facts["found"]:
+        raise SettingsError(
+            f"engine is 'vllm', and {command} has no vLLM",
+            "it is not installed with selftrain, since it pins a torch of its own",
+            "pip install 'selftrain[vllm]'; or install vllm into another environment and give --vllm_python "
+            "THAT_ENVIRONMENT/bin/python",
+        )
+    version: str = facts["version"]
+    if _is_older(version):
+        raise SettingsError(
+            f"engine is 'vllm', and {command} has vLLM {version}",
+            f"the oldest that this engine can ask is {'.'.join(map(str, OLDEST))}",
+            "install a newer one, or --engine auto",
+        )
+    return version
+
+
+def _is_older(version: str) -> bool:
+    parts = version.split(".")[:2]
+    return all(part.isdigit() for part in parts) and tuple(map(int, parts)) < OLDEST

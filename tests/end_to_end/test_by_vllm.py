@@ -1,0 +1,58 @@
+"""A run whose answers are vLLM's: SELFTRAIN_VLLM_PYTHON names a Python that has it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from selftrain.computing import Computing
+from selftrain.engines.vllm.settings import VllmSettings
+from selftrain.evaluation import Evaluation
+from selftrain.learning.base import Learning
+from selftrain.methods import RestEM
+from selftrain.problems import load_problems
+from selftrain.progress import Progress
+from selftrain.seeds import seed_model
+from selftrain.selftrainer import Result, SelfTrainer
+from tests.engines.vllms import python_with_vllm
+
+
+def run(folder: Path, computing: Computing, vllm: VllmSettings) -> Result:
+    """The demo, but smaller, and with the weights of its last epoch."""
+    return SelfTrainer(
+        method=RestEM(num_rounds=1, num_generations=8, max_completion_length=64),
+        model=seed_model("llama"),
+        train_dataset=load_problems("word_problems", split="train", max_problems=240, seed=1),
+        eval_dataset=load_problems("word_problems", split="test", max_problems=150, seed=0),
+        learning=Learning(learning_rate=3e-4, num_train_epochs=2, early_stopping="off", validation_size=20),
+        evaluation=Evaluation(num_generations_eval=4, top_p_eval=1.0),
+        computing=computing,
+        vllm=vllm,
+        output_dir=folder,
+        progress=Progress(quiet=True),
+    ).train()
+
+
+@pytest.mark.slow
+def test_rest_em_comes_to_the_same_by_vllm_as_by_transformers(tmp_path: Path) -> None:
+    small = VllmSettings(
+        vllm_python=python_with_vllm(), vllm_gpu_memory_utilization=0.06, vllm_enforce_eager=True,
+        vllm_max_model_length=512,
+    )  # fmt: skip
+    ours = run(tmp_path / "ours", Computing(engine="transformers"), VllmSettings())
+    vllms = run(tmp_path / "vllms", Computing(engine="vllm"), small)
+    told = json.loads((vllms.output_dir / "environment.json").read_text())["engines"]
+    assert told["llama"].startswith("vLLM 0.")
+    # Nobody's chance is in a greedy answer of the untouched model.
+    assert vllms.metrics[0]["greedy"] == ours.metrics[0]["greedy"]
+    for one in (ours, vllms):
+        gain = one.rounds[1]["against_base"]["pass@1"]
+        assert gain["difference"] > 0.1 and gain["p_value"] < 0.01
+        print({name: {n: m.get(name) for n, m in one.metrics.items()} for name in ("greedy", "pass@1")})
+    for name in ("greedy", "pass@1"):
+        (low, high), (its_low, its_high) = (
+            (one.rounds[1]["metrics"][name]["low"], one.rounds[1]["metrics"][name]["high"]) for one in (ours, vllms)
+        )
+        assert low <= its_high and its_low <= high

@@ -1,0 +1,148 @@
+"""The laws of an engine, held by a real vLLM: SELFTRAIN_VLLM_PYTHON names a Python that has it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import torch
+
+from selftrain.computing import Computing
+from selftrain.engines.vllm.engine import VllmEngine
+from selftrain.engines.vllm.settings import VllmSettings
+from selftrain.errors import ModelError
+from selftrain.learner import Learner
+from selftrain.preparation import Loader
+from selftrain.prompts import Prompting
+from selftrain.seeds import SEED_MODELS, seed_model
+from selftrain.types import Prompt, Response, Sampling
+from tests.engines.vllms import gone, group, python_with_vllm
+
+pytestmark = pytest.mark.slow
+
+GREEDY = Sampling(0.0, max_completion_length=64)
+AT_RANDOM = Sampling(0.8, 40, 0.95, max_completion_length=64)
+#: Small enough for a shared machine, and nothing to compile.
+SMALL = {"vllm_gpu_memory_utilization": 0.06, "vllm_enforce_eager": True, "vllm_max_model_length": 512}
+
+
+def load(name: str, prompting: Prompting | None = None, **settings: object) -> Learner:
+    vllm = VllmSettings(vllm_python=python_with_vllm(), **{**SMALL, **settings})
+    return Loader(prompting or Prompting(), Computing(engine="vllm"), vllm=vllm).load(seed_model(name))
+
+
+def engine_of(learner: Learner) -> VllmEngine:
+    assert isinstance(learner.engine, VllmEngine)
+    return learner.engine
+
+
+def pid_of(learner: Learner) -> int:
+    process = engine_of(learner)._process
+    assert process is not None
+    return process.pid
+
+
+def change(learner: Learner) -> None:
+    """Other weights, as a training leaves them."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for one in engine_of(learner).slow.model.parameters():
+            one.mul_(1 + 0.1 * torch.randn_like(one))
+    learner.engine.renew(learner.trainer.save)
+
+
+def agrees_with_transformers(learner: Learner, prompts: list[Prompt]) -> bool:
+    """Greedy answers, token by token, and their log-probabilities."""
+    ours, theirs = (one.generate(prompts, 1, GREEDY, "k", 0) for one in (learner.engine, engine_of(learner).slow))
+    assert [one.logprob for one in ours] == pytest.approx([one.logprob for one in theirs], abs=1e-3)
+    return [replace(one, logprob=0.0) for one in ours] == [replace(one, logprob=0.0) for one in theirs]
+
+
+@pytest.fixture(scope="module", params=SEED_MODELS)
+def alive(request: pytest.FixtureRequest) -> Iterator[Learner]:
+    """Each architecture, with weights that no file had before."""
+    learner = load(request.param)
+    change(learner)
+    yield learner
+    learner.close()
+
+
+def test_greedy_answers_are_those_of_transformers_token_by_token(alive: Learner, prompts: list[Prompt]) -> None:
+    assert agrees_with_transformers(alive, prompts)
+
+
+def test_the_same_key_draws_the_same_answers_in_units_of_any_size(alive: Learner, prompts: list[Prompt]) -> None:
+    whole = alive.engine.generate(prompts, 3, AT_RANDOM, "k", 5)
+    assert whole == alive.engine.generate(prompts, 3, AT_RANDOM, "k", 5)
+    assert [(a.prompt.problem_id, a.sample_index) for a in whole] == [
+        (p.problem_id, index) for p in prompts for index in range(3)
+    ]
+    assert {a.weights_version for a in whole} == {5} and {a.model for a in whole} == {alive.name}
+    units = [prompts[:1], prompts[1:7], prompts[7:]]
+    cut = [one for unit in alive.engine.generate_units(units, 3, AT_RANDOM, "k", 5) for one in unit]
+    later = alive.engine.generate(prompts[:4], 1, AT_RANDOM, "k", 5, first=2)
+    assert tokens(cut) == tokens(whole) and tokens(later) == tokens(whole[2:12:3])
+
+
+def test_other_keys_draw_other_answers(alive: Learner, prompts: list[Prompt]) -> None:
+    wild = Sampling(1.5, max_completion_length=20)
+    assert len({str(tokens(alive.engine.generate(prompts[:6], 2, wild, key, 0))) for key in "abc"}) == 3
+
+
+def test_logprob_is_that_of_the_answer_at_temperature_1(alive: Learner, prompts: list[Prompt]) -> None:
+    ended = [a for a in alive.engine.generate(prompts, 2, AT_RANDOM, "k", 0) if a.finish_reason == "stop"]
+    scored = alive.engine.logprob([a.prompt for a in ended], [a.text for a in ended])
+    assert ended and scored == pytest.approx([a.logprob for a in ended], abs=1e-3)
+
+
+def test_an_answer_that_is_cut_off_says_so(alive: Learner, prompts: list[Prompt]) -> None:
+    short = alive.engine.generate(prompts[:4], 1, Sampling(0.0, max_completion_length=3), "k", 0)
+    assert {(len(a.token_ids), a.finish_reason) for a in short} == {(3, "length")}
+
+
+def test_a_process_ends_with_its_phase_and_the_next_has_the_new_weights(prompts: list[Prompt]) -> None:
+    learner = load("llama", Prompting(stop_strings=("=", "9*")))
+    with pytest.raises(ModelError, match="max_model_len"):
+        load("llama", vllm_max_model_length=100_000).engine.generate(prompts[:1], 1, GREEDY, "k", 0)
+    before = learner.engine.generate(prompts, 1, GREEDY, "k", 0)
+    assert any("=" not in a.text and a.finish_reason == "stop" for a in before)
+    assert agrees_with_transformers(learner, prompts)
+    first = pid_of(learner)
+    learner.engine.rest()
+    assert gone(first, 0)
+    change(learner)
+    assert agrees_with_transformers(learner, prompts)  # so the weights are the new ones
+    second = pid_of(learner)
+    assert second != first and group(second)
+    drawn = learner.engine.generate_units([prompts[:2], prompts[2:]], 4, AT_RANDOM, "k", 0)
+    assert len(next(drawn)) == 8
+    drawn.close()
+    assert gone(second, 0)
+
+
+def test_a_run_that_is_killed_while_vllm_answers_leaves_no_process(prompts: list[Prompt]) -> None:
+    program = f"""
+from selftrain.types import Sampling
+from selftrain.prompts import make_prompts
+from selftrain.problems import load_problems
+from tests.engines.test_vllm import load, pid_of
+learner = load("llama")
+prompts = make_prompts(load_problems("word_problems", split="test", max_problems=200))
+for unit in learner.engine.generate_units([[one] for one in prompts], 64, {AT_RANDOM!r}, "k", 0):
+    print(pid_of(learner), flush=True)
+"""
+    python_with_vllm()
+    run = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert run.stdout is not None
+    pid = int(run.stdout.readline())
+    assert group(pid)
+    run.kill()
+    run.communicate()
+    assert gone(pid, 60)
+
+
+def tokens(answers: list[Response]) -> list[tuple[int, ...]]:
+    return [answer.token_ids for answer in answers]

@@ -1,0 +1,146 @@
+"""What holds of vLLM's process whatever vLLM it has: it is found or refused in words, and never outlives its run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from selftrain.computing import Computing
+from selftrain.engines.vllm.finding import vllm_version
+from selftrain.engines.vllm.process import VllmProcess, environment
+from selftrain.engines.vllm.settings import VllmSettings
+from selftrain.errors import ModelError, SettingsError
+from selftrain.preparation import Loader
+from selftrain.prompts import Prompting
+from tests.engines.vllms import gone, group, stand_in
+
+#: A vLLM that takes its time to load, with a worker of its own.
+SLEEPS = """
+import subprocess, sys, time
+def LLM(**arguments):
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"vllm_gpu_memory_utilization": 0.0},
+        {"vllm_gpu_memory_utilization": 1.5},
+        {"vllm_tensor_parallel_size": 0},
+        {"vllm_max_model_length": 0},
+    ],
+)
+def test_settings_that_cannot_work_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(SettingsError, match=next(iter(wrong))):
+        VllmSettings(**wrong)
+
+
+def test_settings_that_nobody_would_read_are_refused() -> None:
+    with pytest.raises(SettingsError, match="add --engine vllm"):
+        Loader(Prompting(), Computing(), vllm=VllmSettings(vllm_enforce_eager=True))
+
+
+def test_a_python_without_vllm_is_refused_before_the_model_is_loaded(tmp_path: Path) -> None:
+    bare = tmp_path / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path)], check=True)
+    loader = Loader(Prompting(), Computing(engine="vllm"), vllm=VllmSettings(vllm_python=str(bare)))
+    with pytest.raises(SettingsError) as caught:
+        loader.load("no/such/model")
+    assert "has no vLLM" in str(caught.value) and "selftrain[vllm]" in caught.value.do
+
+
+@pytest.mark.parametrize("python", ["/no/such/python", "/bin/false"])
+def test_what_is_no_python_is_refused(python: str) -> None:
+    with pytest.raises(SettingsError, match="vllm_python"):
+        vllm_version(python)
+
+
+def test_the_version_is_read_and_an_old_one_refused(tmp_path: Path) -> None:
+    assert vllm_version(stand_in(tmp_path / "new", "", "0.32.1")) == "0.32.1"
+    assert vllm_version(stand_in(tmp_path / "own", "", "0.33.0rc1+cpu")) == "0.33.0rc1+cpu"
+    with pytest.raises(SettingsError, match=r"0\.9\.2[\s\S]*0\.32"):
+        vllm_version(stand_in(tmp_path / "old", "", "0.9.2"))
+
+
+@pytest.mark.parametrize(
+    ("package", "said"),
+    [
+        ("raise ImportError('libcudart.so.13: cannot open')", "ImportError: libcudart.so.13"),
+        ("def LLM(**_):\n    raise ValueError('no room for a sequence')", "ValueError: no room for a sequence"),
+        ("import os, sys\nprint('out of memory', flush=True)\nos._exit(3)", "out of memory"),
+    ],
+)
+def test_a_start_that_fails_says_why_in_its_own_words(tmp_path: Path, package: str, said: str) -> None:
+    process = VllmProcess(VllmSettings(vllm_python=stand_in(tmp_path, package)), "cpu")
+    with pytest.raises(ModelError) as caught:
+        process.ask({"load": {"model": "m"}})
+    assert said in str(caught.value)
+    process.close()
+    assert gone(process.pid, 0) and not process.folder.exists()
+
+
+def test_a_process_that_is_closed_takes_its_workers_along(tmp_path: Path) -> None:
+    process = VllmProcess(VllmSettings(vllm_python=stand_in(tmp_path, SLEEPS)), "cpu")
+    process.say({"load": {}})
+    until_two(process.pid)
+    (process.folder / "model.safetensors").write_text("much")
+    process.close()
+    assert gone(process.pid, 0) and not process.folder.exists()
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_run_that_is_killed_leaves_no_process_and_no_weights(tmp_path: Path, held: bool) -> None:
+    """`held`: somebody else holds the other end of the process's input, which so never ends."""
+    program = f"""
+import os, sys, time
+from selftrain.engines.vllm.process import VllmProcess
+from selftrain.engines.vllm.settings import VllmSettings
+process = VllmProcess(VllmSettings(vllm_python={stand_in(tmp_path, SLEEPS)!r}), "cpu")
+process.say({{"load": {{}}}})
+(process.folder / "model.safetensors").write_text("much")
+if {held} and os.fork() == 0:
+    os.close(1)
+    time.sleep(30)
+    os._exit(0)
+print(process.pid, process.folder, flush=True)
+time.sleep(600)
+"""
+    run = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert run.stdout is not None
+    pid, folder = run.stdout.readline().split()
+    until_two(int(pid))
+    run.kill()
+    run.wait()
+    assert gone(int(pid), 20) and not Path(folder).exists()
+    if held:
+        os.killpg(run.pid, signal.SIGKILL)
+    run.stdout.close()
+
+
+def until_two(pid: int) -> None:
+    """Until the process has its worker."""
+    until = time.monotonic() + 120
+    while len(group(pid)) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_the_process_sees_the_gpu_it_is_given_and_the_variables_it_is_asked_for() -> None:
+    theirs = VllmSettings(vllm_python="/other/python", vllm_batch_invariant=True, vllm_enforce_eager=True)
+    ours = {"CUDA_VISIBLE_DEVICES": "4,6", "PYTHONPATH": "/mine", "VLLM_ENABLE_V1_MULTIPROCESSING": "1"}
+    its = environment(theirs, "cuda:1", ours)
+    assert its["CUDA_VISIBLE_DEVICES"] == "6" and its["VLLM_BATCH_INVARIANT"] == "1" == its["TORCH_COMPILE_DISABLE"]
+    assert "PYTHONPATH" not in its and its["VLLM_ENABLE_V1_MULTIPROCESSING"] == "1"
+    plain = environment(VllmSettings(), "cuda:1", {"PYTHONPATH": "/mine"})
+    assert plain["CUDA_VISIBLE_DEVICES"] == "1" and plain["PYTHONPATH"] == "/mine"
+    assert plain["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0" and plain["VLLM_NO_USAGE_STATS"] == "1"
+    assert "CUDA_VISIBLE_DEVICES" not in environment(VllmSettings(), "auto", {})
+    assert "CUDA_VISIBLE_DEVICES" not in environment(VllmSettings(vllm_tensor_parallel_size=2), "cuda:1", {})
