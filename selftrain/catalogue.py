@@ -8,6 +8,7 @@ from typing import Any
 from selftrain.budget import Budget
 from selftrain.code_tasks import CodeJudging
 from selftrain.computing import Computing
+from selftrain.engines.server.settings import Server
 from selftrain.errors import RunError
 from selftrain.evaluation import Evaluation
 from selftrain.methods import METHODS, PROFILES
@@ -40,7 +41,8 @@ COMMANDS = (
             name,
             method.summary,
             {"run": RunSettings, "model": PeerSettings if method.needs_peers else ModelSettings, "data": DataSettings,
-             "computing": Computing, **({"judge": JudgeSettings} if method.needs_judge else {}), "code": CodeJudging,
+             "computing": Computing, "server": Server,
+             **({"judge": JudgeSettings} if method.needs_judge else {}), "code": CodeJudging,
              "budget": Budget, "prompting": Prompting, "method": method, "learning": type(method.learning),
              "evaluation": type(method.evaluation), "watch": Watch},
             "selftrain.commands:run_method",
@@ -52,7 +54,8 @@ COMMANDS = (
         "eval",
         "measure a model, and compare it with another on the same problems",
         {"eval": EvalSettings, "model": ModelSettings, "data": DataSettings, "judge": JudgeSettings,
-         "computing": Computing, "code": CodeJudging, "prompting": Prompting, "evaluation": Evaluation},
+         "computing": Computing, "server": Server, "code": CodeJudging, "prompting": Prompting,
+         "evaluation": Evaluation},
         "selftrain.commands:run_eval",
     ),
     Command("resume", "go on with a run that was stopped or killed", {"resume": ResumeSettings},

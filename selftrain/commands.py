@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +11,7 @@ from selftrain.budget import Budget
 from selftrain.code_tasks import CodeJudging
 from selftrain.computing import Computing
 from selftrain.data import EVALUATION_SEED, load_data
+from selftrain.engines.server.settings import Server
 from selftrain.environment import environment
 from selftrain.errors import SettingsError
 from selftrain.evaluation import Answered, Evaluation, compare, measure
@@ -58,7 +60,7 @@ def run_method(settings: Resolved, resume: bool = False) -> int:
     )  # fmt: skip
     trainer = SelfTrainer(
         method=method,
-        model=model.all, model_revision=model.model_revision, computing=settings[Computing],
+        model=model.all, model_revision=model.model_revision, computing=settings[Computing], server=settings[Server],
         train_dataset=train, eval_dataset=evaluation, allow_overlap=data.allow_overlap,
         reward_funcs=judge.reward_funcs or None, reward_weights=judge.reward_weights,
         learning=settings[Learning], evaluation=settings[Evaluation], watch=settings[Watch],
@@ -93,6 +95,7 @@ def run_eval(settings: Resolved) -> int:
             "`eval` asks a model once, at one temperature",
             "leave them out; --temperature_eval sets the temperature",
         )
+    settings[Server].check(settings[Computing].engine, several_weights=asked.baseline is not None)
     known = data.dataset_name in registered()
     problems = load_problems(
         data.eval_dataset_name or data.dataset_name, split=data.dataset_test_split or ("test" if known else None),
@@ -130,15 +133,16 @@ def run_eval(settings: Resolved) -> int:
 
 def _ask(name: str, problems: ProblemSet, judge: Judge, settings: Resolved, progress: Progress) -> list[Answered]:
     asked = settings[EvalSettings]
-    learner = Loader(settings[Prompting], settings[Computing], settings[ModelSettings].model_revision).load(name)
+    loader = Loader(settings[Prompting], settings[Computing], settings[ModelSettings].model_revision, settings[Server])
     by_id = {p.id: p for p in problems}
     prompts = make_prompts(problems)
-    gone = too_long(learner, prompts, asked.max_completion_length, settings[Prompting])
-    prompts = [prompt for prompt in prompts if prompt.problem_id not in gone]
-    return ask_all(
-        learner, prompts, lambda responses: judge.grade(responses, by_id), settings[Evaluation],
-        asked.max_completion_length, f"{asked.seed}/evaluation", progress, f"evaluating {name}",
-    )  # fmt: skip
+    with closing(loader.load(name)) as learner:
+        gone = too_long(learner, prompts, asked.max_completion_length, settings[Prompting])
+        prompts = [prompt for prompt in prompts if prompt.problem_id not in gone]
+        return ask_all(
+            learner, prompts, lambda responses: judge.grade(responses, by_id), settings[Evaluation],
+            asked.max_completion_length, f"{asked.seed}/evaluation", progress, f"evaluating {name}",
+        )  # fmt: skip
 
 
 def run_samples(settings: Resolved) -> int:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selftrain.computing import Computing
-from selftrain.engines.base import Engine
+from selftrain.engines.base import Engine, Save
+from selftrain.engines.server.settings import Server
 from selftrain.errors import DataError, SettingsError
 from selftrain.learner import Learner
 from selftrain.methods.base import Method
@@ -48,6 +49,7 @@ class Loader:
     prompting: Prompting
     computing: Computing = Computing()
     revision: str = "main"
+    server: Server = Server()
 
     def load(self, model: str, name: str = "", memory: Memory | None = None) -> Learner:
         """
@@ -68,8 +70,22 @@ class Loader:
             "rows": computing.sampling_batch_size,
         }  # fmt: skip
         slow = TransformersEngine.load(**loading, prompting=self.prompting, device=computing.device)
-        engine = slow if computing.engine == "transformers" else self._quickest(slow, loading)
-        return Learner(engine, TransformersTrainer(slow.model, slow.renderer, computing.bf16), model, memory)
+        trainer = TransformersTrainer(slow.model, slow.renderer, computing.bf16)
+        return Learner(self._engine(slow, trainer.save, loading), trainer, model, memory)
+
+    def _engine(self, slow: TransformersEngine, save: Save, loading: Mapping[str, Any]) -> Engine:
+        if self.computing.engine == "openai":
+            return self._asking(slow, save)
+        return slow if self.computing.engine == "transformers" else self._quickest(slow, loading)
+
+    def _asking(self, slow: TransformersEngine, save: Save) -> Engine:
+        try:
+            from selftrain.engines.server.engine import ServerEngine
+        except ImportError as error:
+            raise SettingsError(
+                f"engine is 'openai', and {error}", "servers are asked by httpx2", "pip install 'selftrain[openai]'"
+            ) from error
+        return ServerEngine(slow, self.server, save)
 
     def _quickest(self, slow: TransformersEngine, loading: Mapping[str, Any]) -> Engine:
         from selftrain.engines.packed import Helpers, further_cores, quickest_engine

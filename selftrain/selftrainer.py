@@ -15,6 +15,7 @@ from selftrain.budget import Budget, Stops
 from selftrain.code_tasks import CodeJudging
 from selftrain.computing import Computing
 from selftrain.data import Data, Parts, divide, load_data
+from selftrain.engines.server.settings import Server
 from selftrain.environment import environment
 from selftrain.evaluation import Evaluation
 from selftrain.inputs import inputs_of, open_record
@@ -85,6 +86,7 @@ class SelfTrainer:
         code: how model-written code is judged.
         budget: what the run may cost before it stops, to be resumed.
         computing: on what the models compute, and by what they answer.
+        server: where they are answered by a server.
     """
 
     method: Method
@@ -97,6 +99,7 @@ class SelfTrainer:
     code: CodeJudging = CodeJudging()
     budget: Budget = Budget()
     computing: Computing = Computing()
+    server: Server = Server()
     learning: Learning | None = None
     evaluation: Evaluation | None = None
     watch: Watch = Watch()
@@ -125,6 +128,7 @@ class SelfTrainer:
         if not resume:
             Record.refuse_taken(self.output_dir)
         names = names_of(self.method, self.model)
+        self.server.check(self.computing.engine, several_weights=True, top_k=self.method.sampling.top_k)
         learning, evaluation = self.learning or self.method.learning, self.evaluation or self.method.evaluation
         train, tests = self._load_data()
         parts = divide(train, tests, learning.validation_size, self.prompting.num_fewshot, self.seed)
@@ -156,7 +160,7 @@ class SelfTrainer:
 
     def _load_learners(self, names: Mapping[str, str], memory: Memory, open_until_done: ExitStack) -> list[Learner]:
         """The models as they are before round 1."""
-        loader, learners = Loader(self.prompting, self.computing, self.model_revision), []
+        loader, learners = Loader(self.prompting, self.computing, self.model_revision, self.server), []
         for name, path in names.items():
             learner = loader.load(path, name, memory)
             open_until_done.callback(learner.close)
@@ -225,7 +229,7 @@ class SelfTrainer:
     def _settings_text(self) -> str:
         """The settings of a run that was asked for in Python, in the names of the command line."""
         sections = (self.method, self.learning or self.method.learning, self.evaluation or self.method.evaluation,
-                    self.watch, self.prompting, self.code, self.budget, self.computing)  # fmt: skip
+                    self.watch, self.prompting, self.code, self.budget, self.computing, self.server)  # fmt: skip
         flat = {key: value for section in sections for key, value in asdict(cast(Any, section)).items()}
         own = ("max_train_samples", "max_eval_samples", "allow_overlap", "model_revision", "seed")
         several = not isinstance(self.model, str)
