@@ -160,7 +160,7 @@ class SelfTrainer:
 
     def _load_learners(self, names: Mapping[str, str], memory: Memory, open_until_done: ExitStack) -> list[Learner]:
         """The models as they are before round 1."""
-        loader, learners = Loader(self.prompting, self.computing, self.model_revision, self.server), []
+        loader, learners = Loader(self.prompting, self.computing, self.model_revision, server=self.server), []
         for name, path in names.items():
             learner = loader.load(path, name, memory)
             open_until_done.callback(learner.close)

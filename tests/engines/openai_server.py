@@ -2,8 +2,8 @@
 
     python tests/engines/openai_server.py --model FOLDER --port 8000
 
-It draws with the package's own engine and honours seeds. POST /control sets what is to go wrong, GET /control tells
-what was asked. Nothing here is for use outside tests.
+It draws with the package's own engine and honours seeds. A test can also have it in a thread of its own, to say what is
+to go wrong and to see what was asked.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ import os
 import queue
 import socket
 import struct
+import sys
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -93,28 +96,43 @@ class State:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options, self.lock = options, threading.Lock()
-        self.faults: list[str] = []
+        #: Of the next requests, one each: see `complete`. The last one stays if it ends with "...".
+        self.faults: list[str] = Path(options.faults).read_text().split() if options.faults else []
         self.asked: list[dict[str, Any]] = []
         self.busy = self.most_busy = 0
+        self.url = ""
+        #: Seconds that an answer takes longer.
         self.delay = 0.0
+
+    def begin(self, faults: Sequence[str] = (), delay: float = 0.0) -> None:
+        """Forgets what was, for the next test."""
+        with self.lock:
+            self.faults, self.asked, self.most_busy, self.delay = list(faults), [], 0, delay
 
     def note(self, body: dict[str, Any], key: str | None) -> str:
         """The fault that this request meets."""
         with self.lock:
-            fault = self.faults.pop(0) if self.faults else ""
-            if self.faults == [] and fault.endswith("..."):
-                self.faults.append(fault)  # from now on
-            fault = fault.removesuffix("...")
-            told = {"prompt": body["prompt"], "seed": body["seed"], "key": key, "fault": fault, "body": body}
+            fault = self.faults[0] if self.faults else ""
+            if not fault.endswith("..."):
+                self.faults = self.faults[1:]
+            fault = fault.removesuffix("...").removesuffix("-")
+            told = {"body": body, "key": key, "fault": fault, "time": time.monotonic()}
             self.asked.append(told)
             if self.options.journal:
                 with Path(self.options.journal).open("a") as journal:
                     journal.write(json.dumps({"pid": os.getpid(), "model": self.options.model, **told}) + "\n")
             return fault
 
-    def told(self) -> dict[str, Any]:
+    @contextmanager
+    def busy_with(self) -> Iterator[None]:
         with self.lock:
-            return {"asked": self.asked, "most_busy": self.most_busy}
+            self.busy += 1
+            self.most_busy = max(self.most_busy, self.busy)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.busy -= 1
 
 
 def handler(model: Model, state: State) -> type[BaseHTTPRequestHandler]:
@@ -141,29 +159,16 @@ def handler(model: Model, state: State) -> type[BaseHTTPRequestHandler]:
             return True
 
         def do_GET(self) -> None:
-            if self.path == "/control":
-                self.say(200, state.told())
-            elif self.path == "/v1/models" and self.is_known():
-                self.say(200, {"data": [{"id": name} for name in options.names]})
-            elif self.path != "/v1/models":
+            if self.path != "/v1/models":
                 self.say(404, {"error": {"message": "nothing here"}})
+            elif self.is_known():
+                self.say(200, {"data": [{"id": name} for name in options.names]})
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if self.path == "/control":
-                with state.lock:
-                    state.faults, state.asked, state.most_busy = body.get("faults", []), [], 0
-                    state.delay = body.get("delay", 0.0)
-                self.say(200, {})
-            elif self.path == "/v1/completions" and self.is_known():
-                with state.lock:
-                    state.busy += 1
-                    state.most_busy = max(state.most_busy, state.busy)
-                try:
+            if self.path == "/v1/completions" and self.is_known():
+                with state.busy_with():
                     self.complete(body)
-                finally:
-                    with state.lock:
-                        state.busy -= 1
 
         def complete(self, body: dict[str, Any]) -> None:
             fault = state.note(body, self.headers.get("Authorization"))
@@ -175,6 +180,7 @@ def handler(model: Model, state: State) -> type[BaseHTTPRequestHandler]:
                 # RST instead of an orderly end.
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.connection.close()
+                self.close_connection = True
             elif fault == "429":
                 self.say(429, {"error": {"message": "slow down"}}, {"Retry-After": "1"})
             elif fault == "500":
@@ -234,24 +240,37 @@ def completion(model: Model, options: argparse.Namespace, body: dict[str, Any]) 
     return {"choices": [choice], "usage": {"prompt_tokens": tokens, "completion_tokens": len(response.token_ids)}}
 
 
-def main() -> None:
+def options_of(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", required=True)
-    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--key", default=os.environ.get("SERVED_KEY"))
     parser.add_argument("--names", nargs="+", default=["served"])
     parser.add_argument("--journal", help="a file to which every request is appended")
+    parser.add_argument("--faults", help="a file of what goes wrong")
     parser.add_argument("--logprobs", choices=["own", "scaled", "none"], default="own")
     parser.add_argument("--strict", action="store_true", help="knows nothing that OpenAI does not define")
     parser.add_argument("--plain", action="store_true", help="tells neither token ids nor what ended an answer")
     parser.add_argument("--extra_token", type=int, default=0, help="puts so many start tokens in front")
-    options = parser.parse_args()
+    return parser.parse_args(words)
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, *arguments: Any) -> None:
+        """A client may go when it likes."""
+
+
+def server_of(model: Model, state: State) -> Server:
+    return Server(("127.0.0.1", state.options.port), handler(model, state))
+
+
+def main() -> None:
+    options = options_of(sys.argv[1:])
     print("loading", options.model, flush=True)
-    model = Model(options.model)
-    model.engine(())
-    server = ThreadingHTTPServer(("127.0.0.1", options.port), handler(model, State(options)))
-    server.daemon_threads = True
-    server.serve_forever()
+    server_of(Model(options.model), State(options)).serve_forever()
 
 
 if __name__ == "__main__":
