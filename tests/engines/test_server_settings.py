@@ -26,6 +26,8 @@ HERE = "http://127.0.0.1:8000/v1"
         ({"base_url": "http://ann:hush-hush@here/v1"}, {}, "more than an address"),
         ({"base_url": "http://here/v1?key=hush-hush"}, {}, "more than an address"),
         ({"base_url": HERE, "api_key_env": "sk-hush-hush"}, {}, "not the name of an environment variable"),
+        ({"base_url": HERE, "api_key_env": "hush_hush"}, {}, "a variable that is not set"),
+        ({"base_url": HERE, "api_key_env": "NOT_SENDABLE"}, {}, "holds no key"),
         ({"server_command": "python serve {model}"}, {}, "has no {port}"),
         ({"server_command": "python 'serve {model} {port}"}, {}, "cannot be cut into words"),
         ({"server_command": "no-such-server {model} {port}"}, {}, "there is no such program"),
@@ -33,7 +35,10 @@ HERE = "http://127.0.0.1:8000/v1"
         ({"base_url": HERE}, {"engine": "auto"}, "add --engine openai"),
     ],
 )
-def test_what_cannot_work_is_refused(given: dict[str, Any], asked: dict[str, Any], says: str) -> None:
+def test_what_cannot_work_is_refused(
+    given: dict[str, Any], asked: dict[str, Any], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOT_SENDABLE", "hush\nhush")
     with pytest.raises(SettingsError, match=says) as refused:
         Server(**given).check(**{"engine": "openai", "several_weights": False, **asked})
     assert "hush" not in str(refused.value) and refused.value.do

@@ -124,9 +124,11 @@ def fails(llama: LoadedModel, program: str, **settings: float) -> str:
     return str(error.value)
 
 
-def test_a_server_that_ends_says_why(llama: LoadedModel, tmp_path: Path) -> None:
-    told = fails(llama, "print('Starting'); raise SystemExit('no GPU here')")
+def test_a_server_that_ends_says_why(llama: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    told = fails(llama, "import os; print('key:', os.environ['OPENAI_API_KEY']); raise SystemExit('no GPU here')")
     assert "ended with 1; the last that it printed:" in told and "no GPU here" in told
+    assert "key: ***" in told and "secret" not in told
     assert folders(tmp_path) == []
 
 

@@ -50,15 +50,14 @@ class Client:
 
     Args:
         base_url: with the /v1.
-        key: sent with every request, and struck out of every error.
         death: why nothing can answer any more; nothing where something may.
         proxies: whether those of the environment are used.
     """
 
-    def __init__(
-        self, base_url: str, server: Server, key: str | None, death: Callable[[], str], *, proxies: bool
-    ) -> None:
-        self.base_url, self._server, self._key, self._death = base_url, server, key, death
+    def __init__(self, base_url: str, server: Server, death: Callable[[], str], *, proxies: bool) -> None:
+        self.base_url, self._server, self._death = base_url, server, death
+        #: Struck out of every error.
+        self._key = key = server.key()
         self._slots = asyncio.Semaphore(server.max_concurrency)
         # Of its own: the jitter must not move anybody else's chance.
         self._chance = random.Random()
@@ -151,13 +150,13 @@ class Client:
         except httpx2.RequestError as error:
             return _Passing(f"{type(error).__name__}: {error}")
         if reply.status_code in (408, 429) or reply.status_code >= 500:
-            return _Passing(f"{reply.status_code}, {_words(reply)}", _asked_to_wait(reply))
+            return _Passing(f"{reply.status_code}, {self._words(reply)}", _asked_to_wait(reply))
         if reply.status_code != 200:
-            raise self._refused(path, reply.status_code, _words(reply))
+            raise self._refused(path, reply.status_code, self._words(reply))
         try:
             return read(reply.json())
         except (ValueError, KeyError, TypeError, IndexError) as error:
-            return _Passing(f"no answer of this API ({type(error).__name__}: {error}): {_words(reply)}")
+            return _Passing(f"no answer of this API ({type(error).__name__}: {error}): {self._words(reply)}")
 
     def _unanswered(self, found: str) -> UnansweredError:
         return UnansweredError(
@@ -178,23 +177,23 @@ class Client:
         found = f"{self.base_url}{path} refuses with {status}: {words}"
         return RefusedError(self._without_key(found), "to ask it the same again would not help", advice)
 
+    def _words(self, reply: httpx2.Response) -> str:
+        """What it says, on one line: of the API's own form of an error the message, else the body."""
+        try:
+            told = reply.json()
+            told = told.get("error", told)
+            text = str(told.get("message", told)) if isinstance(told, dict) else str(told)
+        except (ValueError, AttributeError):
+            text = reply.text
+        # The key first: a cut could else leave a part of it.
+        return repr(" ".join(self._without_key(text).split())[:WORDS])
+
     def _without_key(self, text: str) -> str:
         return text.replace(self._key, "***") if self._key else text
 
 
 def _names(reply: Any) -> list[str]:
     return [str(one["id"]) for one in reply["data"]]
-
-
-def _words(reply: httpx2.Response) -> str:
-    """What it says, on one line: of the API's own form of an error the message, else the body."""
-    try:
-        told = reply.json()
-        told = told.get("error", told)
-        text = str(told.get("message", told)) if isinstance(told, dict) else str(told)
-    except (ValueError, AttributeError):
-        text = reply.text
-    return repr(" ".join(text.split())[:WORDS])
 
 
 def _asked_to_wait(reply: httpx2.Response) -> float | None:

@@ -40,7 +40,7 @@ class Connection:
     gives_logprobs: bool
 
 
-def connect(server: Server, started: Started | None, key: str | None, slow: TransformersEngine) -> Connection:
+def connect(server: Server, started: Started | None, slow: TransformersEngine) -> Connection:
     """
     Args:
         started: starts it, and waits until it answers; None for the server at `base_url`.
@@ -52,9 +52,9 @@ def connect(server: Server, started: Started | None, key: str | None, slow: Tran
     """
     if started is None:
         assert server.base_url is not None
-        client = Client(server.base_url, server, key, lambda: "", proxies=True)
+        client = Client(server.base_url, server, lambda: "", proxies=True)
     else:
-        client = Client(started.start(), server, key, started.death, proxies=False)
+        client = Client(started.start(), server, started.death, proxies=False)
     try:
         if started is None:
             return _look(client, server, slow, FIRST_TRIES)

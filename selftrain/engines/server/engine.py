@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future
@@ -40,10 +39,11 @@ class ServerEngine:
 
     def __init__(self, slow: TransformersEngine, server: Server, save: Save) -> None:
         self.slow, self._server = slow, server
-        self._key = os.environ.get(server.api_key_env) or None
-        self._started = Started(server.server_command, save) if server.server_command is not None else None
+        self._started = None
+        if server.server_command is not None:
+            self._started = Started(server.server_command, save, server.key())
         # One that is to be started is so when it is first asked: a run that goes on may have other weights by then.
-        self._connection = None if self._started is not None else connect(server, None, self._key, slow)
+        self._connection = None if self._started is not None else connect(server, None, slow)
 
     @property
     def name(self) -> str:
@@ -127,7 +127,7 @@ class ServerEngine:
 
     def _connected(self) -> Connection:
         if self._connection is None:
-            self._connection = connect(self._server, self._started, self._key, self.slow)
+            self._connection = connect(self._server, self._started, self.slow)
         return self._connection
 
     def _bodies(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -80,6 +81,7 @@ class Server:
                 "settings are written to the run's folder, so they hold the name and never the key",
                 "export OPENAI_API_KEY=..., or another variable and its name as --api_key_env",
             )
+        self.key()
         if top_k and not self.server_extras:
             raise SettingsError(
                 f"top_k is {top_k}, and server_extras is off",
@@ -90,6 +92,23 @@ class Server:
             _check_url(self.base_url, several_weights)
         if self.server_command is not None:
             _check_command(self.server_command)
+
+    def key(self) -> str | None:
+        """What is sent with every request, where there is something.
+
+        Raises:
+            SettingsError: there is nothing where something is named, or it could not be sent.
+        """
+        value = os.environ.get(self.api_key_env, "").strip()
+        if not value and self.api_key_env != Server.api_key_env:
+            raise SettingsError(
+                "api_key_env names a variable that is not set", "a server would be asked without the key", "export it"
+            )
+        if not (value.isascii() and value.isprintable()):
+            raise SettingsError(
+                "the variable that api_key_env names holds no key", "keys are printable ASCII", "export it anew"
+            )
+        return value or None
 
     def _refuse_without_use(self, engine: str) -> None:
         for name in ("base_url", "server_command"):

@@ -19,8 +19,8 @@ from selftrain.engines.server.keeper import OUTPUT
 from selftrain.errors import RunError
 
 _PROGRAM = Path(__file__).with_name("keeper.py")
-#: How much of what a server printed an error shows: lines, and characters of a line.
-_LINES, _WIDTH = 15, 300
+#: How much of what a server printed an error shows: lines, and characters of a line; and bytes they are looked for in.
+_LINES, _WIDTH, _TAIL = 15, 300, 1 << 16
 
 
 class Started:
@@ -29,10 +29,11 @@ class Started:
     Args:
         command: starts a server; {model} and {port} are filled in.
         save: writes the weights that it is to hold.
+        key: struck out of what it prints.
     """
 
-    def __init__(self, command: str, save: Save) -> None:
-        self._command, self._save = command, save
+    def __init__(self, command: str, save: Save, key: str | None = None) -> None:
+        self._command, self._save, self._key = command, save, key
         self._keeper: _Keeper | None = None
 
     def start(self) -> str:
@@ -70,9 +71,12 @@ class Started:
         """The end of what it printed, to stand behind another sentence."""
         with contextlib.suppress(OSError):
             if self._keeper is not None:
-                text = (self._keeper.folder / OUTPUT).read_bytes()[-_LINES * _WIDTH :].decode(errors="replace")
-                if lines := text.strip().splitlines()[-_LINES:]:
-                    return "; the last that it printed:\n" + "\n".join(line[:_WIDTH] for line in lines)
+                text = (self._keeper.folder / OUTPUT).read_bytes()[-_TAIL:].decode(errors="replace")
+                text = text.replace(self._key, "***") if self._key else text
+                # No colours, and nothing else that would steer a terminal.
+                lines = ["".join(filter(str.isprintable, line[:_WIDTH])) for line in text.strip().splitlines()]
+                if lines:
+                    return "\n".join(["; the last that it printed:", *lines[-_LINES:]])
         return "; it printed nothing"
 
     def stop(self) -> None:
