@@ -26,7 +26,7 @@ from selftrain.engines.base import Engine
 from selftrain.engines.vllm.engine import VllmEngine
 from selftrain.engines.vllm.settings import VllmSettings
 from selftrain.loading import load_model
-from selftrain.preparation import Loader
+from selftrain.machinery import Loader
 from selftrain.problems import load_problems
 from selftrain.prompts import Prompting, make_prompts
 from selftrain.seeds import seed_model

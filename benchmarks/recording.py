@@ -15,7 +15,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from selftrain.computing import Computing
-from selftrain.preparation import Loader
+from selftrain.machinery import Loader
 from selftrain.problems import load_problems
 from selftrain.prompts import Prompting, make_prompts
 from selftrain.record import Memory, Record

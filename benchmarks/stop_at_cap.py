@@ -11,8 +11,8 @@ import argparse
 from dataclasses import replace
 
 from selftrain.grading import open_judge
+from selftrain.machinery import Loader
 from selftrain.methods import RestEM
-from selftrain.preparation import Loader
 from selftrain.problems import load_problems
 from selftrain.prompts import Prompting, make_prompts
 from selftrain.seeds import SEED_MODELS, seed_model

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from selftrain.problems import load_problems
     from selftrain.prompts import Prompting
     from selftrain.record import RunFolder
+    from selftrain.result import Result
     from selftrain.seeds import seed_model
-    from selftrain.selftrainer import Result, SelfTrainer
+    from selftrain.selftrainer import SelfTrainer
     from selftrain.types import Problem, Prompt, Response, Sample, Sampling, Score
     from selftrain.watch import Watch
 
@@ -37,7 +38,7 @@ _HOME = {
     "SelftrainError": "errors", "SettingsError": "errors", "Evaluation": "evaluation", "open_judge": "grading",
     "Learning": "learning.base", "PST": "methods", "RestEM": "methods", "SePT": "methods",
     "load_problems": "problems", "Prompting": "prompts",
-    "RunFolder": "record", "seed_model": "seeds", "Result": "selftrainer", "SelfTrainer": "selftrainer",
+    "RunFolder": "record", "seed_model": "seeds", "Result": "result", "SelfTrainer": "selftrainer",
     "Problem": "types", "Prompt": "types", "Response": "types", "Sample": "types", "Sampling": "types",
     "Score": "types", "Watch": "watch",
 }  # fmt: skip

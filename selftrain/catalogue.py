@@ -7,10 +7,9 @@ from typing import Any
 
 from selftrain.budget import Budget
 from selftrain.code_tasks import CodeJudging
-from selftrain.computing import Computing
-from selftrain.engines.vllm.settings import VllmSettings
 from selftrain.errors import RunError
 from selftrain.evaluation import Evaluation
+from selftrain.machinery import MACHINERY
 from selftrain.methods import METHODS, PROFILES
 from selftrain.prompts import Prompting
 from selftrain.sections import (
@@ -42,9 +41,9 @@ COMMANDS = (
             name,
             method.summary,
             {"run": RunSettings, "model": PeerSettings if method.needs_peers else ModelSettings, "data": DataSettings,
-             "computing": Computing, "vllm": VllmSettings, **({"judge": JudgeSettings} if method.needs_judge else {}),
-             "code": CodeJudging, "budget": Budget, "prompting": Prompting, "method": method,
-             "learning": type(method.learning), "evaluation": type(method.evaluation), "watch": Watch},
+             **MACHINERY, **({"judge": JudgeSettings} if method.needs_judge else {}), "code": CodeJudging,
+             "budget": Budget, "prompting": Prompting, "method": method, "learning": type(method.learning),
+             "evaluation": type(method.evaluation), "watch": Watch},
             "selftrain.commands:run_method",
             PROFILES[name],
         )
@@ -54,7 +53,7 @@ COMMANDS = (
         "eval",
         "measure a model, and compare it with another on the same problems",
         {"eval": EvalSettings, "model": ModelSettings, "data": DataSettings, "judge": JudgeSettings,
-         "computing": Computing, "vllm": VllmSettings, "code": CodeJudging, "prompting": Prompting,
+         **MACHINERY, "code": CodeJudging, "prompting": Prompting,
          "evaluation": Evaluation},
         "selftrain.commands:run_eval",
     ),

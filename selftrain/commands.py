@@ -11,7 +11,7 @@ from selftrain.budget import Budget
 from selftrain.code_tasks import CodeJudging
 from selftrain.computing import Computing
 from selftrain.data import EVALUATION_SEED, load_data
-from selftrain.engines.vllm.settings import VllmSettings
+from selftrain.engines.server.settings import Server
 from selftrain.environment import environment
 from selftrain.errors import SettingsError
 from selftrain.evaluation import Answered, Evaluation, compare, measure
@@ -19,8 +19,9 @@ from selftrain.examination import ask_all
 from selftrain.grading import Judge, open_judge
 from selftrain.judges import check_judge
 from selftrain.learning.base import Learning
+from selftrain.machinery import MACHINERY, Loader
 from selftrain.methods import METHODS
-from selftrain.preparation import Loader, too_long
+from selftrain.preparation import too_long
 from selftrain.problems import ProblemSet, load_problems, registered
 from selftrain.progress import Progress
 from selftrain.prompts import Prompting, make_prompts
@@ -29,6 +30,7 @@ from selftrain.report.summary import as_json
 from selftrain.report.table import as_plain_text, render_table
 from selftrain.report.verdict import caveats, verdict
 from selftrain.report.visible import visible
+from selftrain.result import Result
 from selftrain.run_lines import as_plain, evaluation_rows
 from selftrain.run_report import print_report
 from selftrain.sandbox import SandboxError, self_test, tier_lines
@@ -43,7 +45,7 @@ from selftrain.sections import (
     SamplesSettings,
     SandboxSettings,
 )
-from selftrain.selftrainer import Result, SelfTrainer
+from selftrain.selftrainer import SelfTrainer
 from selftrain.settings import Resolved
 from selftrain.watch import Watch
 
@@ -60,8 +62,7 @@ def run_method(settings: Resolved, resume: bool = False) -> int:
     )  # fmt: skip
     trainer = SelfTrainer(
         method=method,
-        model=model.all, model_revision=model.model_revision, computing=settings[Computing],
-        vllm=settings[VllmSettings],
+        model=model.all, model_revision=model.model_revision, **_machinery(settings),
         train_dataset=train, eval_dataset=evaluation, allow_overlap=data.allow_overlap,
         reward_funcs=judge.reward_funcs or None, reward_weights=judge.reward_weights,
         learning=settings[Learning], evaluation=settings[Evaluation], watch=settings[Watch],
@@ -70,6 +71,10 @@ def run_method(settings: Resolved, resume: bool = False) -> int:
         budget=settings[Budget],
     )  # fmt: skip
     return finish(trainer.train(resume), run.json)
+
+
+def _machinery(settings: Resolved) -> dict[str, Any]:
+    return {name: settings.sections[name] for name in MACHINERY}
 
 
 def _reading(data: DataSettings) -> dict[str, Any]:
@@ -96,6 +101,7 @@ def run_eval(settings: Resolved) -> int:
             "`eval` asks a model once, at one temperature",
             "leave them out; --temperature_eval sets the temperature",
         )
+    settings[Server].check(settings[Computing].engine, several_weights=asked.baseline is not None)
     known = data.dataset_name in registered()
     problems = load_problems(
         data.eval_dataset_name or data.dataset_name, split=data.dataset_test_split or ("test" if known else None),
@@ -133,8 +139,7 @@ def run_eval(settings: Resolved) -> int:
 
 def _ask(name: str, problems: ProblemSet, judge: Judge, settings: Resolved, progress: Progress) -> list[Answered]:
     asked = settings[EvalSettings]
-    revision = settings[ModelSettings].model_revision
-    loader = Loader(settings[Prompting], settings[Computing], revision, settings[VllmSettings])
+    loader = Loader(settings[Prompting], settings[ModelSettings].model_revision, **_machinery(settings))
     by_id = {p.id: p for p in problems}
     prompts = make_prompts(problems)
     with closing(loader.load(name)) as learner:

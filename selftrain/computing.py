@@ -14,10 +14,11 @@ class Computing:
 
     device: str = setting("auto", "'cpu', 'cuda' or 'cuda:1'; 'auto' takes a GPU where there is one")
     bf16: bool = setting(False, "compute in bfloat16; the weights that are trained stay float32")
-    engine: Literal["auto", "transformers", "vllm"] = setting(
+    engine: Literal["auto", "transformers", "vllm", "openai"] = setting(
         "auto",
         "what answers: 'auto' is our own forward pass where it knows the model and agrees with it, on a CPU, else "
-        "transformers'; 'transformers' is always its own; 'vllm' is vLLM, in a process of its own",
+        "transformers'; 'transformers' is always its own; 'vllm' is vLLM, in a process of its own; 'openai' is a "
+        "server, see --base_url and --server_command",
     )
     sampling_processes: int | None = setting(
         None, "processes that answer at once on a CPU, for models of up to 30 million weights; by default one a core"

@@ -20,7 +20,8 @@ _ENDS = 1 << 20
 #: Settings that change nothing of what a run comes to, or only when it stops.
 MAY_CHANGE = (
     "output_dir", "json", "max_tokens", "max_hours", "max_rounds", "checkpoint_minutes", "run_model_code", "device",
-    "sampling_processes", "vllm_python", "vllm_gpu_memory_utilization",
+    "sampling_processes", "vllm_python", "vllm_gpu_memory_utilization", "base_url", "api_key_env", "server_command",
+    "server_start_timeout", "max_concurrency", "request_timeout", "max_retries",
 )  # fmt: skip
 
 

@@ -1,25 +1,15 @@
-"""What is loaded and checked before a run costs anything."""
+"""What is checked before a run costs anything."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from selftrain.computing import Computing
-from selftrain.engines.base import Engine
-from selftrain.engines.vllm.finding import vllm_version
-from selftrain.engines.vllm.settings import VllmSettings
 from selftrain.errors import DataError, SettingsError
 from selftrain.learner import Learner
 from selftrain.methods.base import Method
 from selftrain.prompts import Prompting
-from selftrain.record import Memory
 from selftrain.types import Prompt
-
-if TYPE_CHECKING:
-    from selftrain.engines.transformers import TransformersEngine
 
 
 def names_of(method: Method, model: str | Sequence[str]) -> dict[str, str]:
@@ -41,63 +31,6 @@ def names_of(method: Method, model: str | Sequence[str]) -> dict[str, str]:
         count = sum(known == name or known.startswith(f"{name}-") for known in names)
         names[f"{name}-{count + 1}" if count else name] = path
     return names
-
-
-@dataclass(frozen=True)
-class Loader:
-    """Loads models, each with the engine and the trainer that share it."""
-
-    prompting: Prompting
-    computing: Computing = Computing()
-    revision: str = "main"
-    vllm: VllmSettings = VllmSettings()
-
-    def __post_init__(self) -> None:
-        if self.computing.engine != "vllm" and self.vllm != VllmSettings():
-            raise SettingsError(
-                f"settings of vLLM are given, and engine is {self.computing.engine!r}",
-                "nobody would read them",
-                "add --engine vllm, or leave them out",
-            )
-
-    def load(self, model: str, name: str = "", memory: Memory | None = None) -> Learner:
-        """
-        Args:
-            model: a local folder or a hub id.
-            name: how samples name it; by default the last part of `model`.
-
-        Raises:
-            ModelError: it cannot be loaded.
-            SettingsError: the engine cannot be had.
-        """
-        # Here and not above: torch and transformers take seconds to import, and bad settings should not wait for them.
-        from selftrain.engines.transformers import TransformersEngine
-        from selftrain.learning.trainer import TransformersTrainer
-
-        computing = self.computing
-        version = vllm_version(self.vllm.vllm_python) if computing.engine == "vllm" else ""
-        loading: dict[str, Any] = {
-            "model": model, "name": name or Path(model).name, "revision": self.revision, "bf16": computing.bf16,
-            "rows": computing.sampling_batch_size,
-        }  # fmt: skip
-        slow = TransformersEngine.load(**loading, prompting=self.prompting, device=computing.device)
-        if computing.engine == "vllm":
-            engine = self._by_vllm(slow, model, version)
-        else:
-            engine = slow if computing.engine == "transformers" else self._quickest(slow, loading)
-        return Learner(engine, TransformersTrainer(slow.model, slow.renderer, computing.bf16), model, memory)
-
-    def _by_vllm(self, slow: TransformersEngine, model: str, version: str) -> Engine:
-        from selftrain.engines.vllm.engine import VllmEngine
-
-        return VllmEngine(slow, model, self.revision, self.vllm, version, self.computing.device)
-
-    def _quickest(self, slow: TransformersEngine, loading: Mapping[str, Any]) -> Engine:
-        from selftrain.engines.packed import Helpers, further_cores, quickest_engine
-
-        wanted = self.computing.sampling_processes
-        count = further_cores() if wanted is None else wanted - 1
-        return quickest_engine(slow, Helpers({**loading, "prompting": asdict(self.prompting)}, count))
 
 
 def too_long(learner: Learner, prompts: Sequence[Prompt], max_completion_length: int, prompting: Prompting) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -131,3 +131,18 @@ class Progress:
             finally:
                 self.bar = None
         self.say(f"{title}: {phase.done:,} {unit} in {phase.seconds:.1f} s")
+
+
+class Stopwatch(defaultdict[str, float]):
+    """Seconds by what they were spent on."""
+
+    def __init__(self) -> None:
+        super().__init__(float)
+
+    @contextmanager
+    def timing(self, what: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self[what] += time.monotonic() - began

@@ -7,8 +7,6 @@ had asked since the last saved weights, which costs nothing, and goes on.
 from __future__ import annotations
 
 import math
-import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -18,13 +16,14 @@ from selftrain.budget import Stops
 from selftrain.data import Parts, problems_of_round
 from selftrain.evaluation import Evaluation
 from selftrain.examination import Examination
+from selftrain.held_out import HeldOut
 from selftrain.judges import GradeProblems, Judges
 from selftrain.keeping import Keeping
 from selftrain.learner import Learner
 from selftrain.learning.base import Learning, LearningReport, Moment
 from selftrain.methods.base import Method
 from selftrain.peak import Peak
-from selftrain.progress import Progress
+from selftrain.progress import Progress, Stopwatch
 from selftrain.prompts import make_prompts
 from selftrain.record import Record, Told, merged, remember_grade, sample_row
 from selftrain.run_lines import (
@@ -35,8 +34,8 @@ from selftrain.run_lines import (
     stopped_by_the_watch,
     watch_lines,
 )
-from selftrain.types import Answerer, Grade, Lessons, Response, Round, Sampling, Score
-from selftrain.watch import Probe, Watch, Watcher, ask, consensus, probe
+from selftrain.types import Answerer, Grade, Lessons, Response, Round, Score
+from selftrain.watch import Probe, Watch, Watcher
 
 
 @dataclass
@@ -62,16 +61,19 @@ class Loop:
 
     def __post_init__(self) -> None:
         self._problems = {problem.id: problem for problem in self.parts.all}
-        self._seconds: defaultdict[str, float] = defaultdict(float)
+        self._seconds = Stopwatch()
         #: D_val is scored by its labels where they may be looked at, else by the untouched models' consensus.
         self._labelled = self.judges.labelled
-        self._agreed: dict[str, str] | None = None
         self._watcher = Watcher(self.watch, "reward" if self._labelled else "agreement with the consensus")
         self._peak = Peak(lambda number: self.record.drop(number, "weights"))
+        length, grade = self.method.sampling.max_completion_length, self._timed_grade(self.judges.validation)
+        self._held_out = HeldOut(
+            self.learners, self.parts, grade, self.watch, self._labelled, length, self.seed
+        )  # fmt: skip
         self._keeping = Keeping(self.record, self.learners, self.learning, self.stops)
         self._examination = Examination(
             self.learners, self.parts, self._timed_grade(self.judges.evaluation), self.evaluation, self.record,
-            self.progress, self.method.sampling.max_completion_length, f"{self.seed}/evaluation",
+            self.progress, length, f"{self.seed}/evaluation",
         )  # fmt: skip
 
     def run(self) -> list[dict[str, Any]]:
@@ -151,15 +153,19 @@ class Loop:
         if self.record.lost(number) and self._keeping.go_to(number - 1):
             told = self._round(number)
         self._keeping.go_to(restored)
-        left = self.record.lost(number)
         for what in sorted(lost):
-            end = "cannot be made again: the weights it came of are not saved" if what in left else "made again"
+            gone = what in self.record.lost(number)
+            end = "cannot be made again: the weights it came of are not saved" if gone else "made again"
             self.progress.say(f"round {number}: {what} {end}")
         return told
 
     def _lessons_and_reports(self, number: int) -> tuple[Lessons, dict[str, LearningReport | None]]:
         now = self._draw(number)
-        with self._timed("sample"), self._watched(f"round {number}: sampling", now), self._step(number, "samples"):
+        with (
+            self._seconds.timing("sample"),
+            self._watched(f"round {number}: sampling", now),
+            self.record.remembering(number, "samples"),
+        ):
             lessons = self.method.collect(now)
         self._seconds["sample"] -= self._seconds["grade"]
         rows = (sample_row(s, number, self._problems[s.response.prompt.problem_id].reference) for s in lessons.samples)
@@ -183,43 +189,25 @@ class Loop:
             learning = replace(learning, train_temperature=lessons.train_temperature)
         total = math.ceil(len(examples) / learning.train_batch_size) * learning.num_train_epochs
         title = f"round {number}: training {learner.name}"
-        with self._timed("learn"), self.progress.phase(title, total, "steps") as phase:
+        with self._seconds.timing("learn"), self.progress.phase(title, total, "steps") as phase:
             return learner.learn(
                 examples,
                 learning,
                 Moment(number, self.method.num_rounds),
                 f"{self.seed}/round {number}/{learner.name}",
-                yardstick=(lambda: self._validate(learner)) if self.parts.validation and self._labelled else None,
+                yardstick=(lambda: self._held_out.reward(learner)) if self._held_out and self._labelled else None,
                 on_step=lambda done, _, loss: phase.advance(done - phase.done, f"loss {loss:.3f}"),
                 checkpoints=self._keeping.of_training(number, learner.name),
             )
 
-    def _validate(self, learner: Learner) -> float:
-        """Mean greedy reward on D_val, unjudged answers left out."""
-        greedy = Sampling(temperature=0.0, max_completion_length=self.method.sampling.max_completion_length)
-        prompts = make_prompts(self.parts.validation, self.parts.shots)
-        scores = self._timed_grade(self.judges.validation)(learner.sample(prompts, 1, greedy, "validation"))
-        values = [score.value for score in scores if score.value is not None]
-        return sum(values) / len(values) if values else 0.0
-
     def _probe(self, number: int) -> dict[str, Probe]:
-        """Asks D_val, label-free where the method is."""
-        if not self.parts.validation:
+        if not self._held_out:
             return {}
-        prompts = make_prompts(self.parts.validation, self.parts.shots)
-        length, key = self.method.sampling.max_completion_length, f"{self.seed}/probe"
-        grade, n = self._timed_grade(self.judges.validation), self.watch.probe_generations
-        with self._timed("watch"), self._step(number, "probe"):
-            if self._agreed is None and not self._labelled:
-                asked = self.watch.consensus_generations
-                self._agreed = consensus(self.learners, prompts, grade, asked, length, key)
-            return {
-                learner.name: probe(ask(learner, prompts, grade, n, length, key), self._agreed)
-                for learner in self.learners
-            }
+        with self._seconds.timing("watch"), self.record.remembering(number, "probe"):
+            return self._held_out.probe()
 
     def _examine(self, number: int) -> dict[str, dict[str, Any]]:
-        with self._timed("evaluate"), self._step(number, "evaluation"):
+        with self._seconds.timing("evaluate"), self.record.remembering(number, "evaluation"):
             return self._examination.of_round(number)
 
     def _measure_peak(self) -> list[dict[str, Any]]:
@@ -229,29 +217,18 @@ class Loop:
             return []
         self._keeping.load(number)
         self.progress.say(f"round {number} was the best on the probe: measuring it")
-        with self._step(number, "late"):
+        with self.record.remembering(number, "late"):
             measured = self._examination.of_round(number)
         lines = late_lines(number, self.learners, measured, self.record.folder.weights_name)
         self.record.finish_late(lines)
         return lines
 
-    def _step(self, number: int, what: str) -> Any:
-        return self.record.remembering(number, what)
-
     def _timed_grade(self, grade: GradeProblems) -> Grade:
         def timed(responses: Sequence[Response]) -> list[Score]:
-            with self._timed("grade"):
+            with self._seconds.timing("grade"):
                 return grade(responses, self._problems)
 
         return remember_grade(self.record.memory, timed)
-
-    @contextmanager
-    def _timed(self, what: str) -> Iterator[None]:
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            self._seconds[what] += time.monotonic() - began
 
     @contextmanager
     def _watched(self, title: str, now: Round) -> Iterator[None]:

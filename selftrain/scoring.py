@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from selftrain.rendering import Row
+from selftrain.rendering import Row, batches_by_tokens
 
 
 def autocast(model: Any, bf16: bool) -> AbstractContextManager[object]:
@@ -60,3 +60,15 @@ def token_logprobs(model: Any, rows: Sequence[Row], pad_id: int, temperature: fl
 def sum_logprobs(model: Any, rows: Sequence[Row], pad_id: int) -> Tensor:
     """log p(completion | prompt) of each row; `[rows]`, nats."""
     return token_logprobs(model, rows, pad_id)[0].sum(dim=-1, dtype=torch.float64)
+
+
+@torch.inference_mode()
+def score_rows(model: Any, rows: Sequence[Row], pad_id: int, budget: int, bf16: bool = False) -> list[float]:
+    """The same for any number of rows, in their order, at most `budget` tokens at a time, padding included."""
+    found = [0.0] * len(rows)
+    for batch in batches_by_tokens(rows, budget):
+        with evaluating(model), autocast(model, bf16):
+            sums = sum_logprobs(model, [rows[i] for i in batch], pad_id)
+        for index, value in zip(batch, sums.tolist(), strict=True):
+            found[index] = value
+    return found

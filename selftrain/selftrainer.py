@@ -15,6 +15,7 @@ from selftrain.budget import Budget, Stops
 from selftrain.code_tasks import CodeJudging
 from selftrain.computing import Computing
 from selftrain.data import Data, Parts, divide, load_data
+from selftrain.engines.server.settings import Server
 from selftrain.engines.vllm.settings import VllmSettings
 from selftrain.environment import environment
 from selftrain.evaluation import Evaluation
@@ -22,49 +23,19 @@ from selftrain.inputs import inputs_of, open_record
 from selftrain.judges import Judges, Rewards, open_judges
 from selftrain.learner import Learner
 from selftrain.learning.base import Learning
+from selftrain.machinery import MACHINERY, Loader
 from selftrain.methods.base import Method
-from selftrain.preparation import Loader, names_of, too_long
+from selftrain.preparation import names_of, too_long
 from selftrain.problems import ProblemSet, refuse_overlap
 from selftrain.progress import Progress
 from selftrain.prompts import Prompting, make_prompts
-from selftrain.record import Memory, Record, RunFolder
+from selftrain.record import Memory, Record
 from selftrain.report.choice import best_round
 from selftrain.report.visible import visible
+from selftrain.result import Result
 from selftrain.run import Loop
 from selftrain.run_report import write_report
 from selftrain.watch import Watch
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a run came to. `rounds` are the lines of rounds.jsonl, round 0 first."""
-
-    output_dir: Path
-    rounds: tuple[dict[str, Any], ...]
-    best_round: int
-
-    @property
-    def best(self) -> Path:
-        """Folder with the weights of the best round, for `from_pretrained`."""
-        return self.output_dir / "best"
-
-    @property
-    def metrics(self) -> dict[int, dict[str, float]]:
-        """Values by evaluated round: `result.metrics[2]["greedy"]`; of the first model, where there are several."""
-        return self.metrics_of(self.rounds[0]["model"])
-
-    def metrics_of(self, model: str) -> dict[int, dict[str, float]]:
-        """The same of one model by name, or of several "aggregate"d, or by "majority"."""
-        return {
-            line["round"]: {name: one["value"] for name, one in line["metrics"].items()}
-            for line in self.rounds
-            if line["model"] == model and "metrics" in line
-        }
-
-    @property
-    def samples(self) -> Any:
-        """Every sample drawn for training, as a DuckDB relation: `.df()`, `.arrow()`, `.fetchall()`."""
-        return RunFolder(self.output_dir).query("select * from samples")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +58,7 @@ class SelfTrainer:
         budget: what the run may cost before it stops, to be resumed.
         computing: on what the models compute, and by what they answer.
         vllm: how vLLM is run, where it answers.
+        server: which server is asked, where one answers.
     """
 
     method: Method
@@ -100,6 +72,7 @@ class SelfTrainer:
     budget: Budget = Budget()
     computing: Computing = Computing()
     vllm: VllmSettings = VllmSettings()
+    server: Server = Server()
     learning: Learning | None = None
     evaluation: Evaluation | None = None
     watch: Watch = Watch()
@@ -128,6 +101,7 @@ class SelfTrainer:
         if not resume:
             Record.refuse_taken(self.output_dir)
         names = names_of(self.method, self.model)
+        self.server.check(self.computing.engine, several_weights=True, top_k=self.method.sampling.top_k)
         learning, evaluation = self.learning or self.method.learning, self.evaluation or self.method.evaluation
         train, tests = self._load_data()
         parts = divide(train, tests, learning.validation_size, self.prompting.num_fewshot, self.seed)
@@ -159,7 +133,8 @@ class SelfTrainer:
 
     def _load_learners(self, names: Mapping[str, str], memory: Memory, open_until_done: ExitStack) -> list[Learner]:
         """The models as they are before round 1."""
-        loader, learners = Loader(self.prompting, self.computing, self.model_revision, self.vllm), []
+        machinery: dict[str, Any] = {name: getattr(self, name) for name in MACHINERY}
+        loader, learners = Loader(self.prompting, self.model_revision, **machinery), []
         for name, path in names.items():
             learner = loader.load(path, name, memory)
             open_until_done.callback(learner.close)
@@ -228,7 +203,8 @@ class SelfTrainer:
     def _settings_text(self) -> str:
         """The settings of a run that was asked for in Python, in the names of the command line."""
         sections = (self.method, self.learning or self.method.learning, self.evaluation or self.method.evaluation,
-                    self.watch, self.prompting, self.code, self.budget, self.computing, self.vllm)  # fmt: skip
+                    self.watch, self.prompting, self.code, self.budget,
+                    *(getattr(self, name) for name in MACHINERY))  # fmt: skip
         flat = {key: value for section in sections for key, value in asdict(cast(Any, section)).items()}
         own = ("max_train_samples", "max_eval_samples", "allow_overlap", "model_revision", "seed")
         several = not isinstance(self.model, str)

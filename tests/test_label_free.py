@@ -23,8 +23,9 @@ from selftrain.methods.sept import SePTLearning
 from selftrain.problems import ProblemSet, load_problems
 from selftrain.progress import Progress
 from selftrain.record import RunFolder
+from selftrain.result import Result
 from selftrain.seeds import seed_model
-from selftrain.selftrainer import Result, SelfTrainer
+from selftrain.selftrainer import SelfTrainer
 from selftrain.toy import toy_problems
 from selftrain.types import Problem, Prompt, Response
 from selftrain.watch import Watch

@@ -15,8 +15,8 @@ from selftrain.engines.drawing import draw
 from selftrain.engines.fitting import Fitting
 from selftrain.loading import load_model
 from selftrain.prompts import Prompting
-from selftrain.rendering import Renderer, batches_by_tokens
-from selftrain.scoring import autocast, evaluating, sum_logprobs
+from selftrain.rendering import Renderer
+from selftrain.scoring import autocast, evaluating, score_rows
 from selftrain.streams import stream_start, uniforms
 from selftrain.types import FinishReason, Prompt, Response, Sampling
 
@@ -223,16 +223,9 @@ class TransformersEngine(Live, InTurn):
             weights_version=weights_version,
         )
 
-    @torch.inference_mode()
     def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         rows = [self.renderer.row(prompt, text, None) for prompt, text in zip(prompts, completions, strict=True)]
-        found = [0.0] * len(rows)
-        for batch in batches_by_tokens(rows, self.score_tokens):
-            with evaluating(self.model), autocast(self.model, self.bf16):
-                sums = sum_logprobs(self.model, [rows[i] for i in batch], self.renderer.pad_id)
-            for index, value in zip(batch, sums.tolist(), strict=True):
-                found[index] = value
-        return found
+        return score_rows(self.model, rows, self.renderer.pad_id, self.score_tokens, self.bf16)
 
     def num_tokens(self, completions: Sequence[str]) -> list[int]:
         return [len(self.renderer.completion_ids(text)) for text in completions]

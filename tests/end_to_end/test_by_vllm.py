@@ -14,8 +14,9 @@ from selftrain.learning.base import Learning
 from selftrain.methods import RestEM
 from selftrain.problems import load_problems
 from selftrain.progress import Progress
+from selftrain.result import Result
 from selftrain.seeds import seed_model
-from selftrain.selftrainer import Result, SelfTrainer
+from selftrain.selftrainer import SelfTrainer
 from tests.engines.vllms import python_with_vllm
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from selftrain.learning.base import Learning, Moment
-from selftrain.preparation import Loader
+from selftrain.machinery import Loader
 from selftrain.prompts import Prompting
 from selftrain.record import RunFolder
 from selftrain.sandbox import self_test

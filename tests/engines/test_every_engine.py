@@ -14,12 +14,17 @@ from selftrain.seeds import seed_model
 from selftrain.toy import ToyModel, toy_problems
 from selftrain.types import Prompt, Response, Sampling
 from tests.conftest import engine_of
+from tests.engines.serving import asking, serving
 
 AT_RANDOM = Sampling(0.7, 40, max_completion_length=40)
 
 
-@pytest.fixture(scope="module", params=["toy", "transformers"])
+@pytest.fixture(scope="module", params=["toy", "transformers", pytest.param("a server", marks=pytest.mark.slow)])
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    if request.param == "a server":
+        with serving(model="qwen2") as state, asking(state, load_model(seed_model("qwen2"), device="cpu")) as served:
+            yield served
+        return
     made: Engine = (
         ToyEngine(ToyModel()) if request.param == "toy" else engine_of(load_model(seed_model("qwen2"), device="cpu"))
     )

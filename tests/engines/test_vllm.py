@@ -15,7 +15,7 @@ from selftrain.engines.vllm.engine import VllmEngine
 from selftrain.engines.vllm.settings import VllmSettings
 from selftrain.errors import ModelError
 from selftrain.learner import Learner
-from selftrain.preparation import Loader
+from selftrain.machinery import Loader
 from selftrain.prompts import Prompting
 from selftrain.seeds import SEED_MODELS, seed_model
 from selftrain.types import Prompt, Response, Sampling

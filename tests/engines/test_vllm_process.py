@@ -16,7 +16,7 @@ from selftrain.engines.vllm.finding import vllm_version
 from selftrain.engines.vllm.process import VllmProcess, environment
 from selftrain.engines.vllm.settings import VllmSettings
 from selftrain.errors import ModelError, SettingsError
-from selftrain.preparation import Loader
+from selftrain.machinery import Loader
 from selftrain.prompts import Prompting
 from tests.engines.vllms import gone, group, stand_in
 

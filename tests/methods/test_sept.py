@@ -20,10 +20,10 @@ from selftrain.learning.loss import weighted_nll
 from selftrain.learning.toy import ToyTrainer
 from selftrain.learning.trainer import TransformersTrainer
 from selftrain.loading import LoadedModel
+from selftrain.machinery import Loader
 from selftrain.methods import PROFILES, SePT
 from selftrain.methods.base import lessons_from
 from selftrain.methods.sept import SePTLearning, check_newest
-from selftrain.preparation import Loader
 from selftrain.problems import load_problems
 from selftrain.progress import Progress
 from selftrain.prompts import Prompting, make_prompts

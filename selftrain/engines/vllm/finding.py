@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import cache
 
 from selftrain.errors import SettingsError
 
@@ -19,6 +20,7 @@ print(json.dumps({"found": found, "version": metadata.version(names[0]) if names
 """
 
 
+@cache
 def vllm_version(python: str | None) -> str:
     """The version of the vLLM that `python` has (this Python where it is None); "" where it does not say.
 

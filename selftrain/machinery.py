@@ -1,0 +1,101 @@
+"""Loads models onto what is to compute: an engine and a trainer around the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selftrain.computing import Computing
+from selftrain.engines.base import Engine, Save
+from selftrain.engines.server.settings import Server
+from selftrain.engines.vllm.finding import vllm_version
+from selftrain.engines.vllm.settings import VllmSettings
+from selftrain.errors import SettingsError
+from selftrain.learner import Learner
+from selftrain.prompts import Prompting
+from selftrain.record import Memory
+
+if TYPE_CHECKING:
+    from selftrain.engines.transformers import TransformersEngine
+
+#: The sections of settings that say what computes, by the names of the fields that hold them.
+MACHINERY: Mapping[str, type[Any]] = {"computing": Computing, "vllm": VllmSettings, "server": Server}
+
+
+@dataclass(frozen=True)
+class Loader:
+    """Loads models, each with the engine and the trainer that share it."""
+
+    prompting: Prompting
+    revision: str = "main"
+    computing: Computing = Computing()
+    vllm: VllmSettings = VllmSettings()
+    server: Server = Server()
+
+    def __post_init__(self) -> None:
+        if self.computing.engine != "vllm" and self.vllm != VllmSettings():
+            raise SettingsError(
+                f"settings of vLLM are given, and engine is {self.computing.engine!r}",
+                "nobody would read them",
+                "add --engine vllm, or leave them out",
+            )
+
+    def load(self, model: str, name: str = "", memory: Memory | None = None) -> Learner:
+        """
+        Args:
+            model: a local folder or a hub id.
+            name: how samples name it; by default the last part of `model`.
+
+        Raises:
+            ModelError: it cannot be loaded.
+            SettingsError: the engine cannot be had.
+        """
+        # Here and not above: torch and transformers take seconds to import, and bad settings should not wait for them.
+        from selftrain.engines.transformers import TransformersEngine
+        from selftrain.learning.trainer import TransformersTrainer
+
+        computing = self.computing
+        if computing.engine == "vllm":
+            vllm_version(self.vllm.vllm_python)  # where there is none, that is said before a model is loaded
+        loading: dict[str, Any] = {
+            "model": model, "name": name or Path(model).name, "revision": self.revision, "bf16": computing.bf16,
+            "rows": computing.sampling_batch_size,
+        }  # fmt: skip
+        slow = TransformersEngine.load(**loading, prompting=self.prompting, device=computing.device)
+        trainer = TransformersTrainer(slow.model, slow.renderer, computing.bf16)
+        return Learner(self._engine(slow, trainer.save, loading), trainer, model, memory)
+
+    def _engine(self, slow: TransformersEngine, save: Save, loading: Mapping[str, Any]) -> Engine:
+        match self.computing.engine:
+            case "transformers":
+                return slow
+            case "vllm":
+                return self._by_vllm(slow, loading["model"])
+            case "openai":
+                return self._by_server(slow, save)
+            case _:
+                return self._quickest(slow, loading)
+
+    def _by_server(self, slow: TransformersEngine, save: Save) -> Engine:
+        try:
+            from selftrain.engines.server.engine import ServerEngine
+        except ImportError as error:
+            raise SettingsError(
+                f"engine is 'openai', and {error}", "servers are asked by httpx2", "pip install 'selftrain[openai]'"
+            ) from error
+        return ServerEngine(slow, self.server, save)
+
+    def _by_vllm(self, slow: TransformersEngine, model: str) -> Engine:
+        from selftrain.engines.vllm.engine import VllmEngine
+
+        version = vllm_version(self.vllm.vllm_python)
+        return VllmEngine(slow, model, self.revision, self.vllm, version, self.computing.device)
+
+    def _quickest(self, slow: TransformersEngine, loading: Mapping[str, Any]) -> Engine:
+        from selftrain.engines.packed import Helpers, further_cores, quickest_engine
+
+        wanted = self.computing.sampling_processes
+        count = further_cores() if wanted is None else wanted - 1
+        return quickest_engine(slow, Helpers({**loading, "prompting": asdict(self.prompting)}, count))

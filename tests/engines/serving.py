@@ -1,0 +1,48 @@
+"""The test server in a thread of this process, and engines that ask it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+from selftrain.engines.server.engine import ServerEngine
+from selftrain.engines.server.settings import Server
+from selftrain.loading import LoadedModel
+from selftrain.prompts import Prompting
+from selftrain.seeds import seed_model
+from tests.conftest import engine_of
+from tests.engines.openai_server import Model, State, options_of, server_of
+
+#: Of one seed model, shared by all servers of this process.
+_MODELS: dict[str, Model] = {}
+
+
+@contextmanager
+def serving(*words: str, model: str = "llama") -> Iterator[State]:
+    """A server over real HTTP; its address is `state.url`."""
+    folder = str(seed_model(model))
+    if model not in _MODELS:
+        _MODELS[model] = Model(folder)
+    state = State(options_of(["--model", folder, *words]))
+    server = server_of(_MODELS[model], state)
+    state.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
+def asking(
+    state: State, loaded: LoadedModel, prompting: Prompting | None = None, **settings: Any
+) -> Iterator[ServerEngine]:
+    """An engine that asks that server, connected, with nothing on the server's record."""
+    state.begin()
+    slow = engine_of(loaded, prompting=prompting)
+    with closing(ServerEngine(slow, Server(base_url=state.url, **settings), save=lambda folder: None)) as engine:
+        state.begin()
+        yield engine

@@ -1,0 +1,246 @@
+"""Answers by a server are what the engine of the same weights answers, whatever happens on the way."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+
+from selftrain.engines.server.client import RefusedError, UnansweredError
+from selftrain.engines.server.engine import ANSWERS_PER_UNIT, ServerEngine
+from selftrain.errors import ModelError, RunError
+from selftrain.loading import LoadedModel
+from selftrain.prompts import Prompting
+from selftrain.types import Prompt, Response, Sampling
+from tests.conftest import engine_of
+from tests.engines.openai_server import State
+from tests.engines.serving import asking, serving
+
+GREEDY = Sampling(0.0, max_completion_length=40)
+AT_RANDOM = Sampling(0.8, 40, max_completion_length=12)
+
+
+@pytest.fixture(scope="module")
+def state() -> Iterator[State]:
+    with serving() as served:
+        yield served
+
+
+@pytest.fixture
+def engine(state: State, llama: LoadedModel) -> Iterator[ServerEngine]:
+    with asking(state, llama, request_timeout=60.0, max_retries=3) as one:
+        yield one
+
+
+def seeds(state: State) -> Counter[int]:
+    return Counter(one["body"]["seed"] for one in state.asked)
+
+
+def said(responses: list[Response]) -> list[tuple[str, int, str, tuple[int, ...], str]]:
+    return [(one.prompt.problem_id, one.sample_index, one.text, one.token_ids, one.finish_reason) for one in responses]
+
+
+@pytest.mark.parametrize(
+    ("words", "settings", "gives"),
+    [
+        pytest.param((), {}, True, id="all that vLLM tells"),
+        pytest.param(("--plain",), {}, True, id="no ids", marks=pytest.mark.slow),
+        pytest.param(("--strict", "--plain"), {"server_extras": False}, True, id="OpenAI's own parameters only"),
+        pytest.param(("--logprobs", "scaled"), {}, False, id="scaled by the temperature", marks=pytest.mark.slow),
+        pytest.param(("--logprobs", "none"), {}, False, id="no figures", marks=pytest.mark.slow),
+    ],
+)
+def test_greedy_answers_are_those_of_the_engine_of_the_same_weights(
+    llama: LoadedModel, prompts: list[Prompt], words: tuple[str, ...], settings: dict[str, bool], gives: bool
+) -> None:
+    """Texts, tokens, ends and log-probabilities, whatever a server tells of them."""
+    expected = engine_of(llama).generate(prompts[:4], 1, GREEDY, "k", 2)
+    with serving(*words) as state, asking(state, llama, **settings) as engine:
+        found = engine.generate(prompts[:4], 1, GREEDY, "k", 2)
+        drawn = engine.generate(prompts[:4], 2, Sampling(0.8, max_completion_length=24), "k", 0)
+        assert all(("logprobs" in one["body"]) == gives for one in state.asked)
+        assert said(found) == said(expected)
+        assert [one.logprob for one in found] == pytest.approx([one.logprob for one in expected], abs=1e-3)
+        ended = [one for one in drawn if one.finish_reason == "stop"]
+        # At temperature 1, not at that of the draw.
+        scored = engine_of(llama).logprob([one.prompt for one in ended], [one.text for one in ended])
+        assert ended and [one.logprob for one in ended] == pytest.approx(scored, abs=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [(), ("--plain",)], ids=["ids", "no ids"])
+def test_a_stop_text_ends_an_answer_in_the_same_place(
+    llama: LoadedModel, prompts: list[Prompt], words: tuple[str, ...]
+) -> None:
+    prompting = Prompting(stop_strings=("####", "nothing like it"))
+    expected = engine_of(llama, prompting=prompting).generate(prompts[:6], 1, GREEDY, "k", 0)
+    assert {one.finish_reason for one in expected} == {"stop"} and not any("####" in one.text for one in expected)
+    with serving(*words) as state, asking(state, llama, prompting) as engine:
+        found = engine.generate(prompts[:6], 1, GREEDY, "k", 0)
+    assert said(found) == said(expected)
+    assert [one.logprob for one in found] == pytest.approx([one.logprob for one in expected], abs=1e-3)
+
+
+@pytest.mark.slow
+def test_a_draw_hangs_on_its_identity_and_on_nothing_else(engine: ServerEngine, prompts: list[Prompt]) -> None:
+    units = [prompts[0:3], prompts[3:4], prompts[4:8]]
+    together = [one for unit in engine.generate_units(units, 3, AT_RANDOM, "k", 1) for one in unit]
+    assert said(together) == said(engine.generate(prompts[:8], 3, AT_RANDOM, "k", 1))
+    assert len({one.text for one in together[:3]}) > 1
+    assert said(engine.generate(prompts[:8], 1, AT_RANDOM, "k", 1, first=2)) == said(together[2::3])
+    assert said(engine.generate(prompts[:8], 3, AT_RANDOM, "other", 1)) != said(together)
+
+
+def test_seeds_are_what_every_server_takes(engine: ServerEngine, state: State, prompts: list[Prompt]) -> None:
+    engine.generate(prompts[:6], 2, AT_RANDOM, "k", 0)
+    assert len(seeds(state)) == 12 and all(0 <= one < 2**31 for one in seeds(state))
+    body = state.asked[0]["body"]
+    assert (body["n"], body["max_tokens"], body["top_k"], body["min_p"]) == (1, 12, 40, 0.0)
+
+
+@pytest.mark.parametrize("fault", ["reset", "429", "500", "truncate", "garbage", "other"])
+def test_a_passing_fault_costs_one_more_question_and_nothing_else(
+    engine: ServerEngine, state: State, prompts: list[Prompt], fault: str
+) -> None:
+    expected = engine.generate(prompts[:3], 2, AT_RANDOM, "k", 0)
+    state.begin(["-", fault, "-", fault])
+    assert engine.generate(prompts[:3], 2, AT_RANDOM, "k", 0) == expected
+    assert sorted(seeds(state).values()) == [1, 1, 1, 1, 2, 2]
+    if fault == "429":
+        first, second = (
+            [one["time"] for one in state.asked if one["body"]["seed"] == seed]
+            for seed, count in seeds(state).items()
+            if count == 2
+        )
+        assert min(again - before for before, again in (first, second)) >= 1.0  # Retry-After
+
+
+@pytest.mark.slow
+def test_a_body_that_comes_in_drops_is_not_waited_for(state: State, llama: LoadedModel, prompts: list[Prompt]) -> None:
+    """Each byte comes soon after the one before, so only a limit on the whole can end it."""
+    with asking(state, llama, request_timeout=6.0) as engine:
+        expected = engine.generate(prompts[:2], 1, AT_RANDOM, "k", 0)
+        state.begin(["slow"])
+        assert engine.generate(prompts[:2], 1, AT_RANDOM, "k", 0) == expected
+    first, *_, again = state.asked
+    assert first["body"] == again["body"] and again["time"] - first["time"] >= 6.0
+
+
+def test_as_many_requests_as_allowed_are_in_flight_across_units(
+    state: State, llama: LoadedModel, prompts: list[Prompt]
+) -> None:
+    with asking(state, llama, max_concurrency=3) as engine:
+        state.begin(delay=0.05)
+        units = [[prompt] for prompt in prompts[:12]]
+        answers = list(engine.generate_units(units, 1, AT_RANDOM, "k", 0))
+    assert [unit[0].prompt for unit in answers] == prompts[:12]
+    assert state.most_busy == 3
+
+
+def test_a_refusal_is_said_at_once_in_the_server_s_own_words(
+    engine: ServerEngine, state: State, prompts: list[Prompt]
+) -> None:
+    state.begin(["400"])
+    with pytest.raises(RefusedError, match="refuses with 400: 'no, "):
+        engine.generate(prompts[:1], 1, GREEDY, "k", 0)
+    assert len(state.asked) == 1 and RefusedError.exit_code == 74
+
+
+def test_what_was_answered_before_a_lasting_fault_is_given_out(
+    engine: ServerEngine, state: State, prompts: list[Prompt]
+) -> None:
+    """And the failing sample is asked as often as allowed."""
+    state.begin(["-", "-", "500..."])
+    units = engine.generate_units([prompts[0:2], prompts[2:3], prompts[3:4]], 1, GREEDY, "k", 0)
+    assert len(next(units)) == 2
+    with pytest.raises(UnansweredError, match=r"no answer in 4 tries; the last came to: 500, '<html>out of luck"):
+        next(units)
+    assert max(seeds(state).values()) == 4
+    times = [one["time"] for one in state.asked if one["body"]["seed"] == seeds(state).most_common(1)[0][0]]
+    waits = [after - before for before, after in pairwise(times)]
+    assert waits[0] >= 0.25 and waits[1] >= 0.5 and waits[2] >= 1.0
+
+
+def test_nobody_waits_for_answers_that_nobody_wants(engine: ServerEngine, state: State, prompts: list[Prompt]) -> None:
+    state.begin(delay=0.2)
+    units = engine.generate_units([[one] for one in prompts], 8, GREEDY, "k", 0)
+    next(units)
+    units.close()
+    time.sleep(0.6)
+    count = len(state.asked)
+    time.sleep(0.5)
+    assert len(state.asked) == count < 8 * len(prompts)
+
+
+def test_the_key_is_sent_and_never_said(llama: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving("--key", "sk-secret-1") as state:
+        monkeypatch.setenv("MY_KEY", "sk-secret-1")
+        with asking(state, llama, api_key_env="MY_KEY") as engine:
+            engine.generate([Prompt("p", "1+1?")], 1, GREEDY, "k", 0)
+            assert state.asked[0]["key"] == "Bearer sk-secret-1" and "secret" not in engine.how
+            state.begin(["400"])
+            with pytest.raises(RefusedError) as refused:
+                engine.generate([Prompt("p", "1+1?")], 1, GREEDY, "k", 0)
+        monkeypatch.setenv("MY_KEY", "sk-secret-2")
+        with (
+            pytest.raises(RefusedError, match="export its key as MY_KEY") as unknown,
+            asking(state, llama, api_key_env="MY_KEY"),
+        ):
+            pass
+    for error in (refused.value, unknown.value):
+        assert "secret" not in f"{error}{error!r}" and "Bearer ***" in str(error)
+
+
+def test_a_server_that_cannot_be_used_is_refused_before_anything_is_asked(llama: LoadedModel) -> None:
+    with serving("--names", "small", "large") as state:
+        with (
+            pytest.raises(ModelError, match=r"lists 2 models: small, large[\s\S]*--server_model"),
+            asking(state, llama),
+        ):
+            pass
+        with asking(state, llama, server_model="large") as engine:
+            engine.generate([Prompt("p", "1+1?")], 1, GREEDY, "k", 0)
+            assert state.asked[0]["body"]["model"] == "large"
+        with (
+            pytest.raises(RefusedError, match="The model `huge` does not exist"),
+            asking(state, llama, server_model="huge"),
+        ):
+            pass
+    with serving("--strict") as state, pytest.raises(RefusedError, match="--server_extras false"), asking(state, llama):
+        pass
+    with (
+        serving("--extra_token", "1") as state,
+        pytest.raises(ModelError, match="a start token in front"),
+        asking(state, llama),
+    ):
+        pass
+    with pytest.raises(UnansweredError, match="ConnectError"), asking(state, llama):  # it is closed by now
+        pass
+
+
+def test_given_texts_are_scored_by_the_trainer_s_weights_in_float32(state: State, llama: LoadedModel) -> None:
+    prompts, texts = [Prompt("p", "What is 2 + 3?"), Prompt("q", "Why?")], [" 2 + 3 = 5. #### 5", ""]
+    with asking(state, llama) as engine:
+        engine.slow.bf16 = True
+        assert engine.logprob(prompts, texts) == engine_of(llama).logprob(prompts, texts)
+        assert state.asked == []
+
+
+def test_a_server_that_runs_already_takes_no_other_weights(state: State, llama: LoadedModel) -> None:
+    with asking(state, llama) as engine:
+        engine.rest()
+        assert engine.generate([Prompt("p", "1+1?")], 1, GREEDY, "k", 0)
+        with pytest.raises(RunError, match="cannot be given other weights"):
+            engine.renew(lambda folder: None)
+
+
+def test_units_are_small_and_the_same_whatever_is_in_flight(
+    state: State, llama: LoadedModel, prompts: list[Prompt]
+) -> None:
+    with asking(state, llama, max_concurrency=1) as one, asking(state, llama, max_concurrency=99) as other:
+        plan = one.plan(prompts, 4)
+        assert plan == other.plan(prompts, 4) and max(map(len, plan)) * 4 == ANSWERS_PER_UNIT
+        assert [len(unit) for unit in one.plan(prompts[:2], 64)] == [1, 1]

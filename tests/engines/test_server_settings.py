@@ -1,0 +1,65 @@
+"""What is wrong about a server is said before anything is loaded, and no secret is repeated."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+from selftrain.engines.server.settings import Server
+from selftrain.errors import SettingsError
+from tests.test_light import loaded_by
+
+COMMAND = f"{sys.executable} serve {{model}} --port {{port}}"
+HERE = "http://127.0.0.1:8000/v1"
+
+
+@pytest.mark.parametrize(
+    ("given", "asked", "says"),
+    [
+        ({}, {}, "nothing says where[\\s\\S]*--server_command"),
+        ({"base_url": HERE, "server_command": COMMAND}, {}, "two things say where"),
+        ({"base_url": HERE}, {"several_weights": True}, "one set of weights[\\s\\S]*--server_command 'vllm serve"),
+        ({"base_url": "127.0.0.1:8000/v1"}, {}, "no address of a server"),
+        ({"base_url": "http://here:many/v1"}, {}, "no address of a server"),
+        ({"base_url": "http://ann:hush-hush@here/v1"}, {}, "more than an address"),
+        ({"base_url": "http://here/v1?key=hush-hush"}, {}, "more than an address"),
+        ({"base_url": HERE, "api_key_env": "sk-hush-hush"}, {}, "not the name of an environment variable"),
+        ({"base_url": HERE, "api_key_env": "hush_hush"}, {}, "a variable that is not set"),
+        ({"base_url": HERE, "api_key_env": "NOT_SENDABLE"}, {}, "holds no key"),
+        ({"server_command": "python serve {model}"}, {}, "has no {port}"),
+        ({"server_command": "python 'serve {model} {port}"}, {}, "cannot be cut into words"),
+        ({"server_command": "no-such-server {model} {port}"}, {}, "there is no such program"),
+        ({"base_url": HERE, "server_extras": False}, {"top_k": 40}, "--top_k 0"),
+        ({"base_url": HERE}, {"engine": "auto"}, "add --engine openai"),
+    ],
+)
+def test_what_cannot_work_is_refused(
+    given: dict[str, Any], asked: dict[str, Any], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOT_SENDABLE", "hush\nhush")
+    with pytest.raises(SettingsError, match=says) as refused:
+        Server(**given).check(**{"engine": "openai", "several_weights": False, **asked})
+    assert "hush" not in str(refused.value) and refused.value.do
+
+
+def test_what_can_work_is_not() -> None:
+    Server(base_url=HERE).check("openai", several_weights=False)
+    Server(server_command=COMMAND).check("openai", several_weights=True, top_k=40)
+    Server().check("auto", several_weights=True, top_k=40)
+
+
+def test_numbers_are_held_to_what_they_mean() -> None:
+    for wrong in (
+        {"max_concurrency": 0},
+        {"request_timeout": 0.0},
+        {"max_retries": -1},
+        {"server_start_timeout": -1.0},
+    ):
+        with pytest.raises(SettingsError, match=next(iter(wrong))):
+            Server(**wrong)
+
+
+def test_its_flags_load_nothing_heavy() -> None:
+    assert loaded_by("import selftrain.engines.server.settings; assert 'httpx2' not in sys.modules") == set()
