@@ -25,10 +25,10 @@ def run(folder: Path, computing: Computing, vllm: VllmSettings) -> Result:
     return SelfTrainer(
         method=RestEM(num_rounds=1, num_generations=8, max_completion_length=64),
         model=seed_model("llama"),
-        train_dataset=load_problems("word_problems", split="train", max_problems=240, seed=1),
-        eval_dataset=load_problems("word_problems", split="test", max_problems=150, seed=0),
+        train_dataset=load_problems("word_problems", split="train", max_problems=200, seed=1),
+        eval_dataset=load_problems("word_problems", split="test", max_problems=100, seed=0),
         learning=Learning(learning_rate=3e-4, num_train_epochs=2, early_stopping="off", validation_size=20),
-        evaluation=Evaluation(num_generations_eval=4, top_p_eval=1.0),
+        evaluation=Evaluation(num_generations_eval=2, top_p_eval=1.0),
         computing=computing,
         vllm=vllm,
         output_dir=folder,
