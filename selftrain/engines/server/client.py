@@ -208,4 +208,4 @@ def _asked_to_wait(reply: httpx2.Response) -> float | None:
             seconds = email.utils.parsedate_to_datetime(told).timestamp() - time.time()
         except ValueError:
             return None
-    return min(max(seconds, 0.0), LONGEST_ASKED)
+    return min(seconds, LONGEST_ASKED) if seconds > 0 else 0.0  # which is no for a NaN

@@ -21,7 +21,7 @@ from selftrain.types import Prompt, Response, Sampling
 #: Answers that are written down together. Small, for what a killed run loses is units in flight; a constant, for the
 #: units of a run that is gone on with have to be the same whatever `max_concurrency` is by then.
 ANSWERS_PER_UNIT = 16
-#: Answers that are asked for beyond those in flight, so that a place that gets free is taken at once.
+#: So many times `max_concurrency` answers are asked for before the first are in, so that a free place is taken at once.
 AHEAD = 2
 
 
