@@ -11,6 +11,7 @@ import pytest
 
 from selftrain.engines.server.client import RefusedError, UnansweredError
 from selftrain.engines.server.engine import ANSWERS_PER_UNIT, ServerEngine
+from selftrain.engines.server.reading import logprob_of, read_reply, tokens_and_text
 from selftrain.errors import ModelError, RunError
 from selftrain.loading import LoadedModel
 from selftrain.prompts import Prompting
@@ -82,6 +83,21 @@ def test_a_stop_text_ends_an_answer_in_the_same_place(
         found = engine.generate(prompts[:6], 1, GREEDY, "k", 0)
     assert said(found) == said(expected)
     assert [one.logprob for one in found] == pytest.approx([one.logprob for one in expected], abs=1e-3)
+
+
+def test_a_stop_text_that_begins_within_a_token_leaves_the_same_tokens(
+    llama: LoadedModel, prompts: list[Prompt]
+) -> None:
+    """Servers cut the text where the stop text begins; the token that it began in is none of the answer's."""
+    own = engine_of(llama, prompting=Prompting(stop_strings=("####",)))
+    (expected,) = own.generate(prompts[:1], 1, GREEDY, "k", 0)
+    for space in ("", " "):  # the model writes " ####" as one token
+        figures = {"token_logprobs": [-0.1] * (len(expected.token_ids) + 1)}
+        choice = {"text": expected.text + space, "finish_reason": "stop", "stop_reason": "####", "logprobs": figures}
+        reply = read_reply({"choices": [choice]})
+        found = tokens_and_text(reply, own.renderer, ("####",))
+        assert found == (expected.token_ids, expected.text)
+        assert logprob_of(reply, found[0]) == pytest.approx(-0.1 * len(expected.token_ids))
 
 
 @pytest.mark.slow

@@ -30,6 +30,8 @@ class Reply:
     logprobs: tuple[float, ...] | None = None
     #: Whether the model wrote an end token; None where a stop text may have ended it as well.
     wrote_end: bool | None = None
+    #: The stop text that ended it, where it says so.
+    stop_text: str | None = None
     prompt_tokens: int | None = None
 
 
@@ -44,8 +46,8 @@ def read_reply(reply: Any) -> Reply:
         raise ValueError(f"finish_reason is {reason!r}")
     ids, wrote_end = choice.get("token_ids"), None
     # What vLLM and SGLang call the stop text that ended it, or none.
+    ended_by = choice.get("stop_reason", choice.get("matched_stop"))
     if reason == "length" or "stop_reason" in choice or "matched_stop" in choice:
-        ended_by = choice.get("stop_reason", choice.get("matched_stop"))
         wrote_end = reason != "length" and not isinstance(ended_by, str)
     return Reply(
         text=text,
@@ -53,6 +55,7 @@ def read_reply(reply: Any) -> Reply:
         token_ids=tuple(map(int, ids)) if isinstance(ids, list) else None,
         logprobs=_logprobs(choice.get("logprobs")),
         wrote_end=wrote_end,
+        stop_text=ended_by if isinstance(ended_by, str) else None,
         prompt_tokens=(reply.get("usage") or {}).get("prompt_tokens"),
     )
 
@@ -106,8 +109,10 @@ def tokens_and_text(reply: Reply, renderer: Renderer, stop_texts: tuple[str, ...
     """The ids of an answer, its end token among them where the model wrote one, and its text."""
     if reply.token_ids is not None:
         return renderer.cut(reply.token_ids, stop_texts)
-    ids = renderer.completion_ids(reply.text)
-    if any(stop in reply.text for stop in stop_texts):
+    # With the stop text put back: it may begin within a token, none of which is then the answer's.
+    whole = reply.text + (reply.stop_text or "")
+    ids = renderer.completion_ids(whole)
+    if any(stop in whole for stop in stop_texts):
         return renderer.cut(ids[:-1], stop_texts)
     wrote_end = not stop_texts if reply.wrote_end is None else reply.wrote_end
     return tuple(ids if wrote_end else ids[:-1]), reply.text
