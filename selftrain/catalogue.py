@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from selftrain.budget import Budget
+from selftrain.cluster.settings import Cluster
 from selftrain.code_tasks import CodeJudging
 from selftrain.errors import RunError
 from selftrain.evaluation import Evaluation
@@ -34,16 +35,16 @@ from selftrain.sizing import Assumptions, SizeSettings
 from selftrain.watch import Watch
 
 COMMANDS = (
-    Command("demo", "a small model teaches itself, offline, in minutes", {"demo": DemoSettings, "budget": Budget},
-            "selftrain.demo:run"),
+    Command("demo", "a small model teaches itself, offline, in minutes",
+            {"demo": DemoSettings, "budget": Budget, "cluster": Cluster}, "selftrain.demo:run"),
     *(
         Command(
             name,
             method.summary,
             {"run": RunSettings, "model": PeerSettings if method.needs_peers else ModelSettings, "data": DataSettings,
-             **MACHINERY, **({"judge": JudgeSettings} if method.needs_judge else {}), "code": CodeJudging,
-             "budget": Budget, "prompting": Prompting, "method": method, "learning": type(method.learning),
-             "evaluation": type(method.evaluation), "watch": Watch},
+             **MACHINERY, "cluster": Cluster, **({"judge": JudgeSettings} if method.needs_judge else {}),
+             "code": CodeJudging, "budget": Budget, "prompting": Prompting, "method": method,
+             "learning": type(method.learning), "evaluation": type(method.evaluation), "watch": Watch},
             "selftrain.commands:run_method",
             PROFILES[name],
         )
@@ -53,7 +54,7 @@ COMMANDS = (
         "eval",
         "measure a model, and compare it with another on the same problems",
         {"eval": EvalSettings, "model": ModelSettings, "data": DataSettings, "judge": JudgeSettings,
-         **MACHINERY, "code": CodeJudging, "prompting": Prompting,
+         **MACHINERY, "cluster": Cluster, "code": CodeJudging, "prompting": Prompting,
          "evaluation": Evaluation},
         "selftrain.commands:run_eval",
     ),

@@ -8,6 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from selftrain.budget import Budget
+from selftrain.cluster.opening import Spread, open_cluster
+from selftrain.cluster.settings import Cluster
 from selftrain.code_tasks import CodeJudging
 from selftrain.computing import Computing
 from selftrain.data import EVALUATION_SEED, load_data
@@ -16,7 +18,7 @@ from selftrain.environment import environment
 from selftrain.errors import SettingsError
 from selftrain.evaluation import Answered, Evaluation, compare, measure
 from selftrain.examination import ask_all
-from selftrain.grading import Judge, open_judge
+from selftrain.grading import Judge
 from selftrain.judges import check_judge
 from selftrain.learning.base import Learning
 from selftrain.machinery import MACHINERY, Loader
@@ -62,7 +64,7 @@ def run_method(settings: Resolved, resume: bool = False) -> int:
     )  # fmt: skip
     trainer = SelfTrainer(
         method=method,
-        model=model.all, model_revision=model.model_revision, **_machinery(settings),
+        model=model.all, model_revision=model.model_revision, **_machinery(settings), cluster=settings[Cluster],
         train_dataset=train, eval_dataset=evaluation, allow_overlap=data.allow_overlap,
         reward_funcs=judge.reward_funcs or None, reward_weights=judge.reward_weights,
         learning=settings[Learning], evaluation=settings[Evaluation], watch=settings[Watch],
@@ -113,12 +115,15 @@ def run_eval(settings: Resolved) -> int:
     lines: list[dict[str, Any]] = []
     rewards = judge_settings.reward_funcs or problems.judge
     code = settings[CodeJudging]
-    with open_judge(rewards, reward_weights=judge_settings.reward_weights, code=code) as rewarding:
+    with (
+        open_cluster(settings[Cluster], progress.say) as spread,
+        spread.open_judge(rewards, reward_weights=judge_settings.reward_weights, code=code) as rewarding,
+    ):
         judge = rewarding.examiner()
         check_judge(judge, problems, progress)
         base: list[Answered] | None = None
         for number, name in enumerate(names):
-            answered = _ask(name, problems, judge, settings, progress)
+            answered = _ask(name, problems, judge, settings, progress, spread)
             lines.append({"round": number, "model": name, "weights": name, "metrics": as_plain(measure(answered))})
             if base is not None:
                 lines[-1]["against_base"] = as_plain(compare(base, answered))
@@ -137,9 +142,11 @@ def run_eval(settings: Resolved) -> int:
     return 0
 
 
-def _ask(name: str, problems: ProblemSet, judge: Judge, settings: Resolved, progress: Progress) -> list[Answered]:
+def _ask(
+    name: str, problems: ProblemSet, judge: Judge, settings: Resolved, progress: Progress, spread: Spread
+) -> list[Answered]:
     asked = settings[EvalSettings]
-    loader = Loader(settings[Prompting], settings[ModelSettings].model_revision, **_machinery(settings))
+    loader = Loader(settings[Prompting], settings[ModelSettings].model_revision, spread, **_machinery(settings))
     by_id = {p.id: p for p in problems}
     prompts = make_prompts(problems)
     with closing(loader.load(name)) as learner:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selftrain.budget import Budget
+from selftrain.cluster.settings import Cluster
 from selftrain.commands import finish
 from selftrain.computing import Computing
 from selftrain.evaluation import Evaluation
@@ -98,6 +99,7 @@ def run(settings: Resolved, resume: bool = False) -> int:
         settings_yaml=settings.to_yaml(),
         command="demo",
         budget=settings[Budget],
+        cluster=settings[Cluster],
     )
     return finish(trainer.train(resume), asked.json)
 

@@ -21,7 +21,8 @@ _ENDS = 1 << 20
 MAY_CHANGE = (
     "output_dir", "json", "max_tokens", "max_hours", "max_rounds", "checkpoint_minutes", "run_model_code", "device",
     "sampling_processes", "vllm_python", "vllm_gpu_memory_utilization", "base_url", "api_key_env", "server_command",
-    "server_start_timeout", "max_concurrency", "request_timeout", "max_retries",
+    "server_start_timeout", "max_concurrency", "request_timeout", "max_retries", "ray", "ray_address", "ray_workers",
+    "ray_worker_cpus", "ray_worker_gpus",
 )  # fmt: skip
 
 

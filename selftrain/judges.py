@@ -7,10 +7,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from selftrain.cluster.opening import NOWHERE_ELSE, Spread
 from selftrain.code_tasks import CodeJudging
 from selftrain.data import Parts
 from selftrain.errors import DataError
-from selftrain.grading import CONTROLS, Judge, RewardFunctionJudge, open_judge, open_reader, self_test
+from selftrain.grading import CONTROLS, Judge, RewardFunctionJudge, open_reader, self_test
 from selftrain.methods.base import Method
 from selftrain.problems.rows import excerpt
 from selftrain.progress import Progress
@@ -62,6 +63,7 @@ def open_judges(
     probe_labels: bool,
     eval_labels: bool,
     code: CodeJudging | None = None,
+    spread: Spread = NOWHERE_ELSE,
 ) -> Iterator[Judges]:
     """
     Args:
@@ -69,6 +71,7 @@ def open_judges(
         probe_labels: whether D_val may be judged by its labels where the method needs none.
         eval_labels: whether evaluation problems have answers; without, evaluations only read.
         code: how "code" judges.
+        spread: where they are asked.
 
     Raises:
         SandboxError: code is to be judged, and nothing on this machine holds it.
@@ -77,12 +80,14 @@ def open_judges(
         reader = stack.enter_context(open_reader(own))
         judge: Judge = reader
         if method.needs_judge:
-            judge = stack.enter_context(open_judge(reward_funcs or own, reward_weights=reward_weights, code=code))
+            judge = stack.enter_context(
+                spread.open_judge(reward_funcs or own, reward_weights=reward_weights, code=code)
+            )
             if judge.name not in CONTROLS:
                 examiner = judge.examiner()
                 yield Judges(judge.grade, examiner.grade, examiner.grade, True, examiner, judge.one_by_one)
                 return
-        native = stack.enter_context(open_judge(own, code=code)).examiner()
+        native = stack.enter_context(spread.open_judge(own, code=code)).examiner()
         # Stopping and choosing by the labels would teach a control, too, what it is there to do without.
         validation, evaluation = native if probe_labels else reader, native if eval_labels else reader
         yield Judges(judge.grade, validation.grade, evaluation.grade, probe_labels, native, judge.one_by_one)

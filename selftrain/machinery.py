@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selftrain.cluster.opening import NOWHERE_ELSE, Spread
 from selftrain.computing import Computing
 from selftrain.engines.base import Engine, Save
 from selftrain.engines.server.settings import Server
@@ -30,6 +31,7 @@ class Loader:
 
     prompting: Prompting
     revision: str = "main"
+    spread: Spread = NOWHERE_ELSE
     computing: Computing = Computing()
     vllm: VllmSettings = VllmSettings()
     server: Server = Server()
@@ -40,6 +42,12 @@ class Loader:
                 f"settings of vLLM are given, and engine is {self.computing.engine!r}",
                 "nobody would read them",
                 "add --engine vllm, or leave them out",
+            )
+        if self.computing.engine in ("vllm", "openai") and self.spread:
+            raise SettingsError(
+                f"--ray and --engine {self.computing.engine} are both given",
+                "Ray's workers hold the model themselves, and this engine answers by itself",
+                "leave one of them out",
             )
 
     def load(self, model: str, name: str = "", memory: Memory | None = None) -> Learner:
@@ -65,18 +73,21 @@ class Loader:
         }  # fmt: skip
         slow = TransformersEngine.load(**loading, prompting=self.prompting, device=computing.device)
         trainer = TransformersTrainer(slow.model, slow.renderer, computing.bf16)
-        return Learner(self._engine(slow, trainer.save, loading), trainer, model, memory)
+        engine = self._engine(slow, trainer.save, {**loading, "prompting": asdict(self.prompting)})
+        return Learner(engine, trainer, model, memory)
 
     def _engine(self, slow: TransformersEngine, save: Save, loading: Mapping[str, Any]) -> Engine:
         match self.computing.engine:
-            case "transformers":
-                return slow
             case "vllm":
                 return self._by_vllm(slow, loading["model"])
             case "openai":
                 return self._by_server(slow, save)
+            case "transformers":
+                engine: Engine = slow
             case _:
-                return self._quickest(slow, loading)
+                engine = self._quickest(slow, loading)
+        quickest = self.computing.engine == "auto"
+        return self.spread.engine(engine, str(slow.model.device), {**loading, "quickest": quickest})
 
     def _by_server(self, slow: TransformersEngine, save: Save) -> Engine:
         try:
@@ -98,4 +109,4 @@ class Loader:
 
         wanted = self.computing.sampling_processes
         count = further_cores() if wanted is None else wanted - 1
-        return quickest_engine(slow, Helpers({**loading, "prompting": asdict(self.prompting)}, count))
+        return quickest_engine(slow, None if self.spread else Helpers(loading, count))

@@ -12,6 +12,8 @@ from typing import Any, cast
 import yaml
 
 from selftrain.budget import Budget, Stops
+from selftrain.cluster.opening import Spread, open_cluster
+from selftrain.cluster.settings import Cluster
 from selftrain.code_tasks import CodeJudging
 from selftrain.computing import Computing
 from selftrain.data import Data, Parts, divide, load_data
@@ -59,6 +61,7 @@ class SelfTrainer:
         computing: on what the models compute, and by what they answer.
         vllm: how vLLM is run, where it answers.
         server: which server is asked, where one answers.
+        cluster: where else models answer and are judged.
     """
 
     method: Method
@@ -73,6 +76,7 @@ class SelfTrainer:
     computing: Computing = Computing()
     vllm: VllmSettings = VllmSettings()
     server: Server = Server()
+    cluster: Cluster = Cluster()
     learning: Learning | None = None
     evaluation: Evaluation | None = None
     watch: Watch = Watch()
@@ -111,9 +115,10 @@ class SelfTrainer:
         stops = Stops(self.budget, f"go on with: selftrain resume {self.output_dir}")
         memory = Memory(stops.heed)
         with ExitStack() as open_until_done:
-            judges = open_until_done.enter_context(self._judges(train, parts))
+            spread = open_until_done.enter_context(open_cluster(self.cluster, self.progress.say))
+            judges = open_until_done.enter_context(self._judges(train, parts, spread))
             judges.check(parts, self.progress)
-            learners = self._load_learners(names, memory, open_until_done)
+            learners = self._load_learners(names, memory, spread, open_until_done)
             parts = self._drop_too_long(parts, learners)
             inputs = inputs_of(self.command, parts, names, self.settings_yaml or self._settings_text())
             record = open_until_done.enter_context(open_record(self.output_dir, inputs, memory, resume))
@@ -125,26 +130,26 @@ class SelfTrainer:
                 record.finish("described", {})
             loop = Loop(
                 self.method, learners, parts, judges, learning, evaluation, self.watch, record, self.progress,
-                self.seed, stops, cache(lambda: self._load_learners(names, memory, open_until_done)),
+                self.seed, stops, cache(lambda: self._load_learners(names, memory, spread, open_until_done)),
             )  # fmt: skip
             with stops.listening():
                 rounds = record.folder.rounds() if record.is_done else loop.run()
                 return self._conclude(record, rounds, names)
 
-    def _load_learners(self, names: Mapping[str, str], memory: Memory, open_until_done: ExitStack) -> list[Learner]:
+    def _load_learners(self, names: Mapping[str, str], memory: Memory, spread: Spread, end: ExitStack) -> list[Learner]:
         """The models as they are before round 1."""
         machinery: dict[str, Any] = {name: getattr(self, name) for name in MACHINERY}
-        loader, learners = Loader(self.prompting, self.model_revision, **machinery), []
+        loader, learners = Loader(self.prompting, self.model_revision, spread, **machinery), []
         for name, path in names.items():
             learner = loader.load(path, name, memory)
-            open_until_done.callback(learner.close)
+            end.callback(learner.close)
             learners.append(learner)
         return learners
 
-    def _judges(self, train: ProblemSet, parts: Parts) -> AbstractContextManager[Judges]:
+    def _judges(self, train: ProblemSet, parts: Parts, spread: Spread) -> AbstractContextManager[Judges]:
         return open_judges(
             self.method, train.judge, self.reward_funcs, self.reward_weights, self.watch.probe_labels,
-            parts.can_be_judged, self.code,
+            parts.can_be_judged, self.code, spread,
         )  # fmt: skip
 
     def _load_data(self) -> tuple[ProblemSet, ProblemSet]:
@@ -203,7 +208,7 @@ class SelfTrainer:
     def _settings_text(self) -> str:
         """The settings of a run that was asked for in Python, in the names of the command line."""
         sections = (self.method, self.learning or self.method.learning, self.evaluation or self.method.evaluation,
-                    self.watch, self.prompting, self.code, self.budget,
+                    self.watch, self.prompting, self.code, self.budget, self.cluster,
                     *(getattr(self, name) for name in MACHINERY))  # fmt: skip
         flat = {key: value for section in sections for key, value in asdict(cast(Any, section)).items()}
         own = ("max_train_samples", "max_eval_samples", "allow_overlap", "model_revision", "seed")

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "selftrain"
 FLOORS: list[set[str]] = [
     {"errors"},
     {"types", "settings"},
-    {"conversation", "budget", "computing", "sandbox", "code_tasks", "durable"},
+    {"conversation", "budget", "computing", "cluster.settings", "sandbox", "code_tasks", "durable"},
     {
         "problems",
         "grading",
@@ -31,8 +31,9 @@ FLOORS: list[set[str]] = [
         "evaluation",
     },
     {"rendering", "learning.base", "engines.base", "report", "data", "watch"},
-    {"scoring"},
+    {"scoring", "pool"},
     {"methods", "engines", "learning", "learner"},
+    {"cluster"},
     {
         "run_lines",
         "preparation",
@@ -59,7 +60,7 @@ HEAVY = {"torch", "transformers", "vllm", "ray", "accelerate", "peft", "trl"}
 #: The only modules that may name a heavy library at their top.
 HEAVY_AT_HOME = {
     "engines.transformers", "engines.drawing", "learning.trainer", "learning.step", "learning.tensors",
-    "learning.loss", "scoring", "loading", "out_of_memory",
+    "learning.loss", "scoring", "loading", "out_of_memory", "cluster.workers", "cluster.weights", "cluster.sampling",
 }  # fmt: skip
 #: A room in which it may.
 HEAVY_ROOM = "engines.packed"

@@ -47,6 +47,7 @@ class CodeJudge(Judge):
 
     Args:
         settings: how; see `CodeJudging`.
+        programs_at_once: by default one for each processor.
 
     Raises:
         SandboxError: no sandbox holds on this machine (exit code 77).
@@ -56,11 +57,12 @@ class CodeJudge(Judge):
 
     name = "code"
 
-    def __init__(self, settings: CodeJudging | None = None) -> None:
+    def __init__(self, settings: CodeJudging | None = None, programs_at_once: int | None = None) -> None:
         self._settings = settings or CodeJudging()
         wall = self._settings.test_timeout
         self._sandbox: Sandbox = open_sandbox(
             allow_unsandboxed=self._settings.run_model_code == "unsandboxed",
+            workers=programs_at_once,
             limits=Limits(wall_seconds=wall, cpu_seconds=wall + 0.5),
         )
         self._all_tests = False

@@ -68,12 +68,12 @@ class WeightedJudge(Judge):
 
 
 #: Judges by name. Those that are no control also serve `selftrain grade`.
-_NAMED: dict[str, Callable[[CodeJudging], Judge]] = {
-    "math": lambda _: MathJudge(),
-    "choice": lambda _: choice_judge(),
-    "exact": lambda _: exact_judge(),
+_NAMED: dict[str, Callable[[CodeJudging, int | None], Judge]] = {
+    "math": lambda *_: MathJudge(),
+    "choice": lambda *_: choice_judge(),
+    "exact": lambda *_: exact_judge(),
     "code": CodeJudge,
-    "always_one": lambda _: AlwaysOne(),
+    "always_one": lambda *_: AlwaysOne(),
 }
 
 
@@ -87,6 +87,7 @@ def open_judge(
     *,
     reward_weights: Sequence[float] | None = None,
     code: CodeJudging | None = None,
+    programs_at_once: int | None = None,
 ) -> Judge:
     """The judge that `reward_funcs` names.
 
@@ -96,6 +97,7 @@ def open_judge(
             "trl.rewards.accuracy_reward", a function, or several of these.
         reward_weights: one weight for each; all 1 where None.
         code: how "code" judges.
+        programs_at_once: by "code"; by default one for each processor.
 
     Raises:
         JudgeError: there is no such judge. SettingsError: not as many weights as functions.
@@ -110,22 +112,22 @@ def open_judge(
             "Each function has one weight.",
             "Give as many weights as functions, or none.",
         )
-    judges = [_open_one(reward_func, code or CodeJudging()) for reward_func in several]
+    judges = [_open_one(reward_func, code or CodeJudging(), programs_at_once) for reward_func in several]
     if len(judges) == 1 and reward_weights is None:
         return judges[0]
     return WeightedJudge(judges, reward_weights or [1.0] * len(judges))
 
 
-def _open_one(reward_func: str | RewardFunction, code: CodeJudging) -> Judge:
+def _open_one(reward_func: str | RewardFunction, code: CodeJudging, programs_at_once: int | None) -> Judge:
     if callable(reward_func):
         return RewardFunctionJudge(reward_func)
     if reward_func in _NAMED:
-        return _NAMED[reward_func](code)
+        return _NAMED[reward_func](code, programs_at_once)
     control, _, judge = reward_func.partition(":")
     if control == "majority":
         return Majority(open_reader(judge or "math"), reward_func)
     if control == "shuffled":
-        return Shuffled(_open_one(judge or "math", code), reward_func)
+        return Shuffled(_open_one(judge or "math", code, programs_at_once), reward_func)
     return RewardFunctionJudge(_import(reward_func))
 
 

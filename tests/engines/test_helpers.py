@@ -47,10 +47,10 @@ def shared() -> Iterator[Counting]:
     assert engine._helpers is not None
     engine._helpers._alone = 2 * helpers.ALONE  # as if it had answered for so long
     for _ in range(600):
-        if engine._helpers._ready():
+        if engine._helpers.ready():
             break
         time.sleep(0.1)
-    assert engine._helpers._ready()
+    assert engine._helpers.ready()
     yield engine
     engine.close()
 
@@ -105,7 +105,7 @@ def test_a_closed_engine_leaves_no_process(llama: LoadedModel) -> None:
     engine = PackedEngine(engine_of(llama), read_architecture(llama.model), Helpers(LOADING, 1))
     assert engine._helpers is not None
     engine._helpers._alone = 2 * helpers.ALONE
-    engine._helpers._ready()
+    engine._helpers.ready()
     process = helper_of(engine)._process
     assert process.poll() is None
     engine.close()

@@ -21,6 +21,7 @@ from selftrain.engines.packed.stops import StopTexts
 from selftrain.engines.packed.weights import fingerprint
 from selftrain.engines.packed.writing import Writing
 from selftrain.engines.transformers import TransformersEngine
+from selftrain.pool.asking import Question
 from selftrain.streams import stream_start
 from selftrain.types import Prompt, Response, Sampling
 
@@ -139,8 +140,8 @@ class PackedEngine(Live, InTurn):
             return self.generate(unit, n, sampling, key, weights_version, first)
 
         return self._helpers.answer(
-            units, ask, n, sampling, key, first, weights_version, self.slow.model, fingerprint(self.slow.model),
-            self.prompt_text, self.name,
+            units, ask, Question(n, sampling, key, weights_version, first), self.slow.model,
+            fingerprint(self.slow.model), self.prompt_text, self.name,
         )  # fmt: skip
 
     def _writing(self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, first: int) -> Writing:

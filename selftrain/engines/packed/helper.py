@@ -12,9 +12,8 @@ import torch
 from selftrain.engines.packed.architecture import read_architecture
 from selftrain.engines.packed.engine import PackedEngine
 from selftrain.engines.transformers import TransformersEngine
+from selftrain.pool.asking import answer
 from selftrain.prompts import Prompting
-from selftrain.record.rows import response_row
-from selftrain.types import Prompt, Sampling
 
 
 def load(asked: dict[str, Any]) -> PackedEngine:
@@ -28,17 +27,6 @@ def take_weights(engine: PackedEngine, blob: bytes) -> None:
     with torch.no_grad():
         for name, one in safetensors.torch.load(blob).items():
             ours[name].copy_(one)
-
-
-def answer(engine: PackedEngine, asked: dict[str, Any]) -> list[dict[str, Any]]:
-    prompts = [
-        Prompt(problem_id, question, tuple((shown, solution) for shown, solution in shots), tuple(posted))
-        for problem_id, question, shots, posted in asked["prompts"]
-    ]
-    responses = engine.generate(
-        prompts, asked["n"], Sampling(**asked["sampling"]), asked["key"], asked["version"], asked["first"]
-    )
-    return [response_row(one) for one in responses]
 
 
 def serve(source: IO[bytes], target: IO[bytes]) -> None:

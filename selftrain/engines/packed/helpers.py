@@ -1,4 +1,4 @@
-"""Other processes that answer from the same weights, so that every core samples.
+"""Other processes that answer from the same weights, so that every core of this machine samples.
 
 Threads would not do: of a step on a small model a third is Python, and torch's own threads win a fifth where two
 processes win the double. What a unit comes to does not depend on who answers it, so neither does a run.
@@ -12,16 +12,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
 import safetensors.torch
 
-from selftrain.record.rows import responses_of
-from selftrain.types import Prompt, Response, Sampling
+from selftrain.pool import WorkerLostError, answer_all
+from selftrain.pool.asking import Question, problems_of
+from selftrain.types import Prompt, Response
 
 #: Seconds of answering alone before helpers are started: a short run would not win back what their start costs.
 ALONE = 8.0
@@ -68,12 +67,15 @@ class Helper:
             weights: tells these weights from others; where they are new to the helper `packed` is sent along.
 
         Raises:
-            OSError, ValueError: it is no more.
+            WorkerLostError: it was killed, or is out of memory.
         """
         blob = packed() if weights != self._weights else b""
-        self._say({**request, "weights": len(blob)}, blob)
-        self._weights = weights
-        rows: list[dict[str, Any]] = json.loads(self._from.readline())
+        try:
+            self._say({**request, "weights": len(blob)}, blob)
+            self._weights = weights
+            rows: list[dict[str, Any]] = json.loads(self._from.readline())
+        except (OSError, ValueError) as error:
+            raise WorkerLostError(f"a sampling process is gone: {error}") from error
         return rows
 
     def _say(self, words: Mapping[str, Any], blob: bytes = b"") -> None:
@@ -86,7 +88,8 @@ class Helper:
 
 
 class Helpers:
-    """
+    """The helpers of one model.
+
     Args:
         loading: see `Helper`.
         count: processes besides this one.
@@ -98,11 +101,10 @@ class Helpers:
         self._alone = 0.0
 
     def answer(
-        self, units: Sequence[Sequence[Prompt]], ask: Ask, n: int, sampling: Sampling, key: str, first: int,
-        weights_version: int, model: Any, weights: object, text: Callable[[Prompt], str], name: str,
+        self, units: Sequence[Sequence[Prompt]], ask: Ask, question: Question, model: Any, weights: object,
+        text: Callable[[Prompt], str], name: str,
     ) -> Generator[list[Response], None, None]:  # fmt: skip
         """The answers to each unit, in order. `ask` answers in this process."""
-        asked = {"n": n, "sampling": asdict(sampling), "key": key, "first": first, "version": weights_version}
         blob: list[bytes] = []
         packing = threading.Lock()
 
@@ -114,89 +116,30 @@ class Helpers:
                 return blob[0]
 
         def ask_helper(helper: Helper, unit: Sequence[Prompt]) -> list[Response]:
-            prompts = [[one.problem_id, one.question, one.shots, one.posted] for one in unit]
-            rows = helper.ask({**asked, "prompts": prompts}, weights, packed)
-            return responses_of(rows, unit, n, text, name)
+            return question.responses(helper.ask(question.of(unit), weights, packed), unit, text, name)
 
-        work = _Work(units, ask_helper)
-        try:
-            for number in range(len(units)):
-                while (mine := work.next_for_us(number, self._ready())) is not None:
-                    began = time.monotonic()
-                    work.put(mine, ask(units[mine]))
-                    self._alone += time.monotonic() - began
-                yield work.take(number)
-        finally:
-            work.stop()
+        def timed(unit: Sequence[Prompt]) -> list[Response]:
+            began = time.monotonic()
+            responses = ask(unit)
+            self._alone += time.monotonic() - began
+            return responses
 
-    def _ready(self) -> list[Helper]:
+        return answer_all(units, self, ask_helper, timed, problems_of)
+
+    def ready(self) -> list[Helper]:
         """Those that can be asked by now; the first who ask long enough start them."""
         if self._helpers is None and self._alone > ALONE:
             self._helpers = [Helper(self._loading) for _ in range(self._count)]
         return [one for one in self._helpers or () if one.is_ready and not one.is_gone]
 
+    def is_helped(self) -> bool:
+        """This process has a core of its own to answer on."""
+        return False
+
     def close(self) -> None:
         for one in self._helpers or ():
             one.close()
         self._helpers = None
-
-
-class _Work:
-    """Units that are taken from one queue by this process and a thread for each helper."""
-
-    def __init__(self, units: Sequence[Sequence[Prompt]], ask: Callable[[Helper, Sequence[Prompt]], list[Response]]):
-        self._units, self._ask = units, ask
-        self._todo = deque(range(len(units)))
-        self._done: dict[int, list[Response]] = {}
-        self._awaited = 0
-        self._changed = threading.Condition()
-        self._threads: dict[Helper, threading.Thread] = {}
-
-    def next_for_us(self, awaited: int, helpers: Sequence[Helper]) -> int | None:
-        """A unit for this process to answer; None once the one that is awaited is there."""
-        for helper in helpers:
-            if helper not in self._threads:
-                self._threads[helper] = threading.Thread(target=self._serve, args=(helper,), daemon=True)
-                self._threads[helper].start()
-        with self._changed:
-            self._awaited = awaited
-            self._changed.notify_all()
-            # A unit whose helper is gone comes back into the queue.
-            self._changed.wait_for(lambda: awaited in self._done or self._todo)
-            return None if awaited in self._done else self._todo.popleft()
-
-    def put(self, number: int, responses: list[Response]) -> None:
-        with self._changed:
-            self._done[number] = responses
-            self._changed.notify_all()
-
-    def take(self, number: int) -> list[Response]:
-        with self._changed:
-            return self._done.pop(number)
-
-    def stop(self) -> None:
-        """Lets helpers end the unit in hand, for nobody."""
-        with self._changed:
-            self._todo.clear()
-            self._changed.notify_all()
-        for thread in self._threads.values():
-            thread.join()
-
-    def _serve(self, helper: Helper) -> None:
-        while (number := self._next_for(helper)) is not None:
-            try:
-                self.put(number, self._ask(helper, self._units[number]))
-            except (OSError, ValueError):
-                # Killed, or out of memory: what it had in hand is answered by somebody else.
-                helper.is_gone = True
-                with self._changed:
-                    self._todo.appendleft(number)
-                    self._changed.notify_all()
-
-    def _next_for(self, helper: Helper) -> int | None:
-        with self._changed:
-            self._changed.wait_for(lambda: not self._todo or self._todo[0] < self._awaited + AHEAD)
-            return self._todo.popleft() if self._todo and not helper.is_gone else None
 
 
 def further_cores() -> int:
