@@ -19,6 +19,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from selftrain.adapter import Adapter
     from selftrain.errors import DataError, JudgeError, ModelError, RunError, SelftrainError, SettingsError
     from selftrain.evaluation import Evaluation
     from selftrain.grading import open_judge
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from selftrain.watch import Watch
 
 _HOME = {
-    "DataError": "errors", "JudgeError": "errors", "ModelError": "errors", "RunError": "errors",
+    "Adapter": "adapter", "DataError": "errors", "JudgeError": "errors", "ModelError": "errors", "RunError": "errors",
     "SelftrainError": "errors", "SettingsError": "errors", "Evaluation": "evaluation", "open_judge": "grading",
     "Learning": "learning.base", "PST": "methods", "RestEM": "methods", "SePT": "methods",
     "load_problems": "problems", "Prompting": "prompts",
@@ -45,9 +46,9 @@ _HOME = {
 
 __version__ = "0.1.0"
 __all__ = [
-    "DataError", "Evaluation", "JudgeError", "Learning", "ModelError", "PST", "Problem", "Prompt", "Prompting",
-    "Response", "RestEM", "Result", "RunError", "RunFolder", "Sample", "Sampling", "Score", "SePT", "SelfTrainer",
-    "SelftrainError", "SettingsError", "Watch", "load_problems", "open_judge", "seed_model",
+    "Adapter", "DataError", "Evaluation", "JudgeError", "Learning", "ModelError", "PST", "Problem", "Prompt",
+    "Prompting", "Response", "RestEM", "Result", "RunError", "RunFolder", "Sample", "Sampling", "Score", "SePT",
+    "SelfTrainer", "SelftrainError", "SettingsError", "Watch", "load_problems", "open_judge", "seed_model",
 ]  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from selftrain.adapter import Adapter
 from selftrain.budget import Budget
 from selftrain.cluster.settings import Cluster
 from selftrain.code_tasks import CodeJudging
@@ -42,7 +43,8 @@ COMMANDS = (
             name,
             method.summary,
             {"run": RunSettings, "model": PeerSettings if method.needs_peers else ModelSettings, "data": DataSettings,
-             **MACHINERY, "cluster": Cluster, **({"judge": JudgeSettings} if method.needs_judge else {}),
+             **MACHINERY, "adapter": Adapter, "cluster": Cluster,
+             **({"judge": JudgeSettings} if method.needs_judge else {}),
              "code": CodeJudging, "budget": Budget, "prompting": Prompting, "method": method,
              "learning": type(method.learning), "evaluation": type(method.evaluation), "watch": Watch},
             "selftrain.commands:run_method",

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
+from selftrain.adapter import Adapter
 from selftrain.budget import Budget
 from selftrain.cluster.opening import Spread, open_cluster
 from selftrain.cluster.settings import Cluster
@@ -64,7 +65,8 @@ def run_method(settings: Resolved, resume: bool = False) -> int:
     )  # fmt: skip
     trainer = SelfTrainer(
         method=method,
-        model=model.all, model_revision=model.model_revision, **_machinery(settings), cluster=settings[Cluster],
+        model=model.all, model_revision=model.model_revision, **_machinery(settings), adapter=settings[Adapter],
+        cluster=settings[Cluster],
         train_dataset=train, eval_dataset=evaluation, allow_overlap=data.allow_overlap,
         reward_funcs=judge.reward_funcs or None, reward_weights=judge.reward_weights,
         learning=settings[Learning], evaluation=settings[Evaluation], watch=settings[Watch],

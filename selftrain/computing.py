@@ -26,9 +26,13 @@ class Computing:
     sampling_batch_size: int = setting(
         128, "answers computed at once; with --engine, --seed it fixes the bytes of a run"
     )
+    training_processes: int = setting(
+        1, "processes that share every training step, on a GPU each where there are GPUs; with --seed it fixes the "
+        "bytes of a run",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         check_types(self)
-        check_at_least_one(self, "sampling_batch_size")
+        check_at_least_one(self, "sampling_batch_size", "training_processes")
         if self.sampling_processes is not None:
             check_at_least_one(self, "sampling_processes")

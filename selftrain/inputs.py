@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from selftrain.adapter import base_of
 from selftrain.data import Parts
 from selftrain.errors import RunError
 from selftrain.record import Memory, Record
@@ -80,11 +81,14 @@ def _of_problems(problems: Iterable[Problem]) -> str:
 
 
 def _of_model(path: str) -> str:
-    """Of a local folder, by its files; a hub id stands for itself, with its revision among the settings."""
-    folder = Path(path)
+    """Of a local folder, by its files; a hub id stands for itself, with its revision among the settings.
+
+    An adapter's folder is an adapter and the model that it belongs to.
+    """
+    folder, base = Path(path), base_of(path)[0]
     if not folder.is_dir():
         return path
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(b"" if base == path else _of_model(base).encode())
     for file in sorted(one for one in folder.iterdir() if one.is_file()):
         size = file.stat().st_size
         digest.update(f"{file.name} {size}\n".encode())

@@ -87,13 +87,13 @@ class Learner:
         self.engine.rest()
         measured = None if yardstick is None else partial(self._measured, yardstick)
         report = self.trainer.fit(examples, learning, seed, measured, on_step, moment, checkpoints)
-        self.engine.renew(self.trainer.save)
+        self.engine.renew(self.trainer.save_merged)
         self.weights_version = moment.number
         return report
 
     def _measured(self, yardstick: Yardstick) -> float:
         """What the weights are worth that a training has come to by now."""
-        self.engine.renew(self.trainer.save)
+        self.engine.renew(self.trainer.save_merged)
         value = yardstick()
         self.engine.rest()
         return value
@@ -103,7 +103,7 @@ class Learner:
         self.trainer.load(weights)
         if state is not None:
             self.trainer.load_state(state)
-        self.engine.renew(self.trainer.save)
+        self.engine.renew(self.trainer.save_merged)
         self.weights_version = version
 
     def save(self, folder: Path) -> None:
@@ -111,6 +111,7 @@ class Learner:
 
     def close(self) -> None:
         self.engine.close()
+        self.trainer.close()
 
 
 def report_facts(report: LearningReport) -> dict[str, Any]:

@@ -6,18 +6,20 @@ import difflib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 
+from selftrain.adapter import ADAPTER_CONFIG, base_of
 from selftrain.errors import ModelError
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A float32 module, its tokenizer and the ids that end its answers."""
+    """A float32 module, its tokenizer and the ids that end its answers. An adapter that was saved is merged."""
 
     model: Any
     tokenizer: Any
@@ -43,19 +45,29 @@ def without_bars() -> Iterator[None]:
             transformers.utils.logging.enable_progress_bar()
 
 
-def load_model(name_or_path: str, *, revision: str = "main", device: str = "auto") -> LoadedModel:
+def load_model(
+    name_or_path: str, *, revision: str = "main", device: str = "auto", load_in_4bit: bool = False
+) -> LoadedModel:
     """
+    Args:
+        load_in_4bit: weights of linear layers in NF4, for a CUDA device.
+
     Raises:
-        ModelError: no such folder or hub id, no weights in safetensors, a tokenizer that does not fit.
+        ModelError: no such folder or hub id, no weights in safetensors, a tokenizer that does not fit, no GPU for
+            weights of 4 bits.
     """
     _check_path(name_or_path)
+    device = pick_device(device)
+    options = _four_bits(device) if load_in_4bit else {}
+    base, its_revision = base_of(name_or_path, revision)
     try:
         with without_bars():
             tokenizer = transformers.AutoTokenizer.from_pretrained(name_or_path, revision=revision)
             model = transformers.AutoModelForCausalLM.from_pretrained(
-                name_or_path, revision=revision, dtype=torch.float32, use_safetensors=True
+                base, revision=its_revision, dtype=torch.float32, use_safetensors=True, **options
             )
-    except (OSError, ValueError, KeyError) as error:
+            model = model if base == name_or_path else _with_adapter(model, name_or_path)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(
             f"cannot load {name_or_path!r}: {str(error).strip().splitlines()[0]}",
             "a causal language model needs config.json, weights in safetensors and tokenizer files",
@@ -70,7 +82,33 @@ def load_model(name_or_path: str, *, revision: str = "main", device: str = "auto
         )
     end = model.generation_config.eos_token_id
     stop = [] if end is None else [end] if isinstance(end, int) else list(end)
-    return LoadedModel(model.to(pick_device(device)).eval(), tokenizer, frozenset(stop))
+    return LoadedModel((model if load_in_4bit else model.to(device)).eval(), tokenizer, frozenset(stop))
+
+
+def _with_adapter(model: Any, folder: str) -> Any:
+    """A plain model again, with the adapter merged."""
+    if find_spec("peft") is None:
+        raise ModelError(
+            f"{folder!r} holds an adapter, and peft is not installed",
+            "peft merges it into the model that it belongs to",
+            "pip install 'selftrain[peft]'",
+        )
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(model, folder).merge_and_unload()
+
+
+def _four_bits(device: str) -> dict[str, Any]:
+    if not device.startswith("cuda"):
+        raise ModelError(
+            f"load_in_4bit is set, and the device is {device!r}",
+            "bitsandbytes multiplies by weights of 4 bits on a CUDA GPU",
+            "use a machine with one, or train without --load_in_4bit",
+        )
+    config = transformers.BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
+    )
+    return {"quantization_config": config, "device_map": {"": device}}
 
 
 def _check_path(name_or_path: str) -> None:
@@ -78,7 +116,7 @@ def _check_path(name_or_path: str) -> None:
     path = Path(name_or_path)
     # A hub id is at most owner/name; anything else can only be a path.
     looks_local = path.is_absolute() or name_or_path.startswith((".", "~")) or name_or_path.count("/") > 1
-    if path.is_dir() and not (path / "config.json").exists():
+    if path.is_dir() and not any((path / name).exists() for name in ("config.json", ADAPTER_CONFIG)):
         raise ModelError(
             f"{name_or_path!r} has no config.json",
             "it is a folder, but not one that save_pretrained wrote",

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from selftrain.adapter import Adapter
 from selftrain.cluster.opening import NOWHERE_ELSE, Spread
 from selftrain.computing import Computing
 from selftrain.engines.base import Engine, Save
@@ -20,6 +21,8 @@ from selftrain.record import Memory
 
 if TYPE_CHECKING:
     from selftrain.engines.transformers import TransformersEngine
+    from selftrain.learning.followers import Followers
+    from selftrain.learning.weights import Trained
 
 #: The sections of settings that say what computes, by the names of the fields that hold them.
 MACHINERY: Mapping[str, type[Any]] = {"computing": Computing, "vllm": VllmSettings, "server": Server}
@@ -32,11 +35,18 @@ class Loader:
     prompting: Prompting
     revision: str = "main"
     spread: Spread = NOWHERE_ELSE
+    adapter: Adapter = Adapter()
     computing: Computing = Computing()
     vllm: VllmSettings = VllmSettings()
     server: Server = Server()
 
     def __post_init__(self) -> None:
+        if self.adapter.load_in_4bit and (self.computing.engine not in ("auto", "transformers") or self.spread):
+            raise SettingsError(
+                f"load_in_4bit is set, and engine is {self.computing.engine!r}{' on Ray' if self.spread else ''}",
+                "weights of 4 bits answer in the process that trains the adapter beside them",
+                "use --engine transformers, without --ray",
+            )
         if self.computing.engine != "vllm" and self.vllm != VllmSettings():
             raise SettingsError(
                 f"settings of vLLM are given, and engine is {self.computing.engine!r}",
@@ -58,7 +68,7 @@ class Loader:
 
         Raises:
             ModelError: it cannot be loaded.
-            SettingsError: the engine cannot be had.
+            SettingsError: the engine cannot be had, the model has no layers for the adapter, or there are too few GPUs.
         """
         # Here and not above: torch and transformers take seconds to import, and bad settings should not wait for them.
         from selftrain.engines.transformers import TransformersEngine
@@ -71,9 +81,13 @@ class Loader:
             "model": model, "name": name or Path(model).name, "revision": self.revision, "bf16": computing.bf16,
             "rows": computing.sampling_batch_size,
         }  # fmt: skip
-        slow = TransformersEngine.load(**loading, prompting=self.prompting, device=computing.device)
-        trainer = TransformersTrainer(slow.model, slow.renderer, computing.bf16)
-        engine = self._engine(slow, trainer.save, {**loading, "prompting": asdict(self.prompting)})
+        slow = TransformersEngine.load(
+            **loading, prompting=self.prompting, device=computing.device, load_in_4bit=self.adapter.load_in_4bit
+        )
+        trained = self._adapted(slow, model) if self.adapter.use_peft else None
+        followers = self._followers(slow, model) if computing.training_processes > 1 else None
+        trainer = TransformersTrainer(slow.model, slow.renderer, computing.bf16, trained, followers)
+        engine = self._engine(slow, trainer.save_merged, {**loading, "prompting": asdict(self.prompting)})
         return Learner(engine, trainer, model, memory)
 
     def _engine(self, slow: TransformersEngine, save: Save, loading: Mapping[str, Any]) -> Engine:
@@ -88,6 +102,17 @@ class Loader:
                 engine = self._quickest(slow, loading)
         quickest = self.computing.engine == "auto"
         return self.spread.engine(engine, str(slow.model.device), {**loading, "quickest": quickest})
+
+    def _adapted(self, engine: TransformersEngine, base: str) -> Trained:
+        from selftrain.learning.lora import LoraAdapter
+
+        return LoraAdapter(engine.model, self.adapter, base, self.revision)
+
+    def _followers(self, engine: TransformersEngine, model: str) -> Followers:
+        from selftrain.learning.followers import Followers, devices_beside
+
+        loading = {"model": model, "revision": self.revision, "adapter": asdict(self.adapter)}
+        return Followers(loading, devices_beside(engine.model.device, self.computing.training_processes))
 
     def _by_server(self, slow: TransformersEngine, save: Save) -> Engine:
         try:

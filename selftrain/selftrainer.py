@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import yaml
 
+from selftrain.adapter import Adapter
 from selftrain.budget import Budget, Stops
 from selftrain.cluster.opening import Spread, open_cluster
 from selftrain.cluster.settings import Cluster
@@ -61,6 +62,7 @@ class SelfTrainer:
         computing: on what the models compute, and by what they answer.
         vllm: how vLLM is run, where it answers.
         server: which server is asked, where one answers.
+        adapter: whether a LoRA adapter is trained instead of all weights.
         cluster: where else models answer and are judged.
     """
 
@@ -76,6 +78,7 @@ class SelfTrainer:
     computing: Computing = Computing()
     vllm: VllmSettings = VllmSettings()
     server: Server = Server()
+    adapter: Adapter = Adapter()
     cluster: Cluster = Cluster()
     learning: Learning | None = None
     evaluation: Evaluation | None = None
@@ -102,6 +105,7 @@ class SelfTrainer:
             StoppedError: it was asked to stop, or its budget is used up; it can be resumed.
             SelftrainError: something cannot work; the message says what, why and what to do.
         """
+        self.adapter.require_packages()
         if not resume:
             Record.refuse_taken(self.output_dir)
         names = names_of(self.method, self.model)
@@ -139,7 +143,7 @@ class SelfTrainer:
     def _load_learners(self, names: Mapping[str, str], memory: Memory, spread: Spread, end: ExitStack) -> list[Learner]:
         """The models as they are before round 1."""
         machinery: dict[str, Any] = {name: getattr(self, name) for name in MACHINERY}
-        loader, learners = Loader(self.prompting, self.model_revision, spread, **machinery), []
+        loader, learners = Loader(self.prompting, self.model_revision, spread, self.adapter, **machinery), []
         for name, path in names.items():
             learner = loader.load(path, name, memory)
             end.callback(learner.close)
@@ -208,7 +212,7 @@ class SelfTrainer:
     def _settings_text(self) -> str:
         """The settings of a run that was asked for in Python, in the names of the command line."""
         sections = (self.method, self.learning or self.method.learning, self.evaluation or self.method.evaluation,
-                    self.watch, self.prompting, self.code, self.budget, self.cluster,
+                    self.watch, self.prompting, self.code, self.budget, self.adapter, self.cluster,
                     *(getattr(self, name) for name in MACHINERY))  # fmt: skip
         flat = {key: value for section in sections for key, value in asdict(cast(Any, section)).items()}
         own = ("max_train_samples", "max_eval_samples", "allow_overlap", "model_revision", "seed")

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "selftrain"
 FLOORS: list[set[str]] = [
     {"errors"},
     {"types", "settings"},
-    {"conversation", "budget", "computing", "cluster.settings", "sandbox", "code_tasks", "durable"},
+    {"conversation", "adapter", "budget", "computing", "cluster.settings", "sandbox", "code_tasks", "durable"},
     {
         "problems",
         "grading",
@@ -26,6 +26,7 @@ FLOORS: list[set[str]] = [
         "record",
         "seeds",
         "loading",
+        "merging",
         "out_of_memory",
         "toy",
         "evaluation",
@@ -60,7 +61,9 @@ HEAVY = {"torch", "transformers", "vllm", "ray", "accelerate", "peft", "trl"}
 #: The only modules that may name a heavy library at their top.
 HEAVY_AT_HOME = {
     "engines.transformers", "engines.drawing", "learning.trainer", "learning.step", "learning.tensors",
-    "learning.loss", "scoring", "loading", "out_of_memory", "cluster.workers", "cluster.weights", "cluster.sampling",
+    "learning.loss", "learning.chance", "learning.exchange", "learning.follower", "learning.followers",
+    "learning.gradients", "learning.lora", "merging", "scoring", "loading", "out_of_memory", "cluster.workers",
+    "cluster.weights", "cluster.sampling",
 }  # fmt: skip
 #: A room in which it may.
 HEAVY_ROOM = "engines.packed"

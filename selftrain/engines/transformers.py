@@ -77,13 +77,14 @@ class TransformersEngine(Live, InTurn):
 
     @classmethod
     def load(
-        cls, *, model: str, revision: str, prompting: Prompting, device: str, name: str, rows: int, bf16: bool
-    ) -> TransformersEngine:
+        cls, *, model: str, revision: str, prompting: Prompting, device: str, name: str, rows: int, bf16: bool,
+        load_in_4bit: bool = False,
+    ) -> TransformersEngine:  # fmt: skip
         """
         Raises:
             ModelError: the model cannot be loaded.
         """
-        loaded = load_model(model, revision=revision, device=device)
+        loaded = load_model(model, revision=revision, device=device, load_in_4bit=load_in_4bit)
         return cls(loaded.model, Renderer(loaded.tokenizer, prompting, loaded.stop_ids), name, rows, bf16=bf16)
 
     @property

@@ -110,7 +110,7 @@ class LearningReport:
     seconds: float
     #: Tokens of one micro-batch in the end: lower than the setting where memory did not suffice.
     max_tokens_per_batch: int
-    #: Share of the weights whose bfloat16 image this training changed; near 0 it taught a bfloat16 sampler nothing.
+    #: Share of the trained weights whose bfloat16 image changed; near 0 it taught a bfloat16 sampler nothing.
     bf16_changed: float = 1.0
 
 
@@ -168,7 +168,15 @@ class Trainer(Protocol):
         ...
 
     def save(self, folder: Path) -> None:
-        """Writes the live model so that plain `from_pretrained` loads it."""
+        """Writes the live model so that plain `from_pretrained` loads it; of an adapter only the adapter."""
+        ...
+
+    def save_merged(self, folder: Path) -> None:
+        """The same as one whole model, for whoever answers from a copy of it."""
+        ...
+
+    def close(self) -> None:
+        """Gives back what it holds besides the model."""
         ...
 
     def save_state(self, folder: Path) -> None:

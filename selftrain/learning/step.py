@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from selftrain.learning.base import Learning
 from selftrain.learning.faults import no_room_for_moments, too_long
-from selftrain.learning.loss import normalizer, weighted_nll
+from selftrain.learning.followers import Followers, shares
+from selftrain.learning.gradients import Gradients
+from selftrain.learning.loss import normalizer
 from selftrain.out_of_memory import is_out_of_memory
 from selftrain.rendering import Row, batches_by_tokens
-from selftrain.scoring import autocast, token_logprobs
 from selftrain.types import TrainingExample
 
 
@@ -23,18 +22,21 @@ class Stepper:
     """Makes the steps of one training; `rows` are its `examples` as token ids.
 
     Args:
-        pad_id: filler outside every mask.
-        bf16: compute the forward pass under bfloat16 autocast.
+        followers: other processes that compute gradients, too; None where this one is alone.
     """
 
     def __init__(
-        self, model: Any, optimizer: torch.optim.Optimizer, rows: Sequence[Row], examples: Sequence[TrainingExample],
-        learning: Learning, pad_id: int, bf16: bool,
+        self, gradients: Gradients, optimizer: torch.optim.Optimizer, rows: Sequence[Row],
+        examples: Sequence[TrainingExample], learning: Learning, followers: Followers | None = None,
     ) -> None:  # fmt: skip
-        self.model, self.optimizer, self.rows, self.examples = model, optimizer, rows, examples
-        self.learning, self.pad_id, self.bf16 = learning, pad_id, bf16
+        self.gradients, self.optimizer, self.rows, self.examples = gradients, optimizer, rows, examples
+        self.learning, self._followers = learning, followers
         #: Tokens of one micro-batch, padding included; lowered for good where memory does not suffice.
         self.budget = learning.max_tokens_per_batch
+
+    @property
+    def model(self) -> Any:
+        return self.gradients.model
 
     def step(self, indices: Sequence[int], learning_rate: float, key: str) -> float | None:
         """Learns from some rows. What chance there is (dropout) is a function of `key`.
@@ -59,8 +61,7 @@ class Stepper:
         """Which of some rows have alone a loss or gradient that is no finite number."""
         divisor, found = self._divisor(indices), []
         for index in indices:
-            with _chance(self.model.device, key):
-                loss = self._backward([self.rows[index]], divisor)
+            loss = self.gradients.add([self.rows[index]], divisor, key)
             gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
             norm = torch.nn.utils.get_total_norm(gradients).item()
             # None is a lack of memory, which is no fault of the example's.
@@ -77,32 +78,42 @@ class Stepper:
 
         What the loss is divided by is known beforehand, so it is the same in whatever micro-batches.
         """
-        self.model.train()
-        divisor, loss = self._divisor(indices), 0.0
-        with _chance(self.model.device, key):
-            for batch in batches_by_tokens([self.rows[i] for i in indices], self.budget):
-                part = self._backward([self.rows[indices[place]] for place in batch], divisor)
-                if part is None:
-                    self.optimizer.zero_grad(set_to_none=True)
-                    self._lower_budget([indices[place] for place in batch])
-                    return None
-                loss += part
-        return loss
-
-    def _backward(self, rows: Sequence[Row], divisor: float) -> float | None:
-        """The gradients of one micro-batch, added to what is there; None where memory does not suffice."""
-        try:
-            with autocast(self.model, self.bf16):
-                logprobs, mask = token_logprobs(self.model, rows, self.pad_id, self.learning.train_temperature)
-            weights = torch.tensor([row.weight for row in rows], device=logprobs.device)
-            loss = weighted_nll(logprobs, mask, weights, self.learning.loss_normalization) / divisor
-            loss.backward()
-            return loss.item()
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            # Nothing is tried again in here: the error still holds on to the memory of the failed pass.
+        divisor = self._divisor(indices)
+        batches = [
+            [indices[place] for place in batch]
+            for batch in batches_by_tokens([self.rows[i] for i in indices], self.budget)
+        ]
+        losses = self._losses([[self.rows[i] for i in batch] for batch in batches], divisor, key)
+        failed = next((number for number, loss in losses.items() if loss is None), None)
+        if failed is not None:
+            self.gradients.forget()
+            self._lower_budget(batches[failed])
             return None
+        if self._followers is not None:
+            self._followers.add_up(self.model)
+        # In one order, so that the sum is the same in however many processes.
+        return sum(losses[number] or 0.0 for number in range(len(batches)))
+
+    def _losses(self, batches: Sequence[Sequence[Row]], divisor: float, key: str) -> dict[int, float | None]:
+        """Of micro-batches by number, while their gradients are added up; None where memory did not suffice."""
+        if self._followers is None:
+            return self._own_losses(batches, range(len(batches)), divisor, key)
+        sizes = [len(batch) * max(len(row.token_ids) for row in batch) for batch in batches]
+        mine, *theirs = shares(sizes, self._followers.size)
+        with self._followers.sharing_cores():
+            asked = [{number: batches[number] for number in share} for share in theirs]
+            self._followers.ask(self.model, asked, divisor, key)
+            return self._own_losses(batches, mine, divisor, key) | self._followers.losses()
+
+    def _own_losses(
+        self, batches: Sequence[Sequence[Row]], mine: Sequence[int], divisor: float, key: str
+    ) -> dict[int, float | None]:
+        losses: dict[int, float | None] = {}
+        for number in mine:
+            losses[number] = self.gradients.add(batches[number], divisor, f"{key}/{number}")
+            if losses[number] is None:
+                break
+        return losses
 
     def _lower_budget(self, batch: Sequence[int]) -> None:
         longest = max(len(self.rows[i].token_ids) for i in batch)
@@ -120,11 +131,3 @@ class Stepper:
             if not is_out_of_memory(error):
                 raise
             raise no_room_for_moments(sum(p.numel() for p in self.model.parameters() if p.requires_grad)) from error
-
-
-@contextmanager
-def _chance(device: torch.device, key: str) -> Iterator[None]:
-    """Torch's chance as a function of `key`, so that no generator's state has to be kept; nobody else's is touched."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(random.Random(key).getrandbits(63))
-        yield

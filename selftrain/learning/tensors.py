@@ -56,7 +56,7 @@ class Tensors:
 
 
 def write(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
 
 
 def read(path: Path) -> dict[str, Tensor]:
@@ -64,22 +64,19 @@ def read(path: Path) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in load_file(path).items()}
 
 
-def live(model: Any) -> dict[str, Tensor]:
-    """The model's weights and buffers themselves, each once: tied ones share their memory."""
-    once: dict[tuple[int, torch.Size], tuple[str, Tensor]] = {}
-    for name, value in model.state_dict().items():
-        once.setdefault((value.data_ptr(), value.shape), (name, value))
-    return dict(once.values())
+def live(model: Any) -> dict[str, torch.nn.Parameter]:
+    """What is trained of a model, itself, each weight once."""
+    return {name: value for name, value in model.named_parameters() if value.requires_grad}
 
 
 def copied(model: Any) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in live(model).items()}
+    return {name: value.detach().clone() for name, value in live(model).items()}
 
 
 def put(model: Any, weights: Weights) -> None:
     """Copies weights into the live model."""
     for name, value in live(model).items():
-        value.copy_(weights[name])
+        value.detach().copy_(weights[name])
 
 
 def _of_model(weights: Weights, model: Any) -> Weights:
@@ -114,6 +111,7 @@ def put_optimizer(model: Any, optimizer: torch.optim.Optimizer, saved: Mapping[s
 
 
 def images(model: Any) -> Tensor:
-    """Up to a million weights as bfloat16, evenly taken: enough to see whether a training changed any."""
-    every = 1 + sum(p.numel() for p in model.parameters()) // SEEN_WEIGHTS
-    return torch.cat([p.detach().flatten()[::every].to(torch.bfloat16) for p in model.parameters()])
+    """Up to a million trained weights as bfloat16, evenly taken: enough to see whether a training changed any."""
+    trained = [value.detach() for value in live(model).values()]
+    every = 1 + sum(value.numel() for value in trained) // SEEN_WEIGHTS
+    return torch.cat([value.flatten()[::every].to(torch.bfloat16) for value in trained])

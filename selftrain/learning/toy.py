@@ -34,6 +34,12 @@ class ToyTrainer:
     def save(self, folder: Path) -> None:
         self.model.save(folder)
 
+    def save_merged(self, folder: Path) -> None:
+        self.save(folder)
+
+    def close(self) -> None:
+        """It holds nothing."""
+
     def save_state(self, folder: Path) -> None:
         """Plain gradient descent has none."""
 

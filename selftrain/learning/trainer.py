@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from safetensors import SafetensorError
 from selftrain.errors import ModelError
 from selftrain.learning import tensors
 from selftrain.learning.base import ALONE, Checkpoints, Learning, LearningReport, Moment, OnStep, Yardstick
+from selftrain.learning.followers import Followers
+from selftrain.learning.gradients import Gradients, How
 from selftrain.learning.step import Stepper
 from selftrain.learning.training import Training
-from selftrain.loading import load_model, without_bars
+from selftrain.learning.weights import Trained, WholeModel
 from selftrain.rendering import Renderer
 from selftrain.types import TrainingExample
 
@@ -26,22 +29,29 @@ class TransformersTrainer:
         model: the module that the engine samples from; trained in place.
         renderer: turns examples into token ids, the same way as for sampling.
         bf16: compute the forward pass under bfloat16 autocast.
+        trained: what is trained of the model; by default all its weights.
+        followers: other processes that compute gradients, too.
     """
 
-    def __init__(self, model: Any, renderer: Renderer, bf16: bool = False) -> None:
+    def __init__(
+        self, model: Any, renderer: Renderer, bf16: bool = False, trained: Trained | None = None,
+        followers: Followers | None = None,
+    ) -> None:  # fmt: skip
         self.model, self.renderer, self.bf16 = model, renderer, bf16
+        self._trained, self._followers = trained or WholeModel(model), followers
         #: The optimizer that lives on across rounds, where it is to.
         self._living: torch.optim.AdamW | None = None
 
     def save(self, folder: Path) -> None:
-        with without_bars():
-            self.model.save_pretrained(folder)
+        self._trained.save(folder)
+        self.renderer.tokenizer.save_pretrained(folder)
+
+    def save_merged(self, folder: Path) -> None:
+        self._trained.save_merged(folder)
         self.renderer.tokenizer.save_pretrained(folder)
 
     def load(self, weights: str | Path) -> None:
-        """Copies saved weights into the live module; the module itself stays, since the engine shares it."""
-        fresh = load_model(str(weights), device="cpu").model
-        self.model.load_state_dict(fresh.state_dict())
+        self._trained.load(weights)
         # Its moments belong to the weights that are gone.
         self._living = None
 
@@ -54,7 +64,7 @@ class TransformersTrainer:
         self._living, file = None, folder / tensors.OPTIMIZER
         if not file.exists():
             return
-        optimizer = torch.optim.AdamW(self._trained(), fused=True)
+        optimizer = torch.optim.AdamW(tensors.live(self.model).values(), fused=True)
         try:
             tensors.put_optimizer(self.model, optimizer, tensors.read(file))
         except (OSError, SafetensorError, ValueError) as error:
@@ -75,17 +85,25 @@ class TransformersTrainer:
         moment: Moment = ALONE,
         checkpoints: Checkpoints | None = None,
     ) -> LearningReport:
+        self._trained.begin(seed)
         rows = self.renderer.training_rows(examples)
         optimizer = self._optimizer(learning)
-        if learning.gradient_checkpointing:
-            self.model.gradient_checkpointing_enable()
-        stepper = Stepper(self.model, optimizer, rows, examples, learning, self.renderer.pad_id, self.bf16)
+        how = How(
+            self.renderer.pad_id, self.bf16, learning.train_temperature, learning.loss_normalization,
+            learning.gradient_checkpointing,
+        )  # fmt: skip
+        stepper = Stepper(Gradients(self.model, how), optimizer, rows, examples, learning, self._followers)
         watched = None if learning.early_stopping == "off" else yardstick
-        return Training(stepper, seed, moment, watched, on_step, checkpoints).run()
+        with nullcontext() if self._followers is None else self._followers.joined(self.model, how):
+            return Training(stepper, seed, moment, watched, on_step, checkpoints).run()
+
+    def close(self) -> None:
+        if self._followers is not None:
+            self._followers.close()
 
     def _optimizer(self, learning: Learning) -> torch.optim.AdamW:
         """The one that lives on, or else a new one; the learning rate is set at every step."""
-        trained = self._trained()
+        trained = [*tensors.live(self.model).values()]
         if any(p.dtype != torch.float32 for p in trained):
             raise ModelError(
                 f"the model's weights are {trained[0].dtype}",
@@ -102,6 +120,3 @@ class TransformersTrainer:
             group["eps"], group["weight_decay"] = learning.adam_epsilon, learning.weight_decay
         self._living = optimizer if spans_run else None
         return optimizer
-
-    def _trained(self) -> list[torch.nn.Parameter]:
-        return [p for p in self.model.parameters() if p.requires_grad]

@@ -124,10 +124,8 @@ class Training:
 
     def _fingerprint(self) -> str:
         weights = [(name, p.shape, p.dtype, p.requires_grad) for name, p in self._model.named_parameters()]
-        measured = self._yardstick is not None
-        return fingerprint(
-            *self._stepper.rows, self._learning, self._seed, self._moment, measured, self._stepper.bf16, weights
-        )
+        measured, how = self._yardstick is not None, self._stepper.gradients.how
+        return fingerprint(*self._stepper.rows, self._learning, self._seed, self._moment, measured, how, weights)
 
     def _seconds(self) -> float:
         return self._now.seconds + time.monotonic() - self._began

@@ -10,6 +10,8 @@ import torch
 import transformers
 from torch import Tensor
 
+from selftrain.merging import is_adapters, plain_name
+
 _ATTENTION = {f"self_attn.{part}_proj.weight" for part in "qkvo"}
 _LLAMA = {
     "input_layernorm.weight", "post_attention_layernorm.weight", *_ATTENTION,
@@ -109,14 +111,17 @@ def read_architecture(model: Any) -> Architecture:
 
 
 def _check_parameters(model: Any) -> None:
-    """Adapters, quantised weights and parts that came later all show in the names and types of the parameters."""
+    """Quantised weights and parts that came later all show in the names and types of the parameters.
+
+    So do adapters; those of linear layers can be merged.
+    """
     if type(model) not in KNOWN:
         raise NotPackedError(f"{type(model).__name__} is none of {', '.join(one.__name__ for one in KNOWN)}")
     layers = {
         f"model.layers.{number}.{name}" for number in range(len(model.model.layers)) for name in KNOWN[type(model)]
     }
     found = dict(model.named_parameters(remove_duplicate=False))
-    if odd := sorted(set(found) ^ (layers | _OUTSIDE_LAYERS)):
+    if odd := sorted({plain_name(n) for n in found if not is_adapters(n)} ^ (layers | _OUTSIDE_LAYERS)):
         raise NotPackedError(
             f"it differs from a plain {type(model).__name__} in {len(odd)} parameters, {odd[0]} among them"
         )

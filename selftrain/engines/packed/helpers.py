@@ -18,6 +18,7 @@ from typing import IO, Any
 
 import safetensors.torch
 
+from selftrain.merging import merged_weights
 from selftrain.pool import WorkerLostError, answer_all
 from selftrain.pool.asking import Question, problems_of
 from selftrain.types import Prompt, Response
@@ -111,8 +112,7 @@ class Helpers:
         def packed() -> bytes:
             with packing:
                 if not blob:
-                    live = {one: value.detach() for one, value in model.named_parameters()}
-                    blob.append(safetensors.torch.save(live))
+                    blob.append(safetensors.torch.save(merged_weights(model)))
                 return blob[0]
 
         def ask_helper(helper: Helper, unit: Sequence[Prompt]) -> list[Response]:

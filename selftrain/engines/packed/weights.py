@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from selftrain.engines.packed.architecture import Architecture
 from selftrain.engines.packed.linear import Linear, make_linear
+from selftrain.merging import weight_of
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def _sum_of_bits(parameter: Tensor) -> int:
 
 @torch.inference_mode()
 def pack(model: Any, architecture: Architecture, *, bf16: bool) -> Weights:
-    """The weights as they are now: most of them copied; embedding, outputs and head shared where that is possible."""
+    """The weights as they are now, adapters merged: most copied; embedding, outputs and head shared where possible."""
 
     def norm(module: Any) -> Tensor:
         weight: Tensor = module.weight.detach()
@@ -70,14 +72,14 @@ def pack(model: Any, architecture: Architecture, *, bf16: bool) -> Weights:
         attention, mlp, names = one.self_attn, one.mlp, dict(one.named_children())
         after = "pre_feedforward_layernorm" in names
         before_mlp = norm(one.pre_feedforward_layernorm if after else one.post_attention_layernorm)
-        gate_up = torch.cat((mlp.gate_proj.weight, mlp.up_proj.weight))
+        gate_up = torch.cat((weight_of(mlp.gate_proj), weight_of(mlp.up_proj)))
         return Layer(
             kind=kind,
             qkv=_qkv(attention, norm(one.input_layernorm), architecture, bf16),
             qk_norm=_qk_norm(attention, architecture) if "q_norm" in dict(attention.named_children()) else None,
-            attention_out=make_linear(attention.o_proj.weight.detach(), bf16=bf16),
+            attention_out=make_linear(weight_of(attention.o_proj), bf16=bf16),
             gate_up=make_linear(gate_up * before_mlp, bf16=bf16),
-            down=make_linear(mlp.down_proj.weight.detach(), bf16=bf16),
+            down=make_linear(weight_of(mlp.down_proj), bf16=bf16),
             out_norms=(norm(one.post_attention_layernorm), norm(one.post_feedforward_layernorm)) if after else None,
         )
 
@@ -85,7 +87,7 @@ def pack(model: Any, architecture: Architecture, *, bf16: bool) -> Weights:
         embedding=model.model.embed_tokens.weight.detach(),
         layers=tuple(layer(*pair) for pair in zip(architecture.kinds, model.model.layers, strict=True)),
         norm=norm(model.model.norm),
-        head=make_linear(model.lm_head.weight.detach(), bf16=bf16),
+        head=make_linear(weight_of(model.lm_head), bf16=bf16),
     )
 
 
@@ -97,14 +99,14 @@ def _pairs(head_dim: int) -> Tensor:
 def _qkv(attention: Any, norm: Tensor, architecture: Architecture, bf16: bool) -> Linear:
     dim, order = architecture.head_dim, _pairs(architecture.head_dim)
 
-    def by_group(name: str) -> Tensor:
+    def by_group(of: Callable[[Any], Tensor]) -> Tensor:
         """Rows as `[kv_heads * (group + 2) * head_dim, ...]`."""
-        parts = (getattr(getattr(attention, f"{part}_proj"), name) for part in "qkv")
+        parts = (of(getattr(attention, f"{part}_proj")) for part in "qkv")
         q, k, v = (part.unflatten(0, (architecture.kv_heads, -1, dim)) for part in parts)
         return torch.cat((q[:, :, order], k[:, :, order], v), dim=1).flatten(0, 2)
 
-    bias = None if attention.q_proj.bias is None else by_group("bias")
-    return make_linear(by_group("weight") * norm, bias, bf16=bf16)
+    bias = None if attention.q_proj.bias is None else by_group(lambda linear: linear.bias)
+    return make_linear(by_group(weight_of) * norm, bias, bf16=bf16)
 
 
 def _qk_norm(attention: Any, architecture: Architecture) -> Tensor:
