@@ -30,7 +30,7 @@ class Adapter:
         source="TRL",
     )  # fmt: skip
     load_in_4bit: bool = setting(
-        False, "QLoRA: keep the model's own weights in 4 bits (NF4); needs a GPU and bitsandbytes", source="TRL"
+        False, "QLoRA: keep the model's own weights in 4 bits (NF4), by bitsandbytes; slow without a GPU", source="TRL"
     )
 
     def __post_init__(self) -> None:

@@ -50,11 +50,10 @@ def load_model(
 ) -> LoadedModel:
     """
     Args:
-        load_in_4bit: weights of linear layers in NF4, for a CUDA device.
+        load_in_4bit: weights of linear layers in NF4, by bitsandbytes.
 
     Raises:
-        ModelError: no such folder or hub id, no weights in safetensors, a tokenizer that does not fit, no GPU for
-            weights of 4 bits.
+        ModelError: no such folder or hub id, no weights in safetensors, a tokenizer that does not fit.
     """
     _check_path(name_or_path)
     device = pick_device(device)
@@ -99,12 +98,6 @@ def _with_adapter(model: Any, folder: str) -> Any:
 
 
 def _four_bits(device: str) -> dict[str, Any]:
-    if not device.startswith("cuda"):
-        raise ModelError(
-            f"load_in_4bit is set, and the device is {device!r}",
-            "bitsandbytes multiplies by weights of 4 bits on a CUDA GPU",
-            "use a machine with one, or train without --load_in_4bit",
-        )
     config = transformers.BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
     )

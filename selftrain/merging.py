@@ -34,7 +34,7 @@ def weight_of(linear: Any) -> Tensor:
         raise ModelError(
             "an adapter cannot be merged into weights of 4 bits",
             "rounded to 4 bits again they would be another model, and in full they are one that never answered",
-            "let the adapter's folder be loaded with peft, or merge it into the model in full as you see fit",
+            "load the adapter with peft, beside the model in 4 bits",
         )
     with torch.no_grad():
         merged: Tensor = weight + sum(linear.get_delta_weight(name) for name in linear.active_adapters)

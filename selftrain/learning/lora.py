@@ -14,6 +14,7 @@ from torch import Tensor
 
 from selftrain.adapter import ADAPTER_CONFIG, Adapter
 from selftrain.errors import ModelError, SettingsError
+from selftrain.learning import tensors
 from selftrain.learning.chance import chance
 from selftrain.loading import without_bars
 from selftrain.merging import is_adapters, merged_weights
@@ -54,6 +55,9 @@ class LoraAdapter:
                 "an adapter belongs to linear layers",
                 "name layers of this model, or give --lora_target_modules all-linear",
             ) from error
+        for value in tensors.live(model).values():
+            # Beside weights of 4 bits peft makes them bfloat16, in which small updates vanish.
+            value.data = value.data.float()
         head = model.get_output_embeddings()
         if hasattr(head, "base_layer") and model.config.tie_word_embeddings:
             raise SettingsError(

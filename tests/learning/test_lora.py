@@ -11,10 +11,12 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from selftrain.adapter import Adapter
+from selftrain.computing import Computing
 from selftrain.engines.packed.architecture import read_architecture
 from selftrain.engines.packed.engine import PackedEngine
 from selftrain.errors import ModelError, SettingsError
 from selftrain.loading import LoadedModel, load_model
+from selftrain.preparation import Loader
 from selftrain.prompts import Prompting
 from selftrain.rendering import Renderer
 from selftrain.seeds import SEED_MODELS, seed_model
@@ -196,8 +198,26 @@ def test_an_adapter_on_an_adapter_is_refused(trained: tuple[str, LoadedModel, Pa
         LoraAdapter(load_model(str(folder), device="cpu").model, ADAPTER, str(folder))
 
 
-def test_four_bits_are_refused_without_a_gpu_before_anything_is_loaded() -> None:
-    with pytest.raises(ModelError, match="device is 'cpu'"):
-        load_model(seed_model("llama"), device="cpu", load_in_4bit=True)
+def test_four_bits_without_an_adapter_are_refused() -> None:
     with pytest.raises(SettingsError, match="without use_peft"):
         Adapter(load_in_4bit=True)
+    with pytest.raises(SettingsError, match="engine is 'vllm'"):
+        Loader(Prompting(), replace(Computing(), engine="vllm"), adapter=replace(ADAPTER, load_in_4bit=True))
+
+
+@pytest.mark.slow
+def test_an_adapter_beside_weights_of_four_bits_is_trained_in_float32(tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes", reason="pip install 'selftrain[quantization]'")
+    settings = replace(ADAPTER, load_in_4bit=True, lora_target_modules=("q_proj",))
+    learner = Loader(Prompting(), Computing(device="cpu"), adapter=settings).load(seed_model("llama"))
+    assert "transformers" in learner.engine.how
+    model = learner.trainer.model
+    assert {p.dtype for p in model.parameters() if not p.requires_grad} == {torch.uint8, torch.float32}
+    report = learner.trainer.fit(EXAMPLES[:2], replace(LEARNING, train_batch_size=2, learning_rate=2e-2), "s")
+    assert report.loss_last < report.loss_first and report.bf16_changed > 0.5
+    assert {p.dtype for p in model.parameters() if p.requires_grad} == {torch.float32}
+    learner.save(tmp_path)
+    base = AutoModelForCausalLM.from_pretrained(seed_model("llama"), dtype=torch.float32)
+    assert peft.PeftModel.from_pretrained(base, tmp_path)
+    with pytest.raises(ModelError, match="4 bits"):
+        learner.trainer.save_merged(tmp_path / "merged")
