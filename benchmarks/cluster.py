@@ -18,7 +18,7 @@ from benchmarks.sampling import SAMPLING
 from selftrain.cluster.opening import open_cluster
 from selftrain.cluster.settings import Cluster
 from selftrain.computing import Computing
-from selftrain.preparation import Loader
+from selftrain.machinery import Loader
 from selftrain.problems import load_problems
 from selftrain.prompts import Prompting, make_prompts
 from selftrain.seeds import seed_model

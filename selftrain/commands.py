@@ -148,7 +148,8 @@ def _ask(
     name: str, problems: ProblemSet, judge: Judge, settings: Resolved, progress: Progress, spread: Spread
 ) -> list[Answered]:
     asked = settings[EvalSettings]
-    loader = Loader(settings[Prompting], settings[ModelSettings].model_revision, spread, **_machinery(settings))
+    revision = settings[ModelSettings].model_revision
+    loader = Loader(settings[Prompting], revision=revision, spread=spread, **_machinery(settings))
     by_id = {p.id: p for p in problems}
     prompts = make_prompts(problems)
     with closing(loader.load(name)) as learner:

@@ -33,10 +33,10 @@ class Loader:
     """Loads models, each with the engine and the trainer that share it."""
 
     prompting: Prompting
+    computing: Computing = Computing()
     revision: str = "main"
     spread: Spread = NOWHERE_ELSE
     adapter: Adapter = Adapter()
-    computing: Computing = Computing()
     vllm: VllmSettings = VllmSettings()
     server: Server = Server()
 

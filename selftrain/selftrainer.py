@@ -143,7 +143,10 @@ class SelfTrainer:
     def _load_learners(self, names: Mapping[str, str], memory: Memory, spread: Spread, end: ExitStack) -> list[Learner]:
         """The models as they are before round 1."""
         machinery: dict[str, Any] = {name: getattr(self, name) for name in MACHINERY}
-        loader, learners = Loader(self.prompting, self.model_revision, spread, self.adapter, **machinery), []
+        loader = Loader(
+            self.prompting, revision=self.model_revision, spread=spread, adapter=self.adapter, **machinery
+        )  # fmt: skip
+        learners = []
         for name, path in names.items():
             learner = loader.load(path, name, memory)
             end.callback(learner.close)

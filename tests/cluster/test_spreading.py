@@ -21,7 +21,7 @@ from selftrain.computing import Computing
 from selftrain.errors import ModelError
 from selftrain.grading import Judge, open_judge
 from selftrain.learner import Learner
-from selftrain.preparation import Loader
+from selftrain.machinery import Loader
 from selftrain.problems import load_problems
 from selftrain.prompts import Prompting
 from selftrain.record import Memory, Record

@@ -16,7 +16,7 @@ from selftrain.engines.packed.architecture import read_architecture
 from selftrain.engines.packed.engine import PackedEngine
 from selftrain.errors import ModelError, SettingsError
 from selftrain.loading import LoadedModel, load_model
-from selftrain.preparation import Loader
+from selftrain.machinery import Loader
 from selftrain.prompts import Prompting
 from selftrain.rendering import Renderer
 from selftrain.seeds import SEED_MODELS, seed_model
