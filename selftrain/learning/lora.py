@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +96,7 @@ class LoraAdapter:
         save_file({name: one.contiguous() for name, one in self._tensors().items()}, folder / WEIGHTS)
         # Of what is loaded for inference nothing is trained; a local base is found from any working folder.
         local = Path(self._base).is_dir()
-        told = asdict(self._config) | {"inference_mode": True, "base_model_name_or_path": self._base}
+        told = self._config.to_dict() | {"inference_mode": True, "base_model_name_or_path": self._base}
         told |= {"base_model_name_or_path": str(Path(self._base).resolve())} if local else {}
         (folder / ADAPTER_CONFIG).write_text(json.dumps(told, indent=2, sort_keys=True, default=_plain) + "\n")
 
