@@ -135,13 +135,15 @@ def test_the_key_is_in_no_file_of_the_run_and_nothing_of_a_server_is_left(finish
 
 
 @pytest.mark.slow
-def test_the_conclusion_is_that_of_a_run_that_answers_itself(finished: Finished, here: Path) -> None:
+def test_it_gains_what_a_run_gains_that_answers_itself(finished: Finished, here: Path) -> None:
     out, _ = run(*RUN, "--engine", "transformers", "--output_dir", "own", "--json")
     own, served = json.loads(out), finished.told
-    assert own["models"]["llama"]["outcome"] == served["models"]["llama"]["outcome"] == "better"
     before, after = ([told["rounds"][number]["metrics"]["greedy"] for told in (own, served)] for number in (0, 1))
     assert before[0] == before[1]
+    # Other draws, so another model: each gains, and each lies within the other's interval.
+    assert min(one["value"] for one in after) > before[0]["value"] + 0.05
     assert after[0]["low"] <= after[1]["value"] <= after[0]["high"]
+    assert after[1]["low"] <= after[0]["value"] <= after[1]["high"]
 
 
 @pytest.mark.slow
