@@ -98,9 +98,11 @@ def test_logprob_is_that_of_the_answer_at_temperature_1(alive: Learner, prompts:
     assert ended and scored == pytest.approx([a.logprob for a in ended], abs=1e-3)
 
 
-def test_an_answer_that_is_cut_off_says_so(alive: Learner, prompts: list[Prompt]) -> None:
-    short = alive.engine.generate(prompts[:4], 1, Sampling(0.0, max_completion_length=3), "k", 0)
-    assert {(len(a.token_ids), a.finish_reason) for a in short} == {(3, "length")}
+def test_an_answer_that_is_cut_off_says_so_and_more_are_asked_than_vllm_reads_in_one_step(
+    alive: Learner, prompts: list[Prompt]
+) -> None:
+    short = alive.engine.generate(prompts, 12, Sampling(0.5, max_completion_length=2), "k", 0)
+    assert len(short) == 288 and {len(a.token_ids) for a in short if a.finish_reason == "length"} == {2}
 
 
 def test_a_process_ends_with_its_phase_and_the_next_has_the_new_weights(prompts: list[Prompt]) -> None:
