@@ -61,9 +61,9 @@ def measure(size: str, folder: str, asked: argparse.Namespace) -> list[str]:
         vllm_python=asked.vllm_python, vllm_gpu_memory_utilization=0.06, vllm_enforce_eager=not asked.compiled,
         vllm_max_model_length=512,
     )  # fmt: skip
-    vllm = Loader(Prompting(), Computing(engine="vllm", device="cpu"), vllm=settings).load(folder).engine
+    vllm = Loader(Prompting(), computing=Computing(engine="vllm", device="cpu"), vllm=settings).load(folder).engine
     assert isinstance(vllm, VllmEngine)
-    packed = Loader(Prompting(), Computing(device="cpu", sampling_processes=1)).load(folder).engine
+    packed = Loader(Prompting(), computing=Computing(device="cpu", sampling_processes=1)).load(folder).engine
     began = time.monotonic()
     tokens(vllm, prompts[:1], 1)
     process = vllm._process

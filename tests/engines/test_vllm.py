@@ -31,7 +31,7 @@ SMALL = {"vllm_gpu_memory_utilization": 0.06, "vllm_enforce_eager": True, "vllm_
 
 def load(name: str, prompting: Prompting | None = None, **settings: object) -> Learner:
     vllm = VllmSettings(vllm_python=python_with_vllm(), **{**SMALL, **settings})
-    return Loader(prompting or Prompting(), Computing(engine="vllm"), vllm=vllm).load(seed_model(name))
+    return Loader(prompting or Prompting(), computing=Computing(engine="vllm"), vllm=vllm).load(seed_model(name))
 
 
 def engine_of(learner: Learner) -> VllmEngine:

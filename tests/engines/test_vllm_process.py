@@ -45,13 +45,13 @@ def test_settings_that_cannot_work_are_refused(wrong: dict[str, object]) -> None
 
 def test_settings_that_nobody_would_read_are_refused() -> None:
     with pytest.raises(SettingsError, match="add --engine vllm"):
-        Loader(Prompting(), Computing(), vllm=VllmSettings(vllm_enforce_eager=True))
+        Loader(Prompting(), computing=Computing(), vllm=VllmSettings(vllm_enforce_eager=True))
 
 
 def test_a_python_without_vllm_is_refused_before_the_model_is_loaded(tmp_path: Path) -> None:
     bare = tmp_path / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path)], check=True)
-    loader = Loader(Prompting(), Computing(engine="vllm"), vllm=VllmSettings(vllm_python=str(bare)))
+    loader = Loader(Prompting(), computing=Computing(engine="vllm"), vllm=VllmSettings(vllm_python=str(bare)))
     with pytest.raises(SettingsError) as caught:
         loader.load("no/such/model")
     assert "has no vLLM" in str(caught.value) and "selftrain[vllm]" in caught.value.do

@@ -33,6 +33,7 @@ def stand_in(folder: Path, package: str, version: str = "0.32.0") -> str:
     (info / "top_level.txt").write_text("vllm\n")
     (folder / "vllm").mkdir()
     (folder / "vllm" / "__init__.py").write_text(package)
+    (folder / "vllm" / "platforms.py").write_text("class current_platform:\n    is_cpu = staticmethod(lambda: False)\n")
     python = folder / "python"
     python.write_text(f'#!/bin/sh\nPYTHONPATH={folder} exec {sys.executable} "$@"\n')
     python.chmod(0o755)
