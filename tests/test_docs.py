@@ -43,6 +43,7 @@ def test_every_flag_in_the_docs_exists() -> None:
     known = {s.name for c in COMMANDS for section in c.sections.values() for s in settings_of(section)}
     known |= {"config", "print_config", "help", "fix", "seeds", "texts", "only", "repeats", "prompts"}
     known |= {"port", "dtype"}  # of vLLM's own command
+    known |= {"head", "address"}  # of Ray's own command
     for page in (p for p in PAGES if p.parent.name != "decisions"):
         used = set(re.findall(r"(?<![-\w])--([a-z_]+)\b(?!-)", page.read_text()))
         assert used <= known, f"{page.name}: {used - known}"

@@ -24,7 +24,7 @@ def _patiently(start: Callable[[], Any]) -> Any:
 
 def add_node(cluster: Any) -> Any:
     """Of one core."""
-    return _patiently(lambda: cluster.add_node(num_cpus=1, wait=False))
+    return _patiently(lambda: cluster.add_node(num_cpus=1, wait=False, include_log_monitor=False))
 
 
 @pytest.fixture(scope="package")
@@ -35,7 +35,8 @@ def cluster() -> Iterator[Any]:
     import ray
     from ray.cluster_utils import Cluster
 
-    head = {"num_cpus": 0, "include_dashboard": False}
+    # Without those of Ray's processes that a test does not need.
+    head = {"num_cpus": 0, "include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
     started = _patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
     ray.init(address=started.address, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield started
