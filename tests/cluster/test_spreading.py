@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from selftrain.cluster.opening import Spread, open_cluster
+from selftrain.cluster.opening import NOWHERE_ELSE, Spread, open_cluster
 from selftrain.cluster.settings import Cluster
 from selftrain.computing import Computing
 from selftrain.errors import ModelError
@@ -63,7 +63,7 @@ def answered(spread: Spread) -> list[int]:
 
 def load(spread: Spread | None = None, memory: Memory | None = None, **computing: Any) -> Learner:
     asked = Computing(sampling_batch_size=16, sampling_processes=1, **computing)
-    loader = Loader(Prompting(), asked, spread=spread) if spread is not None else Loader(Prompting(), asked)
+    loader = Loader(Prompting(), spread=NOWHERE_ELSE if spread is None else spread, computing=asked)
     return loader.load(seed_model("llama"), memory=memory)
 
 
