@@ -1,19 +1,21 @@
 """What the record of a run costs: sampling with every answer written down, and without, taking turns.
 
-    python benchmarks/recording.py [--repeats 7]
+    python -m benchmarks.recording [--repeats 7]
 
-Prints wall-clock throughput with the record as a share of that without, a turn at a time.
+Prints wall-clock throughput with the record as a share of that without, turn by turn: a disk that is waited for takes
+no processor time.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
+import itertools
 import tempfile
-import time
 from contextlib import nullcontext
 from pathlib import Path
+from statistics import median
 
+from benchmarks.turns import here, machine, one_core, take_turns, times
 from selftrain.computing import Computing
 from selftrain.machinery import Loader
 from selftrain.problems import load_problems
@@ -22,27 +24,29 @@ from selftrain.record import Memory, Record
 from selftrain.seeds import seed_model
 from selftrain.types import Sampling
 
+WITH, WITHOUT = "with the record", "without"
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=7)
     repeats = parser.parse_args().repeats
-    memory = Memory()
+    one_core()
+    memory, number = Memory(), itertools.count(1)
     learner = Loader(Prompting(), Computing(sampling_processes=1)).load(seed_model("llama"), memory=memory)
     prompts = make_prompts(load_problems("word_problems", max_problems=128))
-    seconds: dict[bool, list[float]] = {True: [], False: []}
     with tempfile.TemporaryDirectory() as folder, Record.create(Path(folder) / "run", {}, memory) as record:
-        for turn in range(1, repeats + 2):
-            # Who begins changes, so that neither has the warmer machine.
-            for is_on in (True, False) if turn % 2 else (False, True):
-                began = time.perf_counter()
-                with record.remembering(turn, "samples") if is_on else nullcontext():
-                    learner.sample(prompts, 8, Sampling(0.7, 40, max_completion_length=96), f"{turn}")
-                if turn > 1:  # the first warms up
-                    seconds[is_on].append(time.perf_counter() - began)
-    shares = [off / on for on, off in zip(seconds[True], seconds[False], strict=True)]
+
+        def sample(is_on: bool) -> int:
+            turn = next(number)
+            with record.remembering(turn, "samples") if is_on else nullcontext():
+                return len(learner.sample(prompts, 8, Sampling(0.7, 40, max_completion_length=96), f"{turn}"))
+
+        taken = take_turns([here(WITH, lambda: sample(True)), here(WITHOUT, lambda: sample(False))], repeats)
+    shares = times(taken[WITH], taken[WITHOUT], of_wall=True)
+    print(machine())
     print(
-        f"with the record {statistics.median(shares):.1%} of the throughput without (turns: {min(shares):.1%} to "
+        f"with the record {median(shares):.1%} of the throughput without (turns: {min(shares):.1%} to "
         f"{max(shares):.1%}); {len(prompts) * 8:,} answers a turn, {repeats} turns"
     )
 

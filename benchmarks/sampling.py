@@ -1,66 +1,48 @@
-"""Three ways to sample on a CPU, taking turns on the same work: the packed engine, the slow one, and `generate`.
+"""Ways to sample on a CPU, taking turns on the same work on one core: ours, transformers' ways, CTranslate2, vLLM.
 
-    OMP_NUM_THREADS=1 python benchmarks/sampling.py [--repeats 5] [--prompts 32] [--samples 16] [--rows 128]
+    python -m benchmarks.sampling [--repeats 5] [--prompts 32] [--samples 16] [--rows 128] [--sizes "0.9 M"]
+                                  [--vllm_python PATH]
 
 Two models of random weights with the tokenizer of a seed model. Their answers have the lengths of those of a trained
-model: after each token they end with the same small probability. `generate` is used in the ways that were found to be
-fast on a small CPU: the samples of one prompt a call, of four, of sixteen; the fastest counts. Tokens after an end
-token do not. Prints medians of tokens a second and of the ratios within a turn; asserts nothing.
+model: after each token they end with the same small probability. Each peer is used in the ways that were found to be
+fast on a small CPU; the fastest counts. Tokens after an end token do not. CTranslate2 and vLLM answer in processes of
+their own, on the same core, and like transformers make no texts of their tokens, which ours does. vLLM is asked where
+`--vllm_python` (or $VLLM_PYTHON) names the Python of an environment that has it. Asserts nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
+import logging
 import os
-import platform
-import statistics
-import time
-from collections.abc import Callable
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from importlib.util import find_spec
+from typing import Any
 
 import torch
 import transformers
 
+from benchmarks.models import SAMPLING, SIZES, make_model
+from benchmarks.peers.process import Peer
+from benchmarks.turns import Taken, Way, WayError, fastest, here, machine, one_core, rows, table, take_turns, times
 from selftrain.engines.base import Engine
 from selftrain.engines.packed import quickest_engine
 from selftrain.engines.transformers import TransformersEngine
-from selftrain.loading import LoadedModel, load_model
+from selftrain.loading import LoadedModel
 from selftrain.problems import load_problems
 from selftrain.prompts import Prompting, make_prompts
 from selftrain.rendering import Renderer
-from selftrain.seeds import seed_model
-from selftrain.types import Prompt, Sampling
+from selftrain.types import Prompt
 
-SAMPLING = Sampling(0.7, 40, max_completion_length=96)
-#: Of an answer after each of its tokens, which makes answers of about 40 tokens.
-CHANCE_OF_AN_END = 0.022
-SIZES = {
-    "0.9 M": {"hidden_size": 128, "intermediate_size": 352, "num_hidden_layers": 4, "num_attention_heads": 4},
-    "5 M": {"hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 6, "num_attention_heads": 8},
-}
-
-
-@torch.no_grad()
-def make_model(size: str, tokenizer: transformers.PreTrainedTokenizerBase) -> LoadedModel:
-    torch.manual_seed(0)
-    end = tokenizer.eos_token_id
-    config = transformers.LlamaConfig(
-        vocab_size=len(tokenizer), max_position_embeddings=512, eos_token_id=end, bos_token_id=None,
-        pad_token_id=tokenizer.pad_token_id, **SIZES[size],
-    )  # fmt: skip
-    model = transformers.LlamaForCausalLM(config).eval()
-    # All embeddings share a direction that no row of the head but that of the end token looks at: a constant logit.
-    shared = torch.nn.functional.normalize(torch.randn(config.hidden_size), dim=0)
-    head = model.lm_head.weight
-    model.model.embed_tokens.weight += shared
-    head -= (head @ shared)[:, None] * shared
-    ids = torch.randint(len(tokenizer), (64, 64))
-    low, high = -2.0, 4.0
-    for _ in range(25):
-        head[end] = shared * (low + high) / 2
-        likeliest = (model(ids).logits[:, 16:].flatten(0, 1) / SAMPLING.temperature).topk(SAMPLING.top_k)
-        chance = (likeliest.values.softmax(-1) * (likeliest.indices == end)).sum(-1).mean().item()
-        low, high = ((low + high) / 2, high) if chance < CHANCE_OF_AN_END else (low, (low + high) / 2)
-    return LoadedModel(model, tokenizer, frozenset({end}))
+OURS, LOOP = "our forward pass", "our loop around transformers'"
+CTRANSLATE2, VLLM = "CTranslate2", "vLLM"
+#: Sequences that a peer computes at once, each a way of its own.
+CTRANSLATE2_AT_ONCE, VLLM_AT_ONCE = (16, 64), (256,)
+HEAD = ("model", "", "tokens a second of CPU time", "ours is times as fast", "CPU share", "tokens an answer")
 
 
 def by_engine(engine: Engine, prompts: list[Prompt], samples: int) -> int:
@@ -73,84 +55,150 @@ def by_engine(engine: Engine, prompts: list[Prompt], samples: int) -> int:
     )
 
 
-@torch.inference_mode()
-def by_generate(loaded: LoadedModel, prompt_ids: list[list[int]], samples: int, at_once: int) -> int:
-    """The samples of `at_once` prompts a call; tokens written."""
-    tokens, pad, end = 0, loaded.tokenizer.pad_token_id, loaded.tokenizer.eos_token_id
-    for start in range(0, len(prompt_ids), at_once):
-        some = prompt_ids[start : start + at_once]
-        longest = max(map(len, some))
-        ids = torch.tensor([[pad] * (longest - len(one)) + one for one in some])
-        mask = torch.tensor([[0] * (longest - len(one)) + [1] * len(one) for one in some])
-        out = loaded.model.generate(
-            ids, attention_mask=mask, do_sample=True, temperature=SAMPLING.temperature, top_k=SAMPLING.top_k,
-            num_return_sequences=samples, max_new_tokens=SAMPLING.max_completion_length,
+class ByTransformers:
+    """The ways of transformers. `useful` tokens are those up to the end token."""
+
+    def __init__(self, loaded: LoadedModel, prompt_ids: list[list[int]], samples: int) -> None:
+        self._loaded, self._prompt_ids, self._samples = loaded, sorted(prompt_ids, key=len), samples
+        self._pad, self._end = loaded.tokenizer.pad_token_id, loaded.tokenizer.eos_token_id
+        self._config = transformers.GenerationConfig(
+            do_sample=True, temperature=SAMPLING.temperature, top_k=SAMPLING.top_k, num_return_sequences=samples,
+            max_new_tokens=SAMPLING.max_completion_length, eos_token_id=self._end, pad_token_id=self._pad,
         )  # fmt: skip
-        for row in out[:, longest:].tolist():
-            tokens += row.index(end) + 1 if end in row else len(row)
-    return tokens
+
+    def ways(self) -> list[Way]:
+        return [
+            *(here(f"`generate`, {n} prompts a call", lambda n=n: self._by_generate(n)) for n in (1, 4, 16)),
+            here("as TRL's GRPO: prompts repeated, 4 a call", lambda: self._by_generate(4, repeated=True)),
+            *(here(f"`generate_batch`, {n} tokens a batch", lambda n=n: self._by_batching(n)) for n in (256,)),
+        ]
+
+    @torch.inference_mode()
+    def _by_generate(self, at_once: int, *, repeated: bool = False) -> int:
+        """The samples of `at_once` prompts a call."""
+        tokens, config = 0, copy.deepcopy(self._config)
+        if repeated:
+            config.num_return_sequences = 1
+        for start in range(0, len(self._prompt_ids), at_once):
+            some = self._prompt_ids[start : start + at_once]
+            some = [one for one in some for _ in range(self._samples if repeated else 1)]
+            longest = max(map(len, some))
+            ids = torch.tensor([[self._pad] * (longest - len(one)) + one for one in some])
+            mask = torch.tensor([[0] * (longest - len(one)) + [1] * len(one) for one in some])
+            out = self._loaded.model.generate(ids, attention_mask=mask, generation_config=config)
+            tokens += sum(map(self._useful, out[:, longest:].tolist()))
+        return tokens
+
+    @torch.no_grad()
+    def _by_batching(self, at_once: int) -> int:
+        """Continuous batching. It changes its model's attention, so it is given a copy."""
+        config = transformers.ContinuousBatchingConfig(
+            max_batch_tokens=at_once, num_blocks=256, page_size=32, max_memory_percent=0.1
+        )
+        model = copy.deepcopy(self._loaded.model)
+        found = model.generate_batch(
+            self._prompt_ids, generation_config=copy.deepcopy(self._config), continuous_batching_config=config
+        )
+        if len(found) != len(self._prompt_ids) * self._samples:
+            raise WayError(f"failed: {len(found)} of {len(self._prompt_ids) * self._samples} answers came")
+        return sum(self._useful(one.generated_tokens) for one in found.values())
+
+    def _useful(self, ids: Sequence[int]) -> int:
+        return list(ids).index(self._end) + 1 if self._end in ids else len(ids)
 
 
-def peak() -> float:
-    """float32 GFLOP/s of the largest of some matrix products."""
-    found = 0.0
-    for rows, inner, columns in ((256, 256, 768), (512, 512, 2048), (1024, 1024, 1024)):
-        a, b = torch.randn(rows, inner), torch.randn(inner, columns)
-        for _ in range(20):
-            began = time.perf_counter()
-            torch.mm(a, b)
-            found = max(found, 2e-9 * rows * inner * columns / (time.perf_counter() - began))
+def other_processes(
+    loaded: LoadedModel, prompt_ids: list[list[int]], samples: int, vllm_python: str, open_until_done: ExitStack
+) -> list[Way]:
+    folder = open_until_done.enter_context(tempfile.TemporaryDirectory())
+    loaded.model.save_pretrained(folder)
+    tokenizer = copy.deepcopy(loaded.tokenizer)
+    # CTranslate2 cannot convert a model that lacks these; the prompts, given as tokens, use neither.
+    tokenizer.bos_token, tokenizer.unk_token = tokenizer.eos_token, tokenizer.eos_token
+    tokenizer.save_pretrained(folder)
+    end = loaded.tokenizer.eos_token_id
+    work = {
+        "model": folder, "prompt_ids": prompt_ids, "samples": samples, "end": end,
+        "prompt_tokens": [loaded.tokenizer.convert_ids_to_tokens(one) for one in prompt_ids],
+        "end_token": loaded.tokenizer.convert_ids_to_tokens(end), "temperature": SAMPLING.temperature,
+        "top_k": SAMPLING.top_k, "max_completion_length": SAMPLING.max_completion_length,
+        "room": loaded.model.config.max_position_embeddings,
+    }  # fmt: skip
+    found = []
+    for at_once in CTRANSLATE2_AT_ONCE:
+        name, module = f"{CTRANSLATE2}, {at_once} at once", "benchmarks.peers.ctranslate2_sampling"
+        python = sys.executable if find_spec("ctranslate2") else ""
+        found.append(_peer(name, module, work | {"at_once": at_once}, python, open_until_done))
+    for at_once in VLLM_AT_ONCE:
+        name, module = f"{VLLM}, {at_once} at once", "benchmarks.peers.vllm_sampling"
+        found.append(_peer(name, module, work | {"at_once": at_once}, vllm_python, open_until_done))
     return found
 
 
-def measure(size: str, asked: argparse.Namespace, tokenizer: transformers.PreTrainedTokenizerBase) -> list[str]:
-    """Lines of the table."""
-    loaded = make_model(size, tokenizer)
-    renderer = Renderer(tokenizer, Prompting(), loaded.stop_ids)
+def _peer(name: str, module: str, work: dict[str, Any], python: str, open_until_done: ExitStack) -> Way:
+    if not python:
+        return Way(name, None, "not installed")
+    try:
+        peer = Peer(module, work, python)
+    except WayError as error:
+        return Way(name, None, str(error))
+    open_until_done.callback(peer.close)
+    print(f"{name}: {peer.version}, ready after {peer.seconds:.1f} s", file=sys.stderr)
+    return Way(f"{name} ({peer.version})", peer.turn)
+
+
+def measure(size: str, asked: argparse.Namespace) -> tuple[list[list[str]], list[str]]:
+    """Cells of the table, and what they come to."""
+    loaded = make_model(SIZES[size])
+    renderer = Renderer(loaded.tokenizer, Prompting(), loaded.stop_ids)
     slow = TransformersEngine(loaded.model, renderer, size, rows=asked.rows)
     packed = quickest_engine(slow)
-    print(f"{size}: {packed.how}")
+    assert packed is not slow, slow.how
     prompts = make_prompts(load_problems("word_problems", max_problems=asked.prompts))
-    prompt_ids = sorted(map(renderer.prompt_ids, prompts), key=len)
-    ways: dict[str, Callable[[], int]] = {
-        "packed engine": lambda: by_engine(packed, prompts, asked.samples),
-        "slow engine": lambda: by_engine(slow, prompts, asked.samples),
-    } | {
-        f"generate, {count} prompts a call": lambda count=count: by_generate(loaded, prompt_ids, asked.samples, count)
-        for count in (1, 4, 16)
-    }
-    speeds: dict[str, list[float]] = {way: [] for way in ways}
-    for turn in range(asked.repeats + 1):
-        for way, work in ways.items():
-            # Time on the CPU: what else the machine does then counts for little.
-            began = time.process_time()
-            tokens = work()
-            if turn:  # the first warms up
-                speeds[way].append(tokens / (time.process_time() - began))
-    best = max((way for way in ways if way.startswith("generate")), key=lambda way: statistics.median(speeds[way]))
-    ratios = {way: [a / b for a, b in zip(of_way, speeds[best], strict=True)] for way, of_way in speeds.items()}
-    return [
-        f"| {size} | {way} | {statistics.median(of_way):,.0f} | {statistics.median(ratios[way]):.2f} "
-        f"({min(ratios[way]):.2f} to {max(ratios[way]):.2f}) |"
-        for way, of_way in speeds.items()
+    prompt_ids = [renderer.prompt_ids(prompt) for prompt in prompts]
+    theirs = ByTransformers(loaded, prompt_ids, asked.samples).ways()
+    with ExitStack() as open_until_done:
+        apart = other_processes(loaded, prompt_ids, asked.samples, asked.vllm_python, open_until_done)
+        ways = [
+            here(OURS, lambda: by_engine(packed, prompts, asked.samples)),
+            here(LOOP, lambda: by_engine(slow, prompts, asked.samples)),
+        ]
+        taken = take_turns([*ways, *theirs, *apart], asked.repeats)
+    count = asked.prompts * asked.samples
+    lines = [
+        [*cells, f"{taken[name].work / count:.1f}" if taken[name].turns else ""]
+        for name, cells in rows(size, taken, OURS).items()
     ]
+    groups = {
+        "the fastest of transformers": [taken[way.name] for way in theirs],
+        CTRANSLATE2: [one for name, one in taken.items() if name.startswith(CTRANSLATE2)],
+        VLLM: [one for name, one in taken.items() if name.startswith(VLLM)],
+    }
+    return lines, [_beside(size, taken[OURS], group, some) for group, some in groups.items()]
+
+
+def _beside(size: str, ours: Taken, group: str, some: Sequence[Taken]) -> str:
+    if not any(one.turns for one in some):
+        return f"{size}, {group}: {some[0].missing}"
+    best = fastest(some)
+    ratios = sorted(times(ours, best))
+    return f"{size}, ours against {group}: {ratios[len(ratios) // 2]:.2f} times as fast ({best.name})"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("repeats", 5), ("prompts", 32), ("samples", 16), ("rows", 128)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--vllm_python", default=os.environ.get("VLLM_PYTHON", ""), help="Python of vLLM's environment")
     asked = parser.parse_args()
-    tokenizer = load_model(seed_model("llama"), device="cpu").tokenizer
-    lines = [line for size in SIZES for line in measure(size, asked, tokenizer)]
-    print(
-        f"\npython {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}; "
-        f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}, float32 peak "
-        f"{peak():.0f} GFLOP/s, load {os.getloadavg()[0]:.1f}; {asked.prompts} prompts, {asked.samples} samples each, "
-        f"{asked.rows} answers at once, medians of {asked.repeats} turns\n"
-    )
-    print("| model | | tokens a second of CPU time | times the best `generate` |\n|---|---|---|---|")
-    print(*lines, sep="\n")
+    one_core()
+    logging.disable(logging.WARNING)
+    measured = [measure(size, asked) for size in asked.sizes]
+    print(f"\n{machine()}; {asked.prompts} prompts, {asked.samples} samples each, {asked.rows} of our answers at once, "
+          f"medians of {asked.repeats} turns\n")  # fmt: skip
+    print(table(HEAD, [line for lines, _ in measured for line in lines]), end="\n\n")
+    print(*(said for _, sayings in measured for said in sayings), sep="\n")
 
 
 if __name__ == "__main__":

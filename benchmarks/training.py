@@ -1,35 +1,47 @@
-"""Training steps: ours, and a plain loop as trainers make it by default, taking turns on the same examples.
+"""Training steps: ours, a plain loop, and TRL's SFTTrainer, taking turns on the same examples on one core.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.training [--repeats 3]
+    python -m benchmarks.training [--repeats 3] [--steps 4] [--sizes "0.9 M"]
 
-The plain loop takes batches of 8 in the order they come, pads them, and computes the logits of every token. Prints
-tokens a second (prompts included, padding not), the ratio within a turn, and the share of the measured float32 peak at
-6 operations a weight and token, embeddings included.
+All learn completions only, 64 examples a step. The plain loop takes batches of 8 in the order they come, pads them, and
+computes the logits of every token. TRL is used as it comes, and as it was found to be fastest; as it comes it computes
+in bfloat16, which some processors can only imitate, so that way gets a quarter of the examples. Prints tokens a second
+of processor time (prompts included, padding not), the ratio within a turn, and the share of the measured float32 peak
+at 6 operations a weight and token, embeddings included. Asserts nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import statistics
-import time
-from collections.abc import Callable, Sequence
+import copy
+import tempfile
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any
 
 import torch
-import transformers
 
-from benchmarks.sampling import SIZES, make_model, peak
+from benchmarks.models import SIZES, make_model
+from benchmarks.turns import Spent, Way, here, machine, one_core, peak, rows, table, take_turns, timed
 from selftrain.learning.base import Learning
 from selftrain.learning.step import Stepper
-from selftrain.loading import LoadedModel, load_model
+from selftrain.loading import LoadedModel
 from selftrain.problems import load_problems
 from selftrain.prompts import Prompting, make_prompts
 from selftrain.rendering import Renderer, Row
-from selftrain.seeds import seed_model
 from selftrain.types import TrainingExample
 
-STEPS, STEP, PLAIN = 2, 64, 8
+STEP, PLAIN = 64, 8
+OURS = "ours"
+#: What is not said is TRL's default.
+TRL: dict[str, dict[str, Any]] = {
+    "TRL, its defaults (bfloat16, checkpointing)": {},
+    "TRL, float32, no checkpointing": {"bf16": False, "gradient_checkpointing": False},
+    "TRL, the same by length, 16 at once": {
+        "bf16": False, "gradient_checkpointing": False, "per_device_train_batch_size": 16,
+        "train_sampling_strategy": "group_by_length",
+    },
+}  # fmt: skip
+HEAD = ("model", "", "tokens a second of CPU time", "ours is times as fast", "CPU share", "of the float32 peak")
 
 
 def plain_step(loaded: LoadedModel, optimizer: torch.optim.Optimizer, rows: Sequence[Row]) -> None:
@@ -51,50 +63,88 @@ def plain_step(loaded: LoadedModel, optimizer: torch.optim.Optimizer, rows: Sequ
     optimizer.zero_grad(set_to_none=True)
 
 
-def measure(size: str, tokenizer: transformers.PreTrainedTokenizerBase, repeats: int) -> list[str]:
-    loaded = make_model(size, tokenizer)
-    renderer = Renderer(tokenizer, Prompting(), loaded.stop_ids)
-    problems = load_problems("word_problems", max_problems=STEPS * STEP)
+def trl_way(name: str, settings: dict[str, Any], loaded: LoadedModel, trained: Sequence[Row]) -> Way:
+    """TRL on the very same token ids. Only `train` is timed, not the reading of the data."""
+    if find_spec("trl") is None:
+        return Way(name, None, "not installed")
+    import datasets
+    from transformers import PrinterCallback
+    from trl import SFTConfig, SFTTrainer
+
+    datasets.disable_progress_bars()
+    rows = datasets.Dataset.from_list(
+        [
+            {"input_ids": list(row.token_ids), "completion_mask": [0] * row.prompt_length + [1] * row.completion_length}
+            for row in trained
+        ]
+    )
+    tokens, steps = sum(len(row.token_ids) for row in trained), len(trained) // STEP
+
+    def turn() -> Spent:
+        with tempfile.TemporaryDirectory() as folder:
+            config = SFTConfig(
+                output_dir=folder, num_train_epochs=1, learning_rate=1e-6, report_to=[], save_strategy="no",
+                disable_tqdm=True, use_cpu=True, completion_only_loss=True, logging_strategy="no",
+                gradient_accumulation_steps=STEP // settings.get("per_device_train_batch_size", 8), **settings,
+            )  # fmt: skip
+            trainer = SFTTrainer(
+                copy.deepcopy(loaded.model), config, train_dataset=rows, processing_class=loaded.tokenizer
+            )
+            trainer.remove_callback(PrinterCallback)
+
+            def work() -> int:
+                done = trainer.train().global_step
+                assert done == steps, done
+                return tokens
+
+            return timed(work)
+
+    return Way(name, turn)
+
+
+def measure(size: str, count: int, repeats: int) -> list[list[str]]:
+    loaded = make_model(SIZES[size])
+    renderer = Renderer(loaded.tokenizer, Prompting(), loaded.stop_ids)
+    problems = load_problems("word_problems", max_problems=count * STEP)
     examples = [
         TrainingExample(prompt, f" {problem.solution}")
         for prompt, problem in zip(make_prompts(problems), problems, strict=True)
     ]
-    rows = renderer.training_rows(examples)
+    trained = renderer.training_rows(examples)
     optimizer = torch.optim.AdamW(loaded.model.parameters(), lr=1e-6, fused=True)
-    stepper = Stepper(loaded.model, optimizer, rows, examples, Learning(), renderer.pad_id, False)
-    steps = [range(start, start + STEP) for start in range(0, len(rows), STEP)]
-    ways: dict[str, Callable[[], object]] = {
-        "plain loop": lambda: [plain_step(loaded, optimizer, [rows[i] for i in step]) for step in steps],
-        "ours": lambda: [stepper.step(step, 1e-6, "benchmark") for step in steps],
-    }
-    tokens, speeds = sum(len(row.token_ids) for row in rows), {way: list[float]() for way in ways}
-    for turn in range(repeats + 1):
-        for way, work in ways.items():
-            began = time.perf_counter()
-            work()
-            if turn:  # the first warms up
-                speeds[way].append(tokens / (time.perf_counter() - began))
+    stepper = Stepper(loaded.model, optimizer, trained, examples, Learning(), renderer.pad_id, False)
+    steps = [range(start, start + STEP) for start in range(0, len(trained), STEP)]
+    tokens = sum(len(row.token_ids) for row in trained)
+
+    def plain() -> int:
+        for step in steps:
+            plain_step(loaded, optimizer, [trained[i] for i in step])
+        return tokens
+
+    def ours() -> int:
+        for step in steps:
+            stepper.step(step, 1e-6, "benchmark")
+        return tokens
+
+    theirs = [trl_way(name, how, loaded, trained if how else trained[:STEP]) for name, how in TRL.items()]
+    taken = take_turns([here(OURS, ours), here("plain loop", plain), *theirs], repeats)
     weights, most = sum(one.numel() for one in loaded.model.parameters()), peak()
-    ratio = statistics.median(a / b for a, b in zip(speeds["ours"], speeds["plain loop"], strict=True))
     return [
-        f"| {size} | {way} | {statistics.median(of_way):,.0f} | {ratio if way == 'ours' else 1:.2f} | "
-        f"{6e-9 * weights * statistics.median(of_way) / most:.0%} |"
-        for way, of_way in speeds.items()
+        [*cells, f"{6e-9 * weights * taken[name].rate / most:.0%}" if taken[name].turns else ""]
+        for name, cells in rows(size, taken, OURS).items()
     ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
     asked = parser.parse_args()
-    tokenizer = load_model(seed_model("llama"), device="cpu").tokenizer
-    lines = [line for size in SIZES for line in measure(size, tokenizer, asked.repeats)]
-    print(
-        f"python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}; "
-        f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}, load {os.getloadavg()[0]:.1f}\n"
-    )
-    print("| model | | tokens a second | times the plain loop | of the float32 peak |\n|---|---|---|---|---|")
-    print(*lines, sep="\n")
+    one_core()
+    lines = [line for size in asked.sizes for line in measure(size, asked.steps, asked.repeats)]
+    print(f"\n{machine()}; {asked.steps} steps of {STEP} examples, medians of {asked.repeats} turns\n")
+    print(table(HEAD, lines))
 
 
 if __name__ == "__main__":

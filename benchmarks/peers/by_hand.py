@@ -1,0 +1,85 @@
+"""A round of ReST-EM as one would write it with transformers, math-verify and TRL, in their fastest settings here."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from datasets import Dataset
+from math_verify import parse, verify
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from trl import SFTConfig, SFTTrainer
+
+#: Sequences a call of `generate`.
+AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Settings:
+    samples: int
+    length: int
+    learning_rate: float
+    epochs: int
+    step: int
+    seed: int
+
+
+def is_right(answer: str, gold: str) -> bool:
+    return "####" in answer and verify(parse(f"${gold}$"), parse(f"${answer.rpartition('####')[2].strip()}$"))
+
+
+@torch.inference_mode()
+def ask(model: Any, tokenizer: Any, problems: list[tuple[str, str]], n: int, length: int, **drawn: Any) -> list[Any]:
+    """(question, gold, answer, whether it is whole), `n` for each problem."""
+    found = []
+    problems = sorted(problems, key=lambda one: len(one[0]))
+    for start in range(0, len(problems), AT_ONCE // n):
+        some = problems[start : start + AT_ONCE // n]
+        asked = tokenizer([f"Question: {one}\nAnswer:" for one, _ in some], padding=True, return_tensors="pt")
+        out = model.generate(**asked, max_new_tokens=length, num_return_sequences=n, **drawn)
+        ids = out[:, asked["input_ids"].shape[1] :]
+        texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
+        whole = (ids == tokenizer.eos_token_id).any(-1).tolist()
+        found += [(*some[at // n], texts[at], whole[at]) for at in range(len(texts))]
+    return found
+
+
+def greedy_accuracy(model: Any, tokenizer: Any, problems: list[tuple[str, str]], length: int) -> float:
+    answers = ask(model.eval(), tokenizer, problems, 1, length, do_sample=False)
+    return sum(is_right(answer, gold) for _, gold, answer, _ in answers) / len(answers)
+
+
+def rest_em_round(path: str, train: list[tuple[str, str]], test: list[tuple[str, str]], of: Settings) -> dict[str, Any]:
+    torch.manual_seed(of.seed)
+    tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left")
+    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+    marks = [time.perf_counter()]
+    before = greedy_accuracy(model, tokenizer, test, of.length)
+    marks.append(time.perf_counter())
+    drawn = ask(model, tokenizer, train, of.samples, of.length, do_sample=True, temperature=0.7, top_k=40)
+    marks.append(time.perf_counter())
+    kept, of_problem = {}, Counter[str]()
+    for question, gold, answer, whole in drawn:
+        if whole and (question, answer) not in kept and of_problem[question] < 10 and is_right(answer, gold):
+            kept[question, answer] = {"prompt": f"Question: {question}\nAnswer:", "completion": answer}
+            of_problem[question] += 1
+    marks.append(time.perf_counter())
+    with tempfile.TemporaryDirectory() as folder:
+        config = SFTConfig(
+            output_dir=folder, num_train_epochs=of.epochs, learning_rate=of.learning_rate, seed=of.seed,
+            lr_scheduler_type="cosine", warmup_steps=0.03, per_device_train_batch_size=16,
+            gradient_accumulation_steps=of.step // 16, train_sampling_strategy="group_by_length", bf16=False,
+            gradient_checkpointing=False, use_cpu=True, report_to=[], save_strategy="no", disable_tqdm=True,
+        )  # fmt: skip
+        data = Dataset.from_list(list(kept.values()))
+        SFTTrainer(model, config, train_dataset=data, processing_class=tokenizer).train()
+    marks.append(time.perf_counter())
+    after = greedy_accuracy(model, tokenizer, test, of.length)
+    phases = ("evaluate before", "sample", "grade", "learn")
+    seconds = {name: round(end - start, 1) for name, start, end in zip(phases, marks, marks[1:], strict=False)}
+    seconds["evaluate after"] = round(time.perf_counter() - marks[-1], 1)
+    return {"kept": len(kept), "greedy": [before, after], "seconds": seconds}
