@@ -22,12 +22,16 @@ check: $(VENV)/.dev-ready
 test-slow: $(VENV)/.dev-ready
 	$(BIN)/python -m pytest -m slow
 
-bench: $(VENV)/.dev-ready
+# Beside TRL and CTranslate2; beside vLLM where VLLM_PYTHON names the Python of an environment that has it.
+bench: $(VENV)/.bench-ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.sampling
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.processes
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.scoring
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.training
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.whole_round
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.growth
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.recording
 	$(BIN)/python -m benchmarks.stop_at_cap
-	$(BIN)/python -m benchmarks.recording
 	$(BIN)/python -m benchmarks.samples 10000 100000
 	$(BIN)/python benchmarks/batch_independence.py
 	$(BIN)/python benchmarks/judge.py
@@ -42,6 +46,10 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 $(VENV)/.dev-ready: $(VENV)/.ready
 	$(PIP) --editable ".[dev]"
+	touch $@
+
+$(VENV)/.bench-ready: $(VENV)/.dev-ready
+	$(PIP) --editable ".[dev,bench]"
 	touch $@
 
 # A thousand and more deaths of real runs: hours.

@@ -24,6 +24,7 @@ from typing import Any
 
 from benchmarks.peers.process import ROOT
 from benchmarks.turns import Spent, Taken, Way, WayError, machine, one_core, table, take_turns, times
+from selftrain.computing import Computing
 from selftrain.evaluation import Evaluation
 from selftrain.learning.base import Learning
 from selftrain.methods import RestEM
@@ -55,7 +56,7 @@ def ours(asked: argparse.Namespace, seed: int) -> dict[str, Any]:
                 validation_size=0,
             ),
             evaluation=Evaluation(num_generations_eval=0), output_dir=Path(folder) / "run", seed=seed,
-            sampling_batch_size=256,
+            computing=Computing(sampling_batch_size=256),
         ).train()  # fmt: skip
         ((kept,),) = RunFolder.open(result.output_dir).query("select count(*) from samples where kept").fetchall()
         timings = json.loads((result.output_dir / "timings.jsonl").read_text().splitlines()[-1])["seconds"]
@@ -118,9 +119,7 @@ def main() -> None:
     one_core()
     told: dict[str, list[dict[str, Any]]] = {OURS: [], BY_HAND: []}
     taken = take_turns([process(name, asked, told) for name in told], len(asked.seeds), warm_up=False)
-    print(
-        f"\n{machine()}; {asked.problems} problems, {SAMPLES} samples each, {TESTS} to measure on, seeds {asked.seeds}\n"
-    )
+    print(f"\n{machine()}; {asked.problems} problems, {SAMPLES} samples each, {asked.tests} to measure on\n")
     print(table(HEAD, [row(one, taken[OURS], told[name]) for name, one in taken.items()]))
 
 

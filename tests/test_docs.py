@@ -41,7 +41,8 @@ def test_every_flag_in_the_docs_exists() -> None:
     from selftrain.settings import settings_of
 
     known = {s.name for c in COMMANDS for section in c.sections.values() for s in settings_of(section)}
-    known |= {"config", "print_config", "help", "fix", "seeds", "texts", "only", "repeats", "prompts"}
+    known |= {"config", "print_config", "help", "fix", "seeds", "texts", "only"}
+    known |= {"repeats", "prompts", "problems", "tests", "steps", "sizes", "vllm_python"}
     known |= {"port", "dtype"}  # of vLLM's own command
     known |= {"head", "address"}  # of Ray's own command
     for page in (p for p in PAGES if p.parent.name != "decisions"):
