@@ -46,7 +46,7 @@ def shared() -> Iterator[Counting]:
     engine = Counting(engine_of(loaded), read_architecture(loaded.model), Helpers(LOADING, 1))
     assert engine._helpers is not None
     engine._helpers._alone = 2 * helpers.ALONE  # as if it had answered for so long
-    for _ in range(600):
+    for _ in range(3000):
         if engine._helpers.ready():
             break
         time.sleep(0.1)
