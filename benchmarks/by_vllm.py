@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 import transformers
 
-from benchmarks.sampling import SAMPLING, SIZES, make_model
+from benchmarks.models import SAMPLING, SIZES, make_model
 from selftrain.computing import Computing
 from selftrain.engines.base import Engine
 from selftrain.engines.vllm.engine import VllmEngine
