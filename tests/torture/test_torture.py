@@ -85,13 +85,17 @@ def test_a_few_deaths_change_nothing(driver: Driver, whole: Whole, tmp_path: Pat
 @pytest.mark.parametrize("method", METHODS)
 def test_many_deaths_change_nothing(driver: Driver, whole: Whole, tmp_path: Path, method: str) -> None:
     ran, expected = whole(method)
+    deaths = 0
     for number, call in enumerate(points(ran.calls, MANY, method)):
         folder = tmp_path / "run"
         died = driver.run(method, folder, {"call": call, "how": ("before", "after", "half", "power")[number % 4]})
-        assert died.code == -9, (call, died.notes)
+        # Logs are synced by the clock, so a run has some calls more or less: it may end before one of the last.
+        assert died.code in (-9, 0), (call, died.notes)
+        deaths += died.code == -9
         finish(driver, method, folder, [died])
         same(folder, expected)
         shutil.rmtree(folder)
+    assert deaths > 0.95 * MANY
 
 
 @pytest.mark.slow
