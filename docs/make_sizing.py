@@ -37,10 +37,11 @@ loading and the building of prompts are left out. Against a simulation that know
 within 7 % from 1 to 512 GPUs. They say too much by a fifth just above one whole wave, and too little by more than half
 where there are as few units as GPUs and a unit is a single answer (`tests/sizing/test_cost.py`).
 
-**Several GPUs** were never measured. What is counted is the same work spread out: whole copies of the model sample side by
-side (`--ray`), processes share out a step's micro-batches (`--training_processes`; a model that needs several GPUs to be
-trained cannot be trained yet), and new weights travel to every other machine after each training. Where hours hardly fall with more GPUs, a call has too few units for them: raise
-`problems_per_round` or `num_generations`, or lower `sampling_batch_size`. GPUs that wait are paid for all the same.
+**Several GPUs** were never measured. What is counted is the same work spread out: whole copies of the model sample side
+by side (`--ray`), processes share out a step's micro-batches (`--training_processes`; a model that needs several GPUs
+to be trained cannot be trained yet), and new weights travel to every other machine after each training. Where hours
+hardly fall with more GPUs, a call has too few units for them: raise `problems_per_round` or `num_generations`, or lower
+`sampling_batch_size`. GPUs that wait are paid for all the same.
 
 In methods of many small rounds most tokens may be those of the probe and of the evaluations, not those that are learnt
 from: `probe_rounds`, `eval_rounds` and `num_generations_eval` are where to save.

@@ -35,6 +35,7 @@ class Learner:
         #: The round whose weights answer now; 0 is the untouched model.
         self.weights_version = 0
         self.on_unit: OnUnit | None = None
+        self._how = engine.how
 
     @property
     def name(self) -> str:
@@ -61,6 +62,11 @@ class Learner:
     def _question(self, unit: Sequence[Prompt], n: int, sampling: Sampling, key: str, first: int) -> str:
         asked = repr([(prompt.problem_id, prompt.posted) for prompt in unit] + [n, sampling, first]).encode()
         return f"{key}/{self.name}/{hashlib.blake2b(asked, digest_size=12).hexdigest()}"
+
+    def news(self) -> list[str]:
+        """What has changed in how it answers since this was last asked, in words."""
+        before, self._how = self._how, self.engine.how
+        return [] if self._how == before else [f"{self.name} is now sampled by {self._how}"]
 
     def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         def score() -> list[dict[str, Any]]:

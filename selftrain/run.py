@@ -245,3 +245,4 @@ class Loop:
             yield
             for learner in self.learners:
                 learner.on_unit = None
+                self.progress.say_all(learner.news())

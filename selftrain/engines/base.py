@@ -25,7 +25,7 @@ class Engine(Protocol):
 
     @property
     def how(self) -> str:
-        """What computes the answers, in words, for the record of a run."""
+        """What computes the answers, in words, for the record of a run; others once memory did not suffice."""
         ...
 
     def prompt_text(self, prompt: Prompt) -> str:

@@ -19,6 +19,11 @@ class Fitting:
         #: Answers that are tried at once; None as long as everything fitted.
         self.rows: int | None = None
 
+    @property
+    def note(self) -> str:
+        """For whoever reads how an engine answers; empty as long as everything fitted."""
+        return "" if self.rows is None else f", {self.rows:,} answers at a time, since memory does not suffice for more"
+
     def draw(self, draw: Draw, prompts: Sequence[Prompt], n: int, first: int) -> list[Response]:
         """
         Raises:

@@ -72,7 +72,8 @@ class TransformersEngine(Live, InTurn):
         self.model, self.renderer, self._name, self.bf16 = model, renderer, name, bf16
         self.rows, self.score_tokens = rows, score_tokens
         self._stop = torch.tensor(sorted(renderer.stop_ids), device=model.device)
-        self.how = "transformers' own forward pass"
+        #: Why it answers itself, where something else might.
+        self.reason = ""
         self._fitting = Fitting()
 
     @classmethod
@@ -90,6 +91,10 @@ class TransformersEngine(Live, InTurn):
     @property
     def name(self) -> str:
         return self._name
+
+    @property
+    def how(self) -> str:
+        return f"transformers' own forward pass{self.reason}{self._fitting.note}"
 
     def prompt_text(self, prompt: Prompt) -> str:
         return self.renderer.text(prompt)

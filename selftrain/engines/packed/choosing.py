@@ -34,7 +34,7 @@ def quickest_engine(slow: TransformersEngine, helpers: Helpers | None = None) ->
         architecture = read_architecture(slow.model)
         _compare(reference, PackedEngine(reference, architecture))
     except NotPackedError as why:
-        slow.how += f", since {why}"
+        slow.reason = f", since {why}"
         return slow
     return PackedEngine(slow, architecture, helpers)
 

@@ -56,7 +56,7 @@ class PackedEngine(Live, InTurn):
 
     @property
     def how(self) -> str:
-        return "our own forward pass" + (", matrix products in bfloat16" if self.slow.bf16 else "")
+        return f"our own forward pass{', matrix products in bfloat16' * self.slow.bf16}{self._fitting.note}"
 
     @property
     def name(self) -> str:
