@@ -43,8 +43,8 @@ class Recipe:
 
 RECIPES = {
     "rest-em": Recipe(
-        700,
-        700,
+        500,
+        600,
         2,
         lambda asked, rounds: RestEM(
             num_rounds=rounds, num_generations=8, max_completion_length=LENGTH, deduplicate=asked.deduplicate

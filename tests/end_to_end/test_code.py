@@ -58,6 +58,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.mark.slow
 def test_a_model_learns_from_its_programs_that_pass(place: Path) -> None:
     # The same tasks are learnt and asked: so small a model has nothing to say of others.
     done = selftrain(

@@ -62,6 +62,7 @@ def test_3_no_such_model_folder(here: Path) -> None:
     assert not Path("run").exists()
 
 
+@pytest.mark.slow
 def test_4_a_tokenizer_without_an_end_token(here: Path) -> None:
     shutil.copytree(seed_model("llama"), "endless")
     for name in ("tokenizer_config.json", "generation_config.json", "config.json"):
@@ -77,6 +78,7 @@ def test_5_an_empty_data_set(here: Path) -> None:
     assert not Path("run").exists()
 
 
+@pytest.mark.slow
 def test_6_prompts_longer_than_the_context(here: Path) -> None:
     rows = [{"question": f"{i} " + "How many apples? " * (400 if i == 7 else 1), "answer": str(i)} for i in range(60)]
     Path("data.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -109,6 +111,7 @@ def test_9_a_reward_function_that_returns_the_wrong_count(here: Path) -> None:
     fails("--reward_funcs", "rewards:short", says=["short", "1"], code=69, env=environment)
 
 
+@pytest.mark.slow
 def test_10_ctrl_c(here: Path) -> None:
     process = subprocess.Popen(
         command("--max_train_samples", "2000", "--num_generations", "8"), stderr=subprocess.PIPE, text=True, bufsize=1
@@ -125,6 +128,7 @@ def test_10_ctrl_c(here: Path) -> None:
     assert RunFolder.open("run").query("select count(*) from evaluations").fetchall() == [(60,)]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
 def test_8_a_full_file_system(here: Path) -> None:
     Path("small").mkdir()

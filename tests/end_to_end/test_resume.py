@@ -142,6 +142,7 @@ def test_a_fork_shares_what_is_finished_and_goes_on_by_itself(here: Path, whole:
     assert "there are 1" in err and not (here / "third").exists()
 
 
+@pytest.mark.slow
 def test_an_evaluation_is_not_gone_on_with_and_says_so(here: Path) -> None:
     words = ["--model_name_or_path", seed_model("llama"), "--dataset_name", "word_problems", "--max_eval_samples", "4",
              "--max_completion_length", "24", "--num_generations_eval", "1"]  # fmt: skip

@@ -72,6 +72,7 @@ def test_examples_are_shown_and_cannot_steer_the_terminal(run: Path, capsys: pyt
     assert "\x1b" not in out
 
 
+@pytest.mark.slow
 def test_labels_give_error_rates(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     audit(run, capsys, "--to_label", "todo.jsonl", "--num_to_label", "12")
     rows = [json.loads(line) for line in Path("todo.jsonl").read_text().splitlines()]

@@ -51,6 +51,7 @@ def _with_killer(opened: Sandbox, jobs: int, pause: float) -> tuple[int, dict[st
     return killed, statuses, wrong
 
 
+@pytest.mark.slow
 def test_jobs_survive_the_death_of_their_supervisors(sandbox: Sandbox) -> None:
     killed, statuses, wrong = _with_killer(sandbox, 120, 0.2)
     assert killed and wrong == 0 and sum(statuses.values()) == 120
