@@ -37,7 +37,9 @@ def cluster() -> Iterator[Any]:
 
     # Without those of Ray's processes that a test does not need.
     head = {"num_cpus": 0, "include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
-    started = _patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
+    # It ends with the fixture, not at exit: for that Ray takes over signals, which only the main thread may, and a test
+    # adds nodes in another.
+    started = _patiently(lambda: Cluster(initialize_head=True, head_node_args=head, shutdown_at_exit=False))
     ray.init(address=started.address, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield started
     ray.shutdown()
