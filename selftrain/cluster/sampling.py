@@ -12,7 +12,7 @@ import torch
 from selftrain.cluster.actor import Computes, computes
 from selftrain.cluster.weights import Weights
 from selftrain.cluster.workers import RayWorker, Workers
-from selftrain.engines.base import Engine, Save
+from selftrain.engines.base import Before, Engine, Save
 from selftrain.pool import answer_all
 from selftrain.pool.asking import Question, problems_of
 from selftrain.types import Prompt, Response, Sampling
@@ -20,45 +20,35 @@ from selftrain.types import Prompt, Response, Sampling
 _NUMBERS = count()
 
 
-class SpreadEngine:
+class SpreadEngine(Before):
     """Any engine that answers from the live weights, and workers that answer as it does.
 
     Everything but `generate_units` is done here: texts are scored where the weights are.
 
     Args:
-        engine: plans and scores; answers as long as no worker is there.
+        slow: plans and scores; answers as long as no worker is there.
         loading: what `Actor.take_model` loads the same engine by.
     """
 
-    def __init__(self, engine: Engine, workers: Workers, loading: Mapping[str, Any]) -> None:
-        self._engine, self._workers, self._loading = engine, workers, dict(loading)
+    def __init__(self, slow: Engine, workers: Workers, loading: Mapping[str, Any]) -> None:
+        self.slow, self._workers, self._loading = slow, workers, dict(loading)
         # Two learners may have one name: the live model, and the same one untouched.
-        self._key = f"{engine.name}/{next(_NUMBERS)}"
+        self._key = f"{slow.name}/{next(_NUMBERS)}"
         self._save: Save | None = None
         self._weights: Weights | None = None
         self._computes = Computes("", ())
 
     @property
-    def name(self) -> str:
-        return self._engine.name
-
-    @property
     def how(self) -> str:
-        return f"{self._engine.how}, by workers on a Ray cluster"
-
-    def prompt_text(self, prompt: Prompt) -> str:
-        return self._engine.prompt_text(prompt)
-
-    def too_long(self, prompts: Sequence[Prompt], max_completion_length: int) -> list[tuple[str, int]]:
-        return self._engine.too_long(prompts, max_completion_length)
+        return f"{self.slow.how}, by workers on a Ray cluster"
 
     def plan(self, prompts: Sequence[Prompt], n: int) -> list[list[int]]:
-        return self._engine.plan(prompts, n)
+        return self.slow.plan(prompts, n)
 
     def generate(
         self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int, first: int = 0
     ) -> list[Response]:
-        return self._engine.generate(prompts, n, sampling, key, weights_version, first)
+        return self.slow.generate(prompts, n, sampling, key, weights_version, first)
 
     def generate_units(
         self, units: Sequence[Sequence[Prompt]], n: int, sampling: Sampling, key: str, weights_version: int,
@@ -79,26 +69,23 @@ class SpreadEngine:
         def here(unit: Sequence[Prompt]) -> list[Response]:
             # On as many threads as a worker has: the last bits of large sums differ by how many add them up.
             with _threads(self._workers.settings.ray_worker_cpus):
-                return self._engine.generate(unit, n, sampling, key, weights_version, first)
+                return self.slow.generate(unit, n, sampling, key, weights_version, first)
 
         yield from answer_all(units, self._workers, ask, here, problems_of)
 
     def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
-        return self._engine.logprob(prompts, completions)
-
-    def num_tokens(self, completions: Sequence[str]) -> list[int]:
-        return self._engine.num_tokens(completions)
+        return self.slow.logprob(prompts, completions)
 
     def renew(self, save: Save) -> None:
         """Nothing is sent before it is needed: the weights stay as they are until the next `rest`."""
-        self._engine.renew(save)
+        self.slow.renew(save)
         self._save = save
 
     def rest(self) -> None:
-        self._engine.rest()
+        self.slow.rest()
 
     def close(self) -> None:
-        self._engine.close()
+        self.slow.close()
 
     def _newest(self) -> tuple[Weights, Computes]:
         """The weights as they are, for all workers, and what they compute here."""
@@ -109,7 +96,7 @@ class SpreadEngine:
         if self._save is not None:
             self._weights, self._save = self._weights.then(self._save), None
         with _threads(self._workers.settings.ray_worker_cpus):
-            self._computes = computes(self._engine)
+            self._computes = computes(self.slow)
         return self._weights, self._computes
 
     def _compare(self, ours: Computes, theirs: Computes, worker: RayWorker) -> None:

@@ -85,6 +85,25 @@ class Live:
         """Nothing to give back: the weights belong to the trainer."""
 
 
+class Before:
+    """What an engine leaves to `slow`, which it stands before: the same model, shown and told in the same words."""
+
+    slow: Engine
+
+    @property
+    def name(self) -> str:
+        return self.slow.name
+
+    def prompt_text(self, prompt: Prompt) -> str:
+        return self.slow.prompt_text(prompt)
+
+    def too_long(self, prompts: Sequence[Prompt], max_completion_length: int) -> list[tuple[str, int]]:
+        return self.slow.too_long(prompts, max_completion_length)
+
+    def num_tokens(self, completions: Sequence[str]) -> list[int]:
+        return self.slow.num_tokens(completions)
+
+
 class InTurn:
     """Units that are answered one after another."""
 

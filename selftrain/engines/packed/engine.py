@@ -10,7 +10,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from selftrain.engines.base import InTurn, Live, units_by_length
+from selftrain.engines.base import Before, InTurn, Live, units_by_length
 from selftrain.engines.fitting import Fitting
 from selftrain.engines.packed.architecture import Architecture
 from selftrain.engines.packed.cohort import Cohort
@@ -34,7 +34,7 @@ TURNS = 2
 SMALL = 30_000_000
 
 
-class PackedEngine(Live, InTurn):
+class PackedEngine(Before, Live, InTurn):
     """Draws the tokens that `slow` would draw, several times as fast.
 
     Args:
@@ -42,6 +42,8 @@ class PackedEngine(Live, InTurn):
         architecture: of its model.
         helpers: other processes that answer; None where this one is to be alone.
     """
+
+    slow: TransformersEngine
 
     def __init__(self, slow: TransformersEngine, architecture: Architecture, helpers: Helpers | None = None) -> None:
         self.slow, self.architecture, self._helpers = slow, architecture, helpers
@@ -58,21 +60,11 @@ class PackedEngine(Live, InTurn):
     def how(self) -> str:
         return f"our own forward pass{', matrix products in bfloat16' * self.slow.bf16}{self._fitting.note}"
 
-    @property
-    def name(self) -> str:
-        return self.slow.name
-
     def close(self) -> None:
         self._decoders.clear()
         if self._helpers is not None:
             self._helpers.close()
         self.slow.close()
-
-    def prompt_text(self, prompt: Prompt) -> str:
-        return self.slow.prompt_text(prompt)
-
-    def too_long(self, prompts: Sequence[Prompt], max_completion_length: int) -> list[tuple[str, int]]:
-        return self.slow.too_long(prompts, max_completion_length)
 
     def plan(self, prompts: Sequence[Prompt], n: int) -> list[list[int]]:
         """Of a small model units of more answers than are written at once, so that those that wait take the place of
@@ -83,9 +75,6 @@ class PackedEngine(Live, InTurn):
         if self._small:
             rows = max(rows // 2, min(TURNS * rows, len(prompts) * n // 2))
         return units_by_length(lengths, max(1, rows // n))
-
-    def num_tokens(self, completions: Sequence[str]) -> list[int]:
-        return self.slow.num_tokens(completions)
 
     def _decoder(self, *, bf16: bool) -> Decoder:
         """With the weights as they are now: whoever changed them, and however."""

@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from selftrain.engines.base import Save, units_by_length
+from selftrain.engines.base import Before, Save, units_by_length
 from selftrain.engines.server.connection import Connection, connect
 from selftrain.engines.server.reading import Reply, logprob_of, read_reply, request, row_of, tokens_and_text
 from selftrain.engines.server.settings import Server
@@ -25,7 +25,7 @@ ANSWERS_PER_UNIT = 16
 AHEAD = 2
 
 
-class ServerEngine:
+class ServerEngine(Before):
     """Renders, plans and scores as `slow` does; who answers is another process, perhaps on another machine.
 
     Args:
@@ -37,6 +37,8 @@ class ServerEngine:
         RunError, ModelError: there should be a server already, and it cannot be used.
     """
 
+    slow: TransformersEngine
+
     def __init__(self, slow: TransformersEngine, server: Server, save: Save) -> None:
         self.slow, self._server = slow, server
         self._started = None
@@ -46,20 +48,10 @@ class ServerEngine:
         self._connection = None if self._started is not None else connect(server, None, slow)
 
     @property
-    def name(self) -> str:
-        return self.slow.name
-
-    @property
     def how(self) -> str:
         if self._started is not None:
             return "servers that the run starts for its weights"
         return f"a server at {self._server.base_url}"
-
-    def prompt_text(self, prompt: Prompt) -> str:
-        return self.slow.prompt_text(prompt)
-
-    def too_long(self, prompts: Sequence[Prompt], max_completion_length: int) -> list[tuple[str, int]]:
-        return self.slow.too_long(prompts, max_completion_length)
 
     def plan(self, prompts: Sequence[Prompt], n: int) -> list[list[int]]:
         lengths = [len(self.slow.renderer.prompt_ids(prompt)) for prompt in prompts]
@@ -69,9 +61,6 @@ class ServerEngine:
         """In float32 whatever the setting, and never a server's: it may round, scale or tokenize otherwise."""
         renderer = self.slow.renderer
         return self._score([renderer.row(one, text, None) for one, text in zip(prompts, completions, strict=True)])
-
-    def num_tokens(self, completions: Sequence[str]) -> list[int]:
-        return self.slow.num_tokens(completions)
 
     def generate(
         self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int, first: int = 0

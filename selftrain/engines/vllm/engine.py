@@ -9,7 +9,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from selftrain.engines.base import Save
+from selftrain.engines.base import Before, Save
 from selftrain.engines.transformers import Answer, TransformersEngine
 from selftrain.engines.vllm.process import VllmProcess
 from selftrain.engines.vllm.settings import VllmSettings
@@ -18,7 +18,7 @@ from selftrain.streams import stream_start
 from selftrain.types import Prompt, Response, Sampling
 
 
-class VllmEngine:
+class VllmEngine(Before):
     """
     Args:
         slow: around the live module: lays out prompts, cuts answers, scores texts.
@@ -26,6 +26,8 @@ class VllmEngine:
         version: of vLLM, for the record.
         device: see `VllmProcess`.
     """
+
+    slow: TransformersEngine
 
     def __init__(
         self, slow: TransformersEngine, model: str, revision: str, settings: VllmSettings, version: str, device: str
@@ -38,13 +40,6 @@ class VllmEngine:
         self._scorer = TransformersEngine(slow.model, slow.renderer, slow.name, slow.rows)
         self._save: Save | None = None
         self._process: VllmProcess | None = None
-
-    @property
-    def name(self) -> str:
-        return self.slow.name
-
-    def prompt_text(self, prompt: Prompt) -> str:
-        return self.slow.prompt_text(prompt)
 
     def too_long(self, prompts: Sequence[Prompt], max_completion_length: int) -> list[tuple[str, int]]:
         room = self._settings.vllm_max_model_length
@@ -110,9 +105,6 @@ class VllmEngine:
     def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         """By the trainer's own weights and forward pass, never by vLLM's."""
         return self._scorer.logprob(prompts, completions)
-
-    def num_tokens(self, completions: Sequence[str]) -> list[int]:
-        return self.slow.num_tokens(completions)
 
     def renew(self, save: Save) -> None:
         """They are written down when vLLM is next asked."""
