@@ -13,7 +13,7 @@ class Computing:
     """All defaults are ours."""
 
     device: str = setting("auto", "'cpu', 'cuda' or 'cuda:1'; 'auto' takes a GPU where there is one")
-    bf16: bool = setting(False, "compute in bfloat16; the weights that are trained stay float32")
+    bf16: bool = setting(False, "answer and train in bfloat16; weights and the scores of given texts stay float32")
     engine: Literal["auto", "transformers", "vllm", "openai"] = setting(
         "auto",
         "what answers: 'auto' is our own forward pass where it knows the model and agrees with it, on a CPU, else "

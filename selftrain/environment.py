@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
@@ -12,13 +13,19 @@ from typing import Any
 PACKAGES = ("selftrain", "torch", "transformers", "tokenizers", "datasets", "math-verify", "pyarrow", "duckdb", "numpy")
 
 
+def versions_of(packages: Iterable[str]) -> dict[str, str]:
+    """Of those that are installed."""
+    found = {}
+    for package in packages:
+        with suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
+
+
 def environment() -> dict[str, Any]:
     """What a reader needs to know about where a run was made. Names no person, path or variable."""
-    versions = {}
-    for package in PACKAGES:
-        with suppress(metadata.PackageNotFoundError):
-            versions[package] = metadata.version(package)
     return {
         "python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}",
-        "cpu_count": os.cpu_count(), "packages": versions, "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cpu_count": os.cpu_count(), "packages": versions_of(PACKAGES),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }  # fmt: skip

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Self
 
 from selftrain.errors import SettingsError
 from selftrain.settings import check_types, setting
@@ -52,6 +52,11 @@ class Prompting:
             raise SettingsError("a stop string is empty", "every answer would end before it begins", "leave it out")
         if self.num_fewshot < 0:
             raise SettingsError(f"num_fewshot is {self.num_fewshot}", "it counts examples", "use 0 or more")
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Self:
+        """From `dataclasses.asdict` of one, read back from JSON or not."""
+        return cls(**{**told, "stop_strings": tuple(told["stop_strings"])})
 
 
 def make_prompts(problems: Sequence[Problem], shots: tuple[tuple[str, str], ...] = ()) -> list[Prompt]:

@@ -28,6 +28,17 @@ def evaluating(model: Any) -> Iterator[None]:
         model.train(was_training)
 
 
+@contextmanager
+def on_threads(number: int) -> Iterator[None]:
+    """Computes on so many threads; afterwards on as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def token_logprobs(model: Any, rows: Sequence[Row], pad_id: int, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
     """log p of every completion token given all before it, at a temperature.
 
@@ -63,11 +74,11 @@ def sum_logprobs(model: Any, rows: Sequence[Row], pad_id: int) -> Tensor:
 
 
 @torch.inference_mode()
-def score_rows(model: Any, rows: Sequence[Row], pad_id: int, budget: int, bf16: bool = False) -> list[float]:
+def score_rows(model: Any, rows: Sequence[Row], pad_id: int, budget: int) -> list[float]:
     """The same for any number of rows, in their order, at most `budget` tokens at a time, padding included."""
     found = [0.0] * len(rows)
     for batch in batches_by_tokens(rows, budget):
-        with evaluating(model), autocast(model, bf16):
+        with evaluating(model):
             sums = sum_logprobs(model, [rows[i] for i in batch], pad_id)
         for index, value in zip(batch, sums.tolist(), strict=True):
             found[index] = value

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from selftrain.engines.base import Engine
+from selftrain.environment import versions_of
 from selftrain.pool.asking import answer
 from selftrain.prompts import Prompting
 from selftrain.types import Problem, Prompt, Response, Score
@@ -43,11 +42,7 @@ def computes(engine: Engine) -> Computes:
 
 def versions() -> dict[str, str]:
     """Of what an answer's bytes may depend on."""
-    found = {"python": platform.python_version()}
-    for package in ("selftrain", "torch", "transformers", "tokenizers"):
-        with suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found
+    return {"python": platform.python_version()} | versions_of(("selftrain", "torch", "transformers", "tokenizers"))
 
 
 class Actor:
@@ -82,7 +77,7 @@ class Actor:
                 content.tofile(Path(folder) / name)
             loading = dict(loading) if files is None else {**loading, "model": folder}
             if key in self._models:
-                self._renew(key, loading)
+                self._renew(key, loading["model"])
             else:
                 self._load(key, loading)
         return computes(self._models[key][1])
@@ -91,16 +86,14 @@ class Actor:
         from selftrain.engines.packed import quickest_engine
         from selftrain.engines.transformers import TransformersEngine
 
-        quickest, asked = loading.pop("quickest"), loading.pop("prompting")
-        prompting = Prompting(**{**asked, "stop_strings": tuple(asked["stop_strings"])})
+        quickest, prompting = loading.pop("quickest"), Prompting.of(loading.pop("prompting"))
         slow = TransformersEngine.load(**loading, prompting=prompting, device=self._device)
         self._models[key] = slow, quickest_engine(slow) if quickest else slow
 
-    def _renew(self, key: str, loading: Mapping[str, Any]) -> None:
-        from selftrain.loading import load_model
+    def _renew(self, key: str, folder: str) -> None:
+        from selftrain.learning.weights import WholeModel
 
-        fresh = load_model(loading["model"], revision=loading["revision"], device="cpu").model
-        self._models[key][0].model.load_state_dict(fresh.state_dict())
+        WholeModel(self._models[key][0].model).load(folder)
 
     def answer(self, key: str, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
         return answer(self._models[key][1], asked)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping, Sequence
 from itertools import count
 from typing import Any
-
-import torch
 
 from selftrain.cluster.actor import Computes, computes
 from selftrain.cluster.weights import Weights
@@ -15,6 +12,7 @@ from selftrain.cluster.workers import RayWorker, Workers
 from selftrain.engines.base import Before, Engine, Save
 from selftrain.pool import answer_all
 from selftrain.pool.asking import Question, problems_of
+from selftrain.scoring import on_threads
 from selftrain.types import Prompt, Response, Sampling
 
 _NUMBERS = count()
@@ -68,7 +66,7 @@ class SpreadEngine(Before):
 
         def here(unit: Sequence[Prompt]) -> list[Response]:
             # On as many threads as a worker has: the last bits of large sums differ by how many add them up.
-            with _threads(self._workers.settings.ray_worker_cpus):
+            with on_threads(self._workers.settings.ray_worker_cpus):
                 return self.slow.generate(unit, n, sampling, key, weights_version, first)
 
         yield from answer_all(units, self._workers, ask, here, problems_of)
@@ -95,7 +93,7 @@ class SpreadEngine(Before):
             self._weights = Weights.of_model(self._loading["model"])
         if self._save is not None:
             self._weights, self._save = self._weights.then(self._save), None
-        with _threads(self._workers.settings.ray_worker_cpus):
+        with on_threads(self._workers.settings.ray_worker_cpus):
             self._computes = computes(self.slow)
         return self._weights, self._computes
 
@@ -109,13 +107,3 @@ class SpreadEngine(Before):
                 f"ray: {worker.address} computes {self.name} to other last bits than this machine; its answers are as "
                 "good, but without it the run would not come to the same bytes"
             )
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

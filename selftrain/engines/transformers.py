@@ -63,7 +63,7 @@ class TransformersEngine(Live, InTurn):
         name: how samples name this model.
         rows: answers computed at once; a unit has this many rows, or those of one prompt if they are more.
         score_tokens: token budget of one batch in `logprob`.
-        bf16: compute under bfloat16 autocast; logits are drawn from and summed up in float32 all the same.
+        bf16: answer under bfloat16 autocast; tokens are drawn from float32 logits all the same.
     """
 
     def __init__(
@@ -101,11 +101,12 @@ class TransformersEngine(Live, InTurn):
 
     def too_long(self, prompts: Sequence[Prompt], max_completion_length: int) -> list[tuple[str, int]]:
         room = getattr(self.model.config, "max_position_embeddings", None)
-        if room is None:
-            return []
+        return [] if room is None else self.longer_than(room - max_completion_length, prompts)
+
+    def longer_than(self, limit: int, prompts: Sequence[Prompt]) -> list[tuple[str, int]]:
+        """Problem ids and lengths of prompts of more tokens than `limit`, longest first."""
         lengths = [(prompt.problem_id, len(self.renderer.prompt_ids(prompt))) for prompt in prompts]
-        over = [(problem_id, length) for problem_id, length in lengths if length + max_completion_length > room]
-        return sorted(over, key=lambda one: -one[1])
+        return sorted((one for one in lengths if one[1] > limit), key=lambda one: -one[1])
 
     def plan(self, prompts: Sequence[Prompt], n: int) -> list[list[int]]:
         lengths = [len(self.renderer.prompt_ids(prompt)) for prompt in prompts]
@@ -230,8 +231,9 @@ class TransformersEngine(Live, InTurn):
         )
 
     def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
+        """In float32 whatever the setting: texts are weighed by it, and bfloat16 moves one by half a nat."""
         rows = [self.renderer.row(prompt, text, None) for prompt, text in zip(prompts, completions, strict=True)]
-        return score_rows(self.model, rows, self.renderer.pad_id, self.score_tokens, self.bf16)
+        return score_rows(self.model, rows, self.renderer.pad_id, self.score_tokens)
 
     def num_tokens(self, completions: Sequence[str]) -> list[int]:
         return [len(self.renderer.completion_ids(text)) for text in completions]

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -24,6 +24,7 @@ from selftrain.learning.exchange import add_up, spread
 from selftrain.learning.follower import join
 from selftrain.learning.gradients import How
 from selftrain.rendering import Row
+from selftrain.scoring import on_threads
 
 #: Seconds that a follower may take longer than we do, for its start and for its share of a step.
 PATIENCE = 600.0
@@ -144,15 +145,9 @@ class Followers:
                 if dist.is_initialized():
                     dist.destroy_process_group()
 
-    @contextmanager
-    def sharing_cores(self) -> Iterator[None]:
+    def sharing_cores(self) -> AbstractContextManager[None]:
         """On a CPU each process has its part of the threads that we have without them."""
-        before = torch.get_num_threads()
-        torch.set_num_threads(max(1, before // self.size))
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+        return on_threads(max(1, torch.get_num_threads() // self.size))
 
     def _start(self) -> None:
         if not self._followers:

@@ -47,7 +47,9 @@ class Assumptions:
         4.0, "the same of a backward pass; gradient_checkpointing adds a forward pass", source="Kaplan et al."
     )
     peak_tflops: float = setting(989.0, "a GPU's peak in bfloat16, TFLOP/s", source=_DATA_SHEET)
-    peak_tflops_float32: float = setting(67.0, "its peak in float32, for runs without bf16", source=_DATA_SHEET)
+    peak_tflops_float32: float = setting(
+        67.0, "its peak in float32: scoring, and runs without bf16", source=_DATA_SHEET
+    )
     memory_gb: float = setting(80.0, "a GPU's memory, 10^9 bytes", source=_DATA_SHEET)
     bandwidth_gb: float = setting(3350.0, "reads of that memory, 10^9 bytes a second", source=_DATA_SHEET)
     training_share: float = setting(0.35, "share of the peak that training reaches, padding taken off")

@@ -88,13 +88,13 @@ class _Costing:
     def __init__(self, plan: Plan, params: Sequence[float], gpus: int, given: Assumptions, needed: int) -> None:
         self._plan, self._given, self._gpus = plan, given, gpus
         self._all, self._one = sum(params), sum(params) / len(params)
-        peak = given.peak_tflops if plan.bf16 else given.peak_tflops_float32
+        self._peak_float32 = 1e12 * given.peak_tflops_float32
+        self._peak = 1e12 * given.peak_tflops if plan.bf16 else self._peak_float32
         self._read = given.read_bytes_bf16 if plan.bf16 else given.read_bytes
         self._length = min(given.completion_tokens, plan.method.sampling.max_completion_length)
         # A place is a group of GPUs that holds all it needs, and works by itself.
         held = max(params) * given.weights_bytes / (1e9 * given.memory_gb * given.usable_memory)
         self._sampling_group, self._training_group = max(1, math.ceil(held)), max(1, needed)
-        self._peak = 1e12 * peak
 
     def of(self, works: Mapping[str, Work]) -> Cost:
         work = list(works.values())
@@ -113,18 +113,20 @@ class _Costing:
         units = math.ceil(asked.prompts / prompts - 1e-9)
         rows = asked.prompts * asked.n / units
         read = self._one * self._read / (1e9 * given.bandwidth_gb * given.bandwidth_share * group)
-        step = max(given.step_seconds, read, self._forward(rows, group))
+        step = max(given.step_seconds, read, self._forward(rows, group, self._peak))
         limit = self._plan.method.sampling.max_completion_length
         longest = mean_of_longest(rows, self._length, given.length_spread, limit)
-        unit = longest * step + max(given.step_seconds, self._forward(rows / asked.n * asked.prompt_tokens, group))
+        prefill = self._forward(rows / asked.n * asked.prompt_tokens, group, self._peak)
+        unit = longest * step + max(given.step_seconds, prefill)
         return asked.times * waves(units, self._gpus // group) * unit
 
-    def _forward(self, tokens: float, group: int) -> float:
+    def _forward(self, tokens: float, group: int, peak: float) -> float:
         """Seconds of a forward pass over so many tokens, if nothing but arithmetic held it up."""
-        return self._one * self._given.forward_flops * tokens / (self._peak * self._given.scoring_share * group)
+        return self._one * self._given.forward_flops * tokens / (peak * self._given.scoring_share * group)
 
     def _scoring(self, tokens: float) -> float:
-        batch = max(self._given.step_seconds, self._forward(SCORE_TOKENS, self._sampling_group))
+        # In float32 whatever the setting.
+        batch = max(self._given.step_seconds, self._forward(SCORE_TOKENS, self._sampling_group, self._peak_float32))
         return tokens / SCORE_TOKENS * batch / (self._gpus // self._sampling_group)
 
     def _training(self, work: Work) -> float:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager
 from itertools import accumulate
 
 import torch
@@ -22,6 +22,7 @@ from selftrain.engines.packed.weights import fingerprint
 from selftrain.engines.packed.writing import Writing
 from selftrain.engines.transformers import TransformersEngine
 from selftrain.pool.asking import Question
+from selftrain.scoring import on_threads
 from selftrain.streams import stream_start
 from selftrain.types import Prompt, Response, Sampling
 
@@ -142,24 +143,17 @@ class PackedEngine(Before, Live, InTurn):
 
     @torch.inference_mode()
     def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
-        """In float32 whatever the setting: bfloat16 would move a text by half a nat, and be no faster."""
         rows = [self.slow.renderer.row(prompt, text, None) for prompt, text in zip(prompts, completions, strict=True)]
         if not all(row.prompt_length for row in rows):
             return self.slow.logprob(prompts, completions)
         with self._threads():
             return score(self._decoder(bf16=False), rows)
 
-    @contextmanager
-    def _threads(self) -> Iterator[None]:
+    def _threads(self) -> AbstractContextManager[None]:
         """A small model on one thread: a second wins little and costs much where anything else runs, and the bytes of
         sums differ by how many add them up, which no run is to depend on.
         """
-        before = torch.get_num_threads()
-        torch.set_num_threads(1 if self._small else before)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+        return on_threads(1 if self._small else torch.get_num_threads())
 
 
 def _step(decoder: Decoder, cohorts: Sequence[Cohort], writing: Writing) -> None:

@@ -17,8 +17,7 @@ from selftrain.prompts import Prompting
 
 
 def load(asked: dict[str, Any]) -> PackedEngine:
-    prompting = Prompting(**{**asked["prompting"], "stop_strings": tuple(asked["prompting"]["stop_strings"])})
-    slow = TransformersEngine.load(**{**asked, "prompting": prompting}, device="cpu")
+    slow = TransformersEngine.load(**{**asked, "prompting": Prompting.of(asked["prompting"])}, device="cpu")
     return PackedEngine(slow, read_architecture(slow.model))
 
 

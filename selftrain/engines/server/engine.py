@@ -59,8 +59,7 @@ class ServerEngine(Before):
 
     def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         """In float32 whatever the setting, and never a server's: it may round, scale or tokenize otherwise."""
-        renderer = self.slow.renderer
-        return self._score([renderer.row(one, text, None) for one, text in zip(prompts, completions, strict=True)])
+        return self.slow.logprob(prompts, completions)
 
     def generate(
         self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int, first: int = 0

@@ -36,8 +36,6 @@ class VllmEngine(Before):
         self._base = {"model": str(Path(model).resolve()) if Path(model).is_dir() else model, "revision": revision}
         self._dtype = "bfloat16" if slow.bf16 else "float32"
         self.how = f"vLLM {version or 'of unknown version'} in {self._dtype}, in a process of its own"
-        # In float32 whatever the setting: texts are weighed by their log-probabilities.
-        self._scorer = TransformersEngine(slow.model, slow.renderer, slow.name, slow.rows)
         self._save: Save | None = None
         self._process: VllmProcess | None = None
 
@@ -45,8 +43,7 @@ class VllmEngine(Before):
         room = self._settings.vllm_max_model_length
         if room is None:
             return self.slow.too_long(prompts, max_completion_length)
-        lengths = [(prompt.problem_id, len(self.slow.renderer.prompt_ids(prompt))) for prompt in prompts]
-        return sorted((one for one in lengths if one[1] + max_completion_length > room), key=lambda one: -one[1])
+        return self.slow.longer_than(room - max_completion_length, prompts)
 
     def plan(self, prompts: Sequence[Prompt], n: int) -> list[list[int]]:
         """In the order they come: vLLM pads nothing, and goes on from one unit to the next without a pause."""
@@ -104,7 +101,7 @@ class VllmEngine(Before):
 
     def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         """By the trainer's own weights and forward pass, never by vLLM's."""
-        return self._scorer.logprob(prompts, completions)
+        return self.slow.logprob(prompts, completions)
 
     def renew(self, save: Save) -> None:
         """They are written down when vLLM is next asked."""
