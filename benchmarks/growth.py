@@ -27,6 +27,7 @@ from benchmarks.peers.process import ROOT
 from benchmarks.turns import here, machine, one_core, table, take_turns
 from selftrain.computing import Computing
 from selftrain.engines.toy import ToyEngine
+from selftrain.gathering import gather
 from selftrain.grading import open_judge
 from selftrain.learner import Learner
 from selftrain.learning.toy import ToyTrainer
@@ -34,9 +35,11 @@ from selftrain.machinery import Loader
 from selftrain.methods import RestEM
 from selftrain.problems import load_problems
 from selftrain.prompts import Prompting, make_prompts
-from selftrain.record import Memory, Record, remember_grade, sample_row
+from selftrain.record import Memory, Record, remember_grade
+from selftrain.run_lines import sample_rows
 from selftrain.toy import ToyModel, toy_problems
 from selftrain.types import Problem, Round
+from selftrain.weighing import judged
 
 NARROW = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 1}
 TOY, MODEL = "toy", "model"
@@ -79,8 +82,9 @@ class Doing:
             by_id = {problem.id: problem for problem in self.problems}
             grade = remember_grade(self.memory, lambda some: judge.grade(some, by_id))
             # What is loaded at first use is no growth.
-            grade(self.learner.sample(prompts[:1], 1, SAMPLING, "first"))
-            record.write_samples(0, [])
+            first = self.learner.sample(prompts[:1], 1, SAMPLING, "first")
+            with record.samples(0) as rows:
+                rows(sample_rows(judged(first, grade(first)), 0, by_id))
             before = resident("VmRSS")
             Path("/proc/self/clear_refs").write_text("5")  # the peak so far counts no more
             with record.remembering(1, "samples") if thing in THINGS[2:] else nullcontext():
@@ -91,9 +95,11 @@ class Doing:
                         pass
                 elif thing == THINGS[3]:
                     method = RestEM(num_generations=EACH, stop_at_cap=False, max_completion_length=96)
-                    lessons = method.collect(Round(1, self.problems, prompts, [self.learner], grade, 1))
-                    rows = (sample_row(s, 1, by_id[s.response.prompt.problem_id].reference) for s in lessons.samples)
-                    record.write_samples(1, rows)
+                    now = Round(1, self.problems, prompts, [self.learner], grade, 1)
+                    with record.samples(1) as rows:
+                        gather(
+                            method, now, Computing().problems_at_once, lambda some: rows(sample_rows(some, 1, by_id))
+                        )
                 else:
                     kept = self.learner.sample(prompts, EACH, SAMPLING, "grow")
                     assert len(kept) == EACH * len(prompts)

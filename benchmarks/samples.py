@@ -3,7 +3,7 @@
     python -m benchmarks.samples [10000 100000 1000000]
 
 A round of ReST-EM on made-up answers of realistic length, by the code that a run uses: `Learner.sample`, the memory,
-the judge "math", `RestEM.collect`, `Record.write_samples`. Each size runs in processes of its own, so that peaks of
+the judge "math", `gather` with `RestEM`, `Record.samples`. Each size runs in processes of its own, so that peaks of
 memory are its own: one that goes through, and one that is left before sealing and taken up by another, as after a kill.
 Prints figures; asserts nothing. About 5 GB of disk for a million samples.
 """
@@ -20,24 +20,26 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from selftrain.computing import Computing
 from selftrain.durable.log import Log
 from selftrain.engines.toy import ToyEngine
+from selftrain.gathering import Tally, gather
 from selftrain.grading import MathJudge
 from selftrain.learner import Learner
 from selftrain.learning.toy import ToyTrainer
 from selftrain.methods import RestEM
 from selftrain.prompts import make_prompts
-from selftrain.record import Memory, Record, remember_grade, sample_row
-from selftrain.run_lines import sampling_facts
+from selftrain.record import Memory, Record, remember_grade
+from selftrain.run_lines import sample_rows
 from selftrain.toy import ToyModel
-from selftrain.types import Problem, Prompt, Response, Round, Sampling
+from selftrain.types import Problem, Prompt, Response, Round, Sample, Sampling
 
 #: Answers to a problem, and mean tokens of one: the paper's 32; a worked solution of MATH.
 N, MEAN_TOKENS, SPREAD, CHARS_A_TOKEN, VOCABULARY = 32, 200, 0.5, 3.5, 151_000
@@ -157,22 +159,28 @@ def child(mode: str, count: int, folder: Path) -> None:
             remembering = record.remembering(1, "samples")
             remembering.__enter__()
         now = Round(1, problems, make_prompts(problems), [learner], grade, seed=1, judged_one_by_one=True)
-        with clock.of("collect, the rest of it"):
-            lessons = method.collect(now)
-        remembering.__exit__(None, None, None)
-        logged = sum(file.stat().st_size for file in (folder / "logs").glob("*"))
-        told = [f"{mode} {count:,}", f"collected: {gib(memory_kib('VmHWM') - before)}", f"log {gib(logged // 1024)}"]
+        with ExitStack() as sealing:
+            if mode != "begin":
+                with clock.of("seal"):
+                    rows = sealing.enter_context(record.samples(1))
+
+            def put(samples: Sequence[Sample]) -> None:
+                if mode != "begin":
+                    with clock.of("seal"):
+                        rows(sample_rows(samples, 1, by_id))
+
+            Tally.add = clock.wrap("figures", Tally.add)  # type: ignore[method-assign]
+            with clock.of("collect, the rest of it"):
+                gathered = gather(method, now, Computing().problems_at_once, put)
+            remembering.__exit__(None, None, None)
+            logged = sum(file.stat().st_size for file in (folder / "logs").glob("*"))
+            told = [f"{mode} {count:,}", f"log {gib(logged // 1024)}"]
         if mode != "begin":
-            with clock.of("seal"):
-                record.write_samples(1, (sample_row(s, 1, by_id[s.response.prompt.problem_id].reference)
-                                         for s in lessons.samples))  # fmt: skip
-            with clock.of("figures"):
-                facts = sampling_facts(lessons.samples)
             with clock.of("forget"):
                 record.forget_answers([1])
-            sealed = (folder / "samples/round-0001.parquet").stat().st_size
-            told += [f"sealed: {gib(memory_kib('VmHWM') - before)}", f"parquet {gib(sealed // 1024)}",
-                     f"kept {facts['kept']:,}", f"tokens {facts['tokens']:,}"]  # fmt: skip
+            sealed, facts = (folder / "samples/round-0001.parquet").stat().st_size, gathered.tallies["made-up"].facts()
+            told += [f"parquet {gib(sealed // 1024)}", f"kept {facts['kept']:,}", f"tokens {facts['tokens']:,}"]
+        told.append(f"memory {gib(memory_kib('VmHWM') - before)}")
     total = time.perf_counter() - total
     used = clock.seconds.total() - clock.seconds["made up"]
     print("; ".join(told), f"; {total:.1f} s; of CPU without the making {used:.1f} s, {count / used:,.0f} samples/s")

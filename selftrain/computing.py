@@ -26,6 +26,11 @@ class Computing:
     sampling_batch_size: int = setting(
         128, "answers computed at once; with --engine, --seed it fixes the bytes of a run"
     )
+    problems_at_once: int = setting(
+        512, "problems of a round that are sampled, judged and written down before the next ones are, in methods that "
+        "look at each problem by itself (rest-em): memory holds no more answers than theirs. More keep a large cluster "
+        "busier",
+    )  # fmt: skip
     training_processes: int = setting(
         1, "processes that share every training step, on a GPU each where there are GPUs; with --seed it fixes the "
         "bytes of a run",
@@ -33,6 +38,6 @@ class Computing:
 
     def __post_init__(self) -> None:
         check_types(self)
-        check_at_least_one(self, "sampling_batch_size", "training_processes")
+        check_at_least_one(self, "sampling_batch_size", "problems_at_once", "training_processes")
         if self.sampling_processes is not None:
             check_at_least_one(self, "sampling_processes")

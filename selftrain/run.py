@@ -16,6 +16,7 @@ from selftrain.budget import Stops
 from selftrain.data import Parts, problems_of_round
 from selftrain.evaluation import Evaluation
 from selftrain.examination import Examination
+from selftrain.gathering import Gathered, gather
 from selftrain.held_out import HeldOut
 from selftrain.judges import GradeProblems, Judges
 from selftrain.keeping import Keeping
@@ -25,16 +26,17 @@ from selftrain.methods.base import Method
 from selftrain.peak import Peak
 from selftrain.progress import Progress, Stopwatch
 from selftrain.prompts import make_prompts
-from selftrain.record import Record, Told, merged, remember_grade, sample_row
+from selftrain.record import Record, Told, merged, remember_grade
 from selftrain.run_lines import (
     held_back_lines,
     late_lines,
     nothing_kept,
     round_lines,
+    sample_rows,
     stopped_by_the_watch,
     watch_lines,
 )
-from selftrain.types import Answerer, Grade, Lessons, Response, Round, Score
+from selftrain.types import Answerer, Grade, Response, Round, Score
 from selftrain.watch import Probe, Watch, Watcher
 
 
@@ -56,6 +58,8 @@ class Loop:
     progress: Progress
     seed: int
     stops: Stops
+    #: Of a round, where a method collects by problem.
+    problems_at_once: int
     #: Answers with the weights from before round 1, in the order of `learners`; loaded when first asked for.
     untouched: Callable[[], Sequence[Answerer]] = tuple
 
@@ -67,9 +71,7 @@ class Loop:
         self._watcher = Watcher(self.watch, "reward" if self._labelled else "agreement with the consensus")
         self._peak = Peak(lambda number: self.record.drop(number, "weights"))
         length, grade = self.method.sampling.max_completion_length, self._timed_grade(self.judges.validation)
-        self._held_out = HeldOut(
-            self.learners, self.parts, grade, self.watch, self._labelled, length, self.seed
-        )  # fmt: skip
+        self._held_out = HeldOut(self.learners, self.parts, grade, self.watch, self._labelled, length, self.seed)
         self._keeping = Keeping(self.record, self.learners, self.learning, self.stops)
         self._examination = Examination(
             self.learners, self.parts, self._timed_grade(self.judges.evaluation), self.evaluation, self.record,
@@ -101,7 +103,7 @@ class Loop:
         return merged([*lines, *self._measure_peak()])
 
     def _round(self, number: int) -> Told:
-        lessons, reports = (None, {}) if number == 0 else self._lessons_and_reports(number)
+        gathered, reports = (None, {}) if number == 0 else self._gathered_and_reports(number)
         learnt = any(reports.values())
         due = number in (0, self.method.num_rounds) or number % self.evaluation.eval_rounds == 0 or not learnt
         if due and learnt:
@@ -117,10 +119,10 @@ class Loop:
             self._keeping.save(number, reports)
         measured = self._examine(number) if due or stopped else {}
         ends = stopped_by_the_watch(number, self.method.num_rounds) if stopped else ""
-        if lessons is not None and not learnt:
-            ends = nothing_kept(number, lessons)
+        if gathered is not None and not learnt:
+            ends = nothing_kept(number, gathered)
         lines = round_lines(
-            number, self.learners, lessons, reports, probes, alarms, measured, self.record.folder.weights_name,
+            number, self.learners, gathered, reports, probes, alarms, measured, self.record.folder.weights_name,
             "reward" if self._labelled else "consensus", self.judges.examiner.warning,
         )  # fmt: skip
         self.progress.say_all(held_back_lines(number, lines))
@@ -159,19 +161,20 @@ class Loop:
             self.progress.say(f"round {number}: {what} {end}")
         return told
 
-    def _lessons_and_reports(self, number: int) -> tuple[Lessons, dict[str, LearningReport | None]]:
+    def _gathered_and_reports(self, number: int) -> tuple[Gathered, dict[str, LearningReport | None]]:
         now = self._draw(number)
         with (
             self._seconds.timing("sample"),
             self._watched(f"round {number}: sampling", now),
             self.record.remembering(number, "samples"),
+            self.record.samples(number) as put,
         ):
-            lessons = self.method.collect(now)
+            gathered = gather(
+                self.method, now, self.problems_at_once, lambda some: put(sample_rows(some, number, self._problems))
+            )
         self._seconds["sample"] -= self._seconds["grade"]
-        rows = (sample_row(s, number, self._problems[s.response.prompt.problem_id].reference) for s in lessons.samples)
-        self.record.write_samples(number, rows)
         reports = self._keeping.learnt(number)
-        return lessons, reports or {learner.name: self._learn(learner, lessons, number) for learner in self.learners}
+        return gathered, reports or {learner.name: self._learn(learner, gathered, number) for learner in self.learners}
 
     def _draw(self, number: int) -> Round:
         problems = problems_of_round(self.parts.train, self.method.problems_per_round, number, self.seed)
@@ -181,24 +184,22 @@ class Loop:
             self.judges.one_by_one,
         )  # fmt: skip
 
-    def _learn(self, learner: Learner, lessons: Lessons, number: int) -> LearningReport | None:
-        examples, learning = lessons.examples[learner.name], self.learning
+    def _learn(self, learner: Learner, gathered: Gathered, number: int) -> LearningReport | None:
+        examples, learning = gathered.examples[learner.name], self.learning
         if not examples:
             return None
-        if lessons.train_temperature is not None:
-            learning = replace(learning, train_temperature=lessons.train_temperature)
+        if gathered.train_temperature is not None:
+            learning = replace(learning, train_temperature=gathered.train_temperature)
         total = math.ceil(len(examples) / learning.train_batch_size) * learning.num_train_epochs
         title = f"round {number}: training {learner.name}"
         with self._seconds.timing("learn"), self.progress.phase(title, total, "steps") as phase:
             return learner.learn(
-                examples,
-                learning,
-                Moment(number, self.method.num_rounds),
+                examples, learning, Moment(number, self.method.num_rounds),
                 f"{self.seed}/round {number}/{learner.name}",
                 yardstick=(lambda: self._held_out.reward(learner)) if self._held_out and self._labelled else None,
                 on_step=lambda done, _, loss: phase.advance(done - phase.done, f"loss {loss:.3f}"),
                 checkpoints=self._keeping.of_training(number, learner.name),
-            )
+            )  # fmt: skip
 
     def _probe(self, number: int) -> dict[str, Probe]:
         if not self._held_out:

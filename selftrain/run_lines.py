@@ -7,12 +7,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from selftrain.evaluation import RIGHT, Answered, Comparison, Estimate
+from selftrain.evaluation import Answered, Comparison, Estimate
+from selftrain.gathering import Gathered
 from selftrain.learner import Learner, report_facts
 from selftrain.learning.base import LearningReport
 from selftrain.record import sample_row
-from selftrain.types import Lessons, Problem, Sample
+from selftrain.types import Problem, Sample
 from selftrain.watch import Alarm, Probe, Watcher
+
+
+def sample_rows(samples: Sequence[Sample], number: int, problems: Mapping[str, Problem]) -> Iterator[dict[str, Any]]:
+    """Rows of the table `samples`."""
+    return (sample_row(s, number, problems[s.response.prompt.problem_id].reference) for s in samples)
 
 
 def evaluation_rows(answered: Sequence[Answered], number: int, problems: Mapping[str, Problem]) -> list[dict[str, Any]]:
@@ -31,42 +37,6 @@ def as_plain(figures: Mapping[str, Estimate] | Mapping[str, Comparison]) -> dict
     return {name: asdict(one) for name, one in figures.items()}
 
 
-def sampling_facts(samples: Sequence[Sample]) -> dict[str, Any]:
-    """What one model's samples of a round came to."""
-    # Of the draws that every problem had: further ones are only made for problems that are not yet solved often enough.
-    drawn = Counter(s.response.prompt.problem_id for s in samples)
-    every, seen = min(drawn.values(), default=0), Counter[str]()
-    values = []
-    for sample in samples:
-        seen[sample.response.prompt.problem_id] += 1
-        if sample.score.value is not None and seen[sample.response.prompt.problem_id] <= every:
-            values.append(sample.score.value)
-    solved = {s.response.prompt.problem_id for s in samples if s.score.value is not None and s.score.value >= RIGHT}
-    lengths = [len(s.response.token_ids) for s in samples]
-    return {
-        "drawn": len(samples),
-        "kept": sum(s.kept for s in samples),
-        "why_not": dict(Counter(s.why_not for s in samples if s.why_not is not None)),
-        "answers_read": sum(s.score.answer is not None for s in samples),
-        "mean_reward": sum(values) / len(values) if values else None,
-        "problems_with_one_right": len(solved) if values else None,
-        "problems": len({s.response.prompt.problem_id for s in samples}),
-        "tokens": sum(lengths),
-        "mean_length": sum(lengths) / len(lengths) if lengths else None,
-        "truncated": sum(s.response.truncated for s in samples),
-        **_held_back(samples),
-    }
-
-
-def _held_back(samples: Sequence[Sample]) -> dict[str, Any]:
-    """How many rewarded samples the tests that give no reward were asked about, and how many failed them."""
-    asked = [s.score.others["held_back"] for s in samples if "held_back" in s.score.others]
-    if not asked:
-        return {}
-    failed = sum(verdict < RIGHT for verdict in asked)
-    return {"held_back_asked": len(asked), "held_back_failed": failed, "held_back_gap": failed / len(asked)}
-
-
 def held_back_lines(number: int, lines: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """For the terminal: how far the programs of a round are right only on the tests they are paid for."""
     for line in lines:
@@ -81,7 +51,7 @@ def held_back_lines(number: int, lines: Sequence[Mapping[str, Any]]) -> Iterator
 def round_lines(
     number: int,
     learners: Sequence[Learner],
-    lessons: Lessons | None,
+    gathered: Gathered | None,
     reports: Mapping[str, LearningReport | None],
     probes: Mapping[str, Probe],
     alarms: Sequence[Alarm],
@@ -98,9 +68,9 @@ def round_lines(
         if measured:
             line["weights"] = weights(learner.weights_version, name, learner.base)
         line |= measured.get(name, {})
-        if lessons is not None:
-            line["sampling"] = sampling_facts([s for s in lessons.samples if s.response.model == name])
-            line |= {"facts": dict(lessons.facts)} if lessons.facts else {}
+        if gathered is not None:
+            line["sampling"] = gathered.tallies[name].facts()
+            line |= {"facts": gathered.facts} if gathered.facts else {}
         if report is not None:
             line["learning"] = report_facts(report)
         if name in probes:
@@ -129,10 +99,11 @@ def late_lines(
     ]
 
 
-def nothing_kept(number: int, lessons: Lessons) -> str:
-    fates = Counter(str(sample.why_not) for sample in lessons.samples).most_common()
+def nothing_kept(number: int, gathered: Gathered) -> str:
+    tallies = gathered.tallies.values()
+    fates = sum((tally.why_not for tally in tallies), Counter[str]()).most_common()
     return (
-        f"round {number} kept none of its {len(lessons.samples):,} samples "
+        f"round {number} kept none of its {sum(tally.drawn for tally in tallies):,} samples "
         f"({', '.join(f'{why}: {count:,}' for why, count in fates)}); there is nothing to learn from, so the weights "
         "stay as they are and the run ends here. More --num_generations or easier problems may help."
     )

@@ -134,7 +134,8 @@ class SelfTrainer:
                 record.finish("described", {})
             loop = Loop(
                 self.method, learners, parts, judges, learning, evaluation, self.watch, record, self.progress,
-                self.seed, stops, cache(lambda: self._load_learners(names, memory, spread, open_until_done)),
+                self.seed, stops, self.computing.problems_at_once,
+                cache(lambda: self._load_learners(names, memory, spread, open_until_done)),
             )  # fmt: skip
             with stops.listening():
                 rounds = record.folder.rounds() if record.is_done else loop.run()

@@ -34,7 +34,7 @@ FLOORS: list[set[str]] = [
     {"rendering", "learning.base", "engines.base", "report", "data", "watch"},
     {"scoring", "pool"},
     {"methods", "engines", "learning", "learner"},
-    {"cluster"},
+    {"cluster", "gathering"},
     {
         "run_lines",
         "preparation",

@@ -37,7 +37,7 @@ def grade(responses: Sequence[Response], problems: Mapping[str, Problem]) -> lis
     ]
 
 
-def loop_in(folder: Path, grade=grade, seed: int = 3, examine=grade, **method) -> Loop:
+def loop_in(folder: Path, grade=grade, seed: int = 3, examine=grade, problems_at_once: int = 512, **method) -> Loop:
     model = ToyModel()
     model.save(folder.parent / "base")
     problems = toy_problems(100)
@@ -53,6 +53,7 @@ def loop_in(folder: Path, grade=grade, seed: int = 3, examine=grade, **method) -
         Progress(quiet=True),
         seed,
         Stops(Budget(), ""),
+        problems_at_once,
     )
 
 
@@ -141,6 +142,22 @@ def test_starting_from_the_previous_round_changes_nothing_in_round_1(tmp_path: P
 
     assert logits("a", "base", 1) == logits("b", "previous", 1)
     assert logits("c", "base", 2) != logits("d", "previous", 2)
+
+
+@pytest.mark.parametrize("method", [{}, {"num_generations": 24, "stop_at_cap": True}, {"prompt_weight": "uniform"}])
+def test_a_round_in_parts_comes_to_the_same(tmp_path: Path, method: dict[str, object]) -> None:
+    """Where weights hang on all problems, it is not cut up."""
+    files = []
+    for at_once in (1, 13, 512):
+        (tmp_path / str(at_once)).mkdir()
+        loop = loop_in(tmp_path / str(at_once) / "run", problems_at_once=at_once, **method)
+        with loop.record:
+            loop.run()
+        folder = loop.record.folder.path
+        names = ("samples/round-0001.parquet", "samples/round-0002.parquet", "problems.parquet")
+        lines = (folder / "rounds.jsonl").read_text(encoding="utf-8").replace(str(folder.parent), "")
+        files.append([lines, *((folder / name).read_bytes() for name in names)])
+    assert files[0] == files[1] == files[2]
 
 
 def test_problems_can_be_drawn_anew_each_round(tmp_path: Path) -> None:

@@ -58,5 +58,5 @@ def toy_loop(folder: Path, method: Method, learners: Sequence[Learner] | None = 
         "learning": Learning(learning_rate=1.0),
         "evaluation": Evaluation(num_generations_eval=2), "watch": Watch(),
         "record": Record.create(folder, {}), "stops": Stops(Budget(), ""),
-        "progress": Progress(quiet=True), "seed": 3,
+        "progress": Progress(quiet=True), "seed": 3, "problems_at_once": 512,
     } | fields)  # fmt: skip

@@ -9,7 +9,7 @@ from pathlib import Path
 from selftrain.durable.disk import Disk, disk_error, read_bytes
 from selftrain.durable.journal import read_chain, require_run, salvage, sound_chain
 from selftrain.durable.layout import COPY, JOURNAL, logs, strangers
-from selftrain.durable.log import as_log, read_log
+from selftrain.durable.log import find
 from selftrain.durable.reader import Reader
 from selftrain.durable.store import Store, Terms, held
 from selftrain.errors import RunError
@@ -59,12 +59,12 @@ def repair(folder: str | Path, free: Collection[str] = ()) -> list[Finding]:
         found = check(disk.folder, free)
         chain, _ = salvage(disk.folder)
         for name in sorted({one.file for one in found if one.damage} & {JOURNAL, COPY}):
-            disk.mend(name, b"".join(chain.lines))
+            disk.mend(name, [b"".join(chain.lines)])
         with Store(disk, lock, chain, Terms(free=free, reserve_bytes=0)) as store:
             for step in sorted({step for step, _ in _of_files(store)}):
                 store.lose(step)
             for path in sorted({one.file for one in _of_logs(store) if one.damage}):
-                disk.mend(path, as_log(read_log(read_bytes(disk.folder / path)).units))
+                disk.mend(path, find(disk.folder / path).as_new())
             store.tidy()
     return found
 
@@ -106,8 +106,8 @@ def _of_logs(reader: Reader) -> Iterator[Finding]:
     for step, path in logs(reader.folder).items():
         if reader.finished(step) is not None:
             continue
-        content = read_log(read_bytes(reader.folder / path))
-        for number in content.damaged:
+        found = find(reader.folder / path)
+        for number in found.damaged:
             yield Finding(path, f"line {number} is damaged", "its units are to be produced again")
-        for number in content.torn:
+        for number in found.torn:
             yield Finding(path, f"line {number} is torn", "its units are to be produced again", damage=False)

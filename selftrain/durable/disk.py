@@ -44,10 +44,19 @@ def _free(path: Path) -> str:
 
 def read_bytes(path: Path) -> bytes:
     """Nothing where there is no such file."""
-    try:
+    with reading(path), suppress(FileNotFoundError):
         return path.read_bytes()
-    except FileNotFoundError:
-        return b""
+    return b""
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """
+    Raises:
+        RunError: it is there, and cannot be read.
+    """
+    try:
+        yield
     except OSError as error:
         raise disk_error(error, path) from error
 
@@ -116,18 +125,19 @@ class Disk:
         self.do(place.parent, lambda: place.parent.mkdir(parents=True, exist_ok=True))
         return place
 
-    def write_partial(self, path: str, data: bytes) -> Path:
-        """A synced file in the folder of partial files, to be moved to its place."""
+    def write_partial(self, path: str, data: Iterable[bytes]) -> Path:
+        """A synced file of such pieces in the folder of partial files, to be moved to its place."""
         partial = self.make_parents(f"{PARTIAL}/{path}")
         descriptor = self.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
-            self.write(descriptor, partial, data)
+            for piece in data:
+                self.write(descriptor, partial, piece)
             self.do(partial, os.fsync, descriptor)
         finally:
             os.close(descriptor)
         return partial
 
-    def replace(self, path: str, data: bytes) -> None:
+    def replace(self, path: str, data: Iterable[bytes]) -> None:
         """A file that has either its old content or the new, whenever the machine stops."""
         partial = self.write_partial(path, data)
         place = self.make_parents(path)
@@ -150,9 +160,9 @@ class Disk:
             self.prune(path)
         return [f"{aside}/{path}" for path in there]
 
-    def mend(self, path: str, data: bytes) -> None:
+    def mend(self, path: str, data: Iterable[bytes]) -> None:
         """Replaces a damaged file, of which a copy is set aside first."""
-        self.replace(f"{self._new_aside()}/{path}", read_bytes(self.folder / path))
+        self.replace(f"{self._new_aside()}/{path}", [read_bytes(self.folder / path)])
         self.replace(path, data)
 
     def remove(self, path: str) -> None:

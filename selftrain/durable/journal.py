@@ -152,7 +152,7 @@ class Journal:
         self._disk, self._lines = disk, list(chain.lines)
         self._open: list[tuple[Path, int]] = []
         for name in (JOURNAL, COPY):
-            disk.replace(name, b"".join(self._lines))
+            disk.replace(name, [b"".join(self._lines)])
         for name in (JOURNAL, COPY):
             path = disk.folder / name
             self._open.append((path, disk.open(path, os.O_WRONLY | os.O_APPEND)))

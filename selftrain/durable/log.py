@@ -7,47 +7,99 @@ bad line beyond that was torn and is forgotten, a bad line before it is damage.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from selftrain.durable.disk import Disk, read_bytes
-from selftrain.durable.lines import encode, split
+from selftrain.durable.disk import Disk, reading
+from selftrain.durable.lines import Line, encode, framed, lines_of
 from selftrain.errors import RunError
 
 Rows = Sequence[Mapping[str, Any]]
+#: How the JSON of a unit's line begins: what was known to be safe, and the key.
+_HEAD = re.compile(rb'\[(\d+),("(?:[^"\\]|\\.)*"),\[')
 
 
 @dataclass(frozen=True)
-class Content:
-    """Content(units={"gsm8k/train/7": [{"completion": "so 12", "reward": 1.0}]}, torn=(), damaged=())"""
+class Found:
+    """What the file of a log holds. Units are looked up in it, so that memory holds none of them.
 
-    units: dict[str, list[dict[str, Any]]]
+    Found(Path("run/logs/round-0001/samples.log"), places={"gsm8k/train/7": (0, 81)}, torn=(), damaged=())
+    """
+
+    file: Path
+    #: Where the line of a unit begins, and its length, in the order of the file; of a key that comes twice the first.
+    places: dict[str, tuple[int, int]]
     #: Numbers of lines.
     torn: tuple[int, ...]
     damaged: tuple[int, ...]
 
+    def as_new(self) -> Iterator[bytes]:
+        """The lines of a log that holds the same units, and of which nothing is known to be safe."""
+        if self.places:
+            with reading(self.file), self.file.open("rb") as file:
+                for start, length in self.places.values():
+                    file.seek(start)
+                    text = file.read(length)[9:-1]
+                    yield framed(b"[0" + text[text.index(b",") :])
 
-def read_log(data: bytes) -> Content:
-    """All units that are whole, in their order; of a key that comes twice the first."""
-    units: dict[str, list[dict[str, Any]]] = {}
-    safe = 0
-    bad = []
-    for line in split(data):
+
+def find(path: Path) -> Found:
+    """
+    Raises:
+        RunError: the disk cannot be read.
+    """
+    places: dict[str, tuple[int, int]] = {}
+    safe, bad = 0, []
+    with reading(path), suppress(FileNotFoundError), path.open("rb") as file:
+        for line in lines_of(file):
+            head = _head_of(line)
+            if head is None:
+                bad.append((line.start, line.number))
+            else:
+                safe = max(safe, head[0])
+                places.setdefault(head[1], (line.start, len(line.data)))
+    torn = tuple(number for start, number in bad if start >= safe)
+    return Found(path, places, torn, tuple(number for start, number in bad if start < safe))
+
+
+def _head_of(line: Line) -> tuple[int, str] | None:
+    text = line.text
+    head = None if text is None or not text.endswith(b"]") else _HEAD.match(text)
+    return None if head is None else (int(head[1]), json.loads(head[2]))
+
+
+class Units(Mapping[str, list[dict[str, Any]]]):
+    """The units of an open log by key, read when they are asked for."""
+
+    def __init__(self, file: Path, descriptor: int, places: Mapping[str, tuple[int, int]]) -> None:
+        self._file, self._descriptor, self._places = file, descriptor, places
+
+    def __getitem__(self, key: str) -> list[dict[str, Any]]:
+        """
+        Raises:
+            RunError: the disk does not give back what it gave when the log was opened.
+        """
+        start, length = self._places[key]
+        with reading(self._file):
+            line = Line(0, start, os.pread(self._descriptor, length, start))
         match line.value:
-            case [int(known), str(key), list(rows)]:
-                safe = max(safe, known)
-                units.setdefault(key, rows)
+            case [_, _, list(rows)]:
+                return rows
             case _:
-                bad.append(line)
-    torn = tuple(line.number for line in bad if line.start >= safe)
-    return Content(units, torn, tuple(line.number for line in bad if line.start < safe))
+                raise RunError(f"{self._file} has changed since it was opened", "the run stops here", "resume it")
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
 
-def as_log(units: Mapping[str, Rows]) -> bytes:
-    return b"".join(encode([0, key, rows]) for key, rows in units.items())
+    def __len__(self) -> int:
+        return len(self._places)
 
 
 class Log:
@@ -61,16 +113,22 @@ class Log:
         self._disk, self._path, self._place = disk, path, disk.folder / path
         self._commit_seconds = commit_seconds
         self.duplicates = 0
-        content = read_log(read_bytes(self._place))
-        if content.damaged:
-            raise self._damaged(content.damaged[0])
-        self.rows = content.units
-        self._keys = set(self.rows)
-        data = as_log(self.rows)
-        disk.replace(path, data)
-        self._size = self._safe = len(data)
-        self._committed = time.monotonic()
-        self._descriptor = disk.open(self._place, os.O_WRONLY | os.O_APPEND)
+        found = find(self._place)
+        if found.damaged:
+            raise self._damaged(found.damaged[0])
+        self._keys = set(found.places)
+        places: dict[str, tuple[int, int]] = {}
+        self._size = 0
+        disk.replace(path, self._noted(found, places))
+        self._safe, self._committed = self._size, time.monotonic()
+        self._descriptor = disk.open(self._place, os.O_RDWR | os.O_APPEND)
+        self.rows = Units(self._place, self._descriptor, places)
+
+    def _noted(self, found: Found, places: dict[str, tuple[int, int]]) -> Iterator[bytes]:
+        for key, line in zip(found.places, found.as_new(), strict=True):
+            places[key] = (self._size, len(line))
+            self._size += len(line)
+            yield line
 
     def append(self, key: str, rows: Rows) -> None:
         """Adds a unit; on the disk for good by the next group commit, at most `commit_seconds` of appending later."""
@@ -98,12 +156,12 @@ class Log:
         Raises:
             RunError: that is not all.
         """
-        content = read_log(read_bytes(self._place))
-        if bad := content.damaged + content.torn:
+        found = find(self._place)
+        if bad := found.damaged + found.torn:
             raise self._damaged(bad[0])
-        if content.units.keys() != self._keys:
-            raise self._damaged(len(content.units) + 1)
-        return content.units
+        if found.places.keys() != self._keys:
+            raise self._damaged(len(found.places) + 1)
+        return dict(Units(self._place, self._descriptor, found.places))
 
     def close(self) -> None:
         os.close(self._descriptor)

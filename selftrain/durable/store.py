@@ -116,7 +116,7 @@ class Store(Reader):
         rows = shards.in_order(log.units(), sort_by)
         data = shards.encode(rows, schema)
         with self._disk.operation():
-            self._disk.write_partial(path, data)
+            self._disk.write_partial(path, [data])
             entry = self._finish(Entry("seal", step, facts or {}, {path: Fingerprint.of(data)}, len(rows)), [path])
             self._logs.pop(step).close()
             self._disk.remove(log_of(step))

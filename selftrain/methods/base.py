@@ -27,6 +27,13 @@ class Method(Protocol):
     evaluation: ClassVar[Evaluation]
 
     @property
+    def collects_by_problem(self) -> bool:
+        """Whether what `collect` makes of a problem hangs on that problem alone, and it names no facts: then a round
+        can be collected some problems at a time.
+        """
+        ...
+
+    @property
     def num_rounds(self) -> int: ...
 
     @property

@@ -111,6 +111,7 @@ class PST:
         "several models answer in turn; what an answer says about the last one scales its update (arXiv 2604.13356)"
     )
     needs_judge: ClassVar[bool] = False
+    collects_by_problem: ClassVar[bool] = False
     needs_peers: ClassVar[bool] = True
     learning: ClassVar[Learning] = PSTLearning()
     evaluation: ClassVar[Evaluation] = PSTEvaluation()

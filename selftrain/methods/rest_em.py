@@ -99,6 +99,10 @@ class RestEM:
     def sampling(self) -> Sampling:
         return Sampling(self.temperature, self.top_k, self.top_p, self.max_completion_length)
 
+    @property
+    def collects_by_problem(self) -> bool:
+        return self.prompt_weight != "uniform"  # whose weights sum to the number of all kept ones
+
     def collect(self, now: Round) -> Lessons:
         (learner,) = now.learners
         samples: list[Sample] = []

@@ -107,6 +107,7 @@ class SePT:
         "no reward: sample at a low temperature, train at temperature 1, hundreds of times (arXiv 2510.18814)"
     )
     needs_judge: ClassVar[bool] = False
+    collects_by_problem: ClassVar[bool] = False
     needs_peers: ClassVar[bool] = False
     learning: ClassVar[Learning] = SePTLearning()
     evaluation: ClassVar[Evaluation] = SePTEvaluation()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -16,7 +16,8 @@ Rows = list[dict[str, Any]]
 class KeepsRows(Protocol):
     """A log of `selftrain.durable`."""
 
-    rows: dict[str, Rows]
+    @property
+    def rows(self) -> Mapping[str, Rows]: ...
 
     def append(self, key: str, rows: Sequence[dict[str, Any]]) -> None: ...
 

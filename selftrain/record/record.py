@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,8 +14,9 @@ from selftrain.errors import RunError
 from selftrain.record.folder import RunFolder
 from selftrain.record.free_files import FREE, FreeFiles, as_line, disk_errors
 from selftrain.record.memory import Memory
-from selftrain.record.rows import problem_rows, sample_schema, table_of
+from selftrain.record.rows import problem_rows, problem_schema, sample_schema
 from selftrain.record.sharing import round_step, saved_as, share_rounds
+from selftrain.record.tables import Put, writing
 from selftrain.types import Problem
 
 #: Ends the names of logs that are remembered answers.
@@ -116,28 +117,34 @@ class Record(FreeFiles):
         if self._store.finished(step) is None:
             self._store.commit(step, [], facts)
 
-    def write_table(self, step: str, path: str, rows: Iterable[dict[str, Any]], schema: Any = None) -> None:
-        """A Parquet file, once."""
-        import pyarrow.parquet as pq
-
-        if self._store.finished(step) is not None:
-            return
-        with disk_errors(self.folder.path / path):
-            pq.write_table(table_of(rows, schema), self._store.partial(path), compression="zstd")
-        self._store.commit(step, [path])
-
     def write_problems(self, parts: Mapping[str, Sequence[Problem]]) -> None:
-        self.write_table("problems", "problems.parquet", problem_rows(parts))
+        with self._table("problems", "problems.parquet", problem_schema()) as put:
+            put(problem_rows(parts))
 
-    def write_samples(self, round_number: int, rows: Iterable[dict[str, Any]]) -> None:
-        self._write_answers("samples", round_number, rows)
+    @contextmanager
+    def samples(self, round_number: int) -> Iterator[Put]:
+        """Whatever rows are put within become the table of a round's samples, once."""
+        with self._answers("samples", round_number) as put:
+            yield put
 
     def write_evaluation(self, round_number: int, rows: Iterable[dict[str, Any]]) -> None:
-        self._write_answers("evaluations", round_number, rows)
+        with self._answers("evaluations", round_number) as put:
+            put(rows)
 
-    def _write_answers(self, table: str, number: int, rows: Iterable[dict[str, Any]]) -> None:
+    def _answers(self, table: str, number: int) -> AbstractContextManager[Put]:
         name = round_step(number)
-        self.write_table(f"{name}/{table}", f"{table}/{name}.parquet", rows, sample_schema())
+        return self._table(f"{name}/{table}", f"{table}/{name}.parquet", sample_schema())
+
+    @contextmanager
+    def _table(self, step: str, path: str, schema: Any) -> Iterator[Put]:
+        if self._store.finished(step) is not None:
+            yield lambda rows: None
+            return
+        with disk_errors(self.folder.path / path):
+            partial = self._store.partial(path)
+        with writing(partial, schema, self.folder.path / path) as put:
+            yield put
+        self._store.commit(step, [path])
 
     # -- rounds
 

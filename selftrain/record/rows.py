@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from selftrain.types import Problem, Prompt, Response, Sample, Score
 
-#: Rows that are Python objects at the same time while a table is made.
-_AT_ONCE = 4096
 #: Token ids that were seen, each once: as an object of its own for every token they would be half of a run's memory.
 _IDS: dict[int, int] = {}
 
@@ -30,21 +27,10 @@ def sample_schema() -> Any:
     )  # fmt: skip
 
 
-def table_of(rows: Iterable[dict[str, Any]], schema: Any) -> Any:
-    """An Arrow table, some rows at a time: all of them as Python objects would take a multiple of its memory.
-
-    Args:
-        schema: None to go by the values of all rows.
-    """
+def problem_schema() -> Any:
     import pyarrow as pa
 
-    if schema is None:
-        return pa.Table.from_pylist(list(rows))
-    rest, parts = iter(rows), []
-    while some := list(islice(rest, _AT_ONCE)):
-        parts.append(pa.RecordBatch.from_pylist(some, schema=schema))
-    # As one piece, so that the file's bytes hang on the rows alone.
-    return pa.Table.from_batches(parts, schema=schema).combine_chunks()
+    return pa.schema([(name, pa.string()) for name in ("part", "problem_id", "question", "reference")])
 
 
 def sample_row(sample: Sample, round_number: int, reference: str | None, greedy: bool = False) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pytest
 from selftrain.durable import Entry, Finding, Reader, check, repair
 from selftrain.durable.journal import salvage
 from selftrain.durable.layout import logs
-from selftrain.durable.log import read_log
+from selftrain.durable.lines import split
 from tests.durable.driver import Driver, tree
 from tests.durable.script import SCRIPT, TERMS, play
 from tests.durable.test_kills import Whole
@@ -40,7 +40,9 @@ def units(folder: Path) -> dict[str, Any]:
     return {
         f"{step} {key}": rows
         for step, path in logs(folder).items()
-        for key, rows in read_log((folder / path).read_bytes()).units.items()
+        for line in split((folder / path).read_bytes())
+        if line.value is not None
+        for _, key, rows in [line.value]
     }
 
 

@@ -1,17 +1,18 @@
-"""Tables are made some rows at a time; their files are those of all rows at once."""
+"""Tables are written some rows at a time; how many makes no difference."""
 
 from __future__ import annotations
 
-import io
 import random
 from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from selftrain.record.rows import response_row, responses_of, sample_row, sample_schema, table_of
+from selftrain.record.rows import response_row, responses_of, sample_row, sample_schema
+from selftrain.record.tables import writing
 from selftrain.types import Prompt, Response, Sample, Score
 
 
@@ -27,16 +28,18 @@ def made_up(count: int) -> Iterator[dict[str, Any]]:
         yield sample_row(sample, 1, rng.choice([None, "3"]))
 
 
-def file_of(table: Any) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
-    return sink.getvalue()
-
-
 @pytest.mark.parametrize("count", [0, 1, 4096, 9000])
-def test_the_file_of_a_table_hangs_on_its_rows_alone(count: int) -> None:
-    at_once = pa.Table.from_pylist(list(made_up(count)), schema=sample_schema())
-    assert file_of(table_of(made_up(count), sample_schema())) == file_of(at_once)
+def test_the_file_of_a_table_hangs_on_its_rows_alone(count: int, tmp_path: Path) -> None:
+    rows, rng = list(made_up(count)), random.Random(2)
+    with writing(tmp_path / "one", sample_schema(), tmp_path) as put:
+        put(rows)
+    rest = iter(rows)
+    with writing(tmp_path / "other", sample_schema(), tmp_path) as put:
+        while some := list(islice(rest, rng.randint(1, 3000))):
+            put(some)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+    read = pq.read_table(tmp_path / "one")
+    assert read.schema == sample_schema() and read.to_pylist() == rows
 
 
 def test_equal_token_ids_of_different_answers_are_one_object() -> None:

@@ -36,7 +36,8 @@ def run(here: Path) -> Path:
     for at, (gold, text, *_) in enumerate(ANSWERS * 10):
         sample = Sample(response(text, f"p{at}"), Score(float(text == "#### 18"), None), why_not="wrong")
         rows.append(sample_row(sample, 1, gold))
-    folder.write_samples(1, rows[::2])
+    with folder.samples(1) as put:
+        put(rows[::2])
     folder.write_evaluation(1, rows[1::2])
     return folder.folder.path
 
@@ -148,6 +149,7 @@ def test_a_run_without_answers_or_golds_is_told(here: Path, capsys: pytest.Captu
     assert run_cli(COMMANDS, ["audit", "run"]) == 74
     folder.write_text("settings.yaml", "")
     assert run_cli(COMMANDS, ["audit", "run"]) == 74
-    folder.write_samples(1, [sample_row(Sample(response("#### 1"), Score(None, "1")), 1, None)])
+    with folder.samples(1) as put:
+        put([sample_row(Sample(response("#### 1"), Score(None, "1")), 1, None)])
     assert run_cli(COMMANDS, ["audit", "run"]) == 74
     assert "with a gold" in capsys.readouterr().err

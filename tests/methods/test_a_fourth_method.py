@@ -34,6 +34,7 @@ class Majority:
     summary: ClassVar[str] = "train on what most answers agree on"
     needs_judge: ClassVar[bool] = False
     needs_peers: ClassVar[bool] = False
+    collects_by_problem: ClassVar[bool] = True
     learning: ClassVar[Learning] = Learning()
     evaluation: ClassVar[Evaluation] = Evaluation()
 

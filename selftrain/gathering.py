@@ -1,0 +1,124 @@
+"""A round of a method from its problems to what is learnt, in parts where that is the same.
+
+Samples go into the table of samples and into figures, and are let go of: memory holds those of one part, and of all
+others only what a model is to learn.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import accumulate, zip_longest
+from typing import Any
+
+from selftrain.evaluation import RIGHT
+from selftrain.methods.base import Method
+from selftrain.types import Lessons, Round, Sample, TrainingExample
+
+
+class Tally:
+    """Figures of one model's samples of a round, from those of some problems at a time."""
+
+    def __init__(self) -> None:
+        self.why_not: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
+        #: Draws of the problem that has the fewest.
+        self._every: int | None = None
+        #: Of the first, second, ... draws of all problems: the sum of their rewards, and how many have one.
+        self._rewards: list[tuple[float, int]] = []
+
+    @property
+    def drawn(self) -> int:
+        return self._counts["drawn"]
+
+    def add(self, samples: Sequence[Sample]) -> None:
+        seen: Counter[str] = Counter()
+        rewards = [(0.0, 0) for _ in range(len(samples))]
+        for sample in samples:
+            place = seen[sample.response.prompt.problem_id]
+            seen[sample.response.prompt.problem_id] += 1
+            if sample.score.value is not None:
+                total, count = rewards[place]
+                rewards[place] = total + sample.score.value, count + 1
+        longest = max(seen.values(), default=0)
+        both = zip_longest(self._rewards, rewards[:longest], fillvalue=(0.0, 0))
+        self._rewards = [(one + other, first + second) for (one, first), (other, second) in both]
+        if seen:
+            self._every = min(seen.values()) if self._every is None else min(self._every, *seen.values())
+        solved = {s.response.prompt.problem_id for s in samples if s.score.value is not None and s.score.value >= RIGHT}
+        asked = [s.score.others["held_back"] for s in samples if "held_back" in s.score.others]
+        self.why_not.update(sample.why_not for sample in samples if sample.why_not is not None)
+        self._counts.update(
+            drawn=len(samples), kept=sum(s.kept for s in samples), problems=len(seen), solved=len(solved),
+            answers_read=sum(s.score.answer is not None for s in samples),
+            tokens=sum(len(s.response.token_ids) for s in samples),
+            truncated=sum(s.response.truncated for s in samples),
+            held_back_asked=len(asked), held_back_failed=sum(verdict < RIGHT for verdict in asked),
+        )  # fmt: skip
+
+    def facts(self) -> dict[str, Any]:
+        # Of the draws that every problem had: further ones are only made for problems that are not yet solved often
+        # enough.
+        *_, (reward, judged) = accumulate(
+            self._rewards[: self._every or 0],
+            lambda one, other: (one[0] + other[0], one[1] + other[1]),
+            initial=(0.0, 0),
+        )
+        counts = self._counts
+        return {
+            "drawn": self.drawn,
+            "kept": counts["kept"],
+            "why_not": dict(self.why_not),
+            "answers_read": counts["answers_read"],
+            "mean_reward": reward / judged if judged else None,
+            "problems_with_one_right": counts["solved"] if judged else None,
+            "problems": counts["problems"],
+            "tokens": counts["tokens"],
+            "mean_length": counts["tokens"] / self.drawn if self.drawn else None,
+            "truncated": counts["truncated"],
+            **self._held_back(),
+        }
+
+    def _held_back(self) -> dict[str, Any]:
+        """How many rewarded samples the tests that give no reward were asked about, and how many failed them."""
+        asked, failed = self._counts["held_back_asked"], self._counts["held_back_failed"]
+        if not asked:
+            return {}
+        return {"held_back_asked": asked, "held_back_failed": failed, "held_back_gap": failed / asked}
+
+
+class Gathered:
+    """What a round came to, without its samples."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.tallies = {name: Tally() for name in names}
+        self.examples: dict[str, list[TrainingExample]] = {name: [] for name in names}
+        self.train_temperature: float | None = None
+        self.facts: dict[str, float] = {}
+
+    def add(self, lessons: Lessons) -> None:
+        for name, tally in self.tallies.items():
+            tally.add([sample for sample in lessons.samples if sample.response.model == name])
+            self.examples[name] += lessons.examples[name]
+        self.train_temperature = lessons.train_temperature
+        self.facts |= lessons.facts
+
+
+def gather(method: Method, now: Round, problems_at_once: int, put: Callable[[Sequence[Sample]], None]) -> Gathered:
+    """
+    Args:
+        put: is given all samples, in the order of the problems, and keeps them where memory does not count.
+    """
+    gathered = Gathered([learner.name for learner in now.learners])
+    for part in _parts(now, problems_at_once) if method.collects_by_problem else (now,):
+        lessons = method.collect(part)
+        put(lessons.samples)
+        gathered.add(lessons)
+    return gathered
+
+
+def _parts(now: Round, size: int) -> Iterator[Round]:
+    for start in range(0, len(now.problems), size):
+        some = slice(start, start + size)
+        yield replace(now, problems=now.problems[some], prompts=now.prompts[some])
