@@ -52,7 +52,7 @@ def trainable() -> LoadedModel:
 
 @pytest.fixture(scope="session")
 def prompts() -> list[Prompt]:
-    return make_prompts(load_problems("word_problems", split="test", max_problems=24))
+    return make_prompts(load_problems("word_problems", split="test", max_problems=16))
 
 
 @pytest.fixture

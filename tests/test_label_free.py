@@ -144,7 +144,7 @@ def test_every_figure_of_a_round_is_there_where_the_evaluation_has_labels(pst_ru
         assert ("against_base" in line) == (line["round"] > 0)
 
 
-@pytest.mark.parametrize("run", [train_sept, train_pst])
+@pytest.mark.parametrize("run", [train_sept, pytest.param(train_pst, marks=pytest.mark.slow)])
 def test_without_any_label_at_all_a_run_goes_through_and_reports(tmp_path: Path, run, capsys) -> None:
     asked, tested = ([{"question": problem.question} for problem in part] for part in (TRAIN, TEST))
     result = run(tmp_path / "run", asked, tested)
@@ -200,7 +200,10 @@ def test_a_control_scores_samples_and_D_val_without_a_label(control: str) -> Non
         assert judges.labelled
 
 
-@pytest.mark.parametrize(("control", "same"), [("majority", True), ("always_one", True), ("math", False)])
+@pytest.mark.parametrize(
+    ("control", "same"),
+    [("majority", True), pytest.param("always_one", True, marks=pytest.mark.slow), ("math", False)],
+)
 def test_wrong_labels_of_D_val_change_nothing_in_a_run_with_a_control(tmp_path: Path, control: str, same: bool) -> None:
     problems = toy_problems(60)
     held_out = tuple(problems[45:])

@@ -52,7 +52,7 @@ def test_a_run_keeps_the_papers_invariants(tmp_path: Path) -> None:
     SelfTrainer(
         method=RestEM(num_rounds=1, num_generations=4, max_completion_length=48),
         model=seed_model("llama"), train_dataset="word_problems", output_dir=tmp_path / "run",
-        max_train_samples=80, max_eval_samples=30, progress=Progress(quiet=True),
+        max_train_samples=80, max_eval_samples=10, progress=Progress(quiet=True),
     ).train()  # fmt: skip
     folder = RunFolder.open(tmp_path / "run")
     kept = folder.query("select problem_id, question, reference, prompt, completion from samples where kept").fetchall()

@@ -15,9 +15,9 @@ from selftrain.record import RunFolder
 DEMO = [sys.executable, "-m", "selftrain", "demo"]
 
 
-def test_a_short_demo_ends_with_a_table_examples_and_a_page(here: Path) -> None:
-    short = ["--num_rounds", "1", "--max_train_samples", "300", "--max_eval_samples", "100"]
-    done = subprocess.run([*DEMO, *short], capture_output=True, text=True, timeout=600)
+def test_a_tiny_demo_ends_with_a_table_examples_and_a_page(here: Path) -> None:
+    tiny = ["--num_rounds", "1", "--max_train_samples", "130", "--max_eval_samples", "20"]
+    done = subprocess.run([*DEMO, *tiny], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     for part in ("base", "greedy", "pass@1", "before:", "after:", "runs/demo/report.html"):
         assert part in done.stdout
@@ -28,10 +28,14 @@ def test_a_short_demo_ends_with_a_table_examples_and_a_page(here: Path) -> None:
     assert not any(f'{attribute}="http' in page for attribute in ("src", "href"))
     folder = RunFolder.open("runs/demo")
     assert AutoModelForCausalLM.from_pretrained(folder.path / "best") is not None
-    lines = folder.rounds()
-    assert (
-        lines[1]["against_base"]["pass@1"]["difference"] > 0.1 and lines[1]["against_base"]["pass@1"]["p_value"] < 0.01
-    )
+
+
+@pytest.mark.slow
+def test_a_short_demo_beats_the_base_model(here: Path) -> None:
+    short = ["--num_rounds", "1", "--max_train_samples", "300", "--max_eval_samples", "100"]
+    subprocess.run([*DEMO, *short], check=True, capture_output=True, timeout=600)
+    gain = RunFolder.open("runs/demo").rounds()[1]["against_base"]["pass@1"]
+    assert gain["difference"] > 0.1 and gain["p_value"] < 0.01
 
 
 @pytest.mark.slow
@@ -49,6 +53,6 @@ def test_a_second_demo_goes_to_a_folder_of_its_own(here: Path) -> None:
 def test_the_last_round_beats_the_base_model(here: Path, seed: int) -> None:
     subprocess.run([*DEMO, "--seed", str(seed)], check=True, capture_output=True)
     gains = RunFolder.open("runs/demo").rounds()[-1]["against_base"]
-    assert gains["greedy"]["problems"] == 1000
+    assert gains["greedy"]["problems"] == 600
     assert gains["greedy"]["difference"] >= 0.07 and gains["greedy"]["p_value"] < 0.001
     assert gains["pass@1"]["difference"] >= 0.20 and gains["pass@1"]["p_value"] < 0.001

@@ -86,6 +86,7 @@ def test_6_prompts_longer_than_the_context(here: Path) -> None:
     assert not Path("run").exists()
 
 
+@pytest.mark.slow
 def test_7_every_answer_wrong_in_a_round(here: Path) -> None:
     rows = [{"question": f"Ana has {i} apples. How many apples are left?", "answer": "-1"} for i in range(60)]
     Path("data.jsonl").write_text("\n".join(map(json.dumps, rows)))

@@ -132,7 +132,7 @@ def test_stop_texts_end_answers_where_the_slow_engine_ends_them(
 ) -> None:
     packed = packed_of(loaded, prompting=Prompting(stop_strings=stop_texts))
     # Beside them a prompt with worked examples, which has a stop text of its own.
-    asked, sampling = [*prompts[:8], LONG], Sampling(1.0, max_completion_length=40)
+    asked, sampling = [*prompts[:6], LONG], Sampling(1.0, max_completion_length=32)
     assert_same(packed.generate(asked, 3, sampling, "k", 0), packed.slow.generate(asked, 3, sampling, "k", 0))
 
 

@@ -101,7 +101,7 @@ def test_a_worker_killed_from_outside_is_replaced(math_judge: MathJudge) -> None
         assert grade(math_judge, problem("x^2+1"), f"#### 1+{uuid4().int % 10**6} \\cdot 0+x^2").value == 1.0
 
 
-@pytest.mark.parametrize("gradings", [80, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("gradings", [40, pytest.param(2000, marks=pytest.mark.slow)])
 def test_workers_killed_at_random_cost_no_verdict(gradings: int) -> None:
     """Formulas, so that each is asked of a worker, and every third answer is wrong."""
     rng = random.Random(gradings)
