@@ -170,8 +170,8 @@ def test_what_was_answered_before_a_lasting_fault_is_given_out(
 ) -> None:
     """And the failing sample is asked as often as allowed."""
     # One at a time: of several, any may come first.
-    state.begin(["-", "-", "500..."])
-    with asking(state, llama, max_concurrency=1) as engine:
+    with asking(state, llama, max_concurrency=1, max_retries=3) as engine:
+        state.begin(["-", "-", "500..."])
         units = engine.generate_units([prompts[0:2], prompts[2:3], prompts[3:4]], 1, GREEDY, "k", 0)
         assert len(next(units)) == 2
         with pytest.raises(UnansweredError, match=r"no answer in 4 tries; the last came to: 500, '<html>out of luck"):
