@@ -12,6 +12,7 @@ from typing import Any
 
 from selftrain.engines.base import Engine
 from selftrain.learning.base import Checkpoints, Learning, LearningReport, Moment, OnStep, Trainer, Yardstick
+from selftrain.placement import Seat
 from selftrain.record import Memory
 from selftrain.record.rows import response_row, responses_of
 from selftrain.types import Prompt, Response, Sampling, TrainingExample
@@ -27,10 +28,13 @@ class Learner:
         trainer: trains the same live weights.
         base: folder or hub id of the untouched weights, which `start_from="base"` goes back to.
         memory: what was answered before is taken from it.
+        seat: where it works; by default the weights stay where they are.
     """
 
-    def __init__(self, engine: Engine, trainer: Trainer, base: str, memory: Memory | None = None) -> None:
-        self.engine, self.trainer, self.base = engine, trainer, base
+    def __init__(
+        self, engine: Engine, trainer: Trainer, base: str, memory: Memory | None = None, seat: Seat | None = None
+    ) -> None:
+        self.engine, self.trainer, self.base, self._seat = engine, trainer, base, seat or Seat("cpu")
         self.memory = memory or Memory()
         #: The round whose weights answer now; 0 is the untouched model.
         self.weights_version = 0
@@ -48,6 +52,8 @@ class Learner:
         units = [[prompts[i] for i in unit] for unit in plan]
         questions = [self._question(unit, n, sampling, key, first) for unit in units]
         new = [unit for unit, known in zip(units, self.memory.knows(questions), strict=True) if not known]
+        if new:
+            self._seat.take(self.trainer.move)
         asked = f"{key}/{self.name}"
         with closing(self.engine.generate_units(new, n, sampling, asked, self.weights_version, first)) as drawn:
             for indices, unit, question in zip(plan, units, questions, strict=True):
@@ -70,6 +76,7 @@ class Learner:
 
     def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         def score() -> list[dict[str, Any]]:
+            self._seat.take(self.trainer.move)
             return [{"logprob": logprob} for logprob in self.engine.logprob(prompts, completions)]
 
         return [row["logprob"] for row in self.memory(f"logprob/{self.name}", score)]
@@ -91,6 +98,7 @@ class Learner:
         if learning.start_from == "base" and self.weights_version != 0:
             self.trainer.load(self.base)
         self.engine.rest()
+        self._seat.take(self.trainer.move)
         measured = None if yardstick is None else partial(self._measured, yardstick)
         report = self.trainer.fit(examples, learning, seed, measured, on_step, moment, checkpoints)
         self.engine.renew(self.trainer.save_merged)

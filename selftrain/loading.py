@@ -26,6 +26,22 @@ class LoadedModel:
     stop_ids: frozenset[int]
 
 
+def count_weights(name_or_path: str, revision: str) -> int:
+    """Of a model that is not loaded: its configuration says how many it has.
+
+    Raises:
+        ModelError: there is no such model, or it has no configuration that says so.
+    """
+    _check_path(name_or_path)
+    base, its_revision = base_of(name_or_path, revision)
+    try:
+        config = transformers.AutoConfig.from_pretrained(base, revision=its_revision)
+        with torch.device("meta"):
+            return int(transformers.AutoModelForCausalLM.from_config(config).num_parameters())
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise _cannot_load(name_or_path, error) from error
+
+
 def pick_device(device: str) -> str:
     """'auto' is the first CUDA device where there is one, else the CPU."""
     if device == "auto":
@@ -67,11 +83,7 @@ def load_model(
             )
             model = model if base == name_or_path else _with_adapter(model, name_or_path)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(
-            f"cannot load {name_or_path!r}: {str(error).strip().splitlines()[0]}",
-            "a causal language model needs config.json, weights in safetensors and tokenizer files",
-            "give a folder made by save_pretrained, or a hub id (offline, it has to be in the cache already)",
-        ) from error
+        raise _cannot_load(name_or_path, error) from error
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
         raise ModelError(
@@ -82,6 +94,14 @@ def load_model(
     end = model.generation_config.eos_token_id
     stop = [] if end is None else [end] if isinstance(end, int) else list(end)
     return LoadedModel((model if load_in_4bit else model.to(device)).eval(), tokenizer, frozenset(stop))
+
+
+def _cannot_load(name_or_path: str, error: Exception) -> ModelError:
+    return ModelError(
+        f"cannot load {name_or_path!r}: {str(error).strip().splitlines()[0]}",
+        "a causal language model needs config.json, weights in safetensors and tokenizer files",
+        "give a folder made by save_pretrained, or a hub id (offline, it has to be in the cache already)",
+    )
 
 
 def _with_adapter(model: Any, folder: str) -> Any:

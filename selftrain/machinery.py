@@ -16,6 +16,7 @@ from selftrain.engines.vllm.finding import vllm_version
 from selftrain.engines.vllm.settings import VllmSettings
 from selftrain.errors import SettingsError
 from selftrain.learner import Learner
+from selftrain.placement import Need, Placement, Seat, gpus, place
 from selftrain.prompts import Prompting
 from selftrain.record import Memory
 
@@ -60,11 +61,35 @@ class Loader:
                 "leave one of them out",
             )
 
-    def load(self, model: str, name: str = "", memory: Memory | None = None) -> Learner:
+    def place(self, models: Mapping[str, str], *, keeps_moments: bool) -> Placement:
+        """Where each of a run's models is to compute, by its name.
+
+        Raises:
+            ModelError: there is no such model.
+            SettingsError: a model does not fit on any of the GPUs.
+        """
+        from selftrain.loading import count_weights
+
+        computing, found = self.computing, gpus() if len(models) > 1 else []
+        by_others = computing.engine in ("vllm", "openai") or self.adapter.load_in_4bit or self.spread
+        if not found or computing.device != "auto" or computing.training_processes > 1 or by_others:
+            return Placement(dict.fromkeys(models, computing.device))
+        weights = {name: count_weights(model, self.revision) for name, model in models.items()}
+        # Of an adapter the few weights beside the model are as nothing.
+        return place(
+            {
+                name: Need.of(count, 0 if self.adapter.use_peft else count, keeps_moments=keeps_moments)
+                for name, count in weights.items()
+            },
+            found,
+        )
+
+    def load(self, model: str, name: str = "", memory: Memory | None = None, seat: Seat | None = None) -> Learner:
         """
         Args:
             model: a local folder or a hub id.
             name: how samples name it; by default the last part of `model`.
+            seat: where it computes; by default on the device of the settings, alone.
 
         Raises:
             ModelError: it cannot be loaded.
@@ -81,14 +106,19 @@ class Loader:
             "model": model, "name": name or Path(model).name, "revision": self.revision, "bf16": computing.bf16,
             "rows": computing.sampling_batch_size,
         }  # fmt: skip
+        seat = seat or Seat(computing.device)
+        # One of several in turns waits until it is asked.
         slow = TransformersEngine.load(
-            **loading, prompting=self.prompting, device=computing.device, load_in_4bit=self.adapter.load_in_4bit
-        )
+            **loading, prompting=self.prompting, device="cpu" if seat.in_turns else seat.device,
+            load_in_4bit=self.adapter.load_in_4bit,
+        )  # fmt: skip
         trained = self._adapted(slow, model) if self.adapter.use_peft else None
         followers = self._followers(slow, model) if computing.training_processes > 1 else None
         trainer = TransformersTrainer(slow.model, slow.renderer, computing.bf16, trained, followers)
-        engine = self._engine(slow, trainer.save_merged, {**loading, "prompting": asdict(self.prompting)})
-        return Learner(engine, trainer, model, memory)
+        told = {**loading, "prompting": asdict(self.prompting)}
+        # Our own forward pass is for models that stay on the CPU.
+        engine = slow if seat.in_turns else self._engine(slow, trainer.save_merged, told)
+        return Learner(engine, trainer, model, memory, seat)
 
     def _engine(self, slow: TransformersEngine, save: Save, loading: Mapping[str, Any]) -> Engine:
         match self.computing.engine:

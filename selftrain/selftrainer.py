@@ -28,6 +28,7 @@ from selftrain.learner import Learner
 from selftrain.learning.base import Learning
 from selftrain.machinery import MACHINERY, Loader
 from selftrain.methods.base import Method
+from selftrain.placement import Seat
 from selftrain.preparation import names_of, too_long
 from selftrain.problems import ProblemSet, refuse_overlap
 from selftrain.progress import Progress
@@ -122,7 +123,9 @@ class SelfTrainer:
             spread = open_until_done.enter_context(open_cluster(self.cluster, self.progress.say))
             judges = open_until_done.enter_context(self._judges(train, parts, spread))
             judges.check(parts, self.progress)
-            learners = self._load_learners(names, memory, spread, open_until_done)
+            loader = self._loader(spread)
+            seats = self._seats(loader, names, learning)
+            learners = load_learners(loader, names, memory, seats, open_until_done)
             parts = self._drop_too_long(parts, learners)
             inputs = inputs_of(self.command, parts, names, self.settings_yaml or self._settings_text())
             record = open_until_done.enter_context(open_record(self.output_dir, inputs, memory, resume))
@@ -135,24 +138,20 @@ class SelfTrainer:
             loop = Loop(
                 self.method, learners, parts, judges, learning, evaluation, self.watch, record, self.progress,
                 self.seed, stops, self.computing.problems_at_once,
-                cache(lambda: self._load_learners(names, memory, spread, open_until_done)),
+                cache(lambda: load_learners(loader, names, memory, seats, open_until_done)),
             )  # fmt: skip
             with stops.listening():
                 rounds = record.folder.rounds() if record.is_done else loop.run()
                 return self._conclude(record, rounds, names)
 
-    def _load_learners(self, names: Mapping[str, str], memory: Memory, spread: Spread, end: ExitStack) -> list[Learner]:
-        """The models as they are before round 1."""
+    def _loader(self, spread: Spread) -> Loader:
         machinery: dict[str, Any] = {name: getattr(self, name) for name in MACHINERY}
-        loader = Loader(
-            self.prompting, revision=self.model_revision, spread=spread, adapter=self.adapter, **machinery
-        )  # fmt: skip
-        learners = []
-        for name, path in names.items():
-            learner = loader.load(path, name, memory)
-            end.callback(learner.close)
-            learners.append(learner)
-        return learners
+        return Loader(self.prompting, revision=self.model_revision, spread=spread, adapter=self.adapter, **machinery)
+
+    def _seats(self, loader: Loader, names: Mapping[str, str], learning: Learning) -> Mapping[str, Seat]:
+        placement = loader.place(names, keeps_moments=learning.optimizer_spans == "run")
+        self.progress.say_all(placement.lines() if len(names) > 1 else ())
+        return placement.seats
 
     def _judges(self, train: ProblemSet, parts: Parts, spread: Spread) -> AbstractContextManager[Judges]:
         return open_judges(
@@ -232,3 +231,15 @@ class SelfTrainer:
         record.finish("done", {"best": best})
         record.forget_answers(range(self.method.num_rounds + 1))
         return Result(record.folder.path, tuple(record.folder.rounds()), best)
+
+
+def load_learners(
+    loader: Loader, names: Mapping[str, str], memory: Memory, seats: Mapping[str, Seat], end: ExitStack
+) -> list[Learner]:
+    """The models as they are before round 1, closed at the `end`."""
+    learners = []
+    for name, path in names.items():
+        learner = loader.load(path, name, memory, seats[name])
+        end.callback(learner.close)
+        learners.append(learner)
+    return learners

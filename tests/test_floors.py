@@ -28,6 +28,7 @@ FLOORS: list[set[str]] = [
         "loading",
         "merging",
         "out_of_memory",
+        "placement",
         "toy",
         "evaluation",
     },

@@ -126,6 +126,7 @@ class TransformersEngine(Live, InTurn):
         self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int, first: int
     ) -> list[Response]:
         ids = [self.renderer.prompt_ids(prompt) for prompt in prompts]
+        self._stop = self._stop.to(self.model.device)  # it may have moved
         starts = [stream_start(key, prompt.problem_id, first + place) for prompt in prompts for place in range(n)]
         chance = torch.from_numpy(uniforms(starts, sampling.max_completion_length)).to(self.model.device)
         answers = [Answer(self.renderer.stop_texts(prompt)) for prompt in prompts for _ in range(n)]

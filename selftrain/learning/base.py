@@ -175,6 +175,10 @@ class Trainer(Protocol):
         """The same as one whole model, for whoever answers from a copy of it."""
         ...
 
+    def move(self, device: str) -> None:
+        """Takes the live model, and an optimizer that lives on, to another device."""
+        ...
+
     def close(self) -> None:
         """Gives back what it holds besides the model."""
         ...

@@ -75,6 +75,12 @@ class TransformersTrainer:
             ) from error
         self._living = optimizer
 
+    def move(self, device: str) -> None:
+        self.model.to(device)
+        for state in {} if self._living is None else self._living.state.values():
+            for name, value in state.items():
+                state[name] = value.to(device)
+
     def fit(
         self,
         examples: Sequence[TrainingExample],
