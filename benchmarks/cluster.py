@@ -14,7 +14,7 @@ import statistics
 import time
 from typing import Any
 
-from benchmarks.sampling import SAMPLING
+from benchmarks.models import SAMPLING
 from selftrain.cluster.opening import open_cluster
 from selftrain.cluster.settings import Cluster
 from selftrain.computing import Computing
@@ -28,7 +28,7 @@ from selftrain.types import Prompt
 def cpu_seconds(workers: list[Any]) -> float:
     import ray
 
-    return sum(ray.get([one._actor.__ray_call__.remote(lambda _: time.process_time()) for one in workers]))
+    return float(sum(ray.get([one._actor.__ray_call__.remote(lambda _: time.process_time()) for one in workers])))
 
 
 def turn(count: int, address: str, prompts: list[Prompt], samples: int) -> tuple[float, float, float]:

@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,7 @@ def run(by: str, folder: Path, problems: int, tests: int, vllm_python: str) -> N
     )  # fmt: skip
     if by == "ray":
         with two_nodes() as cluster:
-            trainer.cluster = cluster
-            trainer.train()
+            replace(trainer, cluster=cluster).train()
     else:
         trainer.train()
 

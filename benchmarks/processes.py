@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+from functools import partial
 from statistics import median
 
 from benchmarks.turns import here, machine, table, take_turns, times
@@ -45,7 +46,7 @@ def main() -> None:
     # The second process is started once the first has answered for some seconds, and takes some to be ready.
     for _ in range(3):
         sample(learners[two])
-    ways = [here(name, lambda own=learner: sample(own)) for name, learner in learners.items()]
+    ways = [here(name, partial(sample, learner)) for name, learner in learners.items()]
     taken = take_turns(ways, asked.repeats)
     gains = times(taken[two], taken[one], of_wall=True)
     print(f"\n{machine()}; {asked.problems} problems, 8 samples each, medians of {asked.repeats} turns\n")

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -119,8 +119,8 @@ class Clock:
     """
 
     def __post_init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
-        self._inner = [0.0]
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self._inner: list[float] = [0.0]
 
     @contextmanager
     def of(self, what: str) -> Iterator[None]:
@@ -182,9 +182,9 @@ def child(mode: str, count: int, folder: Path) -> None:
             told += [f"parquet {gib(sealed // 1024)}", f"kept {facts['kept']:,}", f"tokens {facts['tokens']:,}"]
         told.append(f"memory {gib(memory_kib('VmHWM') - before)}")
     total = time.perf_counter() - total
-    used = clock.seconds.total() - clock.seconds["made up"]
+    used = sum(clock.seconds.values()) - clock.seconds["made up"]
     print("; ".join(told), f"; {total:.1f} s; of CPU without the making {used:.1f} s, {count / used:,.0f} samples/s")
-    for what, seconds in clock.seconds.most_common():
+    for what, seconds in sorted(clock.seconds.items(), key=lambda one: -one[1]):
         print(f"    {what:<24} {seconds:9.2f} s of CPU {1e6 * seconds / count:9.1f} us a sample")
     sys.stdout.flush()
 

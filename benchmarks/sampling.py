@@ -20,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -68,9 +69,9 @@ class ByTransformers:
 
     def ways(self) -> list[Way]:
         return [
-            *(here(f"`generate`, {n} prompts a call", lambda n=n: self._by_generate(n)) for n in (1, 4, 16)),
+            *(here(f"`generate`, {n} prompts a call", partial(self._by_generate, n)) for n in (1, 4, 16)),
             here("as TRL's GRPO: prompts repeated, 4 a call", lambda: self._by_generate(4, repeated=True)),
-            *(here(f"`generate_batch`, {n} tokens a batch", lambda n=n: self._by_batching(n)) for n in (256,)),
+            *(here(f"`generate_batch`, {n} tokens a batch", partial(self._by_batching, n)) for n in (256,)),
         ]
 
     @torch.inference_mode()

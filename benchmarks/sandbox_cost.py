@@ -15,10 +15,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from statistics import median
 
-from selftrain.sandbox import CallJob, CheckJob, SandboxError, StdinJob, open_sandbox
+from selftrain.sandbox import CallJob, CheckJob, Sandbox, SandboxError, StdinJob, open_sandbox
 
 RESULTS = Path("docs/results/sandbox_cost.md")
 PROGRAM = "def f(n):\n    return n * n + 3 * n + 7\n"
@@ -40,6 +41,18 @@ def by_process(text: str) -> Callable[[], bool]:
     return once
 
 
+def prints(sandbox: Sandbox, job: StdinJob) -> bool:
+    return sandbox.run_stdin([job])[0].stdout == "17\n"
+
+
+def gives(sandbox: Sandbox, job: CallJob) -> bool:
+    return sandbox.call([job])[0].values == (7, 11, 17, 25)
+
+
+def passes(sandbox: Sandbox, job: CheckJob) -> bool:
+    return sandbox.check([job])[0].status == "passed"
+
+
 def ways(stack: ExitStack) -> dict[str, Callable[[], bool]]:
     found: dict[str, Callable[[], bool]] = {
         "a process per program: `python -I`": by_process(SCRIPT),
@@ -54,9 +67,9 @@ def ways(stack: ExitStack) -> dict[str, Callable[[], bool]]:
         stdin, call = StdinJob(IMPORTS + SCRIPT, "2\n"), CallJob(PROGRAM, "f", ((0,), (1,), (2,), (3,)))
         check = CheckJob(PROGRAM, "f", TEST)
         found |= {
-            f"tier {tier}, standard input": lambda box=one, job=stdin: box.run_stdin([job])[0].stdout == "17\n",
-            f"tier {tier}, four calls": lambda box=one, job=call: box.call([job])[0].values == (7, 11, 17, 25),
-            f"tier {tier}, test in a process apart": lambda box=one, job=check: box.check([job])[0].status == "passed",
+            f"tier {tier}, standard input": partial(prints, one, stdin),
+            f"tier {tier}, four calls": partial(gives, one, call),
+            f"tier {tier}, test in a process apart": partial(passes, one, check),
         }
     return found
 

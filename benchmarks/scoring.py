@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 
@@ -71,7 +72,7 @@ def measure(size: str, count: int, repeats: int) -> list[list[str]]:
         found[name] = works[name]()
         return tokens
 
-    taken = take_turns([here(name, lambda name=name: score(name)) for name in works], repeats)
+    taken = take_turns([here(name, partial(score, name)) for name in works], repeats)
     apart = {name: max(abs(a - b) for a, b in zip(found[name], found["naive"], strict=True)) for name in works}
     return [[*cells, f"{apart[name]:.1e}"] for name, cells in rows(size, taken, OURS).items()]
 

@@ -24,6 +24,7 @@ import torch
 from benchmarks.models import SIZES, make_model
 from benchmarks.turns import Spent, Way, here, machine, one_core, peak, rows, table, take_turns, timed
 from selftrain.learning.base import Learning
+from selftrain.learning.gradients import Gradients, How
 from selftrain.learning.step import Stepper
 from selftrain.loading import LoadedModel
 from selftrain.problems import load_problems
@@ -113,7 +114,9 @@ def measure(size: str, count: int, repeats: int) -> list[list[str]]:
     ]
     trained = renderer.training_rows(examples)
     optimizer = torch.optim.AdamW(loaded.model.parameters(), lr=1e-6, fused=True)
-    stepper = Stepper(loaded.model, optimizer, trained, examples, Learning(), renderer.pad_id, False)
+    learning = Learning()
+    how = How(renderer.pad_id, False, 1.0, learning.loss_normalization, learning.gradient_checkpointing)
+    stepper = Stepper(Gradients(loaded.model, how), optimizer, trained, examples, learning)
     steps = [range(start, start + STEP) for start in range(0, len(trained), STEP)]
     tokens = sum(len(row.token_ids) for row in trained)
 

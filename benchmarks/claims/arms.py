@@ -27,7 +27,7 @@ WATCH = Watch(probe_rounds=5, probe_generations=1, consensus_generations=6)
 
 
 def rest_em(seed: int, rounds: int = 3, learning: dict[str, Any] | None = None, **method: Any) -> dict[str, Any]:
-    own = {"num_generations": 8, "max_completion_length": LENGTH, "deduplicate": "exact"} | method
+    own: dict[str, Any] = {"num_generations": 8, "max_completion_length": LENGTH, "deduplicate": "exact"} | method
     return {
         "method": RestEM(num_rounds=rounds, **own),
         "model": seed_model("llama"),

@@ -21,10 +21,10 @@ def largest_error() -> float:
         # The exact expectation of SePT's loss over what the teacher would sample.
         optimizer.zero_grad()
         found = -(teacher * (logits / STUDENT).log_softmax(-1)).sum()
-        found.backward()  # type: ignore[no-untyped-call]
+        found.backward()
         return found
 
-    optimizer.step(loss)  # type: ignore[arg-type]
+    optimizer.step(loss)
     margins, wanted = _margins(logits.detach()), _margins(old) * STUDENT / TEACHER
     return float(((margins - wanted).abs() / wanted.abs().clamp_min(0.1)).max())
 
