@@ -84,7 +84,7 @@ def train_sept(folder: Path, train_data: Any, eval_data: Any, **more: Any) -> Re
 
 
 def train_pst(folder: Path, train_data: Any, eval_data: Any, **more: Any) -> Result:
-    method = PST(num_rounds=2, problems_per_round=10, max_completion_length=28)
+    method = PST(num_rounds=2, problems_per_round=6, max_completion_length=24)
     learning = PSTLearning(learning_rate=1e-4, validation_size=6)
     return train(folder, method, learning, train_data, eval_data, **more)
 
@@ -202,7 +202,11 @@ def test_a_control_scores_samples_and_D_val_without_a_label(control: str) -> Non
 
 @pytest.mark.parametrize(
     ("control", "same"),
-    [("majority", True), pytest.param("always_one", True, marks=pytest.mark.slow), ("math", False)],
+    [
+        pytest.param("majority", True, marks=pytest.mark.slow),
+        pytest.param("always_one", True, marks=pytest.mark.slow),
+        ("math", False),
+    ],
 )
 def test_wrong_labels_of_D_val_change_nothing_in_a_run_with_a_control(tmp_path: Path, control: str, same: bool) -> None:
     problems = toy_problems(60)

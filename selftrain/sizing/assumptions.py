@@ -81,7 +81,7 @@ class Assumptions:
     log_bytes: float = setting(220.0, "bytes of one answer and its verdict in a log", source=_MEASURED)
     log_bytes_a_token: float = setting(7.6, "and for each of its tokens: text and id, as JSON", source=_MEASURED)
     own_seconds: float = setting(
-        3e-4, "of one core for one sample: judged, written down, weighed, sealed; not spread out", source=_MEASURED
+        4e-4, "of one core for one sample: judged, written down, weighed, sealed; not spread out", source=_MEASURED
     )
 
     def __post_init__(self) -> None:

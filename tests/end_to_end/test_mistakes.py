@@ -96,6 +96,7 @@ def test_7_every_answer_wrong_in_a_round(here: Path) -> None:
     assert RunFolder.open("run").query("select count(*) from samples where kept").fetchall() == [(0,)]
 
 
+@pytest.mark.slow
 def test_8_a_full_disk(here: Path) -> None:
     """Not even the reserve can be had, so nothing is begun."""
 
