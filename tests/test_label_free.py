@@ -84,7 +84,7 @@ def train_sept(folder: Path, train_data: Any, eval_data: Any, **more: Any) -> Re
 
 
 def train_pst(folder: Path, train_data: Any, eval_data: Any, **more: Any) -> Result:
-    method = PST(num_rounds=2, problems_per_round=6, max_completion_length=24)
+    method = PST(num_rounds=2, problems_per_round=10, max_completion_length=28)
     learning = PSTLearning(learning_rate=1e-4, validation_size=6)
     return train(folder, method, learning, train_data, eval_data, **more)
 
