@@ -20,6 +20,12 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 _DATA = Path(os.environ.get("SELFTRAIN_DATA") or Path(__file__).parents[1].parent / "shared" / "data")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: many tests wait for a clock, a server or a process that was killed."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of real data sets, each in the schema it was published in."""

@@ -81,6 +81,7 @@ def test_two_processes_answer_what_one_answers_and_see_every_change_of_the_weigh
     assert [one.sample_index for one in changed[0][:4]] == [7, 8, 9, 10]
 
 
+@pytest.mark.slow
 def test_who_stops_asking_leaves_helpers_that_answer_the_next_question(shared: Counting, prompts: list[Prompt]) -> None:
     units = [[prompt] for prompt in prompts]
     drawn = shared.generate_units(units, 4, SAMPLING, "key", 0)
@@ -90,6 +91,7 @@ def test_who_stops_asking_leaves_helpers_that_answer_the_next_question(shared: C
     assert together == alone and helper_of(shared)._process.poll() is None
 
 
+@pytest.mark.slow
 def test_a_helper_that_is_killed_costs_nothing_but_its_help(shared: Counting, prompts: list[Prompt]) -> None:
     units = [prompts[start : start + 2] for start in range(0, len(prompts), 2)]
     found = []

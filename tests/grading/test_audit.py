@@ -64,6 +64,7 @@ def test_disagreements_are_counted_with_intervals(run: Path, capsys: pytest.Capt
     assert third["low"] == pytest.approx(0.2273, abs=1e-3) and third["high"] == pytest.approx(0.4594, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_examples_are_shown_and_cannot_steer_the_terminal(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_cli(COMMANDS, ["audit", str(run), "--examples", "1"]) == 0
     out = capsys.readouterr().out
@@ -138,6 +139,7 @@ def test_a_labelled_file_that_is_no_such_file_is_told(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_file_to_label_is_never_written_over(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("todo.jsonl").write_text("my labels")
     assert run_cli(COMMANDS, ["audit", str(run), "--to_label", "todo.jsonl"]) == 74

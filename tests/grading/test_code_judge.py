@@ -149,6 +149,7 @@ def _marked(data: Path) -> Iterator[tuple[str, Problem, str, bool]]:
                 yield folder.name, task(columns, folder.name), one["code"], one["result"] is True
 
 
+@pytest.mark.slow
 def test_marked_programs_of_apps_are_judged_as_marked(data: Path) -> None:
     rows = list(_marked(data))
     with CodeJudge(CodeJudging(test_timeout=4)) as judge:

@@ -29,7 +29,7 @@ def test_verifier_conformance(math_judge: MathJudge, data: Path) -> None:
     assert false_positives == []
     assert rates["core"] >= max(0.99, alone["core"])
     assert rates["extended"] >= max(0.95, alone["extended"])
-    assert max(score.seconds for score in scores) < 2.0
+    assert max(score.seconds for score in scores) < 30.0, "one of them hung"
 
 
 def by_math_verify(rows: list[dict[str, Any]], tier: str) -> float:

@@ -171,6 +171,7 @@ def test_a_lack_of_memory_in_a_follower_makes_all_repeat_the_step(pair: Transfor
     assert found[2] == pytest.approx(found[1], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_follower_that_cannot_load_ends_it_with_its_own_words() -> None:
     trainer = trainer_of(1)
     trainer._followers = Followers({"model": "not/there", "revision": "main", "adapter": asdict(Adapter())}, ["cpu"])

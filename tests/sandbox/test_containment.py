@@ -71,7 +71,7 @@ while True:
 """
 
 
-@pytest.mark.parametrize("profile", ["files", "procs"])
+@pytest.mark.parametrize("profile", ["files", pytest.param("procs", marks=pytest.mark.slow)])
 def test_the_wider_profiles_hold_as_well(profile: str) -> None:
     if not holds(3, profile):
         pytest.skip("no namespaces on this machine")

@@ -17,7 +17,7 @@ from selftrain.record.free_files import FREE
 from tests.torture.runs import Driver, Ran, outcome
 
 METHODS = ("rest-em", "sept", "pst")
-#: Deaths of each method: some in the quick tests, a thousand and more under `make torture`.
+#: Deaths of each method: some here, a thousand and more under `make torture`.
 MANY = int(os.environ.get("SELFTRAIN_DEATHS", "40"))
 
 
@@ -68,8 +68,9 @@ def points(calls: int, number: int, salt: str) -> list[int]:
     return sorted(drawn)
 
 
-@pytest.mark.parametrize("method", ["rest-em", *(pytest.param(one, marks=pytest.mark.slow) for one in METHODS[1:])])
-@pytest.mark.parametrize("how", ["half", pytest.param("before", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("how", ["half", "before"])
 def test_a_few_deaths_change_nothing(driver: Driver, whole: Whole, tmp_path: Path, method: str, how: str) -> None:
     ran, expected = whole(method)
     for call in points(ran.calls, 1 if how == "half" else 2, f"{method}{how}"):
