@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -17,6 +18,10 @@ from selftrain.grading import Judge, open_judge
 
 if TYPE_CHECKING:
     from selftrain.cluster.workers import Workers
+
+
+#: How long a head may take to answer at all.
+KNOCK_SECONDS = 10.0
 
 
 class Spread:
@@ -100,13 +105,28 @@ def open_cluster(settings: Cluster, say: Callable[[str], None]) -> Iterator[Spre
 def _join(address: str | None) -> None:
     import ray
 
+    _knock(address or os.environ.get("RAY_ADDRESS", ""))
     # We send nobody any figures; whoever set this to something has decided otherwise.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise RunError(
-            f"no Ray cluster at {address or os.environ.get('RAY_ADDRESS', 'this machine')}: {error}",
-            "--ray needs a head that can be reached from here, with the same versions of Python and ray",
-            "start one (ray start --head), check --ray_address, or leave it out for this machine alone",
-        ) from error
+        raise _not_there(address or os.environ.get("RAY_ADDRESS", "this machine"), error) from error
+
+
+def _knock(address: str) -> None:
+    """Ray itself would wait for minutes where nobody answers."""
+    host, _, port = address.rpartition("/")[2].rpartition(":")
+    if host and port.isdecimal():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_SECONDS).close()
+        except OSError as error:
+            raise _not_there(address, error) from error
+
+
+def _not_there(address: str, error: Exception) -> RunError:
+    return RunError(
+        f"no Ray cluster at {address}: {error}",
+        "--ray needs a head that can be reached from here, with the same versions of Python and ray",
+        "start one (ray start --head), check --ray_address, or leave it out for this machine alone",
+    )
