@@ -73,7 +73,7 @@ class Loader:
         computing, found = self.computing, gpus() if len(models) > 1 else []
         by_others = computing.engine in ("vllm", "openai") or self.adapter.load_in_4bit or self.spread
         if not found or computing.device != "auto" or computing.training_processes > 1 or by_others:
-            return Placement(dict.fromkeys(models, computing.device))
+            return Placement(dict.fromkeys(models, computing.device), planned=False)
         weights = {name: count_weights(model, self.revision) for name, model in models.items()}
         # Of an adapter the few weights beside the model are as nothing.
         return place(

@@ -80,6 +80,8 @@ class Placement:
     devices: Mapping[str, str]
     #: Devices of which a model leaves for the machine's memory when another one of them has to work.
     in_turns: frozenset[str] = frozenset()
+    #: Else they are where the settings say.
+    planned: bool = True
 
     @cached_property
     def seats(self) -> Mapping[str, Seat]:
@@ -88,8 +90,8 @@ class Placement:
         return {name: by_device[device] for name, device in self.devices.items()}
 
     def lines(self) -> Iterator[str]:
-        """For the terminal, before the run."""
-        for device in dict.fromkeys(self.devices.values()):
+        """For the terminal, before the run; none where there was nothing to plan."""
+        for device in dict.fromkeys(self.devices.values()) if self.planned else ():
             models = [name for name, its in self.devices.items() if its == device]
             how = "" if len(models) == 1 else " in turns" if device in self.in_turns else " side by side"
             yield f"{device}: {', '.join(models)}{how}"

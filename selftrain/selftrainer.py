@@ -150,7 +150,7 @@ class SelfTrainer:
 
     def _seats(self, loader: Loader, names: Mapping[str, str], learning: Learning) -> Mapping[str, Seat]:
         placement = loader.place(names, keeps_moments=learning.optimizer_spans == "run")
-        self.progress.say_all(placement.lines() if len(names) > 1 else ())
+        self.progress.say_all(placement.lines())
         return placement.seats
 
     def _judges(self, train: ProblemSet, parts: Parts, spread: Spread) -> AbstractContextManager[Judges]:

@@ -138,5 +138,6 @@ def test_models_in_turns_come_to_the_same_run(tmp_path: Path, monkeypatch: pytes
 
 
 def test_one_device_for_all_is_the_settings_own() -> None:
-    placement = Placement({"a": "auto", "b": "auto"})
+    placement = Placement({"a": "auto", "b": "auto"}, planned=False)
+    assert not list(placement.lines())
     assert placement.seats["a"].device == "auto" and not placement.seats["b"].in_turns
