@@ -93,7 +93,8 @@ def test_a_node_that_joins_is_used_and_the_limit_is_kept(
         wait_for(spread, 3)
         assert {one.node for one in crew(spread).ready()} == {node.node_id for node in two_nodes}
         together = load(spread)
-        assert together.sample(prompts, 4, SAMPLING, "b") == load().sample(prompts, 4, SAMPLING, "b")
+        # A prompt a unit, so that there is one for everybody.
+        assert together.sample(prompts, 16, SAMPLING, "b") == load().sample(prompts, 16, SAMPLING, "b")
         assert all(answered(spread))
     with spread_over(2, ray_workers=2) as spread:
         time.sleep(6)
