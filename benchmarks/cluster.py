@@ -9,12 +9,12 @@ turn the tokens a second of wall time, and the share of a core that the workers 
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import time
 from typing import Any
 
 from benchmarks.models import SAMPLING
+from benchmarks.nodes import two_nodes
 from selftrain.cluster.opening import open_cluster
 from selftrain.cluster.settings import Cluster
 from selftrain.computing import Computing
@@ -56,17 +56,12 @@ def main() -> None:
     parser.add_argument("--problems", type=int, default=2000)
     parser.add_argument("--samples", type=int, default=16)
     asked = parser.parse_args()
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "300"}
     import ray
     import torch
-    from ray.cluster_utils import Cluster as Nodes
 
-    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    for _ in range(2):
-        nodes.add_node(num_cpus=1)
     prompts = make_prompts(load_problems("word_problems", split="test", max_problems=asked.problems))
-    turns = [[turn(count, nodes.address, prompts, asked.samples) for count in (1, 2)] for _ in range(asked.repeats)]
-    nodes.shutdown()
+    with two_nodes() as address:
+        turns = [[turn(count, address, prompts, asked.samples) for count in (1, 2)] for _ in range(asked.repeats)]
     print(f"ray {ray.__version__}, torch {torch.__version__}; until workers could be asked: {turns[0][0][0]:.1f} s")
     for place, count in enumerate((1, 2)):
         speeds = [one[place][1] for one in turns]

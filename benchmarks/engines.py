@@ -12,18 +12,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.nodes import two_nodes
 from benchmarks.peers.process import ROOT
 from benchmarks.turns import machine, table
 from selftrain.cluster.settings import Cluster
@@ -38,20 +36,6 @@ from selftrain.seeds import seed_model
 from selftrain.selftrainer import SelfTrainer
 
 BY = ("transformers", "vllm", "server", "ray")
-
-
-@contextmanager
-def two_nodes() -> Iterator[Cluster]:
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "300"}
-    from ray.cluster_utils import Cluster as Nodes
-
-    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    for _ in range(2):
-        nodes.add_node(num_cpus=1)
-    try:
-        yield Cluster(ray=True, ray_address=nodes.address)
-    finally:
-        nodes.shutdown()
 
 
 def settings(by: str, vllm_python: str) -> dict[str, Any]:
@@ -79,8 +63,8 @@ def run(by: str, folder: Path, problems: int, tests: int, vllm_python: str) -> N
         learning=recipe.learning, evaluation=recipe.evaluation, output_dir=folder, seed=1, **asked,
     )  # fmt: skip
     if by == "ray":
-        with two_nodes() as cluster:
-            replace(trainer, cluster=cluster).train()
+        with two_nodes() as address:
+            replace(trainer, cluster=Cluster(ray=True, ray_address=address)).train()
     else:
         trainer.train()
 

@@ -6,10 +6,9 @@ others only what a model is to learn.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import accumulate, zip_longest
 from typing import Any
 
 from selftrain.evaluation import RIGHT
@@ -26,7 +25,8 @@ class Tally:
         #: Draws of the problem that has the fewest.
         self._every: int | None = None
         #: Of the first, second, ... draws of all problems: the sum of their rewards, and how many have one.
-        self._rewards: list[tuple[float, int]] = []
+        self._rewards: defaultdict[int, float] = defaultdict(float)
+        self._judged: Counter[int] = Counter()
 
     @property
     def drawn(self) -> int:
@@ -34,16 +34,12 @@ class Tally:
 
     def add(self, samples: Sequence[Sample]) -> None:
         seen: Counter[str] = Counter()
-        rewards = [(0.0, 0) for _ in range(len(samples))]
         for sample in samples:
             place = seen[sample.response.prompt.problem_id]
             seen[sample.response.prompt.problem_id] += 1
             if sample.score.value is not None:
-                total, count = rewards[place]
-                rewards[place] = total + sample.score.value, count + 1
-        longest = max(seen.values(), default=0)
-        both = zip_longest(self._rewards, rewards[:longest], fillvalue=(0.0, 0))
-        self._rewards = [(one + other, first + second) for (one, first), (other, second) in both]
+                self._rewards[place] += sample.score.value
+                self._judged[place] += 1
         if seen:
             self._every = min(seen.values()) if self._every is None else min(self._every, *seen.values())
         solved = {s.response.prompt.problem_id for s in samples if s.score.value is not None and s.score.value >= RIGHT}
@@ -60,18 +56,15 @@ class Tally:
     def facts(self) -> dict[str, Any]:
         # Of the draws that every problem had: further ones are only made for problems that are not yet solved often
         # enough.
-        *_, (reward, judged) = accumulate(
-            self._rewards[: self._every or 0],
-            lambda one, other: (one[0] + other[0], one[1] + other[1]),
-            initial=(0.0, 0),
-        )
+        every = range(self._every or 0)
+        judged = sum(self._judged[place] for place in every)
         counts = self._counts
         return {
             "drawn": self.drawn,
             "kept": counts["kept"],
             "why_not": dict(self.why_not),
             "answers_read": counts["answers_read"],
-            "mean_reward": reward / judged if judged else None,
+            "mean_reward": sum(self._rewards[place] for place in every) / judged if judged else None,
             "problems_with_one_right": counts["solved"] if judged else None,
             "problems": counts["problems"],
             "tokens": counts["tokens"],

@@ -68,12 +68,12 @@ class Loader:
             ModelError: there is no such model.
             SettingsError: a model does not fit on any of the GPUs.
         """
-        from selftrain.loading import count_weights
-
         computing, found = self.computing, gpus() if len(models) > 1 else []
         by_others = computing.engine in ("vllm", "openai") or self.adapter.load_in_4bit or self.spread
         if not found or computing.device != "auto" or computing.training_processes > 1 or by_others:
             return Placement(dict.fromkeys(models, computing.device), planned=False)
+        from selftrain.loading import count_weights
+
         weights = {name: count_weights(model, self.revision) for name, model in models.items()}
         # Of an adapter the few weights beside the model are as nothing.
         return place(

@@ -46,7 +46,9 @@ class Found:
             with reading(self.file), self.file.open("rb") as file:
                 for start, length in self.places.values():
                     file.seek(start)
-                    text = file.read(length)[9:-1]
+                    text = Line(0, start, file.read(length)).text
+                    if text is None:  # framed anew it would be believed
+                        raise _changed(self.file)
                     yield framed(b"[0" + text[text.index(b",") :])
 
 
@@ -75,6 +77,10 @@ def _head_of(line: Line) -> tuple[int, str] | None:
     return None if head is None else (int(head[1]), json.loads(head[2]))
 
 
+def _changed(file: Path) -> RunError:
+    return RunError(f"{file} has changed since it was opened", "the run stops here", "resume it")
+
+
 class Units(Mapping[str, list[dict[str, Any]]]):
     """The units of an open log by key, read when they are asked for."""
 
@@ -93,7 +99,7 @@ class Units(Mapping[str, list[dict[str, Any]]]):
             case [_, _, list(rows)]:
                 return rows
             case _:
-                raise RunError(f"{self._file} has changed since it was opened", "the run stops here", "resume it")
+                raise _changed(self._file)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)

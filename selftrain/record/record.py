@@ -121,11 +121,9 @@ class Record(FreeFiles):
         with self._table("problems", "problems.parquet", problem_schema()) as put:
             put(problem_rows(parts))
 
-    @contextmanager
-    def samples(self, round_number: int) -> Iterator[Put]:
+    def samples(self, round_number: int) -> AbstractContextManager[Put]:
         """Whatever rows are put within become the table of a round's samples, once."""
-        with self._answers("samples", round_number) as put:
-            yield put
+        return self._answers("samples", round_number)
 
     def write_evaluation(self, round_number: int, rows: Iterable[dict[str, Any]]) -> None:
         with self._answers("evaluations", round_number) as put:

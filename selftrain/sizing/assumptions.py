@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from selftrain.errors import SettingsError
+from selftrain.placement import GRADIENT, MOMENTS, USABLE, WEIGHT
 from selftrain.settings import check_types, required, setting
 
 _DATA_SHEET = "NVIDIA's data sheet of the H100 SXM, dense"
@@ -65,9 +66,11 @@ class Assumptions:
         8.0, "the same with bf16", source="our loop: autocast reads float32, writes bfloat16 and reads that, every step"
     )
     trained_bytes: float = setting(
-        16.0, "bytes of GPU memory a weight in training", source="our trainer: float32 weight, gradient, two moments"
+        float(WEIGHT + GRADIENT + MOMENTS),
+        "bytes of GPU memory a weight in training",
+        source="our trainer: float32 weight, gradient, two moments",
     )
-    usable_memory: float = setting(0.8, "share of the memory for these; the rest is for activations and caches")
+    usable_memory: float = setting(USABLE, "share of the memory for these; the rest is for activations and caches")
     weights_bytes: float = setting(4.0, "bytes a weight in a saved model", source="our trainer: float32")
     state_bytes: float = setting(8.0, "bytes a weight in a saved optimizer", source="our trainer: two moments, float32")
     refresh_bytes: float = setting(2.0, "bytes a weight that are sent to a sampler after each training: bfloat16")
