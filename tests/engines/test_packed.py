@@ -24,8 +24,11 @@ SHORT = Prompt("short", "Why?")
 LONG = Prompt("long", "How much? " * 40, shots=(("What is 1+1?", "1+1=2. #### 2"),) * 12)
 
 
-def packed_of(loaded: LoadedModel, rows: int = 64, prompting: Prompting | None = None) -> PackedEngine:
-    return PackedEngine(engine_of(loaded, rows=rows, prompting=prompting), read_architecture(loaded.model))
+def packed_of(
+    loaded: LoadedModel, rows: int = 64, prompting: Prompting | None = None, *, compiled: bool | None = None
+) -> PackedEngine:
+    slow = engine_of(loaded, rows=rows, prompting=prompting)
+    return PackedEngine(slow, read_architecture(loaded.model), compiled=compiled)
 
 
 def answers(
@@ -51,21 +54,23 @@ def assert_same(ours: list[Response], theirs: list[Response]) -> None:
 
 @pytest.mark.parametrize("sampling", SAMPLINGS, ids=str)
 def test_the_tokens_are_those_of_the_slow_engine(
-    loaded: LoadedModel, prompts: list[Prompt], sampling: Sampling
+    loaded: LoadedModel, prompts: list[Prompt], sampling: Sampling, compiled: bool
 ) -> None:
-    packed = packed_of(loaded)
+    packed = packed_of(loaded, compiled=compiled)
     n = 1 if sampling.temperature == 0 else 4
     assert_same(answers(packed, prompts, n, sampling), answers(packed.slow, prompts, n, sampling))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sampling", SAMPLINGS, ids=str)
-def test_thousands_of_samples_are_those_of_the_slow_engine(loaded: LoadedModel, sampling: Sampling) -> None:
+def test_thousands_of_samples_are_those_of_the_slow_engine(
+    loaded: LoadedModel, sampling: Sampling, compiled: bool
+) -> None:
     """At most one differing draw in 100,000 tokens is what rounding may do."""
     from selftrain.problems import load_problems
     from selftrain.prompts import make_prompts
 
-    packed = packed_of(loaded, rows=256)
+    packed = packed_of(loaded, rows=256, compiled=compiled)
     many = make_prompts(load_problems("word_problems", split="test", max_problems=300))
     n = 1 if sampling.temperature == 0 else 8
     pairs = list(zip(answers(packed, many, n, sampling), answers(packed.slow, many, n, sampling), strict=True))
@@ -73,8 +78,8 @@ def test_thousands_of_samples_are_those_of_the_slow_engine(loaded: LoadedModel, 
     assert sum(one.token_ids != other.token_ids for one, other in pairs) <= max(1, tokens // 100_000)
 
 
-def test_logprob_is_that_of_the_slow_engine(loaded: LoadedModel, prompts: list[Prompt]) -> None:
-    packed = packed_of(loaded)
+def test_logprob_is_that_of_the_slow_engine(loaded: LoadedModel, prompts: list[Prompt], compiled: bool) -> None:
+    packed = packed_of(loaded, compiled=compiled)
     texts = ["", " ", " 3+4=7. #### 7", " one two three " * 20, "ß 漢 \\boxed{7}"]
     asked = [prompt for prompt in (*prompts[:5], LONG, SHORT) for _ in texts] + [prompts[7]]
     completions = texts * 7 + [" alone"]
@@ -84,8 +89,8 @@ def test_logprob_is_that_of_the_slow_engine(loaded: LoadedModel, prompts: list[P
     assert packed.num_tokens(texts) == packed.slow.num_tokens(texts)
 
 
-def test_many_completions_of_one_prompt_are_scored_in_parts(llama: LoadedModel) -> None:
-    packed = packed_of(llama)
+def test_many_completions_of_one_prompt_are_scored_in_parts(llama: LoadedModel, compiled: bool) -> None:
+    packed = packed_of(llama, compiled=compiled)
     completions = [f" {i} + {i} = {2 * i}. Then I check it again. " * (i % 4 + 1) for i in range(60)]
     ours, theirs = (one.logprob([SHORT] * 60, completions) for one in (packed, packed.slow))
     assert ours == pytest.approx(theirs, abs=1e-4, rel=1e-6)
@@ -102,9 +107,11 @@ def test_what_is_drawn_does_not_depend_on_the_batch(llama: LoadedModel, prompts:
     assert [r.token_ids for r in alone] == [r.token_ids for r in whole[28:32]]
 
 
-def test_prompts_that_wait_take_the_place_of_answers_that_ended(llama: LoadedModel, prompts: list[Prompt]) -> None:
+def test_prompts_that_wait_take_the_place_of_answers_that_ended(
+    llama: LoadedModel, prompts: list[Prompt], compiled: bool
+) -> None:
     """One unit of many more answers than are written at once, and prompts of very different length."""
-    packed, sampling = packed_of(llama, rows=10), Sampling(0.9, max_completion_length=40)
+    packed, sampling = packed_of(llama, rows=10, compiled=compiled), Sampling(0.9, max_completion_length=40)
     asked = [LONG, *prompts[:9], SHORT]
     ours = packed.generate(asked, 3, sampling, "key", 0)
     assert_same(ours, packed_of(llama).slow.generate(asked, 3, sampling, "key", 0))

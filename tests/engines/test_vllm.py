@@ -101,7 +101,7 @@ def test_logprob_is_that_of_the_answer_at_temperature_1(alive: Learner, prompts:
 def test_an_answer_that_is_cut_off_says_so_and_more_are_asked_than_vllm_reads_in_one_step(
     alive: Learner, prompts: list[Prompt]
 ) -> None:
-    short = alive.engine.generate(prompts, 12, Sampling(0.5, max_completion_length=2), "k", 0)
+    short = alive.engine.generate(prompts, 18, Sampling(0.5, max_completion_length=2), "k", 0)
     assert len(short) == 288 and {len(a.token_ids) for a in short if a.finish_reason == "length"} == {2}
 
 

@@ -1,9 +1,10 @@
 """An engine with a forward pass of its own, for decoders of the Llama family on a CPU.
 
 The parts, from below: `architecture` says what is known of a model, `linear` and `weights` lay its weights out,
-`decoder` is the forward pass, `memory` keeps keys and values, `seats` says who looks at what, `attention` looks,
-`cohort` keeps answers that are written together, `writing` what is written, `engine` puts them together, `scoring`
-reads what others wrote, `helpers` are further processes that answer, and `choosing` says whether all this may be used.
+`decoder` is the forward pass, `memory` keeps keys and values, `seats` says who looks at what, `attention` looks, or
+`compiled` where it can, `cohort` keeps answers that are written together, `writing` what is written, `engine` puts them
+together, `scoring` reads what others wrote, `helpers` are further processes that answer, and `choosing` says whether
+all this may be used.
 """
 
 from selftrain.engines.packed.choosing import quickest_engine

@@ -7,7 +7,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from selftrain.engines.packed.architecture import Architecture
-from selftrain.engines.packed.decoder import soft_cap
 from selftrain.engines.packed.memory import Memory
 from selftrain.engines.packed.seats import Seats
 
@@ -21,6 +20,12 @@ class Pass:
         own: where the tokens' own keys and values go, `[prompts * kv_heads * answers]` sequences, with room for them.
         first_row: of the rows in `seats`, among all rows that are computed.
     """
+
+    #: Columns by which a memory is to grow: too few would copy often, too many spread what is read over more pages.
+    GROWTH = 16
+    #: Memories are to be copied without the empty seats once this share of the seats or less is taken: less often would
+    #: attend for nothing, more often would copy for little.
+    RESEAT_BELOW = 0.6
 
     def __init__(
         self, architecture: Architecture, seats: Seats, prompt: Memory | None, prompt_lengths: Tensor, own: Memory,
@@ -97,3 +102,8 @@ class Pass:
 def _bias(hidden: Tensor) -> Tensor | None:
     """0 where something is seen and minus infinity where not; None where everything is seen."""
     return torch.zeros(hidden.shape).masked_fill_(hidden, -torch.inf) if bool(hidden.any()) else None
+
+
+def soft_cap(x: Tensor, cap: float) -> Tensor:
+    """Squeezes into (-cap, cap), in place."""
+    return x.div_(cap).tanh_().mul_(cap)

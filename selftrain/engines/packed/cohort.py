@@ -8,15 +8,13 @@ import torch
 from torch import Tensor
 
 from selftrain.engines.packed.attention import Pass
+from selftrain.engines.packed.compiled import CompiledPass
 from selftrain.engines.packed.decoder import Decoder
 from selftrain.engines.packed.memory import Memory
 from selftrain.engines.packed.seats import Seats
 
 #: Tokens of prompts computed in one pass, padding included: larger passes leave the caches of a CPU.
 TOKENS_AT_ONCE = 2048
-#: Memories are copied without the empty seats once this share of the seats or less is taken: less often would
-#: attend for nothing, more often would copy for little.
-RESEAT_BELOW = 0.6
 
 
 def read(decoder: Decoder, prompts: Sequence[Sequence[int]]) -> tuple[Memory, Tensor]:
@@ -36,7 +34,8 @@ def read(decoder: Decoder, prompts: Sequence[Sequence[int]]) -> tuple[Memory, Te
         seats = Seats.ragged(here[:, None], one.kv_heads)
         own = memory.part(first * one.kv_heads, until * one.kv_heads)
         token_ids = torch.tensor([token for ids in prompts[first:until] for token in ids])
-        states = decoder.hidden(token_ids, seats.place % seats.tokens, Pass(one, seats, None, here, own).attend)
+        look = decoder.make_pass(one, seats, None, here, own)
+        states = decoder.hidden(token_ids, seats.place % seats.tokens, look.attend)
         last.append(states[here.cumsum(0) - 1])
     memory.length = int(lengths.max())
     return memory, torch.cat(last)
@@ -75,10 +74,12 @@ class Cohort:
         """`[rows]`: where in its text the next token of each stands."""
         return self._lengths[self._seats.place // self._seats.answers] + self._own.length
 
-    def next_pass(self, first_row: int) -> Pass:
+    def next_pass(self, first_row: int) -> Pass | CompiledPass:
         """The pass over one more token of each row. To be followed by `passed`."""
-        self._own = self._own.with_room(1)
-        return Pass(self._decoder.architecture, self._seats, self._prompt, self._lengths, self._own, first_row)
+        self._own = self._own.with_room(1, self._decoder.make_pass.GROWTH)
+        return self._decoder.make_pass(
+            self._decoder.architecture, self._seats, self._prompt, self._lengths, self._own, first_row
+        )
 
     def passed(self, live: Tensor) -> None:
         """The pass was made; lets go of the rows that are not `live`, a mask of `[rows]`."""
@@ -94,8 +95,11 @@ class Cohort:
 
     def _reseat(self) -> None:
         """Copies the memories without the empty seats, where that makes them enough smaller."""
-        old, (new, prompts, source) = self._seats, self._seats.closed_up()
-        if not len(self.rows) or new.count > RESEAT_BELOW * old.count:
+        old, most = self._seats, self._decoder.make_pass.RESEAT_BELOW * self._seats.count
+        if not len(self.rows) or len(self.rows) * old.kv_heads > most:
+            return
+        new, prompts, source = old.closed_up()
+        if new.count > most:
             return
         self._own = self._own.only(source)
         if new.prompts < old.prompts:

@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from selftrain.engines.packed.architecture import Architecture
+from selftrain.engines.packed.attention import Pass, soft_cap
+from selftrain.engines.packed.compiled import CompiledPass
 from selftrain.engines.packed.linear import Linear
 from selftrain.engines.packed.weights import Layer, pack
 
@@ -25,8 +27,10 @@ class Decoder:
     instead, the square root of `hidden`, stands in the weights that follow.
     """
 
-    def __init__(self, model: Any, architecture: Architecture, *, bf16: bool = False) -> None:
+    def __init__(self, model: Any, architecture: Architecture, *, compiled: bool, bf16: bool = False) -> None:
         self.architecture = architecture
+        #: What attention to start over any rows; all that look at one memory are of this kind.
+        self.make_pass = CompiledPass if compiled else Pass
         self.weights = pack(model, architecture, bf16=bf16)
         # sqrt(sum of squares + hidden * eps) is the hypotenuse of the root of the one and the root of the other.
         self._floor = torch.tensor((self.weights.embedding.shape[1] * architecture.eps) ** 0.5)
@@ -85,8 +89,3 @@ class Decoder:
         gate, up = gate_up.chunk(2, dim=-1)
         silu = self.architecture.activation == "silu"
         return (F.silu(gate) if silu else F.gelu(gate, approximate="tanh")).mul_(up)
-
-
-def soft_cap(x: Tensor, cap: float) -> Tensor:
-    """Squeezes into (-cap, cap), in place."""
-    return x.div_(cap).tanh_().mul_(cap)

@@ -14,6 +14,7 @@ from selftrain.engines.base import Before, InTurn, Live, units_by_length
 from selftrain.engines.fitting import Fitting
 from selftrain.engines.packed.architecture import Architecture
 from selftrain.engines.packed.cohort import Cohort
+from selftrain.engines.packed.compiled import can_compute
 from selftrain.engines.packed.decoder import Decoder
 from selftrain.engines.packed.helpers import Helpers
 from selftrain.engines.packed.scoring import score
@@ -42,12 +43,17 @@ class PackedEngine(Before, Live, InTurn):
         slow: the engine of the same live module; it renders, plans, and says what this engine says of a model.
         architecture: of its model.
         helpers: other processes that answer; None where this one is to be alone.
+        compiled: attention is; None where it is if it can be.
     """
 
     slow: TransformersEngine
 
-    def __init__(self, slow: TransformersEngine, architecture: Architecture, helpers: Helpers | None = None) -> None:
+    def __init__(
+        self, slow: TransformersEngine, architecture: Architecture, helpers: Helpers | None = None, *,
+        compiled: bool | None = None,
+    ) -> None:  # fmt: skip
         self.slow, self.architecture, self._helpers = slow, architecture, helpers
+        self.compiled = can_compute(architecture) if compiled is None else compiled
         self._decoders: dict[bool, Decoder] = {}
         self._packed_from: tuple[object, ...] = ()
         self._stops: dict[tuple[str, ...], StopTexts] = {}
@@ -59,7 +65,8 @@ class PackedEngine(Before, Live, InTurn):
 
     @property
     def how(self) -> str:
-        return f"our own forward pass{', matrix products in bfloat16' * self.slow.bf16}{self._fitting.note}"
+        how = "our own forward pass" + ", attention compiled" * self.compiled
+        return how + ", matrix products in bfloat16" * self.slow.bf16 + self._fitting.note
 
     def close(self) -> None:
         self._decoders.clear()
@@ -84,7 +91,7 @@ class PackedEngine(Before, Live, InTurn):
             self._decoders.clear()
             self._packed_from = now
         if bf16 not in self._decoders:
-            self._decoders[bf16] = Decoder(self.slow.model, self.architecture, bf16=bf16)
+            self._decoders[bf16] = Decoder(self.slow.model, self.architecture, compiled=self.compiled, bf16=bf16)
         return self._decoders[bf16]
 
     @torch.inference_mode()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-#: Columns by which a memory grows: too few would copy often, too many would spread what is read over more pages.
-GROWTH = 16
+#: Columns that are copied together: keys of `CompiledPass` cannot be told apart by column within eight.
+BLOCK = 8
 
 
 class Memory:
@@ -21,7 +21,16 @@ class Memory:
     @classmethod
     def blank(cls, layers: int, sequences: int, room: int, head_dim: int) -> Memory:
         """All zeros: what is masked out is multiplied by zero, and has to be a number for that."""
-        return cls(torch.zeros(2, layers, sequences, room, head_dim))
+        return cls(torch.zeros(2, layers, sequences, _in_blocks(room), head_dim))
+
+    @property
+    def room(self) -> int:
+        return self._kept.shape[3]
+
+    def layer(self, number: int) -> tuple[Tensor, Tensor]:
+        """Its keys and values, `[sequences, room, head_dim]` each, sharing storage."""
+        keys, values = self._kept[:, number]
+        return keys, values
 
     def part(self, first: int, last: int) -> Memory:
         """Some of the sequences, sharing storage."""
@@ -32,19 +41,24 @@ class Memory:
         keys, values = self._kept[:, :, :, first:last]
         return keys.unbind(), values.unbind()
 
-    def with_room(self, columns: int) -> Memory:
-        """Itself where `columns` more fit, else a larger copy."""
-        if self.length + columns <= self._kept.shape[3]:
+    def with_room(self, columns: int, growth: int) -> Memory:
+        """Itself where `columns` more fit, else a copy that is larger by `growth` columns at least."""
+        if self.length + columns <= self.room:
             return self
-        return self._copied(None, self.length + columns)
+        return self._copied(None, self.length + max(columns, growth))
 
     def only(self, sequences: Tensor) -> Memory:
         """A copy of some sequences."""
-        return self._copied(sequences, self.length)
+        return self._copied(sequences, self.room)
 
     def _copied(self, sequences: Tensor | None, room: int) -> Memory:
-        old = self._kept[:, :, :, : self.length]
+        written = _in_blocks(self.length)
+        old = self._kept[:, :, :, :written]
         count = old.shape[2] if sequences is None else len(sequences)
-        new = old.new_empty(*old.shape[:2], count, -(-room // GROWTH) * GROWTH, old.shape[-1])
-        new[:, :, :, : self.length] = old if sequences is None else old[:, :, sequences]
+        new = old.new_empty(*old.shape[:2], count, _in_blocks(room), old.shape[-1])
+        new[:, :, :, :written] = old if sequences is None else old[:, :, sequences]
         return Memory(new, self.length)
+
+
+def _in_blocks(columns: int) -> int:
+    return -(-columns // BLOCK) * BLOCK

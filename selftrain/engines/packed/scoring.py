@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from selftrain.engines.packed.attention import Pass
 from selftrain.engines.packed.cohort import TOKENS_AT_ONCE, read
 from selftrain.engines.packed.decoder import Decoder
 from selftrain.engines.packed.memory import Memory
@@ -87,7 +86,7 @@ def _sums(
         own = Memory.blank(len(one.kinds), len(prompt_lengths) * one.kv_heads * count, seats.tokens, one.head_dim)
         starts = torch.tensor(prompt_lengths)
         positions = starts[seats.place // (count * seats.tokens)] + seats.place % seats.tokens
-        attend = Pass(one, seats, prompt, starts, own).attend
+        attend = decoder.make_pass(one, seats, prompt, starts, own).attend
         states.append(decoder.hidden(torch.tensor([token for ids in flat for token in ids[:-1]]), positions, attend))
         targets.append(torch.tensor([token for ids in flat for token in ids[1:]]))
         answers.append(seats.place // seats.tokens)
