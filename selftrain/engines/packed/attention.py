@@ -21,12 +21,6 @@ class Pass:
         first_row: of the rows in `seats`, among all rows that are computed.
     """
 
-    #: Columns by which a memory is to grow: too few would copy often, too many spread what is read over more pages.
-    GROWTH = 16
-    #: Memories are to be copied without the empty seats once this share of the seats or less is taken: less often would
-    #: attend for nothing, more often would copy for little.
-    RESEAT_BELOW = 0.6
-
     def __init__(
         self, architecture: Architecture, seats: Seats, prompt: Memory | None, prompt_lengths: Tensor, own: Memory,
         first_row: int = 0,

@@ -15,6 +15,9 @@ from selftrain.engines.packed.seats import Seats
 
 #: Tokens of prompts computed in one pass, padding included: larger passes leave the caches of a CPU.
 TOKENS_AT_ONCE = 2048
+#: Tokens of each answer by which the memory grows: fewer would copy often, more would look for long at answers that
+#: have ended.
+GROWTH = 16
 
 
 def read(decoder: Decoder, prompts: Sequence[Sequence[int]]) -> tuple[Memory, Tensor]:
@@ -76,7 +79,8 @@ class Cohort:
 
     def next_pass(self, first_row: int) -> Pass | CompiledPass:
         """The pass over one more token of each row. To be followed by `passed`."""
-        self._own = self._own.with_room(1, self._decoder.make_pass.GROWTH)
+        if self._own.length == self._own.room:
+            self._grow()
         return self._decoder.make_pass(
             self._decoder.architecture, self._seats, self._prompt, self._lengths, self._own, first_row
         )
@@ -91,19 +95,13 @@ class Cohort:
         if not bool(live.all()):
             self.rows = self.rows[live]
             self._seats = self._seats.only(live)
-            self._reseat()
 
-    def _reseat(self) -> None:
-        """Copies the memories without the empty seats, where that makes them enough smaller."""
-        old, most = self._seats, self._decoder.make_pass.RESEAT_BELOW * self._seats.count
-        if not len(self.rows) or len(self.rows) * old.kv_heads > most:
-            return
-        new, prompts, source = old.closed_up()
-        if new.count > most:
-            return
-        self._own = self._own.only(source)
+    def _grow(self) -> None:
+        """Makes room. As this copies the memories, it leaves out the empty seats."""
+        old, (new, prompts, source) = self._seats, self._seats.closed_up()
+        self._own = self._own.only(source, self._own.room + GROWTH)
         if new.prompts < old.prompts:
             heads = torch.arange(old.kv_heads)
-            self._prompt = self._prompt.only((prompts[:, None] * old.kv_heads + heads).flatten())
+            self._prompt = self._prompt.only((prompts[:, None] * old.kv_heads + heads).flatten(), self._prompt.room)
             self._lengths = self._lengths[prompts]
         self._seats = new

@@ -62,10 +62,6 @@ def can_compute(architecture: Architecture) -> bool:
 class CompiledPass:
     """A `Pass` by another way; keys lie in the memory in an order of its own, so a memory is for one kind of pass."""
 
-    #: Empty room and empty seats cost nothing but memory, of which pages that were never written to take none.
-    GROWTH = 128
-    RESEAT_BELOW = 0.25
-
     def __init__(
         self, architecture: Architecture, seats: Seats, prompt: Memory | None, prompt_lengths: Tensor, own: Memory,
         first_row: int = 0,

@@ -41,22 +41,12 @@ class Memory:
         keys, values = self._kept[:, :, :, first:last]
         return keys.unbind(), values.unbind()
 
-    def with_room(self, columns: int, growth: int) -> Memory:
-        """Itself where `columns` more fit, else a copy that is larger by `growth` columns at least."""
-        if self.length + columns <= self.room:
-            return self
-        return self._copied(None, self.length + max(columns, growth))
-
-    def only(self, sequences: Tensor) -> Memory:
-        """A copy of some sequences."""
-        return self._copied(sequences, self.room)
-
-    def _copied(self, sequences: Tensor | None, room: int) -> Memory:
+    def only(self, sequences: Tensor, room: int) -> Memory:
+        """A copy of some sequences, with room for so many columns at least."""
         written = _in_blocks(self.length)
         old = self._kept[:, :, :, :written]
-        count = old.shape[2] if sequences is None else len(sequences)
-        new = old.new_empty(*old.shape[:2], count, _in_blocks(room), old.shape[-1])
-        new[:, :, :, :written] = old if sequences is None else old[:, :, sequences]
+        new = old.new_empty(*old.shape[:2], len(sequences), _in_blocks(room), old.shape[-1])
+        new[:, :, :, :written] = old[:, :, sequences]
         return Memory(new, self.length)
 
 
