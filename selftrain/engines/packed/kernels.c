@@ -6,6 +6,8 @@
  * Columns are the tokens of a sequence. Values lie as they come, [columns, dim]. Keys lie in blocks of LANES columns,
  * [columns / LANES, dim, LANES], so that a query meets LANES keys at once: whatever lies beyond the last column is
  * computed with and then taken for minus infinity.
+ *
+ * hatch_build.py compiles this: after a change the package has to be installed again, in place too.
  */
 
 #include <math.h>
