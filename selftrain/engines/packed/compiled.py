@@ -12,12 +12,10 @@ import torch
 from torch import Tensor
 
 from selftrain.engines.packed.architecture import Architecture
-from selftrain.engines.packed.memory import Memory
+from selftrain.engines.packed.memory import BLOCK, Memory
 from selftrain.engines.packed.seats import Seats
 
 LIBRARY = Path(__file__).with_name("kernels.so")
-#: Columns whose keys lie together: `LANES` in kernels.c.
-LANES = 8
 #: Rows worth the start of another thread.
 ROWS_A_THREAD = 16
 
@@ -56,7 +54,7 @@ def kernels() -> ctypes.CDLL | None:
 
 
 def can_compute(architecture: Architecture) -> bool:
-    return kernels() is not None and architecture.head_dim % LANES == 0
+    return kernels() is not None and architecture.head_dim % BLOCK == 0
 
 
 class CompiledPass:
@@ -83,7 +81,7 @@ class CompiledPass:
         library.keep(about, rows, dim, asked, *own)
 
         def attend(first: int, until: int) -> None:
-            weights = torch.empty(self._columns + 2 * LANES)
+            weights = torch.empty(self._columns + 2 * BLOCK)
             library.attend(about, first, until, dim, asked, *prompt, *own, out.data_ptr(), weights.data_ptr())
 
         parts = min(torch.get_num_threads(), rows // ROWS_A_THREAD)

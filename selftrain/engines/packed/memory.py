@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-#: Columns that are copied together: keys of `CompiledPass` cannot be told apart by column within eight.
+#: Columns that are copied together, `LANES` in kernels.c: within so many, keys of `CompiledPass` cannot be told apart.
 BLOCK = 8
 
 
