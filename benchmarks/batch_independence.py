@@ -15,15 +15,15 @@ import torch
 import transformers
 
 from selftrain.engines.transformers import TransformersEngine
-from selftrain.loading import load_model
+from selftrain.models.loading import load_model
+from selftrain.models.prompts import PromptConfig, make_prompts
+from selftrain.models.rendering import Renderer
+from selftrain.models.seeds import seed_model
 from selftrain.problems import load_problems
-from selftrain.prompts import Prompting, make_prompts
-from selftrain.rendering import Renderer
-from selftrain.seeds import seed_model
-from selftrain.types import Prompt, Response, Sampling
+from selftrain.types import Prompt, Response, SamplingParams
 
 PROBLEMS, SAMPLES, LARGE, SMALL = 500, 8, 256, 24
-SAMPLING = Sampling(0.7, 40, max_completion_length=64)
+SAMPLING = SamplingParams(0.7, 40, max_completion_length=64)
 
 
 def answers(engine: TransformersEngine, prompts: list[Prompt]) -> list[Response]:
@@ -44,7 +44,7 @@ def first_difference(one: tuple[int, ...], other: tuple[int, ...]) -> int | None
 
 def main() -> None:
     loaded = load_model(seed_model("llama"), device="cpu")
-    renderer = Renderer(loaded.tokenizer, Prompting(), loaded.stop_ids)
+    renderer = Renderer(loaded.tokenizer, PromptConfig(), loaded.stop_ids)
     prompts = make_prompts(load_problems("word_problems", split="test", max_problems=PROBLEMS))
     print(f"python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}, "
           f"{torch.get_num_threads()} threads")  # fmt: skip

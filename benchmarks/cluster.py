@@ -15,13 +15,13 @@ from typing import Any
 
 from benchmarks.models import SAMPLING
 from benchmarks.nodes import two_nodes
-from selftrain.cluster.opening import open_cluster
-from selftrain.cluster.settings import Cluster
-from selftrain.computing import Computing
-from selftrain.machinery import Loader
+from selftrain.engines.config import EngineConfig
+from selftrain.engines.ray.backend import open_cluster
+from selftrain.engines.ray.config import RayConfig
+from selftrain.loop.model_factory import ModelFactory
+from selftrain.models.prompts import PromptConfig, make_prompts
+from selftrain.models.seeds import seed_model
 from selftrain.problems import load_problems
-from selftrain.prompts import Prompting, make_prompts
-from selftrain.seeds import seed_model
 from selftrain.types import Prompt
 
 
@@ -34,8 +34,8 @@ def cpu_seconds(workers: list[Any]) -> float:
 def turn(count: int, address: str, prompts: list[Prompt], samples: int) -> tuple[float, float, float]:
     """Seconds until workers could be asked, tokens a second, and cores that the workers had."""
     began = time.monotonic()
-    with open_cluster(Cluster(ray=True, ray_address=address, ray_workers=count), print) as spread:
-        learner = Loader(Prompting(), Computing(), spread=spread).load(seed_model("llama"))
+    with open_cluster(RayConfig(ray=True, ray_address=address, ray_workers=count), print) as spread:
+        learner = ModelFactory(PromptConfig(), EngineConfig(), spread=spread).load(seed_model("llama"))
         workers: list[Any] = []
         while len(workers) < count:
             time.sleep(0.1)

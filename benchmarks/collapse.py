@@ -14,17 +14,17 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from selftrain.computing import Computing
-from selftrain.environment import environment
-from selftrain.evaluation import Evaluation
+from selftrain.engines.config import EngineConfig
+from selftrain.evaluation import EvalConfig
+from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.methods import PST, SePT
-from selftrain.methods.pst import PSTLearning
-from selftrain.methods.sept import SePTLearning
+from selftrain.methods.pst import PSTTrainingConfig
+from selftrain.methods.sept import SePTTrainingConfig
+from selftrain.models.seeds import SEED_MODELS, seed_model
 from selftrain.problems import load_problems
-from selftrain.record import RunFolder
-from selftrain.seeds import SEED_MODELS, seed_model
-from selftrain.selftrainer import SelfTrainer
-from selftrain.watch import Watch
+from selftrain.storage import RunFolder
+from selftrain.storage.environment import environment
+from selftrain.trainer import SelfTrainer
 
 RUNS, RESULTS, LENGTH = Path("runs/collapse"), Path("docs/results/collapse.md"), 64
 
@@ -33,9 +33,9 @@ def sept(model: str, learning_rate: float, rounds: int) -> dict[str, Any]:
     return {
         "method": SePT(num_rounds=rounds, temperature=0.4, max_completion_length=LENGTH),
         "model": seed_model(model),
-        "learning": SePTLearning(learning_rate=learning_rate, warmup_steps=4, validation_size=200),
-        "evaluation": Evaluation(num_generations_eval=0, eval_rounds=5),
-        "watch": Watch(collapse_watch="warn", probe_rounds=5, probe_generations=1),
+        "training": SePTTrainingConfig(learning_rate=learning_rate, warmup_steps=4, validation_size=200),
+        "evaluation": EvalConfig(num_generations_eval=0, eval_rounds=5),
+        "monitor": MonitorConfig(collapse_watch="warn", probe_rounds=5, probe_generations=1),
     }
 
 
@@ -44,11 +44,13 @@ def pst(learning_rate: float, temperature: float, rounds: int, probe: int, **met
         "method": PST(num_rounds=rounds, temperature=temperature, top_p=1.0, max_completion_length=LENGTH, **method),
         "model": [seed_model(name) for name in SEED_MODELS],
         # The mean of per-answer means gives the tokens of short answers the largest say.
-        "learning": PSTLearning(
+        "training": PSTTrainingConfig(
             learning_rate=learning_rate, train_batch_size=64, loss_normalization="example", validation_size=200
         ),
-        "evaluation": Evaluation(num_generations_eval=0, eval_rounds=probe),
-        "watch": Watch(collapse_watch="warn", probe_rounds=probe, probe_generations=1, consensus_generations=8),
+        "evaluation": EvalConfig(num_generations_eval=0, eval_rounds=probe),
+        "monitor": MonitorConfig(
+            collapse_watch="warn", probe_rounds=probe, probe_generations=1, consensus_generations=8
+        ),
     }
 
 
@@ -88,7 +90,7 @@ def run(name: str) -> None:
         eval_dataset=load_problems("word_problems", split="test", max_problems=300, seed=0),
         output_dir=folder(name),
         seed=7,
-        computing=Computing(sampling_batch_size=256),
+        engine_config=EngineConfig(sampling_batch_size=256),
     ).train()
 
 
@@ -102,7 +104,7 @@ def row(name: str) -> str:
         found = [line for line in lines if line["round"] == number and line["model"] in models]
         return fmean(line["metrics"]["greedy"]["value"] if what == "greedy" else line[what] for line in found)
 
-    stop = next((line["round"] for line in lines if any(a["grave"] for a in line.get("alarms", ()))), None)
+    stop = next((line["round"] for line in lines if any(a["severe"] for a in line.get("alarms", ()))), None)
     seen = [number for number in rounds if stop is None or number <= stop]
     best = max(seen, key=lambda number: (mean(number, "validation"), number))
     greedy = {number: mean(number, "greedy") for number in rounds}

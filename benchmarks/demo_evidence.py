@@ -14,36 +14,36 @@ import sys
 import time
 from pathlib import Path
 
-from selftrain.evaluation import Answered, compare, measure
-from selftrain.record import RunFolder
+from selftrain.evaluation import EvalResult, compare, measure
+from selftrain.storage import RunFolder
 from selftrain.types import Prompt, Response, Sample, Score
 
 METRICS = ("greedy", "pass@1", "maj@4")
-COLUMNS = "problem_id, sample_index, greedy, reward, answer_read, finish_reason, token_ids"
+COLUMNS = "problem_id, sample_index, greedy, reward, extracted_answer, finish_reason, token_ids"
 
 #: More problems than the demo takes by itself, so that intervals are narrow.
 SIZES = ("--max_train_samples", "1100", "--max_eval_samples", "1000")
 
 
-def run_demo(folder: Path, seed: int, judge: str) -> float:
+def run_demo(folder: Path, seed: int, grader: str) -> float:
     """Runs the demo unless it lies there already; seconds it took."""
     began = time.monotonic()
     if not folder.exists():
-        words = ["demo", *SIZES, "--seed", str(seed), "--output_dir", str(folder), "--reward_funcs", judge, "--json"]
+        words = ["demo", *SIZES, "--seed", str(seed), "--output_dir", str(folder), "--reward_funcs", grader, "--json"]
         # Without duplicates the control would not train on what the model says most: it keeps every sample.
-        words += ["--deduplicate", "off"] if judge == "always_one" else []
+        words += ["--deduplicate", "off"] if grader == "always_one" else []
         subprocess.run([sys.executable, "-m", "selftrain", *words], check=True, stdout=subprocess.DEVNULL)
     return time.monotonic() - began
 
 
-def answers_of(folder: Path, round_number: int) -> list[Answered]:
+def answers_of(folder: Path, round_number: int) -> list[EvalResult]:
     """The answers of one evaluation, read back from the run's folder."""
     sql = f"select {COLUMNS} from evaluations where round = {round_number:d} order by problem_id, sample_index"
     by_problem: dict[str, tuple[list[Sample], list[Sample]]] = {}
     for problem_id, index, greedy, reward, answer, finish, ids in RunFolder.open(folder).query(sql).fetchall():
         response = Response(Prompt(problem_id, ""), "", index, "", tuple(ids), 0.0, finish, "", round_number)
         by_problem.setdefault(problem_id, ([], []))[not greedy].append(Sample(response, Score(reward, answer)))
-    return [Answered(problem_id, first[0], tuple(rest)) for problem_id, (first, rest) in by_problem.items()]
+    return [EvalResult(problem_id, first[0], tuple(rest)) for problem_id, (first, rest) in by_problem.items()]
 
 
 def main() -> None:
@@ -53,8 +53,8 @@ def main() -> None:
     asked = parser.parse_args()
     print("| seed | model | " + " | ".join(METRICS) + " | seconds |\n|---|---|" + "---|" * (len(METRICS) + 1))
     for seed in asked.seeds:
-        folders = {judge: asked.output_dir / f"seed-{seed}-{judge}" for judge in ("math", "always_one")}
-        seconds = {judge: run_demo(folder, seed, judge) for judge, folder in folders.items()}
+        folders = {grader: asked.output_dir / f"seed-{seed}-{grader}" for grader in ("math", "always_one")}
+        seconds = {grader: run_demo(folder, seed, grader) for grader, folder in folders.items()}
         last = max(line["round"] for line in RunFolder.open(folders["math"]).rounds())
         base, ours, control = (
             answers_of(folders["math"], 0), answers_of(folders["math"], last), answers_of(folders["always_one"], last),

@@ -24,16 +24,16 @@ from typing import Any
 from benchmarks.nodes import two_nodes
 from benchmarks.peers.process import ROOT
 from benchmarks.turns import machine, table
-from selftrain.cluster.settings import Cluster
-from selftrain.computing import Computing
-from selftrain.demo import RECIPES
-from selftrain.engines.server.settings import Server
-from selftrain.engines.vllm.settings import VllmSettings
+from selftrain.cli.demo import RECIPES
+from selftrain.cli.sections import DemoConfig
+from selftrain.engines.config import EngineConfig
+from selftrain.engines.ray.config import RayConfig
+from selftrain.engines.server.config import ServerConfig
+from selftrain.engines.vllm.config import VllmConfig
+from selftrain.models.seeds import seed_model
 from selftrain.problems import load_problems
-from selftrain.record import RunFolder
-from selftrain.sections import DemoSettings
-from selftrain.seeds import seed_model
-from selftrain.selftrainer import SelfTrainer
+from selftrain.storage import RunFolder
+from selftrain.trainer import SelfTrainer
 
 BY = ("transformers", "vllm", "server", "ray")
 
@@ -42,29 +42,29 @@ def settings(by: str, vllm_python: str) -> dict[str, Any]:
     # The same number of answers at once, so that no difference is one of batches.
     asked: dict[str, Any] = {"sampling_batch_size": 256}
     if by == "vllm":
-        vllm = VllmSettings(
+        vllm = VllmConfig(
             vllm_python=vllm_python, vllm_gpu_memory_utilization=0.06, vllm_enforce_eager=True,
             vllm_max_model_length=512,
         )  # fmt: skip
-        return {"computing": Computing(engine="vllm", **asked), "vllm": vllm}
+        return {"engine_config": EngineConfig(engine="vllm", **asked), "vllm": vllm}
     if by == "server":
         program = str(ROOT / "tests" / "engines" / "openai_server.py")
         command = shlex.join([sys.executable, program, "--model", "{model}", "--port", "{port}"])
-        return {"computing": Computing(engine="openai", **asked), "server": Server(server_command=command)}
-    return {"computing": Computing(engine="transformers", **asked)}
+        return {"engine_config": EngineConfig(engine="openai", **asked), "server": ServerConfig(server_command=command)}
+    return {"engine_config": EngineConfig(engine="transformers", **asked)}
 
 
 def run(by: str, folder: Path, problems: int, tests: int, vllm_python: str) -> None:
     recipe, asked = RECIPES["rest-em"], settings(by, vllm_python)
     trainer = SelfTrainer(
-        method=recipe.method(DemoSettings(), recipe.num_rounds), model=seed_model("llama"),
+        method=recipe.method(DemoConfig(), recipe.num_rounds), model=seed_model("llama"),
         train_dataset=load_problems("word_problems", split="train", max_problems=problems, seed=1),
         eval_dataset=load_problems("word_problems", split="test", max_problems=tests, seed=0),
-        learning=recipe.learning, evaluation=recipe.evaluation, output_dir=folder, seed=1, **asked,
+        training=recipe.training, evaluation=recipe.evaluation, output_dir=folder, seed=1, **asked,
     )  # fmt: skip
     if by == "ray":
         with two_nodes() as address:
-            replace(trainer, cluster=Cluster(ray=True, ray_address=address)).train()
+            replace(trainer, cluster=RayConfig(ray=True, ray_address=address)).train()
     else:
         trainer.train()
 

@@ -25,21 +25,21 @@ from pathlib import Path
 from benchmarks.models import SAMPLING, SIZES, make_model
 from benchmarks.peers.process import ROOT
 from benchmarks.turns import here, machine, one_core, table, take_turns
-from selftrain.computing import Computing
+from selftrain.engines.config import EngineConfig
 from selftrain.engines.toy import ToyEngine
-from selftrain.gathering import gather
-from selftrain.grading import open_judge
-from selftrain.learner import Learner
-from selftrain.learning.toy import ToyTrainer
-from selftrain.machinery import Loader
+from selftrain.graders import open_grader
+from selftrain.loop.collect import collect_round
+from selftrain.loop.learner import Learner
+from selftrain.loop.model_factory import ModelFactory
+from selftrain.loop.round_record import sample_rows
 from selftrain.methods import RestEM
+from selftrain.methods.filters import with_scores
+from selftrain.models.prompts import PromptConfig, make_prompts
+from selftrain.models.toy import ToyModel, toy_problems
 from selftrain.problems import load_problems
-from selftrain.prompts import Prompting, make_prompts
-from selftrain.record import Memory, Record, remember_grade
-from selftrain.run_lines import sample_rows
-from selftrain.toy import ToyModel, toy_problems
+from selftrain.storage import AnswerCache, Record, remember_grade
+from selftrain.training.toy import ToyTrainer
 from selftrain.types import Problem, Round
-from selftrain.weighing import judged
 
 NARROW = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 1}
 TOY, MODEL = "toy", "model"
@@ -49,12 +49,12 @@ THINGS = ("answers thrown away", "answers", "answers, recorded", "a round up to 
 
 
 @contextmanager
-def learner_of(shape: dict[str, int], memory: Memory) -> Iterator[Learner]:
+def learner_of(shape: dict[str, int], answer_cache: AnswerCache) -> Iterator[Learner]:
     loaded = make_model(shape)
     with tempfile.TemporaryDirectory() as folder:
         loaded.model.save_pretrained(folder)
         loaded.tokenizer.save_pretrained(folder)
-        learner = Loader(Prompting(), Computing(sampling_processes=1)).load(folder, "model", memory)
+        learner = ModelFactory(PromptConfig(), EngineConfig(sampling_processes=1)).load(folder, "model", answer_cache)
         with closing(learner):
             yield learner
 
@@ -71,20 +71,20 @@ class Doing:
     """What a process does whose memory is looked at."""
 
     learner: Learner
-    memory: Memory
+    answer_cache: AnswerCache
     problems: list[Problem]
     folder: Path
 
     def do(self, thing: str) -> int:
         """Bytes that the peak rose by."""
         prompts = make_prompts(self.problems)
-        with Record.create(self.folder / "run", {}, self.memory) as record, open_judge("math") as judge:
+        with Record.create(self.folder / "run", {}, self.answer_cache) as record, open_grader("math") as grader:
             by_id = {problem.id: problem for problem in self.problems}
-            grade = remember_grade(self.memory, lambda some: judge.grade(some, by_id))
+            grade = remember_grade(self.answer_cache, lambda some: grader.grade(some, by_id))
             # What is loaded at first use is no growth.
             first = self.learner.sample(prompts[:1], 1, SAMPLING, "first")
             with record.samples(0) as rows:
-                rows(sample_rows(judged(first, grade(first)), 0, by_id))
+                rows(sample_rows(with_scores(first, grade(first)), 0, by_id))
             before = resident("VmRSS")
             Path("/proc/self/clear_refs").write_text("5")  # the peak so far counts no more
             with record.remembering(1, "samples") if thing in THINGS[2:] else nullcontext():
@@ -97,8 +97,8 @@ class Doing:
                     method = RestEM(num_generations=EACH, stop_at_cap=False, max_completion_length=96)
                     now = Round(1, self.problems, prompts, [self.learner], grade, 1)
                     with record.samples(1) as rows:
-                        gather(
-                            method, now, Computing().problems_at_once, lambda some: rows(sample_rows(some, 1, by_id))
+                        collect_round(
+                            method, now, EngineConfig().problems_at_once, lambda some: rows(sample_rows(some, 1, by_id))
                         )
                 else:
                     kept = self.learner.sample(prompts, EACH, SAMPLING, "grow")
@@ -107,15 +107,15 @@ class Doing:
 
 
 def grow(kind: str, thing: str, count: int) -> int:
-    memory = Memory()
+    answer_cache = AnswerCache()
     with tempfile.TemporaryDirectory() as folder:
         if kind == TOY:
             toy = ToyModel()
-            learner = Learner(ToyEngine(toy), ToyTrainer(toy), "base", memory)
-            return Doing(learner, memory, toy_problems(count // EACH), Path(folder)).do(thing)
+            learner = Learner(ToyEngine(toy), ToyTrainer(toy), "base", answer_cache)
+            return Doing(learner, answer_cache, toy_problems(count // EACH), Path(folder)).do(thing)
         problems = list(load_problems("word_problems", max_problems=count // EACH))
-        with learner_of(NARROW, memory) as learner:
-            return Doing(learner, memory, problems, Path(folder)).do(thing)
+        with learner_of(NARROW, answer_cache) as learner:
+            return Doing(learner, answer_cache, problems, Path(folder)).do(thing)
 
 
 def in_a_process(kind: str, thing: str, count: int) -> int:
@@ -147,7 +147,7 @@ def time_table(repeats: int) -> str:
     lines = []
     for name, (shape, problems, samples) in asked.items():
         prompts = make_prompts(load_problems("word_problems", max_problems=problems))
-        with learner_of(shape, Memory()) as learner:
+        with learner_of(shape, AnswerCache()) as learner:
 
             def sample(learner: Learner = learner, samples: int = samples, prompts: list = prompts) -> int:  # type: ignore[type-arg]
                 return sum(len(one.token_ids) for one in learner.sample(prompts, samples, SAMPLING, "time"))

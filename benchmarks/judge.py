@@ -24,9 +24,9 @@ from pathlib import Path
 from math_verify import parse, verify
 from math_verify.parser import parse_expr_cached, parse_latex_cached
 
-from selftrain.grading import MathJudge
-from selftrain.grading.math_worker import MathWorker
-from selftrain.grading.plain_numbers import read_numbers, same_numbers
+from selftrain.graders import MathGrader
+from selftrain.graders.math.plain_numbers import read_numbers, same_numbers
+from selftrain.graders.math.worker import MathWorker
 from selftrain.types import Problem, Prompt, Response
 
 PAIRS, TURNS = 500, 7
@@ -60,13 +60,13 @@ def slow(gold: str, answer: str) -> bool:
     return bool(verify(golds, answers, timeout_seconds=None))
 
 
-def rate(judge: Callable[[str, str], bool], pairs: Sequence[Pair]) -> float:
+def rate(grader: Callable[[str, str], bool], pairs: Sequence[Pair]) -> float:
     """Pairs a second, from cold caches."""
     for cached in (read_numbers, parse_latex_cached, parse_expr_cached):
         cached.cache_clear()
     began = time.perf_counter()
     for pair in pairs:
-        judge(*pair)
+        grader(*pair)
     return len(pairs) / (time.perf_counter() - began)
 
 
@@ -91,8 +91,8 @@ def published(path: Path) -> None:
     responses = [
         Response(Prompt(str(at), ""), "", 0, r["prediction"], (), 0.0, "stop", "", 0) for at, r in enumerate(rows)
     ]
-    with MathJudge() as judge, MathJudge(strictness="lenient") as lenient:
-        ours, kind = judge.grade(responses, problems), lenient.grade(responses, problems)
+    with MathGrader() as grader, MathGrader(strictness="lenient") as lenient:
+        ours, kind = grader.grade(responses, problems), lenient.grade(responses, problems)
     worker = MathWorker()
     alone = [worker.alone(row["gold"], row["prediction"]) for row in rows]
     worker.close()

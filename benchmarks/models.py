@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 import transformers
 
-from selftrain.loading import LoadedModel, load_model
-from selftrain.seeds import seed_model
-from selftrain.types import Sampling
+from selftrain.models.loading import LoadedModel, load_model
+from selftrain.models.seeds import seed_model
+from selftrain.types import SamplingParams
 
-SAMPLING = Sampling(0.7, 40, max_completion_length=96)
+SAMPLING = SamplingParams(0.7, 40, max_completion_length=96)
 #: Of an answer after each of its tokens, which makes answers of about 40 tokens.
 CHANCE_OF_AN_END = 0.022
 SIZES = {

@@ -14,15 +14,15 @@ from functools import partial
 from statistics import median
 
 from benchmarks.turns import here, machine, table, take_turns, times
-from selftrain.computing import Computing
-from selftrain.learner import Learner
-from selftrain.machinery import Loader
+from selftrain.engines.config import EngineConfig
+from selftrain.loop.learner import Learner
+from selftrain.loop.model_factory import ModelFactory
+from selftrain.models.prompts import PromptConfig, make_prompts
+from selftrain.models.seeds import seed_model
 from selftrain.problems import load_problems
-from selftrain.prompts import Prompting, make_prompts
-from selftrain.seeds import seed_model
-from selftrain.types import Sampling
+from selftrain.types import SamplingParams
 
-SAMPLING = Sampling(0.7, 40, max_completion_length=96)
+SAMPLING = SamplingParams(0.7, 40, max_completion_length=96)
 HEAD = ("", "tokens a second", "times one process", "CPU share of this process")
 
 
@@ -33,9 +33,9 @@ def main() -> None:
     asked = parser.parse_args()
     prompts, number = make_prompts(load_problems("word_problems", max_problems=asked.problems)), itertools.count()
     learners = {
-        f"{count} process{'es' * (count > 1)}": Loader(Prompting(), Computing(sampling_processes=count)).load(
-            seed_model("llama")
-        )
+        f"{count} process{'es' * (count > 1)}": ModelFactory(
+            PromptConfig(), EngineConfig(sampling_processes=count)
+        ).load(seed_model("llama"))
         for count in (1, 2)
     }
 

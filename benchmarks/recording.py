@@ -16,13 +16,13 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.turns import here, machine, one_core, take_turns, times
-from selftrain.computing import Computing
-from selftrain.machinery import Loader
+from selftrain.engines.config import EngineConfig
+from selftrain.loop.model_factory import ModelFactory
+from selftrain.models.prompts import PromptConfig, make_prompts
+from selftrain.models.seeds import seed_model
 from selftrain.problems import load_problems
-from selftrain.prompts import Prompting, make_prompts
-from selftrain.record import Memory, Record
-from selftrain.seeds import seed_model
-from selftrain.types import Sampling
+from selftrain.storage import AnswerCache, Record
+from selftrain.types import SamplingParams
 
 WITH, WITHOUT = "with the record", "without"
 
@@ -32,15 +32,17 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     repeats = parser.parse_args().repeats
     one_core()
-    memory, number = Memory(), itertools.count(1)
-    learner = Loader(Prompting(), Computing(sampling_processes=1)).load(seed_model("llama"), memory=memory)
+    answer_cache, number = AnswerCache(), itertools.count(1)
+    learner = ModelFactory(PromptConfig(), EngineConfig(sampling_processes=1)).load(
+        seed_model("llama"), answer_cache=answer_cache
+    )
     prompts = make_prompts(load_problems("word_problems", max_problems=128))
-    with tempfile.TemporaryDirectory() as folder, Record.create(Path(folder) / "run", {}, memory) as record:
+    with tempfile.TemporaryDirectory() as folder, Record.create(Path(folder) / "run", {}, answer_cache) as record:
 
         def sample(is_on: bool) -> int:
             turn = next(number)
             with record.remembering(turn, "samples") if is_on else nullcontext():
-                return len(learner.sample(prompts, 8, Sampling(0.7, 40, max_completion_length=96), f"{turn}"))
+                return len(learner.sample(prompts, 8, SamplingParams(0.7, 40, max_completion_length=96), f"{turn}"))
 
         taken = take_turns([here(WITH, lambda: sample(True)), here(WITHOUT, lambda: sample(False))], repeats)
     shares = times(taken[WITH], taken[WITHOUT], of_wall=True)

@@ -2,10 +2,10 @@
 
     python -m benchmarks.samples [10000 100000 1000000]
 
-A round of ReST-EM on made-up answers of realistic length, by the code that a run uses: `Learner.sample`, the memory,
-the judge "math", `gather` with `RestEM`, `Record.samples`. Each size runs in processes of its own, so that peaks of
-memory are its own: one that goes through, and one that is left before sealing and taken up by another, as after a kill.
-Prints figures; asserts nothing. About 5 GB of disk for a million samples.
+A round of ReST-EM on made-up answers of realistic length, by the code that a run uses: `Learner.sample`, the cache,
+the grader "math", `collect_round` with `RestEM`, `Record.samples`. Each size runs in processes of its own, so that
+peaks of memory are its own: one that goes through, and one that is left before sealing and taken up by another, as
+after a kill. Prints figures; asserts nothing. About 5 GB of disk for a million samples.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from typing import Any
 
 import numpy as np
 
-from selftrain.computing import Computing
-from selftrain.durable.log import Log
+from selftrain.engines.config import EngineConfig
 from selftrain.engines.toy import ToyEngine
-from selftrain.gathering import Tally, gather
-from selftrain.grading import MathJudge
-from selftrain.learner import Learner
-from selftrain.learning.toy import ToyTrainer
+from selftrain.graders import MathGrader
+from selftrain.loop.collect import SampleStats, collect_round
+from selftrain.loop.learner import Learner
+from selftrain.loop.round_record import sample_rows
 from selftrain.methods import RestEM
-from selftrain.prompts import make_prompts
-from selftrain.record import Memory, Record, remember_grade
-from selftrain.run_lines import sample_rows
-from selftrain.toy import ToyModel
-from selftrain.types import Problem, Prompt, Response, Round, Sample, Sampling
+from selftrain.models.prompts import make_prompts
+from selftrain.models.toy import ToyModel
+from selftrain.storage import AnswerCache, Record, remember_grade
+from selftrain.storage.journal.log import Log
+from selftrain.training.toy import ToyTrainer
+from selftrain.types import Problem, Prompt, Response, Round, Sample, SamplingParams
 
 #: Answers to a problem, and mean tokens of one: the paper's 32; a worked solution of MATH.
 N, MEAN_TOKENS, SPREAD, CHARS_A_TOKEN, VOCABULARY = 32, 200, 0.5, 3.5, 151_000
@@ -61,7 +61,13 @@ class MadeUp(ToyEngine):
         self._ids = ranks(rng, 8_000_000, VOCABULARY)
 
     def generate(
-        self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int, first: int = 0
+        self,
+        prompts: Sequence[Prompt],
+        n: int,
+        sampling: SamplingParams,
+        key: str,
+        weights_version: int,
+        first: int = 0,
     ) -> list[Response]:
         return [answer for prompt in prompts for answer in self._answers(prompt, n, key, weights_version)]
 
@@ -144,21 +150,21 @@ class Clock:
 def child(mode: str, count: int, folder: Path) -> None:
     """`whole`: a round from first to last. `begin`: left before sealing. `resume`: what `begin` left, to its end."""
     clock, problems = Clock(), made_up_problems(count // N)
-    engine, judge, memory = MadeUp(problems), MathJudge(), Memory()
+    engine, grader, answer_cache = MadeUp(problems), MathGrader(), AnswerCache()
     by_id = {problem.id: problem for problem in problems}
     Log.append = clock.wrap("log", Log.append)  # type: ignore[method-assign]
     method = RestEM(num_generations=N, stop_at_cap=False)
     type(method)._kept = clock.wrap("select", type(method)._kept)  # type: ignore[method-assign]
     engine.generate = clock.wrap("made up", engine.generate)  # type: ignore[method-assign]
-    learner = Learner(engine, ToyTrainer(engine.model), "base", memory)
-    grade = remember_grade(memory, clock.wrap("judge", lambda responses: judge.grade(responses, by_id)))
+    learner = Learner(engine, ToyTrainer(engine.model), "base", answer_cache)
+    grade = remember_grade(answer_cache, clock.wrap("judge", lambda responses: grader.grade(responses, by_id)))
     watch_memory()
     before, total = memory_kib("VmRSS"), time.perf_counter()
-    with judge, clock.of("record opened"), contextmanager_of(mode, folder, memory) as record:
+    with grader, clock.of("record opened"), contextmanager_of(mode, folder, answer_cache) as record:
         with clock.of("log opened"):
             remembering = record.remembering(1, "samples")
             remembering.__enter__()
-        now = Round(1, problems, make_prompts(problems), [learner], grade, seed=1, judged_one_by_one=True)
+        now = Round(1, problems, make_prompts(problems), [learner], grade, seed=1, scores_independently=True)
         with ExitStack() as sealing:
             if mode != "begin":
                 with clock.of("seal"):
@@ -169,16 +175,16 @@ def child(mode: str, count: int, folder: Path) -> None:
                     with clock.of("seal"):
                         rows(sample_rows(samples, 1, by_id))
 
-            Tally.add = clock.wrap("figures", Tally.add)  # type: ignore[method-assign]
+            SampleStats.add = clock.wrap("figures", SampleStats.add)  # type: ignore[method-assign]
             with clock.of("collect, the rest of it"):
-                gathered = gather(method, now, Computing().problems_at_once, put)
+                collected = collect_round(method, now, EngineConfig().problems_at_once, put)
             remembering.__exit__(None, None, None)
             logged = sum(file.stat().st_size for file in (folder / "logs").glob("*"))
             told = [f"{mode} {count:,}", f"log {gib(logged // 1024)}"]
         if mode != "begin":
             with clock.of("forget"):
                 record.forget_answers([1])
-            sealed, facts = (folder / "samples/round-0001.parquet").stat().st_size, gathered.tallies["made-up"].facts()
+            sealed, facts = (folder / "samples/round-0001.parquet").stat().st_size, collected.stats["made-up"].facts()
             told += [f"parquet {gib(sealed // 1024)}", f"kept {facts['kept']:,}", f"tokens {facts['tokens']:,}"]
         told.append(f"memory {gib(memory_kib('VmHWM') - before)}")
     total = time.perf_counter() - total
@@ -190,8 +196,8 @@ def child(mode: str, count: int, folder: Path) -> None:
 
 
 @contextmanager
-def contextmanager_of(mode: str, folder: Path, memory: Memory) -> Generator[Record, None, None]:
-    with Record.resume(folder, memory) if mode == "resume" else Record.create(folder, {}, memory) as record:
+def contextmanager_of(mode: str, folder: Path, answer_cache: AnswerCache) -> Generator[Record, None, None]:
+    with Record.resume(folder, answer_cache) if mode == "resume" else Record.create(folder, {}, answer_cache) as record:
         yield record
 
 

@@ -33,10 +33,10 @@ from benchmarks.turns import Taken, Way, WayError, fastest, here, machine, one_c
 from selftrain.engines.base import Engine
 from selftrain.engines.packed import quickest_engine
 from selftrain.engines.transformers import TransformersEngine
-from selftrain.loading import LoadedModel
+from selftrain.models.loading import LoadedModel
+from selftrain.models.prompts import PromptConfig, make_prompts
+from selftrain.models.rendering import Renderer
 from selftrain.problems import load_problems
-from selftrain.prompts import Prompting, make_prompts
-from selftrain.rendering import Renderer
 from selftrain.types import Prompt
 
 OURS, LOOP = "our forward pass", "our loop around transformers'"
@@ -151,7 +151,7 @@ def _peer(name: str, module: str, work: dict[str, Any], python: str, open_until_
 def measure(size: str, asked: argparse.Namespace) -> tuple[list[list[str]], list[str]]:
     """Cells of the table, and what they come to."""
     loaded = make_model(SIZES[size])
-    renderer = Renderer(loaded.tokenizer, Prompting(), loaded.stop_ids)
+    renderer = Renderer(loaded.tokenizer, PromptConfig(), loaded.stop_ids)
     slow = TransformersEngine(loaded.model, renderer, size, rows=asked.rows)
     packed = quickest_engine(slow)
     assert packed is not slow, slow.how

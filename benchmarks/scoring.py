@@ -20,10 +20,10 @@ from benchmarks.models import SAMPLING, SIZES, make_model
 from benchmarks.turns import here, machine, one_core, rows, table, take_turns
 from selftrain.engines.packed import quickest_engine
 from selftrain.engines.transformers import TransformersEngine
-from selftrain.loading import LoadedModel
+from selftrain.models.loading import LoadedModel
+from selftrain.models.prompts import PromptConfig, make_prompts
+from selftrain.models.rendering import Renderer, Row
 from selftrain.problems import load_problems
-from selftrain.prompts import Prompting, make_prompts
-from selftrain.rendering import Renderer, Row
 
 BATCH = 16
 OURS = "ours"
@@ -54,7 +54,7 @@ def by_transformers(loaded: LoadedModel, rows: Sequence[Row], *, is_sorted: bool
 
 def measure(size: str, count: int, repeats: int) -> list[list[str]]:
     loaded = make_model(SIZES[size])
-    renderer = Renderer(loaded.tokenizer, Prompting(), loaded.stop_ids)
+    renderer = Renderer(loaded.tokenizer, PromptConfig(), loaded.stop_ids)
     engine = quickest_engine(TransformersEngine(loaded.model, renderer, size, rows=128))
     prompts = make_prompts(load_problems("word_problems", max_problems=count))
     answers = [one for prompt in prompts for one in engine.generate([prompt], 16, SAMPLING, "benchmark", 0)]

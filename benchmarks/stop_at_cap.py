@@ -10,13 +10,13 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from selftrain.grading import open_judge
-from selftrain.machinery import Loader
+from selftrain.graders import open_grader
+from selftrain.loop.model_factory import ModelFactory
 from selftrain.methods import RestEM
+from selftrain.models.prompts import PromptConfig, make_prompts
+from selftrain.models.seeds import SEED_MODELS, seed_model
 from selftrain.problems import load_problems
-from selftrain.prompts import Prompting, make_prompts
-from selftrain.seeds import SEED_MODELS, seed_model
-from selftrain.types import Lessons, Round
+from selftrain.types import Collected, Round
 
 
 def main() -> None:
@@ -27,12 +27,12 @@ def main() -> None:
     by_id = {problem.id: problem for problem in problems}
     print("| model | duplicates | kept | tokens a kept example, all drawn | with stop_at_cap | less |")
     print("|---|---|---|---|---|---|")
-    with open_judge("math") as judge:
+    with open_grader("math") as grader:
         for name in SEED_MODELS:
-            learner = Loader(Prompting()).load(seed_model(name))
+            learner = ModelFactory(PromptConfig()).load(seed_model(name))
             now = Round(
-                1, list(problems), make_prompts(problems), [learner], lambda some: judge.grade(some, by_id), 7,
-                judged_one_by_one=judge.one_by_one,
+                1, list(problems), make_prompts(problems), [learner], lambda some: grader.grade(some, by_id), 7,
+                scores_independently=grader.scores_independently,
             )  # fmt: skip
             for deduplicate in ("off", "exact"):
                 method = RestEM(max_completion_length=96, deduplicate=deduplicate)
@@ -45,11 +45,11 @@ def main() -> None:
             learner.close()
 
 
-def _kept(lessons: Lessons) -> int:
+def _kept(lessons: Collected) -> int:
     return sum(sample.kept for sample in lessons.samples)
 
 
-def _tokens(lessons: Lessons) -> int:
+def _tokens(lessons: Collected) -> int:
     return sum(len(sample.response.token_ids) for sample in lessons.samples)
 
 

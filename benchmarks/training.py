@@ -23,13 +23,13 @@ import torch
 
 from benchmarks.models import SIZES, make_model
 from benchmarks.turns import Spent, Way, here, machine, one_core, peak, rows, table, take_turns, timed
-from selftrain.learning.base import Learning
-from selftrain.learning.gradients import Gradients, How
-from selftrain.learning.step import Stepper
-from selftrain.loading import LoadedModel
+from selftrain.models.loading import LoadedModel
+from selftrain.models.prompts import PromptConfig, make_prompts
+from selftrain.models.rendering import Renderer, Row
 from selftrain.problems import load_problems
-from selftrain.prompts import Prompting, make_prompts
-from selftrain.rendering import Renderer, Row
+from selftrain.training.base import TrainingConfig
+from selftrain.training.gradients import Gradients, LossConfig
+from selftrain.training.step import Stepper
 from selftrain.types import TrainingExample
 
 STEP, PLAIN, IMITATED = 64, 8, 16
@@ -106,7 +106,7 @@ def trl_way(name: str, settings: dict[str, Any], loaded: LoadedModel, trained: S
 
 def measure(size: str, count: int, repeats: int) -> list[list[str]]:
     loaded = make_model(SIZES[size])
-    renderer = Renderer(loaded.tokenizer, Prompting(), loaded.stop_ids)
+    renderer = Renderer(loaded.tokenizer, PromptConfig(), loaded.stop_ids)
     problems = load_problems("word_problems", max_problems=count * STEP)
     examples = [
         TrainingExample(prompt, f" {problem.solution}")
@@ -114,9 +114,9 @@ def measure(size: str, count: int, repeats: int) -> list[list[str]]:
     ]
     trained = renderer.training_rows(examples)
     optimizer = torch.optim.AdamW(loaded.model.parameters(), lr=1e-6, fused=True)
-    learning = Learning()
-    how = How(renderer.pad_id, False, 1.0, learning.loss_normalization, learning.gradient_checkpointing)
-    stepper = Stepper(Gradients(loaded.model, how), optimizer, trained, examples, learning)
+    training = TrainingConfig()
+    how = LossConfig(renderer.pad_id, False, 1.0, training.loss_normalization, training.gradient_checkpointing)
+    stepper = Stepper(Gradients(loaded.model, how), optimizer, trained, examples, training)
     steps = [range(start, start + STEP) for start in range(0, len(trained), STEP)]
     tokens = sum(len(row.token_ids) for row in trained)
 

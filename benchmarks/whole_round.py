@@ -25,14 +25,14 @@ from typing import Any
 
 from benchmarks.peers.process import ROOT
 from benchmarks.turns import Spent, Taken, Way, WayError, machine, one_core, table, take_turns, times
-from selftrain.computing import Computing
-from selftrain.evaluation import Evaluation
-from selftrain.learning.base import Learning
+from selftrain.engines.config import EngineConfig
+from selftrain.evaluation import EvalConfig
 from selftrain.methods import RestEM
+from selftrain.models.seeds import seed_model
 from selftrain.problems import ProblemSet, load_problems
-from selftrain.record import RunFolder
-from selftrain.seeds import seed_model
-from selftrain.selftrainer import SelfTrainer
+from selftrain.storage import RunFolder
+from selftrain.trainer import SelfTrainer
+from selftrain.training.base import TrainingConfig
 
 OURS, BY_HAND = "ours", "generate + math-verify + TRL, as fast as found"
 AS_IT_COMES = "the same with TRL as it comes"
@@ -53,12 +53,12 @@ def ours(asked: argparse.Namespace, seed: int) -> dict[str, Any]:
         result = SelfTrainer(
             method=RestEM(num_rounds=1, num_generations=SAMPLES, max_completion_length=LENGTH),
             model=seed_model("llama"), train_dataset=train, eval_dataset=test,
-            learning=Learning(
+            training=TrainingConfig(
                 learning_rate=LEARNING_RATE, num_train_epochs=EPOCHS, train_batch_size=STEP, early_stopping="off",
                 validation_size=0,
             ),
-            evaluation=Evaluation(num_generations_eval=0), output_dir=Path(folder) / "run", seed=seed,
-            computing=Computing(sampling_batch_size=256),
+            evaluation=EvalConfig(num_generations_eval=0), output_dir=Path(folder) / "run", seed=seed,
+            engine_config=EngineConfig(sampling_batch_size=256),
         ).train()  # fmt: skip
         ((kept,),) = RunFolder.open(result.output_dir).query("select count(*) from samples where kept").fetchall()
         timings = json.loads((result.output_dir / "timings.jsonl").read_text().splitlines()[-1])["seconds"]

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from selftrain.evaluation import Evaluation
-from selftrain.learning.base import Learning
+from selftrain.config import settings_of
+from selftrain.evaluation import EvalConfig
+from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.methods import METHODS, PROFILES
-from selftrain.prompts import Prompting
-from selftrain.settings import settings_of
-from selftrain.watch import Watch
+from selftrain.models.prompts import PromptConfig
+from selftrain.training.base import TrainingConfig
 
 HEADER = """# Every default and its source
 
@@ -53,14 +53,14 @@ def papers() -> str:
             lines.append(f"- profile `{profile}`: {changed}")
         lines.append("")
         parts: list[tuple[str, Any, type[Any]]] = [
-            ("Training", method.learning, Learning),
-            ("Evaluation", method.evaluation, Evaluation),
+            ("Training", method.training, TrainingConfig),
+            ("Evaluation", method.evaluation, EvalConfig),
         ]
         for title, own, common in parts:
             if changed_here := otherwise(type(own), common):
                 lines += [f"### {title} of {name}, where it differs", "", *table(changed_here)]
     for title, section in (
-        ("Training", Learning), ("Evaluation", Evaluation), ("Watch", Watch), ("Prompts", Prompting),
+        ("Training", TrainingConfig), ("Evaluation", EvalConfig), ("Watch", MonitorConfig), ("Prompts", PromptConfig),
     ):  # fmt: skip
         lines += [f"## {title}", "", *table(settings_of(section))]
     return "\n".join(lines).rstrip() + "\n"

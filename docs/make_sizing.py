@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from selftrain.cli.size import plan_of, run_settings
+from selftrain.config import settings_of
 from selftrain.methods import METHODS
-from selftrain.settings import settings_of
-from selftrain.size import plan_of, run_settings
-from selftrain.sizing import Assumptions, Plan, SizeSettings
+from selftrain.sizing import Assumptions, Plan, SizeConfig
 from selftrain.sizing.table import COLUMNS, markdown, rows
 
 PARAMS, GPUS = (1e6, 1e8, 1e9, 7e9, 7e10), (1, 8, 64, 512)
@@ -49,7 +49,7 @@ from: `probe_rounds`, `eval_rounds` and `num_generations_eval` are where to save
 
 
 def plan(method: str, recipe: str | None = None, *changes: str) -> Plan:
-    return plan_of(SizeSettings(method=method), run_settings(method, recipe, changes))
+    return plan_of(SizeConfig(method=method), run_settings(method, recipe, changes))
 
 
 def methods() -> list[str]:
@@ -76,7 +76,7 @@ def recipes() -> list[str]:
 
 
 def sizing() -> str:
-    default = SizeSettings(method="rest-em")
+    default = SizeConfig(method="rest-em")
     lines = [
         HEADER,
         "The tables are of each method's defaults with `bf16` and `gradient_checkpointing`, "

@@ -3,7 +3,7 @@
     python seeds/train.py llama            # also: qwen2, gemma2; about 20 minutes on one core each
 
 Each is a small causal language model of its own architecture with a tokenizer of its own, trained from
-random weights on `corpus.py`. Weights go to selftrain/seeds/<name>/ as plain safetensors.
+random weights on `corpus.py`. Weights go to selftrain/models/seeds/<name>/ as plain safetensors.
 """
 
 from __future__ import annotations

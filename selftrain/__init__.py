@@ -19,37 +19,79 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from selftrain.adapter import Adapter
-    from selftrain.errors import DataError, JudgeError, ModelError, RunError, SelftrainError, SettingsError
-    from selftrain.evaluation import Evaluation
-    from selftrain.grading import open_judge
-    from selftrain.learning.base import Learning
+    from selftrain.errors import DataError, GraderError, ModelError, RunError, SelftrainError, SettingsError
+    from selftrain.evaluation import EvalConfig
+    from selftrain.graders import open_grader
+    from selftrain.loop.collapse_monitor import MonitorConfig
+    from selftrain.loop.result import Result
     from selftrain.methods import PST, RestEM, SePT
+    from selftrain.models.adapter import AdapterConfig
+    from selftrain.models.prompts import PromptConfig
+    from selftrain.models.seeds import seed_model
     from selftrain.problems import load_problems
-    from selftrain.prompts import Prompting
-    from selftrain.record import RunFolder
-    from selftrain.result import Result
-    from selftrain.seeds import seed_model
-    from selftrain.selftrainer import SelfTrainer
-    from selftrain.types import Problem, Prompt, Response, Sample, Sampling, Score
-    from selftrain.watch import Watch
+    from selftrain.storage import RunFolder
+    from selftrain.trainer import SelfTrainer
+    from selftrain.training.base import TrainingConfig
+    from selftrain.types import Problem, Prompt, Response, Sample, SamplingParams, Score
 
 _HOME = {
-    "Adapter": "adapter", "DataError": "errors", "JudgeError": "errors", "ModelError": "errors", "RunError": "errors",
-    "SelftrainError": "errors", "SettingsError": "errors", "Evaluation": "evaluation", "open_judge": "grading",
-    "Learning": "learning.base", "PST": "methods", "RestEM": "methods", "SePT": "methods",
-    "load_problems": "problems", "Prompting": "prompts",
-    "RunFolder": "record", "seed_model": "seeds", "Result": "result", "SelfTrainer": "selftrainer",
-    "Problem": "types", "Prompt": "types", "Response": "types", "Sample": "types", "Sampling": "types",
-    "Score": "types", "Watch": "watch",
-}  # fmt: skip
+    "AdapterConfig": "models.adapter",
+    "DataError": "errors",
+    "GraderError": "errors",
+    "ModelError": "errors",
+    "RunError": "errors",
+    "SelftrainError": "errors",
+    "SettingsError": "errors",
+    "EvalConfig": "evaluation",
+    "open_grader": "graders",
+    "TrainingConfig": "training.base",
+    "PST": "methods",
+    "RestEM": "methods",
+    "SePT": "methods",
+    "load_problems": "problems",
+    "PromptConfig": "models.prompts",
+    "RunFolder": "storage",
+    "seed_model": "models.seeds",
+    "Result": "loop.result",
+    "SelfTrainer": "trainer",
+    "Problem": "types",
+    "Prompt": "types",
+    "Response": "types",
+    "Sample": "types",
+    "SamplingParams": "types",
+    "Score": "types",
+    "MonitorConfig": "loop.collapse_monitor",
+}
 
 __version__ = "0.1.0"
 __all__ = [
-    "Adapter", "DataError", "Evaluation", "JudgeError", "Learning", "ModelError", "PST", "Problem", "Prompt",
-    "Prompting", "Response", "RestEM", "Result", "RunError", "RunFolder", "Sample", "Sampling", "Score", "SePT",
-    "SelfTrainer", "SelftrainError", "SettingsError", "Watch", "load_problems", "open_judge", "seed_model",
-]  # fmt: skip
+    "AdapterConfig",
+    "DataError",
+    "EvalConfig",
+    "GraderError",
+    "TrainingConfig",
+    "ModelError",
+    "PST",
+    "Problem",
+    "Prompt",
+    "PromptConfig",
+    "Response",
+    "RestEM",
+    "Result",
+    "RunError",
+    "RunFolder",
+    "Sample",
+    "SamplingParams",
+    "Score",
+    "SePT",
+    "SelfTrainer",
+    "SelftrainError",
+    "SettingsError",
+    "MonitorConfig",
+    "load_problems",
+    "open_grader",
+    "seed_model",
+]
 
 
 def __getattr__(name: str) -> Any:

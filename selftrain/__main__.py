@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from selftrain.catalogue import COMMANDS
-from selftrain.settings import run_cli
+from selftrain.cli.commands import COMMANDS
+from selftrain.cli.main import run_cli
 
 
 def main() -> int:

@@ -43,13 +43,13 @@ class Prompt:
     problem_id: str
     question: str
     #: Worked examples shown first, as (question, solution) pairs.
-    shots: tuple[tuple[str, str], ...] = ()
+    few_shot: tuple[tuple[str, str], ...] = ()
     #: Answers by others, shown after the question.
-    posted: tuple[str, ...] = ()
+    peer_answers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Sampling:
+class SamplingParams:
     """How answers are drawn. Names and meanings are those of TRL and transformers.
 
     `temperature` 0 is greedy. `top_k` 0 and `top_p` 1.0 are off.
@@ -113,19 +113,19 @@ class Sample:
     """A response with its score and its fate: a weight, or why it has none.
 
     Sample(response, score, weight=1.0)             kept
-    Sample(response, score, why_not="wrong")        not kept
+    Sample(response, score, drop_reason="wrong")        not kept
     """
 
     response: Response
     score: Score
     weight: float = 0.0
-    why_not: str | None = None
+    drop_reason: str | None = None
     #: What the weight was made from, in methods that weigh by it: pointwise mutual information, in nats.
     pmi: float | None = None
 
     @property
     def kept(self) -> bool:
-        return self.why_not is None
+        return self.drop_reason is None
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class TrainingExample:
 
 
 @dataclass(frozen=True)
-class Lessons:
+class Collected:
     """What a round of a method comes to: every sample with its fate, and what each model is to learn."""
 
     samples: tuple[Sample, ...]
@@ -159,13 +159,15 @@ class Lessons:
 Grade = Callable[[Sequence[Response]], list[Score]]
 
 
-class Answerer(Protocol):
+class Sampler(Protocol):
     """A model as a method sees it: it can be asked, it cannot be trained."""
 
     @property
     def name(self) -> str: ...
 
-    def sample(self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, first: int = 0) -> list[Response]:
+    def sample(
+        self, prompts: Sequence[Prompt], n: int, sampling: SamplingParams, key: str, first: int = 0
+    ) -> list[Response]:
         """`n` answers a prompt, in prompt order and by sample index, the first of which is `first`.
 
         What is drawn is a function of (`key`, problem id, sample index) and the weights alone.
@@ -188,15 +190,15 @@ class Round:
     number: int
     problems: Sequence[Problem]
     prompts: Sequence[Prompt]
-    learners: Sequence[Answerer]
+    learners: Sequence[Sampler]
     #: Judges answers. A method that needs no judge is given one that reads answers and scores nothing.
     grade: Grade
     seed: int
     num_rounds: int = 1
     #: The learners as they were before round 1, in the same order; loaded when first asked for.
-    untouched: Callable[[], Sequence[Answerer]] = tuple
+    base_models: Callable[[], Sequence[Sampler]] = tuple
     #: Whether the score of an answer depends on it alone, so that some can be judged before others are drawn.
-    judged_one_by_one: bool = False
+    scores_independently: bool = False
 
     @property
     def done(self) -> float:

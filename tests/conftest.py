@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from selftrain.engines.transformers import TransformersEngine
-from selftrain.loading import LoadedModel, load_model
+from selftrain.models.loading import LoadedModel, load_model
+from selftrain.models.prompts import PromptConfig, make_prompts
+from selftrain.models.rendering import Renderer
+from selftrain.models.seeds import SEED_MODELS, seed_model
 from selftrain.problems import load_problems
-from selftrain.prompts import Prompting, make_prompts
-from selftrain.rendering import Renderer
-from selftrain.seeds import SEED_MODELS, seed_model
 from selftrain.types import Prompt
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -35,8 +35,8 @@ def data() -> Path:
     return _DATA
 
 
-def engine_of(loaded: LoadedModel, name: str = "seed", rows: int = 64, prompting: Prompting | None = None):
-    renderer = Renderer(loaded.tokenizer, prompting or Prompting(), loaded.stop_ids)
+def engine_of(loaded: LoadedModel, name: str = "seed", rows: int = 64, prompt_config: PromptConfig | None = None):
+    renderer = Renderer(loaded.tokenizer, prompt_config or PromptConfig(), loaded.stop_ids)
     return TransformersEngine(loaded.model, renderer, name, rows)
 
 

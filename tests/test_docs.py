@@ -39,7 +39,7 @@ def test_the_readmes_commands_exist(command: str) -> None:
 
 def test_every_flag_in_the_docs_exists() -> None:
     from selftrain.__main__ import COMMANDS
-    from selftrain.settings import settings_of
+    from selftrain.config import settings_of
 
     known = {s.name for c in COMMANDS for section in c.sections.values() for s in settings_of(section)}
     known |= {"config", "print_config", "help", "fix", "seeds", "texts", "only"}
@@ -57,18 +57,18 @@ def test_the_table_of_defaults_is_the_settings_own() -> None:
 
 
 def test_the_table_of_defaults_has_every_setting_of_every_method_and_of_the_watch() -> None:
+    from selftrain.config import settings_of
+    from selftrain.loop.collapse_monitor import MonitorConfig
     from selftrain.methods import METHODS
-    from selftrain.settings import settings_of
-    from selftrain.watch import Watch
 
     rows = set(re.findall(r"^\| `(\w+)` \| `(.*?)` \|", (ROOT / "docs" / "papers.md").read_text(), flags=re.M))
-    for section in (Watch, *(s for m in METHODS.values() for s in (m, type(m.learning), type(m.evaluation)))):
+    for section in (MonitorConfig, *(s for m in METHODS.values() for s in (m, type(m.training), type(m.evaluation)))):
         assert {(s.name, repr(s.default)) for s in settings_of(section)} <= rows, section
 
 
 def test_the_page_of_a_runs_folder_names_every_column_and_every_fate() -> None:
-    from selftrain import weighing
-    from selftrain.record.rows import sample_schema
+    from selftrain.methods import filters as weighing
+    from selftrain.storage.rows import sample_schema
 
     page = (ROOT / "docs" / "run_folder.md").read_text()
     fates = {value for name, value in vars(weighing).items() if name.isupper() and isinstance(value, str)}
@@ -89,7 +89,7 @@ def test_links_and_named_files_are_there(page: Path) -> None:
 def test_every_command_can_be_parsed() -> None:
     """Two sections of a command must not share a setting."""
     from selftrain.__main__ import COMMANDS
-    from selftrain.settings import parse, settings_of
+    from selftrain.config import parse, settings_of
 
     for command in COMMANDS:
         words = [

@@ -21,7 +21,7 @@ def loaded_by(code: str) -> set[str]:
     "code",
     [
         "import selftrain",
-        "import selftrain; selftrain.RestEM(); selftrain.Learning(); selftrain.SelfTrainer; selftrain.load_problems",
+        "import selftrain as s; s.RestEM(); s.TrainingConfig(); s.SelfTrainer; s.load_problems",
         "sys.argv = ['selftrain', '--help']; from selftrain.__main__ import main; main()",
         "sys.argv = ['selftrain', 'rest-em', '--help']\n"
         "try:\n from selftrain.__main__ import main; main()\nexcept SystemExit: pass",

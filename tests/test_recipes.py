@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from selftrain.catalogue import COMMANDS
+from selftrain.cli.commands import COMMANDS
+from selftrain.config import parse
 from selftrain.methods import METHODS
 from selftrain.problems.registry import find_known
-from selftrain.settings import parse
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
 

@@ -6,22 +6,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from selftrain.budget import Budget, Stops
-from selftrain.data import Parts
 from selftrain.engines.toy import ToyEngine
-from selftrain.evaluation import Evaluation
-from selftrain.grading import open_reader
-from selftrain.judges import Judges
-from selftrain.learner import Learner
-from selftrain.learning.base import Learning
-from selftrain.learning.toy import ToyTrainer
+from selftrain.evaluation import EvalConfig
+from selftrain.graders import open_reader
+from selftrain.loop.collapse_monitor import MonitorConfig
+from selftrain.loop.learner import Learner
+from selftrain.loop.progress import Progress
+from selftrain.loop.round_loop import RoundLoop
+from selftrain.loop.run_graders import RunGraders
+from selftrain.loop.stopping import BudgetConfig, StopController
 from selftrain.methods.base import Method
-from selftrain.progress import Progress
-from selftrain.record import Record
-from selftrain.run import Loop
-from selftrain.toy import ToyModel, toy_problems
+from selftrain.models.toy import ToyModel, toy_problems
+from selftrain.problems.splits import DataSplits
+from selftrain.storage import Record
+from selftrain.training.base import TrainingConfig
+from selftrain.training.toy import ToyTrainer
 from selftrain.types import Problem, Response, Score
-from selftrain.watch import Watch
 
 
 def answer_in(text: str) -> str | None:
@@ -47,16 +47,16 @@ def toy(name: str = "toy", *logits: float, base: str = "base") -> Learner:
     return Learner(ToyEngine(model, name), ToyTrainer(model), base)
 
 
-def toy_loop(folder: Path, method: Method, learners: Sequence[Learner] | None = None, **fields: Any) -> Loop:
+def toy_loop(folder: Path, method: Method, learners: Sequence[Learner] | None = None, **fields: Any) -> RoundLoop:
     """A run without labels but in its evaluation, which `fields` may change in part; 80 problems to learn from."""
     problems = toy_problems(100)
     learners = [toy()] if learners is None else learners
-    return Loop(**{
+    return RoundLoop(**{
         "method": method, "learners": learners,
-        "parts": Parts(tuple(problems[:80]), tuple(problems[80:]), tuple(toy_problems(60, "test"))),
-        "judges": Judges(read, read, grade, labelled=False, examiner=open_reader()),
-        "learning": Learning(learning_rate=1.0),
-        "evaluation": Evaluation(num_generations_eval=2), "watch": Watch(),
-        "record": Record.create(folder, {}), "stops": Stops(Budget(), ""),
+        "parts": DataSplits(tuple(problems[:80]), tuple(problems[80:]), tuple(toy_problems(60, "test"))),
+        "graders": RunGraders(read, read, grade, labelled=False, evaluation_grader=open_reader()),
+        "training": TrainingConfig(learning_rate=1.0),
+        "evaluation": EvalConfig(num_generations_eval=2), "monitor": MonitorConfig(),
+        "record": Record.create(folder, {}), "stops": StopController(BudgetConfig(), ""),
         "progress": Progress(quiet=True), "seed": 3, "problems_at_once": 512,
     } | fields)  # fmt: skip

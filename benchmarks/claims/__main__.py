@@ -24,8 +24,8 @@ from benchmarks.claims import margins
 from benchmarks.claims.arms import EVALUATED, trainer
 from benchmarks.claims.claims import CLAIMS, Claim
 from benchmarks.claims.values import Difference, difference
-from selftrain.environment import environment
-from selftrain.record import RunFolder
+from selftrain.storage import RunFolder
+from selftrain.storage.environment import environment
 
 RUNS, RESULTS = Path("runs/claims"), Path("docs/results/claims.md")
 #: Not the seed on which settings were chosen.
@@ -138,7 +138,7 @@ def watched(folders: dict[tuple[str, int], Path]) -> list[str]:
     lines = ["## What the watch said", "", "| run | seed | rounds | stopped | why |", "|---|---|---|---|---|"]
     for (arm, seed), folder in sorted(folders.items()):
         rounds = RunFolder.open(folder).rounds()
-        stops = [a["reason"] for line in rounds for a in line.get("alarms", ()) if a["grave"]]
+        stops = [a["reason"] for line in rounds for a in line.get("alarms", ()) if a["severe"]]
         lines.append(f"| {arm} | {seed} | {rounds[-1]['round']} | {'yes' if stops else 'no'} | {'; '.join(stops)} |")
     return lines
 

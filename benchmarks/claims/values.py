@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.claims.claims import Claim, Side
 from selftrain.evaluation.intervals import bootstrap
 from selftrain.evaluation.metrics import pass_at
-from selftrain.record import RunFolder
+from selftrain.storage import RunFolder
 
 #: 97.5 % point of Student's t by degrees of freedom, for figures that exist once a run and model.
 T = {2: 4.303, 5: 2.571, 8: 2.306}
@@ -99,7 +99,9 @@ def _best_decoded(folder: Path) -> dict[str, float]:
 def _majority(folder: Path) -> dict[str, float]:
     """1 where the most frequent greedy answer of the untouched models is right; of equally frequent ones the share."""
     votes: defaultdict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    query = "select problem_id, answer_read, reward from evaluations where round = 0 and greedy and reward is not null"
+    query = (
+        "select problem_id, extracted_answer, reward from evaluations where round = 0 and greedy and reward is not null"
+    )
     for problem, answer, reward in RunFolder.open(folder).query(query).fetchall():
         votes[problem][answer or ""].append(reward)
     found = {}

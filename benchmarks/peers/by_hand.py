@@ -86,7 +86,7 @@ def rest_em_round(path: str, train: list[tuple[str, str]], test: list[tuple[str,
         SFTTrainer(model, config, train_dataset=data, processing_class=tokenizer).train()
     marks.append(time.perf_counter())
     after = greedy_accuracy(model, tokenizer, test, of.length)
-    phases = ("evaluate before", "sample", "grade", "learn")
+    phases = ("evaluate before", "sample", "grade", "train")
     seconds = {name: round(end - start, 1) for name, start, end in zip(phases, marks, marks[1:], strict=False)}
     seconds["evaluate after"] = round(time.perf_counter() - marks[-1], 1)
     return {"kept": len(kept), "greedy": [before, after], "seconds": seconds}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from selftrain.types import Prompt, Response, Sampling
+from selftrain.types import Prompt, Response, SamplingParams
 
 #: Puts weights into an empty folder, for `from_pretrained`.
 Save = Callable[[Path], None]
@@ -41,13 +41,19 @@ class Engine(Protocol):
         ...
 
     def generate(
-        self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int, first: int = 0
+        self,
+        prompts: Sequence[Prompt],
+        n: int,
+        sampling: SamplingParams,
+        key: str,
+        weights_version: int,
+        first: int = 0,
     ) -> list[Response]:
         """`n` answers to each prompt of one unit, with sample indices from `first` on."""
         ...
 
     def generate_units(
-        self, units: Sequence[Sequence[Prompt]], n: int, sampling: Sampling, key: str, weights_version: int,
+        self, units: Sequence[Sequence[Prompt]], n: int, sampling: SamplingParams, key: str, weights_version: int,
         first: int = 0,
     ) -> Generator[list[Response], None, None]:  # fmt: skip
         """The same for several units, in their order; they may be answered at the same time."""
@@ -108,9 +114,14 @@ class InTurn:
     """Units that are answered one after another."""
 
     def generate_units(
-        self: Engine, units: Sequence[Sequence[Prompt]], n: int, sampling: Sampling, key: str, weights_version: int,
+        self: Engine,
+        units: Sequence[Sequence[Prompt]],
+        n: int,
+        sampling: SamplingParams,
+        key: str,
+        weights_version: int,
         first: int = 0,
-    ) -> Generator[list[Response], None, None]:  # fmt: skip
+    ) -> Generator[list[Response], None, None]:
         return (self.generate(unit, n, sampling, key, weights_version, first) for unit in units)
 
 

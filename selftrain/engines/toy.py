@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from selftrain.engines.base import InTurn, Live, units_by_length
-from selftrain.streams import stream_start, uniforms
-from selftrain.toy import ToyModel
-from selftrain.types import Prompt, Response, Sampling
+from selftrain.engines.rng import stream_start, uniforms
+from selftrain.models.toy import ToyModel
+from selftrain.types import Prompt, Response, SamplingParams
 
 PROMPTS_PER_UNIT = 16
 
@@ -25,7 +25,7 @@ class ToyEngine(Live, InTurn):
         return self._name
 
     def prompt_text(self, prompt: Prompt) -> str:
-        return "\n".join((prompt.question, *prompt.posted))
+        return "\n".join((prompt.question, *prompt.peer_answers))
 
     def too_long(self, prompts: Sequence[Prompt], max_completion_length: int) -> list[tuple[str, int]]:
         return []
@@ -34,12 +34,18 @@ class ToyEngine(Live, InTurn):
         return units_by_length([len(self.prompt_text(prompt)) for prompt in prompts], PROMPTS_PER_UNIT)
 
     def generate(
-        self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int, first: int = 0
+        self,
+        prompts: Sequence[Prompt],
+        n: int,
+        sampling: SamplingParams,
+        key: str,
+        weights_version: int,
+        first: int = 0,
     ) -> list[Response]:
         indices = range(first, first + n)
         return [self._answer(prompt, index, sampling, key, weights_version) for prompt in prompts for index in indices]
 
-    def _answer(self, prompt: Prompt, index: int, sampling: Sampling, key: str, weights_version: int) -> Response:
+    def _answer(self, prompt: Prompt, index: int, sampling: SamplingParams, key: str, weights_version: int) -> Response:
         shares = self.model.probabilities(sampling.temperature or 1.0)
         if sampling.temperature == 0:
             habit = shares.index(max(shares))

@@ -11,14 +11,14 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from selftrain.engines.base import InTurn, Live, units_by_length
-from selftrain.engines.drawing import draw
-from selftrain.engines.fitting import Fitting
-from selftrain.loading import load_model
-from selftrain.prompts import Prompting
-from selftrain.rendering import Renderer
-from selftrain.scoring import autocast, evaluating, score_rows
-from selftrain.streams import stream_start, uniforms
-from selftrain.types import FinishReason, Prompt, Response, Sampling
+from selftrain.engines.oom_splitter import OomSplitter
+from selftrain.engines.rng import stream_start, uniforms
+from selftrain.engines.sampler import sample_tokens
+from selftrain.models.loading import load_model
+from selftrain.models.logprobs import autocast, evaluating, score_rows
+from selftrain.models.prompts import PromptConfig
+from selftrain.models.rendering import Renderer
+from selftrain.types import FinishReason, Prompt, Response, SamplingParams
 
 #: Rows are thrown out of the batch once this share of them has finished: less often would compute for
 #: nothing, more often would copy the cache for little.
@@ -74,11 +74,11 @@ class TransformersEngine(Live, InTurn):
         self._stop = torch.tensor(sorted(renderer.stop_ids), device=model.device)
         #: Why it answers itself, where something else might.
         self.reason = ""
-        self._fitting = Fitting()
+        self._splitter = OomSplitter()
 
     @classmethod
     def load(
-        cls, *, model: str, revision: str, prompting: Prompting, device: str, name: str, rows: int, bf16: bool,
+        cls, *, model: str, revision: str, prompt_config: PromptConfig, device: str, name: str, rows: int, bf16: bool,
         load_in_4bit: bool = False,
     ) -> TransformersEngine:  # fmt: skip
         """
@@ -86,7 +86,7 @@ class TransformersEngine(Live, InTurn):
             ModelError: the model cannot be loaded.
         """
         loaded = load_model(model, revision=revision, device=device, load_in_4bit=load_in_4bit)
-        return cls(loaded.model, Renderer(loaded.tokenizer, prompting, loaded.stop_ids), name, rows, bf16=bf16)
+        return cls(loaded.model, Renderer(loaded.tokenizer, prompt_config, loaded.stop_ids), name, rows, bf16=bf16)
 
     @property
     def name(self) -> str:
@@ -94,7 +94,7 @@ class TransformersEngine(Live, InTurn):
 
     @property
     def how(self) -> str:
-        return f"transformers' own forward pass{self.reason}{self._fitting.note}"
+        return f"transformers' own forward pass{self.reason}{self._splitter.note}"
 
     def prompt_text(self, prompt: Prompt) -> str:
         return self.renderer.text(prompt)
@@ -113,17 +113,23 @@ class TransformersEngine(Live, InTurn):
         return units_by_length(lengths, max(1, self.rows // n))
 
     def generate(
-        self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int, first: int = 0
+        self,
+        prompts: Sequence[Prompt],
+        n: int,
+        sampling: SamplingParams,
+        key: str,
+        weights_version: int,
+        first: int = 0,
     ) -> list[Response]:
         def answer(some: Sequence[Prompt], of_each: int, start: int) -> list[Response]:
             return self._generate(some, of_each, sampling, key, weights_version, start)
 
         with evaluating(self.model):
-            return self._fitting.draw(answer, prompts, n, first)
+            return self._splitter.sample_tokens(answer, prompts, n, first)
 
     @torch.inference_mode()
     def _generate(
-        self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int, first: int
+        self, prompts: Sequence[Prompt], n: int, sampling: SamplingParams, key: str, weights_version: int, first: int
     ) -> list[Response]:
         ids = [self.renderer.prompt_ids(prompt) for prompt in prompts]
         self._stop = self._stop.to(self.model.device)  # it may have moved
@@ -132,7 +138,7 @@ class TransformersEngine(Live, InTurn):
         answers = [Answer(self.renderer.stop_texts(prompt)) for prompt in prompts for _ in range(n)]
         unit, logits = self._prefill(ids, n, answers)
         for step in range(sampling.max_completion_length):
-            token = draw(logits, chance[unit.rows, step], sampling)
+            token = sample_tokens(logits, chance[unit.rows, step], sampling)
             self._write(unit, token, logits)
             live = [place for place, row in enumerate(unit.rows) if not unit.answers[row].ended]
             if not live or step + 1 == sampling.max_completion_length:

@@ -9,7 +9,7 @@ import numpy as np
 
 from selftrain.errors import RunError
 from selftrain.evaluation.intervals import bootstrap, mcnemar, sign_flips, tango
-from selftrain.evaluation.metrics import Answered, per_problem
+from selftrain.evaluation.metrics import EvalResult, per_problem
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Comparison:
     problems: int
 
 
-def compare(base: Sequence[Answered], new: Sequence[Answered]) -> dict[str, Comparison]:
+def compare(base: Sequence[EvalResult], new: Sequence[EvalResult]) -> dict[str, Comparison]:
     """`new` against `base` in greedy accuracy, pass@k and maj@n, as far as both have them.
 
     greedy    McNemar's exact test, with Tango's score interval of the paired difference

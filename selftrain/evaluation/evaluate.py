@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
+from selftrain.config import check_types, setting
 from selftrain.errors import SettingsError
-from selftrain.evaluation.metrics import Answered
-from selftrain.settings import check_types, setting
-from selftrain.types import Answerer, Grade, Prompt, Sample, Sampling
+from selftrain.evaluation.metrics import EvalResult
+from selftrain.types import Grade, Prompt, Sample, Sampler, SamplingParams
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation:
+class EvalConfig:
     """How answers are drawn for evaluation: one and the same for all models that are to be compared."""
 
     num_generations_eval: int = setting(
@@ -78,33 +78,33 @@ class Evaluation:
 
 
 def evaluate(
-    answerer: Answerer,
+    sampler: Sampler,
     prompts: Sequence[Prompt],
     grade: Grade,
-    settings: Evaluation,
+    settings: EvalConfig,
     max_completion_length: int,
     key: str,
-) -> list[Answered]:
+) -> list[EvalResult]:
     """One greedy answer and `settings.num_generations_eval` sampled ones to each prompt, judged.
 
     `key` names the random streams: under one key all models are asked with the same luck.
     """
     n = settings.num_generations_eval
-    greedy = Sampling(temperature=0.0, max_completion_length=max_completion_length)
-    at_random = Sampling(
+    greedy = SamplingParams(temperature=0.0, max_completion_length=max_completion_length)
+    at_random = SamplingParams(
         temperature=settings.temperature_eval,
         top_k=settings.top_k_eval,
         top_p=settings.top_p_eval,
         max_completion_length=max_completion_length,
     )
-    responses = answerer.sample(prompts, 1, greedy, f"{key}/greedy")
+    responses = sampler.sample(prompts, 1, greedy, f"{key}/greedy")
     if n:
-        responses = responses + answerer.sample(prompts, n, at_random, f"{key}/sampled")
+        responses = responses + sampler.sample(prompts, n, at_random, f"{key}/sampled")
     # One call, so that a judge can work on all answers at once.
-    judged = [Sample(r, s) for r, s in zip(responses, grade(responses), strict=True)]
-    firsts, rest = judged[: len(prompts)], iter(judged[len(prompts) :])
+    graded = [Sample(r, s) for r, s in zip(responses, grade(responses), strict=True)]
+    firsts, rest = graded[: len(prompts)], iter(graded[len(prompts) :])
     return [_answered(p, first, islice(rest, n)) for p, first in zip(prompts, firsts, strict=True)]
 
 
-def _answered(prompt: Prompt, greedy: Sample, sampled: Iterable[Sample]) -> Answered:
-    return Answered(prompt.problem_id, greedy, tuple(sampled))
+def _answered(prompt: Prompt, greedy: Sample, sampled: Iterable[Sample]) -> EvalResult:
+    return EvalResult(prompt.problem_id, greedy, tuple(sampled))

@@ -26,7 +26,7 @@ RIGHT = 0.5
 
 
 @dataclass(frozen=True)
-class Answered:
+class EvalResult:
     """A problem with what a model answered: its one most likely answer, and answers drawn at random.
 
     Answered("gsm8k/test/3", greedy=Sample(...), sampled=(Sample(...), Sample(...)))
@@ -50,7 +50,7 @@ class Estimate:
     count: int
 
 
-def measure(answered: Sequence[Answered]) -> dict[str, Estimate]:
+def measure(answered: Sequence[EvalResult]) -> dict[str, Estimate]:
     """All metrics that these answers allow.
 
     `greedy`              share of problems whose greedy answer is right (the "pass@1" of the ReST-EM paper's tables)
@@ -83,7 +83,7 @@ def measure(answered: Sequence[Answered]) -> dict[str, Estimate]:
     return estimates | {"unjudged": Estimate(unjudged, unjudged, unjudged, len(samples))}
 
 
-def per_problem(answered: Sequence[Answered]) -> dict[str, dict[str, float]]:
+def per_problem(answered: Sequence[EvalResult]) -> dict[str, dict[str, float]]:
     """metric -> problem id -> value, for the problems that have one."""
     ids = Counter(a.problem_id for a in answered)
     if twice := [problem_id for problem_id, times in ids.items() if times > 1]:
@@ -122,9 +122,9 @@ def majority(samples: Sequence[Sample]) -> float:
     return len(first & right) / len(first)
 
 
-def _metrics(answered: Sequence[Answered]) -> Mapping[str, Callable[[Answered], float | None]]:
+def _metrics(answered: Sequence[EvalResult]) -> Mapping[str, Callable[[EvalResult], float | None]]:
     drawn = max((len(a.sampled) for a in answered), default=0)
-    metrics: dict[str, Callable[[Answered], float | None]] = {"greedy": _greedy}
+    metrics: dict[str, Callable[[EvalResult], float | None]] = {"greedy": _greedy}
     others = dict.fromkeys(name for a in answered if a.greedy for name in a.greedy.score.others)
     metrics |= {f"greedy_{name}": partial(_greedy_by, name=name) for name in others}
     metrics |= {f"pass@{2**i}": partial(_pass, k=2**i) for i in range(drawn.bit_length())}
@@ -132,8 +132,8 @@ def _metrics(answered: Sequence[Answered]) -> Mapping[str, Callable[[Answered], 
     # votes and reading failures would be about the judge, not the model.
     if not any(_right(s) and s.score.answer is None for a in answered for s in _all(a)):
         metrics |= {f"maj@{drawn}": _majority} if drawn else {}
-        judged = any(s.score.value is not None for a in answered for s in _all(a))
-        of_these = _judged if judged else list
+        graded = any(s.score.value is not None for a in answered for s in _all(a))
+        of_these = _graded if graded else list
         metrics |= {
             "parse_failure_rate": lambda a: _unread(of_these(_drawn(a))),
             "distinct_answers": lambda a: _distinct(of_these(a.sampled)),
@@ -142,7 +142,7 @@ def _metrics(answered: Sequence[Answered]) -> Mapping[str, Callable[[Answered], 
     return metrics | {"truncation_rate": _truncated, "mean_length": _length, "token_entropy": _entropy}
 
 
-def _interval(metric: str, values: np.ndarray, answered: Sequence[Answered]) -> Interval:
+def _interval(metric: str, values: np.ndarray, answered: Sequence[EvalResult]) -> Interval:
     if metric in ("mean_length", "distinct_answers", "token_entropy"):
         return normal(values)
     answers = len(values) if metric.startswith("greedy") else sum(len(_drawn(a)) for a in answered)
@@ -153,15 +153,15 @@ def _right(sample: Sample) -> bool:
     return sample.score.value is not None and sample.score.value >= RIGHT
 
 
-def _judged(samples: Sequence[Sample]) -> list[Sample]:
+def _graded(samples: Sequence[Sample]) -> list[Sample]:
     return [s for s in samples if s.score.value is not None]
 
 
-def _all(a: Answered) -> tuple[Sample, ...]:
+def _all(a: EvalResult) -> tuple[Sample, ...]:
     return a.sampled + ((a.greedy,) if a.greedy else ())
 
 
-def _drawn(a: Answered) -> tuple[Sample, ...]:
+def _drawn(a: EvalResult) -> tuple[Sample, ...]:
     return a.sampled or _all(a)
 
 
@@ -169,22 +169,22 @@ def _share(flags: Sequence[bool]) -> float | None:
     return sum(flags) / len(flags) if flags else None
 
 
-def _greedy(a: Answered) -> float | None:
-    return _share([_right(s) for s in _judged([a.greedy] if a.greedy else [])])
+def _greedy(a: EvalResult) -> float | None:
+    return _share([_right(s) for s in _graded([a.greedy] if a.greedy else [])])
 
 
-def _greedy_by(a: Answered, name: str) -> float | None:
+def _greedy_by(a: EvalResult, name: str) -> float | None:
     return None if a.greedy is None else _share([v >= RIGHT for n, v in a.greedy.score.others.items() if n == name])
 
 
-def _pass(a: Answered, k: int) -> float | None:
-    judged = _judged(a.sampled)
-    return pass_at(k, len(judged), sum(map(_right, judged))) if len(judged) >= k else None
+def _pass(a: EvalResult, k: int) -> float | None:
+    graded = _graded(a.sampled)
+    return pass_at(k, len(graded), sum(map(_right, graded))) if len(graded) >= k else None
 
 
-def _majority(a: Answered) -> float | None:
-    judged = _judged(a.sampled)
-    return majority(judged) if judged else None
+def _majority(a: EvalResult) -> float | None:
+    graded = _graded(a.sampled)
+    return majority(graded) if graded else None
 
 
 def _unread(samples: Sequence[Sample]) -> float | None:
@@ -201,15 +201,15 @@ def _agreement(samples: Sequence[Sample]) -> float | None:
     return max(votes.values(), default=0) / len(samples) if samples else None
 
 
-def _truncated(a: Answered) -> float | None:
+def _truncated(a: EvalResult) -> float | None:
     return _share([s.response.truncated for s in _drawn(a)])
 
 
-def _length(a: Answered) -> float | None:
+def _length(a: EvalResult) -> float | None:
     lengths = [len(s.response.token_ids) for s in _drawn(a)]
     return sum(lengths) / len(lengths) if lengths else None
 
 
-def _entropy(a: Answered) -> float | None:
+def _entropy(a: EvalResult) -> float | None:
     tokens = sum(len(s.response.token_ids) for s in a.sampled)
     return -math.fsum(s.response.logprob for s in a.sampled) / tokens if tokens else None

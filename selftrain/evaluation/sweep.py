@@ -18,8 +18,8 @@ import numpy as np
 from selftrain.errors import RunError
 from selftrain.evaluation.compare import Comparison, paired
 from selftrain.evaluation.intervals import wilson_of_means
-from selftrain.evaluation.metrics import Answered, Estimate, measure, per_problem
-from selftrain.types import Answerer, Grade, Prompt, Sample, Sampling
+from selftrain.evaluation.metrics import Estimate, EvalResult, measure, per_problem
+from selftrain.types import Grade, Prompt, Sample, Sampler, SamplingParams
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Sweep:
 
 
 def sweep(
-    answerer: Answerer,
+    sampler: Sampler,
     prompts: Sequence[Prompt],
     grade: Grade,
     temperatures: Sequence[float],
@@ -57,22 +57,22 @@ def sweep(
     """
     answered = {}
     for temperature in dict.fromkeys(temperatures):
-        sampling = Sampling(temperature, top_p=top_p, max_completion_length=max_completion_length)
-        answered[temperature] = _ask(answerer, prompts, grade, sampling, n, f"{key}/sweep")
+        sampling = SamplingParams(temperature, top_p=top_p, max_completion_length=max_completion_length)
+        answered[temperature] = _ask(sampler, prompts, grade, sampling, n, f"{key}/sweep")
     return best_of(answered)
 
 
-def best_of(answered: Mapping[float, Sequence[Answered]]) -> Sweep:
+def best_of(answered: Mapping[float, Sequence[EvalResult]]) -> Sweep:
     """The sweep that answers at several temperatures come to; those at 0 are greedy ones.
 
     Of equally good temperatures the one that stands first is chosen.
     """
     values = {temperature: per_problem(there).get(_metric(temperature), {}) for temperature, there in answered.items()}
-    judged = set.intersection(*(set(of_problem) for of_problem in values.values())) if values else set()
-    halves = _halves(judged)
+    graded = set.intersection(*(set(of_problem) for of_problem in values.values())) if values else set()
+    halves = _halves(graded)
     if not all(halves):
         raise RunError(
-            f"a sweep of {len(values)} temperatures has verdicts on {len(judged)} problems",
+            f"a sweep of {len(values)} temperatures has verdicts on {len(graded)} problems",
             "a temperature is chosen on one half of the problems and measured on the other",
             "give at least one temperature, and two problems with reference answers",
         )
@@ -93,7 +93,7 @@ def best_of(answered: Mapping[float, Sequence[Answered]]) -> Sweep:
     )
 
 
-def against_best_decoded(base: Sweep, answered: Sequence[Answered]) -> dict[str, Comparison]:
+def against_best_decoded(base: Sweep, answered: Sequence[EvalResult]) -> dict[str, Comparison]:
     """A model's pass@1 and greedy accuracy, as far as it has them, against the untouched model decoded best.
 
     Keys are the metrics' names, "pass@1 against the best-decoded base" and "greedy against the best-decoded base".
@@ -119,12 +119,12 @@ def _halves(problem_ids: set[str]) -> tuple[list[str], list[str]]:
 
 
 def _ask(
-    answerer: Answerer, prompts: Sequence[Prompt], grade: Grade, sampling: Sampling, n: int, key: str
-) -> list[Answered]:
+    sampler: Sampler, prompts: Sequence[Prompt], grade: Grade, sampling: SamplingParams, n: int, key: str
+) -> list[EvalResult]:
     wanted = n if sampling.temperature else 1
-    responses = answerer.sample(prompts, wanted, sampling, key)
+    responses = sampler.sample(prompts, wanted, sampling, key)
     samples = [Sample(response, score) for response, score in zip(responses, grade(responses), strict=True)]
     by_prompt = [tuple(samples[i * wanted : (i + 1) * wanted]) for i in range(len(prompts))]
     if not sampling.temperature:
-        return [Answered(prompt.problem_id, one, ()) for prompt, (one,) in zip(prompts, by_prompt, strict=True)]
-    return [Answered(prompt.problem_id, None, drawn) for prompt, drawn in zip(prompts, by_prompt, strict=True)]
+        return [EvalResult(prompt.problem_id, one, ()) for prompt, (one,) in zip(prompts, by_prompt, strict=True)]
+    return [EvalResult(prompt.problem_id, None, drawn) for prompt, drawn in zip(prompts, by_prompt, strict=True)]

@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Literal
 
 from selftrain.errors import RunError
-from selftrain.evaluation.evaluate import Evaluation
+from selftrain.evaluation.evaluate import EvalConfig
 from selftrain.evaluation.gv_gap import GVGap, gap_of
 from selftrain.evaluation.metrics import RIGHT
-from selftrain.types import Answerer, Grade, Prompt, Response, Sampling
+from selftrain.types import Grade, Prompt, Response, Sampler, SamplingParams
 
 #: What the verifier is asked, after the question; the answer follows as a posted one. The words are ours.
 REQUEST = "Is the posted answer Correct or Incorrect?"
@@ -22,7 +22,7 @@ TEMPERATURE, TOP_P = 0.7, 0.9
 
 
 def ask_verifier(
-    answerer: Answerer, responses: Sequence[Response], verifier: Literal["mc", "likelihood"] = "mc"
+    sampler: Sampler, responses: Sequence[Response], verifier: Literal["mc", "likelihood"] = "mc"
 ) -> list[float]:
     """One score a response; more is better.
 
@@ -34,17 +34,17 @@ def ask_verifier(
         RunError: the likelihood of what another model wrote: its tokens are not this one's.
     """
     if verifier == "likelihood":
-        return [_mean_logprob(answerer, response) for response in responses]
+        return [_mean_logprob(sampler, response) for response in responses]
     asked = [_verification(response) for response in responses]
-    both = answerer.logprob([prompt for prompt in asked for _ in VERDICTS], list(VERDICTS) * len(asked))
+    both = sampler.logprob([prompt for prompt in asked for _ in VERDICTS], list(VERDICTS) * len(asked))
     return [_share(yes, no) for yes, no in zip(both[::2], both[1::2], strict=True)]
 
 
 def measure_gv_gap(
-    answerer: Answerer,
+    sampler: Sampler,
     prompts: Sequence[Prompt],
     grade: Grade,
-    settings: Evaluation,
+    settings: EvalConfig,
     max_completion_length: int,
     key: str,
 ) -> GVGap:
@@ -58,15 +58,15 @@ def measure_gv_gap(
     """
     n = settings.gv_gap_generations
     chosen = random.Random("gv-gap").sample(list(prompts), min(settings.gv_gap_problems, len(prompts)))
-    sampling = Sampling(temperature=TEMPERATURE, top_p=TOP_P, max_completion_length=max_completion_length)
-    responses = answerer.sample(chosen, n, sampling, f"{key}/gv-gap")
+    sampling = SamplingParams(temperature=TEMPERATURE, top_p=TOP_P, max_completion_length=max_completion_length)
+    responses = sampler.sample(chosen, n, sampling, f"{key}/gv-gap")
     verdicts = [score.value for score in grade(responses)]
-    judged = [i for i, verdict in enumerate(verdicts) if verdict is not None]
-    verified = ask_verifier(answerer, [responses[i] for i in judged], settings.gv_gap_verifier)
+    graded = [i for i, verdict in enumerate(verdicts) if verdict is not None]
+    verified = ask_verifier(sampler, [responses[i] for i in graded], settings.gv_gap_verifier)
     correct: list[list[float]] = [[] for _ in chosen]
     scores: list[list[float]] = [[] for _ in chosen]
     nlls: list[list[float]] = [[] for _ in chosen]
-    for i, score in zip(judged, verified, strict=True):
+    for i, score in zip(graded, verified, strict=True):
         verdict = verdicts[i]
         correct[i // n].append(float(verdict is not None and verdict >= RIGHT))
         scores[i // n].append(score)
@@ -76,7 +76,7 @@ def measure_gv_gap(
 
 def _verification(response: Response) -> Prompt:
     prompt = response.prompt
-    return replace(prompt, question=f"{prompt.question}\n{REQUEST}", posted=(response.text,))
+    return replace(prompt, question=f"{prompt.question}\n{REQUEST}", peer_answers=(response.text,))
 
 
 def _share(yes: float, no: float) -> float:
@@ -87,10 +87,10 @@ def _share(yes: float, no: float) -> float:
     return 1 / (1 + odds) if yes > no else odds / (1 + odds)
 
 
-def _mean_logprob(answerer: Answerer, response: Response) -> float:
-    if response.model != answerer.name:
+def _mean_logprob(sampler: Sampler, response: Response) -> float:
+    if response.model != sampler.name:
         raise RunError(
-            f"{answerer.name!r} is to tell the likelihood of a text that {response.model!r} wrote",
+            f"{sampler.name!r} is to tell the likelihood of a text that {response.model!r} wrote",
             "the log-probability that comes with an answer is its author's",
             "use the verifier 'mc', or the model's own answers",
         )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
-from selftrain.evaluation import Evaluation
-from selftrain.learning.base import Learning
-from selftrain.types import Lessons, Round, Sample, Sampling, TrainingExample
+from selftrain.evaluation import EvalConfig
+from selftrain.training.base import TrainingConfig
+from selftrain.types import Collected, Round, Sample, SamplingParams, TrainingExample
 
 
 class Method(Protocol):
@@ -18,13 +18,13 @@ class Method(Protocol):
     #: Paper and what it does, in a line.
     summary: ClassVar[str]
     #: Whether samples are judged. A method that needs no judge is given problems without references.
-    needs_judge: ClassVar[bool]
+    needs_grader: ClassVar[bool]
     #: Whether several models learn together.
     needs_peers: ClassVar[bool]
     #: The settings of training the method comes with.
-    learning: ClassVar[Learning]
+    training: ClassVar[TrainingConfig]
     #: How its runs are evaluated.
-    evaluation: ClassVar[Evaluation]
+    evaluation: ClassVar[EvalConfig]
 
     @property
     def collects_by_problem(self) -> bool:
@@ -42,12 +42,12 @@ class Method(Protocol):
         ...
 
     @property
-    def sampling(self) -> Sampling: ...
+    def sampling(self) -> SamplingParams: ...
 
-    def collect(self, now: Round) -> Lessons: ...
+    def collect(self, now: Round) -> Collected: ...
 
 
-def lessons_from(samples: Sequence[Sample], *names: str) -> Lessons:
+def collected_from(samples: Sequence[Sample], *names: str) -> Collected:
     """Each kept sample is an example for the model that wrote it."""
     examples: dict[str, tuple[TrainingExample, ...]] = {}
     for name in names:
@@ -56,4 +56,4 @@ def lessons_from(samples: Sequence[Sample], *names: str) -> Lessons:
             for s in samples
             if s.kept and s.response.model == name
         )
-    return Lessons(tuple(samples), examples)
+    return Collected(tuple(samples), examples)

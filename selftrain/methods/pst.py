@@ -16,18 +16,18 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import ClassVar, Literal
 
-from selftrain.conversation import converse
+from selftrain.config import check_at_least_one, check_types, setting
 from selftrain.errors import SettingsError
-from selftrain.evaluation import Evaluation
-from selftrain.learning.base import Learning
-from selftrain.pmi import Question, answer_part, pmi, pmi_weights
-from selftrain.settings import check_at_least_one, check_types, setting
-from selftrain.types import Answerer, Lessons, Response, Round, Sample, Sampling, TrainingExample
-from selftrain.weighing import judged
+from selftrain.evaluation import EvalConfig
+from selftrain.methods.filters import with_scores
+from selftrain.methods.pmi import PmiPair, answer_part, pmi, pmi_weights
+from selftrain.methods.turn_taking import take_turns
+from selftrain.training.base import TrainingConfig
+from selftrain.types import Collected, Response, Round, Sample, Sampler, SamplingParams, TrainingExample
 
 
 @dataclass(frozen=True, kw_only=True)
-class PSTLearning(Learning):
+class PSTTrainingConfig(TrainingConfig):
     """How PST trains; the paper is known to use LoRA and no more than that, so all figures are ours."""
 
     start_from: Literal["base", "previous"] = setting("previous", "weights each round's training starts from")
@@ -48,7 +48,7 @@ class PSTLearning(Learning):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PSTEvaluation(Evaluation):
+class PSTEvalConfig(EvalConfig):
     """How PST is evaluated: exact match of each model, all together, and the generator-verifier gap."""
 
     eval_rounds: int = setting(10, "evaluate every so many rounds, and always the last")
@@ -110,11 +110,11 @@ class PST:
     summary: ClassVar[str] = (
         "several models answer in turn; what an answer says about the last one scales its update (arXiv 2604.13356)"
     )
-    needs_judge: ClassVar[bool] = False
+    needs_grader: ClassVar[bool] = False
     collects_by_problem: ClassVar[bool] = False
     needs_peers: ClassVar[bool] = True
-    learning: ClassVar[Learning] = PSTLearning()
-    evaluation: ClassVar[Evaluation] = PSTEvaluation()
+    training: ClassVar[TrainingConfig] = PSTTrainingConfig()
+    evaluation: ClassVar[EvalConfig] = PSTEvalConfig()
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -127,13 +127,13 @@ class PST:
             )
 
     @property
-    def sampling(self) -> Sampling:
-        return Sampling(self.temperature, 0, self.top_p, self.max_completion_length)
+    def sampling(self) -> SamplingParams:
+        return SamplingParams(self.temperature, 0, self.top_p, self.max_completion_length)
 
-    def collect(self, now: Round) -> Lessons:
+    def collect(self, now: Round) -> Collected:
         # 1. For every question the models answer in turn, each reading those before. The last answer is the aggregate.
         turns = [turn for number in range(self.num_generations) for turn in self._conversations(now, number)]
-        samples = judged([turn.response for turn in turns], now.grade([turn.response for turn in turns]))
+        samples = with_scores([turn.response for turn in turns], now.grade([turn.response for turn in turns]))
         samples = self._drop(turns, samples)
         # 2. PMI of each answer and its aggregate; the weight falls with it: w = sigmoid(-PMI).
         samples = self._weigh(now, turns, samples)
@@ -142,12 +142,12 @@ class PST:
         for turn, sample in zip(turns, samples, strict=True):
             if sample.kept:
                 examples[turn.response.model].append(self._example(turn, sample.weight))
-        return Lessons(
+        return Collected(
             tuple(samples), {name: tuple(those) for name, those in examples.items()}, facts=_facts(turns, samples)
         )
 
     def _conversations(self, now: Round, number: int) -> list[Turn]:
-        talks = converse(
+        talks = take_turns(
             now.learners, now.prompts, self._orders(now, number), self.sampling, f"{now.key}/conversation {number}"
         )
         talks = [[replace(response, sample_index=number) for response in talk] for talk in talks]
@@ -165,7 +165,7 @@ class PST:
         """A conversation whose aggregate is no whole answer teaches nobody; the last speaker had no one to predict."""
         answers = {id(sample.response): sample.score.answer for sample in samples}
 
-        def why_not(turn: Turn) -> str | None:
+        def drop_reason(turn: Turn) -> str | None:
             if turn.aggregate.truncated:
                 return "aggregate cut off"
             if answers[id(turn.aggregate)] is None:
@@ -173,7 +173,7 @@ class PST:
             return "spoke last" if turn.response is turn.aggregate and not self.update_last else None
 
         return [
-            replace(sample, weight=0.0 if (why := why_not(turn)) else 1.0, why_not=why)
+            replace(sample, weight=0.0 if (why := drop_reason(turn)) else 1.0, drop_reason=why)
             for turn, sample in zip(turns, samples, strict=True)
         ]
 
@@ -195,7 +195,7 @@ class PST:
         """PMI of each of one model's turns with its aggregate, in nats (a token, by default)."""
         questions = [self._question(turn) for turn in turns]
         totals = [0.0] * len(turns)
-        scorers = now.untouched() if self.pmi_scorer == "untouched" else now.learners
+        scorers = now.base_models() if self.pmi_scorer == "untouched" else now.learners
         for scorer in scorers:
             asked = [at for at, turn in enumerate(turns) if self.pmi_scorer == "mean" or self._scores(scorer, turn)]
             if asked:
@@ -205,21 +205,21 @@ class PST:
                     totals[at] += value / share
         return totals
 
-    def _scores(self, scorer: Answerer, turn: Turn) -> bool:
+    def _scores(self, scorer: Sampler, turn: Turn) -> bool:
         return scorer.name == (turn.aggregate if self.pmi_scorer == "last" else turn.response).model
 
-    def _question(self, turn: Turn) -> Question:
+    def _question(self, turn: Turn) -> PmiPair:
         shown, scored = turn.response.text, turn.aggregate.text
         if self.pmi_of == "answer_given_aggregate":
             shown, scored = scored, shown
         if self.pmi_span == "answer":
             scored = answer_part(scored)
-        before = turn.response.prompt.posted if self.pmi_context == "incremental" else ()
-        alone = replace(turn.response.prompt, posted=before)
-        return Question(scored, given=replace(alone, posted=(*before, shown)), alone=alone)
+        before = turn.response.prompt.peer_answers if self.pmi_context == "incremental" else ()
+        alone = replace(turn.response.prompt, peer_answers=before)
+        return PmiPair(scored, given=replace(alone, peer_answers=(*before, shown)), alone=alone)
 
     def _example(self, turn: Turn, weight: float) -> TrainingExample:
-        alone = replace(turn.response.prompt, posted=())
+        alone = replace(turn.response.prompt, peer_answers=())
         own = turn.response
         if self.target == "aggregate":
             # Text crosses between models, ids never do: each has a tokenizer of its own.

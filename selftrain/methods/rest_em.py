@@ -15,22 +15,22 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import ClassVar, Literal
 
+from selftrain.config import check_at_least_one, check_types, setting
 from selftrain.errors import DataError
-from selftrain.evaluation import Evaluation
-from selftrain.learning.base import Learning
-from selftrain.methods.base import lessons_from
-from selftrain.settings import check_at_least_one, check_types, setting
-from selftrain.types import Lessons, Problem, Round, Sample, Sampling
-from selftrain.weighing import (
+from selftrain.evaluation import EvalConfig
+from selftrain.methods.base import collected_from
+from selftrain.methods.filters import (
     at_most_per_problem,
     drop_duplicates,
     drop_truncated,
     drop_unrewarded,
     in_order_of,
-    judged,
     problems_with,
     weigh_problems_equally,
+    with_scores,
 )
+from selftrain.training.base import TrainingConfig
+from selftrain.types import Collected, Problem, Round, Sample, SamplingParams
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,24 +86,24 @@ class RestEM:
     summary: ClassVar[str] = (
         "sample, keep what a checker proves right, fine-tune from the base weights (arXiv 2312.06585)"
     )
-    needs_judge: ClassVar[bool] = True
+    needs_grader: ClassVar[bool] = True
     needs_peers: ClassVar[bool] = False
-    learning: ClassVar[Learning] = Learning()
-    evaluation: ClassVar[Evaluation] = Evaluation()
+    training: ClassVar[TrainingConfig] = TrainingConfig()
+    evaluation: ClassVar[EvalConfig] = EvalConfig()
 
     def __post_init__(self) -> None:
         check_types(self)
         check_at_least_one(self, "num_rounds", "num_generations", "max_completion_length", "max_kept_per_problem")
 
     @property
-    def sampling(self) -> Sampling:
-        return Sampling(self.temperature, self.top_k, self.top_p, self.max_completion_length)
+    def sampling(self) -> SamplingParams:
+        return SamplingParams(self.temperature, self.top_k, self.top_p, self.max_completion_length)
 
     @property
     def collects_by_problem(self) -> bool:
         return self.prompt_weight != "uniform"  # whose weights sum to the number of all kept ones
 
-    def collect(self, now: Round) -> Lessons:
+    def collect(self, now: Round) -> Collected:
         (learner,) = now.learners
         samples: list[Sample] = []
         wanting = now.prompts
@@ -111,14 +111,14 @@ class RestEM:
             # E-step: y ~ p(. | x) for every x, n times; r(x, y) in {0, 1}.
             responses = learner.sample(wanting, until - first, self.sampling, now.key, first)
             # D_i = those with reward 1, at most ten a problem.
-            samples = self._kept([*samples, *judged(responses, now.grade(responses))])
+            samples = self._kept([*samples, *with_scores(responses, now.grade(responses))])
             full = problems_with(samples, self.max_kept_per_problem)
             wanting = [prompt for prompt in now.prompts if prompt.problem_id not in full]
         samples = in_order_of(now.prompts, samples)
         if self.prompt_weight == "uniform":
             samples = weigh_problems_equally(samples)
         # M-step, by the learner: maximise sum over D_i of log p(y | x), from the base weights.
-        lessons = lessons_from(samples, learner.name)
+        lessons = collected_from(samples, learner.name)
         return lessons if self.solutions == "model" else with_human_solutions(lessons, now.problems)
 
     def _kept(self, samples: Sequence[Sample]) -> list[Sample]:
@@ -136,12 +136,12 @@ class RestEM:
     def _draws(self, now: Round) -> Iterator[tuple[int, int]]:
         """Ranges of sample indices, drawn and judged one after another: all at once, or the cap and then quarters."""
         n, cap = self.num_generations, self.max_kept_per_problem
-        waits = self.stop_at_cap and self.capped and now.judged_one_by_one
+        waits = self.stop_at_cap and self.capped and now.scores_independently
         ends = range(cap, n, max(1, n // 4)) if waits else ()
         return pairwise((0, *ends, n))
 
 
-def with_human_solutions(lessons: Lessons, problems: Sequence[Problem]) -> Lessons:
+def with_human_solutions(lessons: Collected, problems: Sequence[Problem]) -> Collected:
     """The control: as many examples of the same problems, written by humans.
 
     Raises:

@@ -14,17 +14,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
+from selftrain.config import check_at_least_one, check_types, setting
 from selftrain.errors import RunError, SettingsError
-from selftrain.evaluation import Evaluation
-from selftrain.learning.base import Learning
-from selftrain.methods.base import lessons_from
-from selftrain.settings import check_at_least_one, check_types, setting
-from selftrain.types import Lessons, Response, Round, Sampling
-from selftrain.weighing import drop_empty, drop_truncated, judged
+from selftrain.evaluation import EvalConfig
+from selftrain.methods.base import collected_from
+from selftrain.methods.filters import drop_empty, drop_truncated, with_scores
+from selftrain.training.base import TrainingConfig
+from selftrain.types import Collected, Response, Round, SamplingParams
 
 
 @dataclass(frozen=True, kw_only=True)
-class SePTLearning(Learning):
+class SePTTrainingConfig(TrainingConfig):
     """How SePT trains: small steps of one optimizer that lives as long as the run."""
 
     start_from: Literal["base", "previous"] = setting(
@@ -53,7 +53,7 @@ class SePTLearning(Learning):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SePTEvaluation(Evaluation):
+class SePTEvalConfig(EvalConfig):
     """How SePT is evaluated: at temperature 1, untruncated, now and then."""
 
     num_generations_eval: int = setting(
@@ -106,11 +106,11 @@ class SePT:
     summary: ClassVar[str] = (
         "no reward: sample at a low temperature, train at temperature 1, hundreds of times (arXiv 2510.18814)"
     )
-    needs_judge: ClassVar[bool] = False
+    needs_grader: ClassVar[bool] = False
     collects_by_problem: ClassVar[bool] = False
     needs_peers: ClassVar[bool] = False
-    learning: ClassVar[Learning] = SePTLearning()
-    evaluation: ClassVar[Evaluation] = SePTEvaluation()
+    training: ClassVar[TrainingConfig] = SePTTrainingConfig()
+    evaluation: ClassVar[EvalConfig] = SePTEvalConfig()
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -126,26 +126,26 @@ class SePT:
         return self.temperature + risen * (self.temperature_end - self.temperature)
 
     @property
-    def sampling(self) -> Sampling:
-        return Sampling(self.temperature, max_completion_length=self.max_completion_length)
+    def sampling(self) -> SamplingParams:
+        return SamplingParams(self.temperature, max_completion_length=self.max_completion_length)
 
-    def collect(self, now: Round) -> Lessons:
+    def collect(self, now: Round) -> Collected:
         (learner,) = now.learners
-        answerer = learner if self.refresh == "round" else now.untouched()[0]
+        sampler = learner if self.refresh == "round" else now.base_models()[0]
         # o ~ pi(. | q; tau_s): the newest weights answer at a low temperature.
         tau = self.temperature_at(now.done)
-        sampling = Sampling(tau, max_completion_length=self.max_completion_length)
-        responses = answerer.sample(now.prompts, self.num_generations, sampling, now.key)
+        sampling = SamplingParams(tau, max_completion_length=self.max_completion_length)
+        responses = sampler.sample(now.prompts, self.num_generations, sampling, now.key)
         if self.refresh == "round":
             check_newest(responses, now.number - 1)
         # No reward and no filter, unless asked for.
-        samples = judged(responses, now.grade(responses))
+        samples = with_scores(responses, now.grade(responses))
         if self.mask_truncated_completions:
             samples = drop_truncated(samples)
         if self.drop_empty_completions:
             samples = drop_empty(samples)
         # The learner minimises the mean over tokens of -log pi(o | q; tau_t), tau_t = 1.
-        lessons = lessons_from(samples, learner.name)
+        lessons = collected_from(samples, learner.name)
         return replace(lessons, train_temperature=tau if self.couple_temperatures else None, facts={"temperature": tau})
 
 

@@ -4,6 +4,6 @@ from selftrain.problems.load import load_problems
 from selftrain.problems.overlap import overlap, refuse_overlap
 from selftrain.problems.problem_set import ProblemSet
 from selftrain.problems.registry import KnownSet, registered
-from selftrain.problems.shapes import Judge
+from selftrain.problems.shapes import Grader
 
-__all__ = ["Judge", "KnownSet", "ProblemSet", "load_problems", "overlap", "refuse_overlap", "registered"]
+__all__ = ["Grader", "KnownSet", "ProblemSet", "load_problems", "overlap", "refuse_overlap", "registered"]

@@ -7,10 +7,10 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from selftrain.code_tasks import NoTestsError
 from selftrain.errors import DataError
 from selftrain.problems.answers import Style, read_answer, style_of
-from selftrain.problems.code import read_code, without_set
+from selftrain.problems.code import NoTestsError
+from selftrain.problems.code.from_row import read_code, without_set
 from selftrain.problems.overlap import question_key
 from selftrain.problems.problem_set import ProblemSet
 from selftrain.problems.rows import Row, Table, excerpt, refuse
@@ -42,12 +42,12 @@ def build(table: Table, shape: Shape, id_column: str | None, require_answers: bo
     Raises DataError with the first faulty rows: empty question, missing or unreadable answer, empty or repeated id,
     characters that no model can be shown; and where no task has a test.
     """
-    usual = _IDS_OF_TASKS if shape.judge == "code" else _IDS
+    usual = _IDS_OF_TASKS if shape.grader == "code" else _IDS
     ids = None if id_column == _POSITION else id_column or first_column(table, usual)
     if ids is not None:
         ids = column_for("id", table, ids, usual)
     answers = (value_at(row.columns, shape.answer) for row in table.rows if shape.answer)
-    style: Style = "verbatim" if shape.judge in ("exact", "code") else style_of(answers)
+    style: Style = "verbatim" if shape.grader in ("exact", "code") else style_of(answers)
     problems, untested = _problems(table, shape, style, ids, require_answers)
     if not problems:
         raise DataError(
@@ -57,7 +57,7 @@ def build(table: Table, shape: Shape, id_column: str | None, require_answers: bo
         )
     chat = isinstance(value_at(table.rows[0].columns, shape.question[0]), list | tuple)
     left_out = counted((untested, "problem has no tests and is left out", "problems have no tests and are left out"))
-    return ProblemSet(table.name, problems, shape.judge, _mapping(shape, style, ids, chat), left_out)
+    return ProblemSet(table.name, problems, shape.grader, _mapping(shape, style, ids, chat), left_out)
 
 
 def _problems(
@@ -93,7 +93,7 @@ def _problems(
 
 def _problem(row: Row, name: str, shape: Shape, style: Style, ids: str | None) -> Problem:
     """Raises ValueError, saying what is wrong with the row."""
-    is_task = shape.judge == "code"
+    is_task = shape.grader == "code"
     question, reference, solution = read_code(row.columns) if is_task else _read(row.columns, shape, style)
     key = without_set(_key(row, ids), name) if is_task else _key(row, ids)
     problem = Problem(f"{name}/{key}", question, reference, row.columns, solution)
@@ -127,7 +127,7 @@ def _read(columns: Mapping[str, Any], shape: Shape, style: Style) -> tuple[str, 
 
 
 def _mapping(shape: Shape, style: Style, ids: str | None, chat: bool) -> tuple[str, ...]:
-    if shape.judge == "code":
+    if shape.grader == "code":
         lines = [f"question <- {shape.question[0]} (as a programming task)"]
         lines += [f"reference <- {shape.answer} (all tests)"]
         lines += [f"solution <- {shape.solution}"] if shape.solution else []
@@ -149,7 +149,7 @@ def oddities(problems: ProblemSet, shape: Shape) -> tuple[str, ...]:
     repeated = [found for found in references.values() if len(found) > 1]
     differing = sum(len(set(found)) > 1 for found in repeated)
     # The tests of a task may well be many and long.
-    answered = [] if shape.judge == "code" else problems.problems
+    answered = [] if shape.grader == "code" else problems.problems
     listed = (value_at(problem.columns, shape.answer) for problem in answered if shape.answer)
     several = sum(isinstance(value, list | tuple) and len(value) > 1 for value in listed)
     missing = sum(problem.reference is None for problem in answered)

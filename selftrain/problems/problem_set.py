@@ -10,7 +10,7 @@ from typing import overload
 
 from selftrain.errors import SettingsError
 from selftrain.problems.overlap import question_key
-from selftrain.problems.shapes import Judge
+from selftrain.problems.shapes import Grader
 from selftrain.types import Problem
 
 
@@ -23,7 +23,7 @@ class ProblemSet(Sequence[Problem]):
 
     name: str
     problems: tuple[Problem, ...] = field(repr=False)
-    judge: Judge = "math"
+    grader: Grader = "math"
     #: Which column became what, a line each.
     mapping: tuple[str, ...] = ()
     #: What was odd and read all the same, counted.

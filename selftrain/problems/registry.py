@@ -11,17 +11,7 @@ from dataclasses import dataclass
 
 from selftrain.errors import DataError
 from selftrain.problems.hub import PARQUET_BRANCH
-from selftrain.problems.shapes import (
-    APPS,
-    BIG_BENCH,
-    CHOICES,
-    HUMANEVAL,
-    LILA,
-    MBPP,
-    MBPP_SANITIZED,
-    STORY,
-    Shape,
-)
+from selftrain.problems.shapes import APPS, BIG_BENCH, CHOICES, HUMANEVAL, LILA, MBPP, MBPP_SANITIZED, STORY, Shape
 
 _MATH_SUBJECTS = (
     "algebra",

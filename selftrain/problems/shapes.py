@@ -14,13 +14,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from selftrain.code_tasks import looks_like_code
 from selftrain.errors import DataError, SettingsError
+from selftrain.problems.code import looks_like_code
 from selftrain.problems.rows import Table, excerpt, nearest
 
 #: Who tells a right answer: "math" compares values (numbers, formulas, lists without order), "choice" the letter of
 #: an option, "exact" the text after "the answer is" without its last full stop, "code" runs the tests of a task.
-Judge = Literal["math", "choice", "exact", "code"]
+Grader = Literal["math", "choice", "exact", "code"]
 
 QUESTIONS = ("question", "problem", "prompt", "messages")
 ANSWERS = ("answer", "ground_truth", "reward_model.ground_truth", "final_answer", "final_ans", "solution")
@@ -67,20 +67,20 @@ class Shape:
     answer: str | None
     solution: str | None = None
     ask: Callable[..., str] = as_text
-    judge: Judge = "math"
+    grader: Grader = "math"
 
 
 LISTED = Shape(("sQuestion",), "lSolutions")
-CHOICES = Shape(("question", "options"), "correct", solution="rationale", ask=_with_options, judge="choice")
+CHOICES = Shape(("question", "options"), "correct", solution="rationale", ask=_with_options, grader="choice")
 STORY = Shape(("Body", "Question"), "Answer", ask=_as_sentences)
 LILA = Shape(("input",), "output_answer")
-BIG_BENCH = Shape(("input",), "target", judge="exact")
+BIG_BENCH = Shape(("input",), "target", grader="exact")
 
 #: Of programming tasks: where the text and the tests are. `read_code` makes a question of them.
-HUMANEVAL = Shape(("prompt",), "test", solution="canonical_solution", judge="code")
-MBPP = Shape(("text",), "test_list", solution="code", judge="code")
-MBPP_SANITIZED = Shape(("prompt",), "test_list", solution="code", judge="code")
-APPS = Shape(("question",), "input_output", solution="solutions", judge="code")
+HUMANEVAL = Shape(("prompt",), "test", solution="canonical_solution", grader="code")
+MBPP = Shape(("text",), "test_list", solution="code", grader="code")
+MBPP_SANITIZED = Shape(("prompt",), "test_list", solution="code", grader="code")
+APPS = Shape(("question",), "input_output", solution="solutions", grader="code")
 
 _PUBLISHED = (LISTED, CHOICES, STORY, LILA, BIG_BENCH)
 _TASKS = (HUMANEVAL, MBPP, MBPP_SANITIZED, APPS)
@@ -106,7 +106,7 @@ def find_shape(
     """
     if looks_like_code(table.column_names) and (question_column is None or answer_column is None):
         return _shape_of_tasks(table, question_column, answer_column)
-    candidates = (known, *_PUBLISHED) if known and known.judge != "code" else _PUBLISHED
+    candidates = (known, *_PUBLISHED) if known and known.grader != "code" else _PUBLISHED
     fitting = (shape for shape in candidates if _has(table, *shape.question, str(shape.answer)))
     shape = next(fitting, Shape((), None))
     if question_column is not None or not shape.question:

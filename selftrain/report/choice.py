@@ -19,11 +19,11 @@ def best_round(rounds: Sequence[Line]) -> int:
     than the untouched models, or it is 0. Without D_val it is the last round that trained.
     """
     scores = _scores(rounds)
-    untouched, top = scores.get(0, 0.0), spoken_round(rounds)
-    return top if top is not None and (validated_by(rounds) is None or scores[top] > untouched) else 0
+    base_models, top = scores.get(0, 0.0), headline_round(rounds)
+    return top if top is not None and (validated_by(rounds) is None or scores[top] > base_models) else 0
 
 
-def spoken_round(rounds: Sequence[Line]) -> int | None:
+def headline_round(rounds: Sequence[Line]) -> int | None:
     """The best of the rounds that trained, even where the untouched models did better. None where none trained."""
     trained = [(score, number) for number, score in _scores(rounds).items() if number]
     return max(trained)[1] if trained else None
@@ -69,5 +69,5 @@ def _scores(rounds: Iterable[Line]) -> dict[int, float]:
     for line in rounds:
         if "weights" in line and not is_together(line):
             scores[int(line["round"])].append(float(line.get("validation", 0.0)))
-            trained |= {int(line["round"])} if line.get("learning") else set()
+            trained |= {int(line["round"])} if line.get("training") else set()
     return {number: fmean(found) for number, found in scores.items() if number in trained}

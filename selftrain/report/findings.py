@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from selftrain.report.choice import best_round, spoken_round, validated_by
+from selftrain.report.choice import best_round, headline_round, validated_by
 from selftrain.report.records import Line, against_base, difference, is_together, models, of_model, p_value
 from selftrain.report.visible import visible
 
@@ -108,7 +108,7 @@ def chosen_and_last(rounds: Sequence[Line]) -> dict[str, list[Finding]]:
     validation it is the last round; then the one with the largest difference comes second.
     """
     found, told = _findings(rounds), {}
-    number = best_round(rounds) or spoken_round(rounds)
+    number = best_round(rounds) or headline_round(rounds)
     for model in models(rounds):
         if ours := [finding for finding in found if finding.line["model"] == model]:
             largest = replace(max(ours, key=_difference), why="largest" if len(ours) > 1 else "best")
@@ -136,7 +136,7 @@ def _findings(rounds: Sequence[Line]) -> list[Finding]:
     single = [line for line in rounds if not is_together(line)]
     metric = next((m for m in _PRIMARY if any(m in against_base(line) for line in single)), "")
     # A round that found nothing to learn from left the model as it was: it is no further look.
-    trained = [line for line in single if line.get("learning")] or single
+    trained = [line for line in single if line.get("training")] or single
     lines = [line for line in trained if metric in against_base(line)]
     firsts = _tested(lines, metric)
     besides = _tested(lines, "pass@1") if metric != "pass@1" else {}

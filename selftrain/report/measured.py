@@ -6,20 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from selftrain.report.beside import decoded_sentences, gap_points, gaps
 from selftrain.report.charts import Chart, Point, Series
-from selftrain.report.choice import best_round, score_name, spoken_round, validated_by
+from selftrain.report.choice import best_round, headline_round, score_name, validated_by
 from selftrain.report.curves import SHARE, at, curve, legend, panels, unit_of
+from selftrain.report.gv_gap_summary import decoded_sentences, gap_points, gaps
 from selftrain.report.markup import Markup, el
-from selftrain.report.records import (
-    Line,
-    accuracies,
-    by_model,
-    evaluated,
-    models,
-    percent,
-    title,
-)
+from selftrain.report.records import Line, accuracies, by_model, evaluated, models, percent, title
 from selftrain.report.table import shown_lines
 from selftrain.report.tables import figures, section, table
 from selftrain.report.team import MEAN, team_sentences, together
@@ -32,7 +24,7 @@ def accuracy(rounds: Sequence[Line]) -> Markup:
     measured, metrics = by_model(evaluated(rounds)), accuracies(rounds)
     if not metrics:
         return Markup("")
-    ring = best_round(rounds) if spoken_round(rounds) is not None else None
+    ring = best_round(rounds) if headline_round(rounds) is not None else None
     charts = [curve(f"accuracy-{place}", metric, measured, at("metrics", metric), SHARE, ring)
               for place, metric in enumerate(metrics)]  # fmt: skip
     note = "Percent right with 95 % intervals. The dotted line is the base model. Each panel has a scale of its own."
@@ -148,7 +140,7 @@ def watched(rounds: Sequence[Line]) -> Markup:
 
 
 def _probes(rounds: Sequence[Line], lines: Mapping[str, Sequence[Line]]) -> Iterator[Chart | None]:
-    ring = best_round(rounds) if spoken_round(rounds) is not None else None
+    ring = best_round(rounds) if headline_round(rounds) is not None else None
     yield curve("probe-score", _score_title(rounds), lines, at("validation"), SHARE, ring)
     for signal in _SIGNALS:
         yield curve(

@@ -50,7 +50,7 @@ def samples(rounds: Sequence[Line]) -> Markup:
 def _sampling(rounds: Sequence[Line], drawn: Sequence[Line]) -> Iterator[Chart]:
     lines = by_model(drawn)
     wanted = [
-        *([("kept, %", _share("kept"), SHARE)] if any(line["sampling"]["why_not"] for line in drawn) else []),
+        *([("kept, %", _share("kept"), SHARE)] if any(line["sampling"]["drop_reason"] for line in drawn) else []),
         ("mean reward", at("sampling", "mean_reward"), PLAIN),
         ("tokens a sample", at("sampling", "mean_length"), PLAIN),
         ("cut off, %", _share("truncated"), SHARE),
@@ -73,14 +73,16 @@ def _share(name: str) -> Value:
 
 def _facts(rounds: Sequence[Line]) -> Iterator[Chart]:
     """What the method told of its rounds. Where it is the same for all models, there is one line of it."""
-    told = by_model([line for line in rounds if line.get("facts")])
-    for place, name in enumerate(dict.fromkeys(name for of in told.values() for line in of for name in line["facts"])):
-        by_round = [{line["round"]: line["facts"].get(name) for line in of} for of in told.values()]
+    told = by_model([line for line in rounds if line.get("method_metrics")])
+    for place, name in enumerate(
+        dict.fromkeys(name for of in told.values() for line in of for name in line["method_metrics"])
+    ):
+        by_round = [{line["round"]: line["method_metrics"].get(name) for line in of} for of in told.values()]
         same = all(values == by_round[0] for values in by_round)
         lines = {"all": next(iter(told.values()))} if same else told
         unit = unit_of(name)
         heading = _FACTS.get(name, name)
-        chart = curve(f"fact-{place}", heading, lines, at("facts", name), unit, level=False, smooth=True)
+        chart = curve(f"fact-{place}", heading, lines, at("method_metrics", name), unit, level=False, smooth=True)
         if chart is not None:
             yield chart
 
@@ -93,18 +95,18 @@ def _summed(drawn: Sequence[Line]) -> dict[str, Mapping[str, Any]]:
     """All of a run's samples, by model."""
     lines, summed = by_model(drawn), dict[str, Mapping[str, Any]]()
     for model, of in lines.items():
-        total, why_not, length = Counter[str](), Counter[str](), 0.0
+        total, drop_reason, length = Counter[str](), Counter[str](), 0.0
         for sampling in (line["sampling"] for line in of):
             total.update({"drawn": sampling["drawn"], "kept": sampling["kept"]})
-            why_not.update(sampling["why_not"])
+            drop_reason.update(sampling["drop_reason"])
             length += (sampling.get("mean_length") or 0.0) * sampling["drawn"]
         mean = length / total["drawn"] if total["drawn"] and length else None
-        summed[model if len(lines) > 1 else "all rounds"] = total | {"why_not": why_not, "mean_length": mean}
+        summed[model if len(lines) > 1 else "all rounds"] = total | {"drop_reason": drop_reason, "mean_length": mean}
     return summed
 
 
 def trainings(rounds: Sequence[Line]) -> Markup:
-    trained = [line for line in rounds if line.get("learning")]
+    trained = [line for line in rounds if line.get("training")]
     if not trained:
         return Markup("")
     told = [line for line in rounds if line["round"] and not line.get("together")]
@@ -112,29 +114,29 @@ def trainings(rounds: Sequence[Line]) -> Markup:
     if len(told) <= _FEW:
         content.append(training(rounds, told))
     else:
-        charts = list(_learning(trained))
+        charts = list(_training(trained))
         content += [legend(models(rounds)), panels(charts, "small")]
         content.append(_fold("Training by round", rounds, told, training(rounds, _some(rounds, told))))
         note = "The loss falls in a collapse too: it tells whether training works, not whether the model gets better. "
-    if yardsticks := list(_yardsticks(rounds, _some(rounds, trained)[:_FEW])):
-        content += [el("h3", "Reward on the validation problems, by epoch"), panels(yardsticks, "small")]
+    if validation_passes := list(_yardsticks(rounds, _some(rounds, trained)[:_FEW])):
+        content += [el("h3", "Reward on the validation problems, by epoch"), panels(validation_passes, "small")]
         note += "Epoch 0 is the weights that training started from; the ring marks the epoch that was kept."
     return section("Training", note, *content)
 
 
-def _learning(trained: Sequence[Line]) -> Iterator[Chart]:
+def _training(trained: Sequence[Line]) -> Iterator[Chart]:
     lines = by_model(trained)
     names = {"loss_last": "loss at the end of the round", "examples": "examples", "seconds": "seconds of training"}
     for name, title in names.items():
-        chart = curve(f"learning-{name}", title, lines, at("learning", name), PLAIN, level=False, smooth=True)
+        chart = curve(f"training-{name}", title, lines, at("training", name), PLAIN, level=False, smooth=True)
         if chart is not None:
             yield chart
 
 
 def _yardsticks(rounds: Sequence[Line], trained: Sequence[Line]) -> Iterator[Chart]:
     for place, line in enumerate(trained):
-        learned = line.get("learning") or {}
-        if values := learned.get("yardstick"):
+        learned = line.get("training") or {}
+        if values := learned.get("validation_metric"):
             name = row_name(rounds, line)
             yield Chart(
                 id=f"yardstick-{place}",

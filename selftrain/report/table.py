@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from selftrain.report.choice import best_round, score_name, spoken_round, thinned, validated_by
+from selftrain.report.choice import best_round, headline_round, score_name, thinned, validated_by
 from selftrain.report.records import (
     Line,
     accuracies,
@@ -60,7 +60,7 @@ def shown_lines(rounds: Sequence[Line]) -> Iterator[tuple[str, Line, bool]]:
     """Name, line, and whether it is of the best round: some rounds of each model, then of all together."""
     measured, best = evaluated(rounds), best_round(rounds)
     shown = thinned((line["round"] for line in measured), keep=[best])
-    stars = spoken_round(rounds) is not None
+    stars = headline_round(rounds) is not None
     for name, lines in by_model(measured).items():
         yield from ((name, line, stars and line["round"] == best) for line in lines if line["round"] in shown)
     for name, lines in together(rounds).items():
@@ -74,7 +74,7 @@ def _is_measured(lines: Sequence[Line], metric: str) -> bool:
 
 def _caption(rounds: Sequence[Line]) -> str:
     caption = _CAPTION if accuracies(rounds) else "by round: no accuracy, for no evaluation problem has an answer"
-    if spoken_round(rounds) is None:
+    if headline_round(rounds) is None:
         return caption
     by = "the last that trained" if validated_by(rounds) is None else f"by {score_name(rounds)} on D_val"
     return f"{caption}; * the round kept as best, {by}"

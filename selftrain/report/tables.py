@@ -26,7 +26,7 @@ from selftrain.report.records import (
 )
 
 #: In the order in which a round goes through them.
-_STAGES = ("sample", "grade", "learn", "watch", "evaluate")
+_STAGES = ("sample", "grade", "train", "monitor", "evaluate")
 
 
 def section(heading: str, note: str, *content: object) -> Markup:
@@ -82,9 +82,9 @@ def fates(drawn: Mapping[str, Mapping[str, Any]]) -> tuple[Markup, Markup]:
     """
     totals = Counter[str]()
     for sampling in drawn.values():
-        totals.update(sampling["why_not"])
+        totals.update(sampling["drop_reason"])
     reasons = [reason for reason, count in totals.most_common() if count]
-    parts = [[("kept", sampling["kept"]), *((r, sampling["why_not"].get(r, 0)) for r in reasons)]
+    parts = [[("kept", sampling["kept"]), *((r, sampling["drop_reason"].get(r, 0)) for r in reasons)]
              for sampling in drawn.values()]  # fmt: skip
     bars = [
         el(
@@ -100,17 +100,17 @@ def fates(drawn: Mapping[str, Mapping[str, Any]]) -> tuple[Markup, Markup]:
         for place, name in enumerate(["kept", *reasons])
     ]
     # Without labels nothing is judged, and there is no such column to leave empty.
-    judged = any(sampling.get("mean_reward") is not None for sampling in drawn.values())
+    graded = any(sampling.get("mean_reward") is not None for sampling in drawn.values())
     rows = [
         [
             row,
             *_counts(cut),
             number(sampling.get("mean_length"), ",.1f"),
-            *(_reward(sampling) if judged else []),
+            *(_reward(sampling) if graded else []),
         ]
         for (row, sampling), cut in zip(drawn.items(), parts, strict=True)
     ]
-    headings = ["", *swatches, "tokens", *(["mean reward", "problems with a right one"] if judged else [])]
+    headings = ["", *swatches, "tokens", *(["mean reward", "problems with a right one"] if graded else [])]
     # Bars that all were kept whole would say nothing.
     return el("div", *bars, class_="fates") if reasons else Markup(""), table("Samples by round", headings, rows)
 
@@ -141,7 +141,7 @@ def training(rounds: Sequence[Line], shown: Sequence[Line]) -> Markup:
 
 
 def _trained(line: Line, stages: Sequence[str]) -> list[str]:
-    learned, seconds = line.get("learning") or {}, line.get("seconds") or {}
+    learned, seconds = line.get("training") or {}, line.get("seconds") or {}
     of = learned.get
     return [
         number(of("examples"), ","),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
-from selftrain.report.choice import best_round, spoken_round
+from selftrain.report.choice import best_round, headline_round
 from selftrain.report.records import (
     Line,
     against_base,
@@ -67,7 +67,7 @@ def _mean(number: int, lines: Sequence[Line]) -> Line:
 
 def mean_sentence(rounds: Sequence[Line]) -> str:
     """ "mean of the 3 models, round 3: greedy +1.2 points (to 76.1 %), pass@1 ...": "" where there is none."""
-    number = best_round(rounds) or spoken_round(rounds)
+    number = best_round(rounds) or headline_round(rounds)
     line = next((line for line in mean_lines(rounds) if line["round"] == number), None)
     if line is None:
         return ""
@@ -81,7 +81,7 @@ def mean_sentence(rounds: Sequence[Line]) -> str:
 
 def team_sentences(rounds: Sequence[Line]) -> list[str]:
     """What the models come to together before and after, and how far above their mean that is."""
-    number = best_round(rounds) or spoken_round(rounds)
+    number = best_round(rounds) or headline_round(rounds)
     found, said = together(rounds), []
     means = {line["round"]: _greedy(line) for line in found.get(MEAN, [])}
     for name, lines in found.items():

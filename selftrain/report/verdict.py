@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from selftrain.report.choice import best_round, score_name, spoken_round, validated_by
+from selftrain.report.choice import best_round, headline_round, score_name, validated_by
 from selftrain.report.findings import ALPHA, Finding, chosen_and_last, has_base
 from selftrain.report.records import (
     Line,
@@ -63,7 +63,7 @@ def is_blind(rounds: Sequence[Line]) -> bool:
 
 def without_labels(rounds: Sequence[Line]) -> list[str]:
     """What changed between the base and the round to speak of, as far as no label is needed for it."""
-    spoken, said = best_round(rounds) or spoken_round(rounds), []
+    spoken, said = best_round(rounds) or headline_round(rounds), []
     for model, lines in by_model(evaluated(rounds)).items():
         before, after = lines[0], next((line for line in lines if line["round"] == spoken), lines[-1])
         changes = [
@@ -111,7 +111,7 @@ def warnings(rounds: Sequence[Line]) -> list[str]:
     for line in rounds:
         for alarm in line.get("alarms") or []:
             told = f"{visible(alarm['model'])}: {visible(alarm['reason'])}"
-            if alarm["grave"]:
+            if alarm["severe"]:
                 ended = "ended the run after" if line["round"] == last else "saw a collapse after"
                 stops.append(f"The watch {ended} round {line['round']}: {told}.")
             else:
@@ -128,7 +128,7 @@ def warnings(rounds: Sequence[Line]) -> list[str]:
 
 def _choice(rounds: Sequence[Line]) -> Iterator[str]:
     """No round to choose?"""
-    if validated_by(rounds) is None or spoken_round(rounds) is None or best_round(rounds):
+    if validated_by(rounds) is None or headline_round(rounds) is None or best_round(rounds):
         return
     kept = [line for line in rounds if "validation" in line and not is_together(line)]
     which = "base models, which are kept as best" if len(models(kept)) > 1 else "base model, which is kept as best"

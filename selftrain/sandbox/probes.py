@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selftrain.sandbox.jobs import Limits, Outcome, Probe, StdinJob
-from selftrain.sandbox.lane import Lane
 from selftrain.sandbox.supervisors import Supervisor, SupervisorDiedError
+from selftrain.sandbox.worker import SandboxWorker
 
 _LIMITS = Limits(wall_seconds=1.5)
 _SHORT = Limits(wall_seconds=0.15)
@@ -116,7 +116,7 @@ def probe(tier: int, profile: str) -> Iterator[Probe]:
     """Try a tier, probe by probe. A tier that cannot even be set up gives one failed probe with the reason."""
     mend = {3: _MEND_SPACES, 2: _MEND_LANDLOCK, 1: _MEND_SECCOMP}.get(tier, "Linux 5.4 or newer")
     with _canary() as (path, canary):
-        lane = Lane(0, tier, profile)
+        lane = SandboxWorker(0, tier, profile)
         try:
             layers = _ANY_TIER + (_seccomp(profile) if tier >= 1 else ())
             yield from _tries(lane, layers, tier, path, canary)
@@ -140,7 +140,7 @@ def _seccomp(profile: str) -> tuple[_Try, ...]:
     return tuple(one for one in _SECCOMP if one.name not in open_here)
 
 
-def _tries(lane: Lane, tries: tuple[_Try, ...], tier: int, path: Path, canary: str) -> Iterator[Probe]:
+def _tries(lane: SandboxWorker, tries: tuple[_Try, ...], tier: int, path: Path, canary: str) -> Iterator[Probe]:
     for one in tries:
         text = one.program.replace("{path!r}", repr(str(path))).replace("{folder!r}", repr(str(path.parent)))
         job = StdinJob(_PRELUDE + text.replace("{canary!r}", repr(canary)), "in\n")
@@ -153,7 +153,7 @@ def _found(outcome: Outcome) -> str:
     return f"{outcome.status} {outcome.reason} {outcome.stdout.strip()[:80]}".strip()
 
 
-def _spin(lane: Lane, tier: int) -> Probe:
+def _spin(lane: SandboxWorker, tier: int) -> Probe:
     outcome = lane.run(StdinJob("while True:\n    try:\n        while True: pass\n    except: pass"), _SHORT)
     passed = outcome.status == "timeout" and outcome.seconds < 1
     return Probe(tier, "a program that hangs is killed", passed, "" if passed else _found(outcome), "")

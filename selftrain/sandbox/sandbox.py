@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
 from selftrain.sandbox.jobs import CallJob, CheckJob, Limits, Outcome, Probe, Profile, SandboxError, StdinJob
-from selftrain.sandbox.lane import Job, Lane
 from selftrain.sandbox.probes import probe
+from selftrain.sandbox.shifted_test import impossible
 from selftrain.sandbox.supervisors import SupervisorDiedError
-from selftrain.sandbox.twin import impossible
+from selftrain.sandbox.worker import Job, SandboxWorker
 
 #: A job whose supervisor died is tried so often in all; then it is unjudged.
 _TRIES = 3
@@ -77,8 +77,8 @@ class Sandbox:
 
     def __init__(self, profile: Profile, tier: int, probes: tuple[Probe, ...], workers: int, limits: Limits) -> None:
         self.profile, self.tier, self.probes, self.limits = profile, tier, probes, limits
-        self._lanes: queue.SimpleQueue[Lane] = queue.SimpleQueue()
-        self._all = [Lane(number, tier, profile) for number in range(workers)]
+        self._lanes: queue.SimpleQueue[SandboxWorker] = queue.SimpleQueue()
+        self._all = [SandboxWorker(number, tier, profile) for number in range(workers)]
         for lane in self._all:
             self._lanes.put(lane)
         self._pool = ThreadPoolExecutor(workers, "sandbox")
@@ -125,9 +125,9 @@ class Sandbox:
         self.close()
 
     def _run(self, jobs: Sequence[Job], limits: Limits | None) -> list[Outcome]:
-        return list(self._pool.map(lambda job: self._judged(job, limits or self.limits), jobs))
+        return list(self._pool.map(lambda job: self._graded(job, limits or self.limits), jobs))
 
-    def _judged(self, job: Job, limits: Limits) -> Outcome:
+    def _graded(self, job: Job, limits: Limits) -> Outcome:
         why = ""
         lane = self._lanes.get()
         try:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from selftrain.config import check_types, required, setting
 from selftrain.errors import SettingsError
-from selftrain.placement import GRADIENT, MOMENTS, USABLE, WEIGHT
-from selftrain.settings import check_types, required, setting
+from selftrain.models.placement import GRADIENT, MOMENTS, USABLE, WEIGHT
 
 _DATA_SHEET = "NVIDIA's data sheet of the H100 SXM, dense"
 _MEASURED = "measured: docs/results/samples.md"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SizeSettings:
+class SizeConfig:
     method: str = required("the run's method", example="rest-em", positional=True)
     recipe: str | None = setting(None, "a YAML file of the run's settings, as for --config of the run itself")
     set: tuple[str, ...] = setting((), "settings of the run, as name=value; they win over the recipe")

@@ -103,7 +103,7 @@ class _Costing:
             "scoring": sum(self._scoring(one.scored_tokens) for one in work),
             "training": self._training(works["samples"]),
             "sending weights": self._sent() / self._machines_beside() / (1e9 * self._given.network_gb),
-            "judging and writing": self._given.own_seconds * sum(one.judged for one in work),
+            "judging and writing": self._given.own_seconds * sum(one.graded for one in work),
         }
         return Cost(works, seconds, self._disk(works), self._sent(), self._gpus, self._length)
 
@@ -132,10 +132,10 @@ class _Costing:
     def _training(self, work: Work) -> float:
         if not work.trained:
             return 0.0
-        given, learning = self._given, self._plan.learning
-        passes = given.forward_flops * (1 + learning.gradient_checkpointing) + given.backward_flops
-        tokens = min(learning.train_batch_size * work.trained_tokens / work.trained, work.trained_tokens)
-        parts = math.ceil(tokens / learning.max_tokens_per_batch)
+        given, training = self._given, self._plan.training
+        passes = given.forward_flops * (1 + training.gradient_checkpointing) + given.backward_flops
+        tokens = min(training.train_batch_size * work.trained_tokens / work.trained, work.trained_tokens)
+        parts = math.ceil(tokens / training.max_tokens_per_batch)
         peak = self._peak * given.training_share * self._training_group
         part = max(passes / given.forward_flops * given.step_seconds, self._one * passes * tokens / parts / peak)
         return work.trained_tokens / tokens * waves(parts, self._gpus // self._training_group) * part
@@ -158,8 +158,8 @@ class _Costing:
         of_evaluations = asked * plan.examined * len(plan.models) * len(plan.evaluated)
         questions = question * plan.problems_of_round * plan.method.num_rounds * len(plan.models)
         round_answers = works["samples"].answers / plan.method.num_rounds
-        state = given.state_bytes * (plan.learning.optimizer_spans == "run")
-        best = given.weights_bytes * bool(plan.yardsticks)
+        state = given.state_bytes * (plan.training.optimizer_spans == "run")
+        best = given.weights_bytes * bool(plan.validation_passes)
         # While a training's newest checkpoint takes the place of the one before, both are there.
         in_training = 2 * (given.weights_bytes + given.state_bytes + best)
         return {

@@ -10,7 +10,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from selftrain.types import Prompt, Response, Sampling, Score
+from selftrain.types import Prompt, Response, SamplingParams, Score
 
 #: No letter below it is used: some of them are white space.
 _FIRST_LETTER = 0x10000
@@ -32,11 +32,11 @@ class Asked:
 
 
 @dataclass
-class Tally:
+class RequestCounts:
     """What was asked of all ghosts together."""
 
     asked: list[Asked] = field(default_factory=list)
-    judged: int = 0
+    graded: int = 0
     #: Texts whose log-probability was asked for, and tokens, those of their prompts among them.
     scored: int = 0
     scored_tokens: int = 0
@@ -49,15 +49,17 @@ class Ghost:
         share_right: of its answers; it differs from problem to problem, as Beta(s, 1 - s).
     """
 
-    def __init__(self, name: str, length: int, share_right: float, tally: Tally) -> None:
-        self.name, self._length, self._share, self._tally = name, length, share_right, tally
+    def __init__(self, name: str, length: int, share_right: float, counts: RequestCounts) -> None:
+        self.name, self._length, self._share, self._counts = name, length, share_right, counts
         self._chances: dict[str, float] = {}
         self._said, self._luck = 0, random.Random(name)
 
-    def sample(self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, first: int = 0) -> list[Response]:
+    def sample(
+        self, prompts: Sequence[Prompt], n: int, sampling: SamplingParams, key: str, first: int = 0
+    ) -> list[Response]:
         if prompts and n:
             mean = sum(map(tokens_of, prompts)) / len(prompts)
-            self._tally.asked.append(Asked(len(prompts), n, mean))
+            self._counts.asked.append(Asked(len(prompts), n, mean))
         return [self._answer(prompt, first + index) for prompt in prompts for index in range(n)]
 
     def _answer(self, prompt: Prompt, index: int) -> Response:
@@ -77,8 +79,8 @@ class Ghost:
         return self._chances[problem_id]
 
     def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
-        self._tally.scored += len(prompts)
-        self._tally.scored_tokens += sum(map(tokens_of, prompts)) + sum(self.num_tokens(completions))
+        self._counts.scored += len(prompts)
+        self._counts.scored_tokens += sum(map(tokens_of, prompts)) + sum(self.num_tokens(completions))
         return [-1.0] * len(prompts)
 
     def num_tokens(self, completions: Sequence[str]) -> list[int]:
@@ -86,11 +88,11 @@ class Ghost:
 
     def grade(self, responses: Sequence[Response]) -> list[Score]:
         """Judges what any ghost answered."""
-        self._tally.judged += len(responses)
+        self._counts.graded += len(responses)
         return [Score(float(ord(r.text[0]) % 2 == 0), "right" if ord(r.text[0]) % 2 == 0 else r.text[0])
                 for r in responses]  # fmt: skip
 
 
 def tokens_of(prompt: Prompt) -> int:
-    shots = sum(len(question) + len(solution) for question, solution in prompt.shots)
-    return len(prompt.question) + shots + sum(map(len, prompt.posted))
+    few_shot = sum(len(question) + len(solution) for question, solution in prompt.few_shot)
+    return len(prompt.question) + few_shot + sum(map(len, prompt.peer_answers))

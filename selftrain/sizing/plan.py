@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selftrain.evaluation import Evaluation
-from selftrain.learning.base import Learning
+from selftrain.evaluation import EvalConfig
+from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.methods.base import Method
-from selftrain.watch import Watch
+from selftrain.training.base import TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,15 +24,15 @@ class Plan:
     """
 
     method: Method
-    learning: Learning
-    evaluation: Evaluation
-    watch: Watch
+    training: TrainingConfig
+    evaluation: EvalConfig
+    monitor: MonitorConfig
     models: tuple[str, ...]
     train: int
     validation: int
     examined: int
     labelled: bool = False
-    one_by_one: bool = True
+    scores_independently: bool = True
     num_fewshot: int = 0
     bf16: bool = False
     #: Answers computed at once.
@@ -49,7 +49,7 @@ class Plan:
         """Rounds that ask the probe."""
         if not self.validation:
             return []
-        return sorted({*self.evaluated, *range(0, self.method.num_rounds + 1, self.watch.probe_rounds)})
+        return sorted({*self.evaluated, *range(0, self.method.num_rounds + 1, self.monitor.probe_rounds)})
 
     @property
     def problems_of_round(self) -> int:
@@ -57,7 +57,7 @@ class Plan:
         return self.train if wanted is None else min(wanted, self.train)
 
     @property
-    def yardsticks(self) -> int:
+    def validation_passes(self) -> int:
         """How often a training asks all of D_val; with 'first_drop' at most."""
-        measures = bool(self.validation) and self.labelled and self.learning.early_stopping != "off"
-        return (self.learning.num_train_epochs + 1) * measures
+        measures = bool(self.validation) and self.labelled and self.training.early_stopping != "off"
+        return (self.training.num_train_epochs + 1) * measures

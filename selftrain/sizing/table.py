@@ -41,7 +41,7 @@ def told(cost: Cost) -> list[str]:
     """What a run costs, line by line."""
     lines = [f"{'':<22}{'answers':>12}{'judged':>12}{'scored':>12}{'trained on':>12}"]
     for name, work in cost.work.items():
-        numbers = (work.answers, work.judged, work.scored, work.trained)
+        numbers = (work.answers, work.graded, work.scored, work.trained)
         lines.append(f"{name:<22}" + "".join(f"{number:>12,.0f}" for number in numbers))
     lines += ["", f"{'tokens sampled':<22}{short(cost.sampled_tokens):>12}",
               f"{'tokens trained on':<22}{short(cost.trained_tokens):>12}", ""]  # fmt: skip

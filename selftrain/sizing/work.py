@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from selftrain.evaluation import Evaluation, ask_team, evaluate, measure_gv_gap, sweep
-from selftrain.sizing.ghosts import Asked, Ghost, Tally, tokens_of
+from selftrain.evaluation import EvalConfig, evaluate, measure_gv_gap, sweep
+from selftrain.loop.collapse_monitor import ask, consensus
+from selftrain.loop.team import ask_team
+from selftrain.sizing.ghosts import Asked, Ghost, RequestCounts, tokens_of
 from selftrain.sizing.plan import Plan
 from selftrain.types import Problem, Prompt, Round, TrainingExample
-from selftrain.watch import ask, consensus
 
 #: Of a round with more problems so many are asked, and the rest is taken to be like them.
 TRIAL_PROBLEMS = 500
@@ -23,7 +24,7 @@ class Work:
     """
 
     asked: tuple[Asked, ...] = ()
-    judged: float = 0
+    graded: float = 0
     #: Texts whose log-probability is asked for, and tokens of them and of their prompts.
     scored: float = 0
     scored_tokens: float = 0
@@ -55,16 +56,16 @@ def work_of(plan: Plan, question_tokens: int, completion_tokens: int, share_righ
 class _Counting:
     def __init__(self, plan: Plan, question_tokens: int, length: int, share_right: float) -> None:
         self._plan, self._length, self._question = plan, length, "?" * question_tokens
-        self._tally = Tally()
-        self._ghosts = [Ghost(name, length, share_right, self._tally) for name in plan.models]
+        self._counts = RequestCounts()
+        self._ghosts = [Ghost(name, length, share_right, self._counts) for name in plan.models]
         self._shots = ((self._question, "." * length),) * plan.num_fewshot
 
     def all(self) -> dict[str, Work]:
         plan = self._plan
         found = {"samples": self._samples()}
-        if plan.yardsticks:
+        if plan.validation_passes:
             once = self._counted(lambda: self._ask(self._ghosts[0], self._prompts(plan.validation)))
-            found["early stopping"] = once.times(1, plan.yardsticks * plan.method.num_rounds * len(plan.models))
+            found["early stopping"] = once.times(1, plan.validation_passes * plan.method.num_rounds * len(plan.models))
         if plan.probed:
             found["probe"] = self._counted(self._probe).times(1, len(plan.probed))
             if not plan.labelled:
@@ -76,12 +77,12 @@ class _Counting:
 
     def _counted(self, ask: Callable[[], Sequence[TrainingExample] | None]) -> Work:
         """What `ask` asks of the ghosts, and the examples it gives back."""
-        for name, empty in vars(Tally()).items():
-            setattr(self._tally, name, empty)
-        examples, tally = ask() or (), self._tally
+        for name, empty in vars(RequestCounts()).items():
+            setattr(self._counts, name, empty)
+        examples, counts = ask() or (), self._counts
         tokens = sum(tokens_of(one.prompt) + len(one.completion) for one in examples)
         return Work(
-            tuple(tally.asked), tally.judged, tally.scored, tally.scored_tokens, len(examples), tokens
+            tuple(counts.asked), counts.graded, counts.scored, counts.scored_tokens, len(examples), tokens
         )  # fmt: skip
 
     def _problems(self, count: int) -> list[Problem]:
@@ -95,27 +96,27 @@ class _Counting:
         tried = min(plan.problems_of_round, TRIAL_PROBLEMS)
         now = Round(
             1, self._problems(tried), self._prompts(tried), self._ghosts, self._ghosts[0].grade, 0, method.num_rounds,
-            lambda: self._ghosts, plan.one_by_one,
+            lambda: self._ghosts, plan.scores_independently,
         )  # fmt: skip
 
         def collect() -> list[TrainingExample]:
             return [one for of_model in method.collect(now).examples.values() for one in of_model]
 
-        work, epochs = self._counted(collect), plan.learning.num_train_epochs
+        work, epochs = self._counted(collect), plan.training.num_train_epochs
         work = replace(work, trained=work.trained * epochs, trained_tokens=work.trained_tokens * epochs)
         return work.times(plan.problems_of_round / tried, method.num_rounds)
 
-    def _ask(self, ghost: Ghost, prompts: Sequence[Prompt], evaluation: Evaluation | None = None) -> None:
+    def _ask(self, ghost: Ghost, prompts: Sequence[Prompt], evaluation: EvalConfig | None = None) -> None:
         """Each once greedily, and as often at random as `evaluation` says."""
-        evaluate(ghost, prompts, ghost.grade, evaluation or Evaluation(num_generations_eval=0), self._length, "")
+        evaluate(ghost, prompts, ghost.grade, evaluation or EvalConfig(num_generations_eval=0), self._length, "")
 
     def _probe(self) -> None:
         prompts = self._prompts(self._plan.validation)
         for ghost in self._ghosts:
-            ask(ghost, prompts, ghost.grade, self._plan.watch.probe_generations, self._length, "")
+            ask(ghost, prompts, ghost.grade, self._plan.monitor.probe_generations, self._length, "")
 
     def _consensus(self) -> None:
-        prompts, n = self._prompts(self._plan.validation), self._plan.watch.consensus_generations
+        prompts, n = self._prompts(self._plan.validation), self._plan.monitor.consensus_generations
         consensus(self._ghosts, prompts, self._ghosts[0].grade, n, self._length, "")
 
     def _evaluate(self) -> None:

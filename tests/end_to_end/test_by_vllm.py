@@ -7,29 +7,29 @@ from pathlib import Path
 
 import pytest
 
-from selftrain.computing import Computing
-from selftrain.engines.vllm.settings import VllmSettings
-from selftrain.evaluation import Evaluation
-from selftrain.learning.base import Learning
+from selftrain.engines.config import EngineConfig
+from selftrain.engines.vllm.config import VllmConfig
+from selftrain.evaluation import EvalConfig
+from selftrain.loop.progress import Progress
+from selftrain.loop.result import Result
 from selftrain.methods import RestEM
+from selftrain.models.seeds import seed_model
 from selftrain.problems import load_problems
-from selftrain.progress import Progress
-from selftrain.result import Result
-from selftrain.seeds import seed_model
-from selftrain.selftrainer import SelfTrainer
+from selftrain.trainer import SelfTrainer
+from selftrain.training.base import TrainingConfig
 from tests.engines.vllms import python_with_vllm
 
 
-def run(folder: Path, computing: Computing, vllm: VllmSettings) -> Result:
+def run(folder: Path, engine_config: EngineConfig, vllm: VllmConfig) -> Result:
     """The demo, but smaller, and with the weights of its last epoch."""
     return SelfTrainer(
         method=RestEM(num_rounds=1, num_generations=8, max_completion_length=64),
         model=seed_model("llama"),
         train_dataset=load_problems("word_problems", split="train", max_problems=200, seed=1),
         eval_dataset=load_problems("word_problems", split="test", max_problems=100, seed=0),
-        learning=Learning(learning_rate=3e-4, num_train_epochs=2, early_stopping="off", validation_size=20),
-        evaluation=Evaluation(num_generations_eval=2, top_p_eval=1.0),
-        computing=computing,
+        training=TrainingConfig(learning_rate=3e-4, num_train_epochs=2, early_stopping="off", validation_size=20),
+        evaluation=EvalConfig(num_generations_eval=2, top_p_eval=1.0),
+        engine_config=engine_config,
         vllm=vllm,
         output_dir=folder,
         progress=Progress(quiet=True),
@@ -38,12 +38,12 @@ def run(folder: Path, computing: Computing, vllm: VllmSettings) -> Result:
 
 @pytest.mark.slow
 def test_rest_em_comes_to_the_same_by_vllm_as_by_transformers(tmp_path: Path) -> None:
-    small = VllmSettings(
+    small = VllmConfig(
         vllm_python=python_with_vllm(), vllm_gpu_memory_utilization=0.06, vllm_enforce_eager=True,
         vllm_max_model_length=512,
     )  # fmt: skip
-    ours = run(tmp_path / "ours", Computing(engine="transformers"), VllmSettings())
-    vllms = run(tmp_path / "vllms", Computing(engine="vllm"), small)
+    ours = run(tmp_path / "ours", EngineConfig(engine="transformers"), VllmConfig())
+    vllms = run(tmp_path / "vllms", EngineConfig(engine="vllm"), small)
     told = json.loads((vllms.output_dir / "environment.json").read_text())["engines"]
     assert told["llama"].startswith("vLLM 0.")
     # Nobody's chance is in a greedy answer of the untouched model.

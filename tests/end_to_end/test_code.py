@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from selftrain.learning.base import Learning, Moment
-from selftrain.machinery import Loader
-from selftrain.prompts import Prompting
-from selftrain.record import RunFolder
+from selftrain.loop.model_factory import ModelFactory
+from selftrain.models.prompts import PromptConfig
+from selftrain.models.seeds import seed_model
 from selftrain.sandbox import self_test
-from selftrain.seeds import seed_model
+from selftrain.storage import RunFolder
+from selftrain.training.base import RoundProgress, TrainingConfig
 from selftrain.types import Prompt, TrainingExample
 
-PLAIN = Prompting(prompt_template="{question}")
+PLAIN = PromptConfig(prompt_template="{question}")
 SETTINGS = ["--prompt_template", "{question}", "--max_completion_length", "24", "--stop_strings", "\ndef"]
 NAMES = ["one", "two", "three", "four", "five", "six", "seven", "eight"]
 RIGHT, WRONG = "    return n + {k}", "    return n - {k}"
@@ -46,14 +46,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("code")
     tasks = [task(k) for k in range(1, len(NAMES) + 1)]
     (place / "tasks.jsonl").write_text("".join(json.dumps(one) + "\n" for one in tasks), encoding="utf-8")
-    learner = Loader(PLAIN).load(seed_model("llama"))
+    learner = ModelFactory(PLAIN).load(seed_model("llama"))
     examples = [
         TrainingExample(Prompt(str(k), str(one["prompt"])), form.format(k=k))
         for k, one in enumerate(tasks, 1)
         for form in (RIGHT, WRONG)
     ]
-    teaching = Learning(learning_rate=2e-3, num_train_epochs=80, train_batch_size=16, validation_size=0)
-    learner.learn(examples, teaching, Moment(1, 1), "teach")
+    teaching = TrainingConfig(learning_rate=2e-3, num_train_epochs=80, train_batch_size=16, validation_size=0)
+    learner.learn(examples, teaching, RoundProgress(1, 1), "teach")
     learner.save(place / "model")
     return place
 
@@ -78,8 +78,8 @@ def test_a_model_learns_from_its_programs_that_pass(place: Path) -> None:
     )
     assert kept and all("return n +" in text for text in kept)
     assert any("return n -" in text for text in wrong)
-    judged = json.loads((place / "run" / "environment.json").read_text())["judge"]
-    assert judged["name"] == "code" and judged["sandbox"].startswith("tier ")
+    graded = json.loads((place / "run" / "environment.json").read_text())["grader"]
+    assert graded["name"] == "code" and graded["sandbox"].startswith("tier ")
     facts = run.rounds()[1]["sampling"]
     assert (
         facts["held_back_asked"] > 0 and facts["held_back_gap"] == facts["held_back_failed"] / facts["held_back_asked"]
@@ -142,4 +142,4 @@ def test_the_one_flag_that_runs_it_all_the_same_stands_in_every_report(place: Pa
     )
     assert loose.returncode == 0, loose.stderr
     assert "UNSANDBOXED" in loose.stdout and "UNSANDBOXED" in (place / "loose" / "report.html").read_text()
-    assert json.loads((place / "loose" / "environment.json").read_text())["judge"]["run_model_code"] == "unsandboxed"
+    assert json.loads((place / "loose" / "environment.json").read_text())["grader"]["run_model_code"] == "unsandboxed"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from selftrain.record import RunFolder
-from selftrain.seeds import seed_model
+from selftrain.models.seeds import seed_model
+from selftrain.storage import RunFolder
 
 SMALL = ["--dataset_name", "word_problems", "--num_rounds", "2", "--problems_per_round", "8", "--validation_size", "8",
          "--max_train_samples", "30", "--max_eval_samples", "8", "--num_generations_eval", "1",
@@ -44,7 +44,7 @@ def test_a_method_runs_from_the_command_line_and_again_from_its_settings(here: P
     assert "<svg" in Path("first/report.html").read_text()
     told = json.loads(run(method, "--config", "first/settings.yaml", "--output_dir", "again", "--json").stdout)
     assert told["output_dir"] == "again"
-    columns = "model, round, problem_id, sample_index, completion, token_ids, logprob, kept, why_not, weight, pmi"
+    columns = "model, round, problem_id, sample_index, completion, token_ids, logprob, kept, drop_reason, weight, pmi"
     first, again = (
         RunFolder.open(name).query(f"select {columns} from samples order by all").fetchall()
         for name in ("first", "again")

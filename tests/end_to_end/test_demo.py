@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoModelForCausalLM
 
-from selftrain.record import RunFolder
+from selftrain.storage import RunFolder
 
 DEMO = [sys.executable, "-m", "selftrain", "demo"]
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from selftrain.record import RunFolder
-from selftrain.seeds import seed_model
+from selftrain.models.seeds import seed_model
+from selftrain.storage import RunFolder
 
 SMALL = ["--num_rounds", "1", "--num_generations", "2", "--max_completion_length", "48", "--num_generations_eval", "2",
          "--max_train_samples", "40", "--max_eval_samples", "20", "--num_train_epochs", "1"]  # fmt: skip

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from selftrain.seeds import seed_model
+from selftrain.models.seeds import seed_model
 from tests.torture.runs import outcome
 
 RUN = ["rest-em", "--model_name_or_path", seed_model("llama"), "--dataset_name", "word_problems", "--num_rounds", "2",

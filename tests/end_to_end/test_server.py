@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 from selftrain.engines.server.engine import ANSWERS_PER_UNIT
-from selftrain.loading import load_model
-from selftrain.record import RunFolder
-from selftrain.seeds import seed_model
-from selftrain.types import Prompt, Sampling
+from selftrain.models.loading import load_model
+from selftrain.models.seeds import seed_model
+from selftrain.storage import RunFolder
+from selftrain.types import Prompt, SamplingParams
 from tests.conftest import engine_of
 from tests.engines.serving import serving
 
@@ -110,7 +110,7 @@ def test_after_training_a_server_of_the_new_weights_answers(finished: Finished) 
         ).fetchall()  # fmt: skip
         asked = [Prompt(row[0], row[1]) for row in rows]
         engine = engine_of(load_model(str(weights), device="cpu"))
-        expected = engine.generate(asked, 1, Sampling(0.0, max_completion_length=LENGTH), "k", number)
+        expected = engine.generate(asked, 1, SamplingParams(0.0, max_completion_length=LENGTH), "k", number)
         assert len(rows) == 40 and {row[5] for row in rows} == {number}
         assert [(row[2], tuple(row[3]), row[6]) for row in rows] == [
             (one.text, one.token_ids, one.prompt_text) for one in expected

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from selftrain.engines.packed.compiled import kernels
+from selftrain.engines.packed.compiled_attention import kernels
 
 
 @pytest.fixture(params=[True, False], ids=["compiled", "by torch"])

@@ -27,11 +27,11 @@ from typing import Any
 from selftrain.engines.base import Engine
 from selftrain.engines.packed import quickest_engine
 from selftrain.engines.transformers import TransformersEngine
-from selftrain.loading import load_model
-from selftrain.prompts import Prompting
-from selftrain.rendering import Renderer, Row
-from selftrain.scoring import token_logprobs
-from selftrain.types import Prompt, Response, Sampling
+from selftrain.models.loading import load_model
+from selftrain.models.logprobs import token_logprobs
+from selftrain.models.prompts import PromptConfig
+from selftrain.models.rendering import Renderer, Row
+from selftrain.types import Prompt, Response, SamplingParams
 
 EXTRAS = ("top_k", "min_p", "repetition_penalty", "return_token_ids")
 
@@ -52,8 +52,8 @@ class Model:
 
     def _reading(self, stop: tuple[str, ...] = ()) -> Renderer:
         """The prompt comes as it is."""
-        prompting = Prompting(prompt_format="plain", prompt_template="{question}", stop_strings=stop)
-        return Renderer(self.loaded.tokenizer, prompting, self.loaded.stop_ids)
+        prompt_config = PromptConfig(prompt_format="plain", prompt_template="{question}", stop_strings=stop)
+        return Renderer(self.loaded.tokenizer, prompt_config, self.loaded.stop_ids)
 
     def prompt_ids(self, prompt: Prompt) -> list[int]:
         return self._reading().prompt_ids(prompt)
@@ -72,7 +72,7 @@ class Model:
             kinds: dict[Any, list[tuple[dict[str, Any], Future[Response]]]] = {}
             for one in batch:
                 body = one[0]
-                sampling = Sampling(
+                sampling = SamplingParams(
                     body["temperature"], max(body.get("top_k", 0), 0), body["top_p"], body["max_tokens"]
                 )
                 kinds.setdefault((sampling, tuple(body.get("stop", ()))), []).append(one)
@@ -255,7 +255,7 @@ def options_of(words: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-class Server(ThreadingHTTPServer):
+class ServerConfig(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
@@ -263,8 +263,8 @@ class Server(ThreadingHTTPServer):
         """A client may go when it likes."""
 
 
-def server_of(model: Model, state: State) -> Server:
-    return Server(("127.0.0.1", state.options.port), handler(model, state))
+def server_of(model: Model, state: State) -> ServerConfig:
+    return ServerConfig(("127.0.0.1", state.options.port), handler(model, state))
 
 
 def main() -> None:

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
+from selftrain.engines.server.config import ServerConfig
 from selftrain.engines.server.engine import ServerEngine
-from selftrain.engines.server.settings import Server
-from selftrain.loading import LoadedModel
-from selftrain.prompts import Prompting
-from selftrain.seeds import seed_model
+from selftrain.models.loading import LoadedModel
+from selftrain.models.prompts import PromptConfig
+from selftrain.models.seeds import seed_model
 from tests.conftest import engine_of
 from tests.engines.openai_server import Model, State, options_of, server_of
 
@@ -38,11 +38,11 @@ def serving(*words: str, model: str = "llama") -> Iterator[State]:
 
 @contextmanager
 def asking(
-    state: State, loaded: LoadedModel, prompting: Prompting | None = None, **settings: Any
+    state: State, loaded: LoadedModel, prompt_config: PromptConfig | None = None, **settings: Any
 ) -> Iterator[ServerEngine]:
     """An engine that asks that server, connected, with nothing on the server's record."""
     state.begin()
-    slow = engine_of(loaded, prompting=prompting)
-    with closing(ServerEngine(slow, Server(base_url=state.url, **settings), save=lambda folder: None)) as engine:
+    slow = engine_of(loaded, prompt_config=prompt_config)
+    with closing(ServerEngine(slow, ServerConfig(base_url=state.url, **settings), save=lambda folder: None)) as engine:
         state.begin()
         yield engine

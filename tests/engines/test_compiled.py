@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from selftrain.engines.packed import compiled, quickest_engine
-from selftrain.engines.packed.compiled import kernels
-from selftrain.loading import LoadedModel
-from selftrain.scoring import on_threads
-from selftrain.types import Prompt, Sampling
+from selftrain.engines.packed import compiled_attention as compiled
+from selftrain.engines.packed import quickest_engine
+from selftrain.engines.packed.compiled_attention import kernels
+from selftrain.models.loading import LoadedModel
+from selftrain.models.logprobs import on_threads
+from selftrain.types import Prompt, SamplingParams
 from tests.conftest import engine_of
 from tests.engines.test_packed import assert_same, packed_of
 
 BUILT = pytest.mark.skipif(kernels() is None, reason="no C compiler was there when the package was installed")
-AT_RANDOM = Sampling(1.0, max_completion_length=24)
+AT_RANDOM = SamplingParams(1.0, max_completion_length=24)
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_answers_outgrow_their_memory(trainable: LoadedModel, prompts: list[Prom
     """Nothing ends them, so that they become longer than a memory is at first."""
     with torch.no_grad():
         trainable.model.lm_head.weight[trainable.tokenizer.eos_token_id] = 0.0
-    packed, long = packed_of(trainable), Sampling(0.8, 20, max_completion_length=150)
+    packed, long = packed_of(trainable), SamplingParams(0.8, 20, max_completion_length=150)
     ours = packed.generate(prompts[:2], 3, long, "k", 0)
     assert_same(ours, packed.slow.generate(prompts[:2], 3, long, "k", 0))
     assert min(len(one.token_ids) for one in ours) == 150

@@ -8,15 +8,15 @@ import pytest
 
 from selftrain.engines.base import Engine
 from selftrain.engines.toy import ToyEngine
-from selftrain.loading import load_model
-from selftrain.prompts import make_prompts
-from selftrain.seeds import seed_model
-from selftrain.toy import ToyModel, toy_problems
-from selftrain.types import Prompt, Response, Sampling
+from selftrain.models.loading import load_model
+from selftrain.models.prompts import make_prompts
+from selftrain.models.seeds import seed_model
+from selftrain.models.toy import ToyModel, toy_problems
+from selftrain.types import Prompt, Response, SamplingParams
 from tests.conftest import engine_of
 from tests.engines.serving import asking, serving
 
-AT_RANDOM = Sampling(0.7, 40, max_completion_length=40)
+AT_RANDOM = SamplingParams(0.7, 40, max_completion_length=40)
 
 
 @pytest.fixture(scope="module", params=["toy", "transformers", pytest.param("a server", marks=pytest.mark.slow)])
@@ -62,7 +62,7 @@ def test_a_unit_done_again_has_the_same_bytes(engine: Engine, asked: list[Prompt
 
 def test_other_keys_draw_other_answers(engine: Engine, asked: list[Prompt]) -> None:
     texts = {
-        tuple(a.text for a in engine.generate(asked, 4, Sampling(1.5, max_completion_length=20), name, 0))
+        tuple(a.text for a in engine.generate(asked, 4, SamplingParams(1.5, max_completion_length=20), name, 0))
         for name in "abc"
     }
     assert len(texts) == 3

@@ -7,32 +7,32 @@ import pytest
 from selftrain.engines.packed.architecture import read_architecture
 from selftrain.engines.packed.engine import PackedEngine
 from selftrain.engines.transformers import TransformersEngine
-from selftrain.loading import LoadedModel
-from selftrain.prompts import Prompting
-from selftrain.types import Prompt, Response, Sampling
+from selftrain.models.loading import LoadedModel
+from selftrain.models.prompts import PromptConfig
+from selftrain.types import Prompt, Response, SamplingParams
 from tests.conftest import engine_of
 
 SAMPLINGS = [
-    Sampling(0.0, max_completion_length=64),
-    Sampling(0.3, max_completion_length=64),
-    Sampling(1.0, max_completion_length=40),
-    Sampling(0.7, 40, max_completion_length=64),
-    Sampling(0.8, 0, 0.9, max_completion_length=40),
-    Sampling(1.2, 20, 0.95, max_completion_length=30),
+    SamplingParams(0.0, max_completion_length=64),
+    SamplingParams(0.3, max_completion_length=64),
+    SamplingParams(1.0, max_completion_length=40),
+    SamplingParams(0.7, 40, max_completion_length=64),
+    SamplingParams(0.8, 0, 0.9, max_completion_length=40),
+    SamplingParams(1.2, 20, 0.95, max_completion_length=30),
 ]
 SHORT = Prompt("short", "Why?")
-LONG = Prompt("long", "How much? " * 40, shots=(("What is 1+1?", "1+1=2. #### 2"),) * 12)
+LONG = Prompt("long", "How much? " * 40, few_shot=(("What is 1+1?", "1+1=2. #### 2"),) * 12)
 
 
 def packed_of(
-    loaded: LoadedModel, rows: int = 64, prompting: Prompting | None = None, *, compiled: bool | None = None
+    loaded: LoadedModel, rows: int = 64, prompt_config: PromptConfig | None = None, *, compiled: bool | None = None
 ) -> PackedEngine:
-    slow = engine_of(loaded, rows=rows, prompting=prompting)
+    slow = engine_of(loaded, rows=rows, prompt_config=prompt_config)
     return PackedEngine(slow, read_architecture(loaded.model), compiled=compiled)
 
 
 def answers(
-    engine: PackedEngine | TransformersEngine, prompts: list[Prompt], n: int, sampling: Sampling
+    engine: PackedEngine | TransformersEngine, prompts: list[Prompt], n: int, sampling: SamplingParams
 ) -> list[Response]:
     """In the order of the prompts, whatever the order of the units."""
     found = {
@@ -54,7 +54,7 @@ def assert_same(ours: list[Response], theirs: list[Response]) -> None:
 
 @pytest.mark.parametrize("sampling", SAMPLINGS, ids=str)
 def test_the_tokens_are_those_of_the_slow_engine(
-    loaded: LoadedModel, prompts: list[Prompt], sampling: Sampling, compiled: bool
+    loaded: LoadedModel, prompts: list[Prompt], sampling: SamplingParams, compiled: bool
 ) -> None:
     packed = packed_of(loaded, compiled=compiled)
     n = 1 if sampling.temperature == 0 else 4
@@ -64,11 +64,11 @@ def test_the_tokens_are_those_of_the_slow_engine(
 @pytest.mark.slow
 @pytest.mark.parametrize("sampling", SAMPLINGS, ids=str)
 def test_thousands_of_samples_are_those_of_the_slow_engine(
-    loaded: LoadedModel, sampling: Sampling, compiled: bool
+    loaded: LoadedModel, sampling: SamplingParams, compiled: bool
 ) -> None:
     """At most one differing draw in 100,000 tokens is what rounding may do."""
+    from selftrain.models.prompts import make_prompts
     from selftrain.problems import load_problems
-    from selftrain.prompts import make_prompts
 
     packed = packed_of(loaded, rows=256, compiled=compiled)
     many = make_prompts(load_problems("word_problems", split="test", max_problems=300))
@@ -97,7 +97,7 @@ def test_many_completions_of_one_prompt_are_scored_in_parts(llama: LoadedModel, 
 
 
 def test_what_is_drawn_does_not_depend_on_the_batch(llama: LoadedModel, prompts: list[Prompt]) -> None:
-    sampling = Sampling(0.7, 40, max_completion_length=48)
+    sampling = SamplingParams(0.7, 40, max_completion_length=48)
     whole = answers(packed_of(llama, rows=96), prompts, 4, sampling)
     for rows in (1, 5, 24):
         assert [r.token_ids for r in answers(packed_of(llama, rows), prompts, 4, sampling)] == [
@@ -111,7 +111,7 @@ def test_prompts_that_wait_take_the_place_of_answers_that_ended(
     llama: LoadedModel, prompts: list[Prompt], compiled: bool
 ) -> None:
     """One unit of many more answers than are written at once, and prompts of very different length."""
-    packed, sampling = packed_of(llama, rows=10, compiled=compiled), Sampling(0.9, max_completion_length=40)
+    packed, sampling = packed_of(llama, rows=10, compiled=compiled), SamplingParams(0.9, max_completion_length=40)
     asked = [LONG, *prompts[:9], SHORT]
     ours = packed.generate(asked, 3, sampling, "key", 0)
     assert_same(ours, packed_of(llama).slow.generate(asked, 3, sampling, "key", 0))
@@ -119,13 +119,13 @@ def test_prompts_that_wait_take_the_place_of_answers_that_ended(
 
 
 def test_the_same_unit_gives_the_same_bytes(llama: LoadedModel, prompts: list[Prompt]) -> None:
-    packed, sampling = packed_of(llama, rows=10), Sampling(0.9, max_completion_length=40)
+    packed, sampling = packed_of(llama, rows=10), SamplingParams(0.9, max_completion_length=40)
     assert packed.generate(prompts[:8], 3, sampling, "k", 0) == packed.generate(prompts[:8], 3, sampling, "k", 0)
 
 
 @pytest.mark.parametrize("longest", [1, 2, 17])
 def test_answers_are_cut_off_at_the_limit(llama: LoadedModel, prompts: list[Prompt], longest: int) -> None:
-    packed, sampling = packed_of(llama), Sampling(1.0, max_completion_length=longest)
+    packed, sampling = packed_of(llama), SamplingParams(1.0, max_completion_length=longest)
     ours = packed.generate(prompts[:6], 2, sampling, "k", 0)
     assert_same(ours, packed.slow.generate(prompts[:6], 2, sampling, "k", 0))
     assert {len(one.token_ids) for one in ours if one.truncated} == {longest}
@@ -137,16 +137,16 @@ def test_answers_are_cut_off_at_the_limit(llama: LoadedModel, prompts: list[Prom
 def test_stop_texts_end_answers_where_the_slow_engine_ends_them(
     loaded: LoadedModel, prompts: list[Prompt], stop_texts: tuple[str, ...]
 ) -> None:
-    packed = packed_of(loaded, prompting=Prompting(stop_strings=stop_texts))
+    packed = packed_of(loaded, prompt_config=PromptConfig(stop_strings=stop_texts))
     # Beside them a prompt with worked examples, which has a stop text of its own.
-    asked, sampling = [*prompts[:6], LONG], Sampling(1.0, max_completion_length=32)
+    asked, sampling = [*prompts[:6], LONG], SamplingParams(1.0, max_completion_length=32)
     assert_same(packed.generate(asked, 3, sampling, "k", 0), packed.slow.generate(asked, 3, sampling, "k", 0))
 
 
 def test_either_end_token_ends_an_answer(llama: LoadedModel, prompts: list[Prompt]) -> None:
     comma = llama.tokenizer(",")["input_ids"][0]
     packed = packed_of(LoadedModel(llama.model, llama.tokenizer, frozenset({comma, 10**6})))
-    sampling = Sampling(1.0, max_completion_length=60)
+    sampling = SamplingParams(1.0, max_completion_length=60)
     ours = packed.generate(prompts[:12], 4, sampling, "k", 0)
     assert_same(ours, packed.slow.generate(prompts[:12], 4, sampling, "k", 0))
     assert {comma, llama.tokenizer.eos_token_id} <= {one.token_ids[-1] for one in ours}

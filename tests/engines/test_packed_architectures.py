@@ -12,12 +12,12 @@ import transformers
 from selftrain.engines.packed import quickest_engine
 from selftrain.engines.packed.architecture import NotPackedError, read_architecture
 from selftrain.engines.packed.attention import Pass
-from selftrain.engines.packed.compiled import CompiledPass, can_compute
+from selftrain.engines.packed.compiled_attention import CompiledPass, can_compute
 from selftrain.engines.packed.decoder import Decoder
 from selftrain.engines.packed.engine import PackedEngine
 from selftrain.engines.transformers import TransformersEngine
-from selftrain.loading import LoadedModel
-from selftrain.types import Prompt, Sampling
+from selftrain.models.loading import LoadedModel
+from selftrain.types import Prompt, SamplingParams
 from tests.conftest import engine_of
 
 SIZES: dict[str, Any] = {
@@ -84,7 +84,10 @@ def test_tokens_and_logprobs_are_the_models_own(
         pytest.skip(f"heads of {architecture.head_dim} are left to torch")
     packed = PackedEngine(slow, architecture, compiled=compiled)
     # 51 to 66 tokens of prompt: more than twice the windows.
-    for sampling, n in ((Sampling(0.0, max_completion_length=24), 1), (Sampling(0.5, max_completion_length=24), 3)):
+    for sampling, n in (
+        (SamplingParams(0.0, max_completion_length=24), 1),
+        (SamplingParams(0.5, max_completion_length=24), 3),
+    ):
         ours, theirs = (engine.generate(prompts[:7], n, sampling, "k", 0) for engine in (packed, slow))
         assert [one.token_ids for one in ours] == [one.token_ids for one in theirs]
         for one in ours:

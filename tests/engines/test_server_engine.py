@@ -11,17 +11,17 @@ import pytest
 
 from selftrain.engines.server.client import RefusedError, UnansweredError
 from selftrain.engines.server.engine import ANSWERS_PER_UNIT, ServerEngine
-from selftrain.engines.server.reading import logprob_of, read_reply, tokens_and_text
+from selftrain.engines.server.replies import logprob_of, read_reply, tokens_and_text
 from selftrain.errors import ModelError, RunError
-from selftrain.loading import LoadedModel
-from selftrain.prompts import Prompting
-from selftrain.types import Prompt, Response, Sampling
+from selftrain.models.loading import LoadedModel
+from selftrain.models.prompts import PromptConfig
+from selftrain.types import Prompt, Response, SamplingParams
 from tests.conftest import engine_of
 from tests.engines.openai_server import State
 from tests.engines.serving import asking, serving
 
-GREEDY = Sampling(0.0, max_completion_length=40)
-AT_RANDOM = Sampling(0.8, 40, max_completion_length=12)
+GREEDY = SamplingParams(0.0, max_completion_length=40)
+AT_RANDOM = SamplingParams(0.8, 40, max_completion_length=12)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_greedy_answers_are_those_of_the_engine_of_the_same_weights(
     expected = engine_of(llama).generate(prompts[:4], 1, GREEDY, "k", 2)
     with serving(*words) as state, asking(state, llama, **settings) as engine:
         found = engine.generate(prompts[:4], 1, GREEDY, "k", 2)
-        drawn = engine.generate(prompts[:4], 2, Sampling(0.8, max_completion_length=24), "k", 0)
+        drawn = engine.generate(prompts[:4], 2, SamplingParams(0.8, max_completion_length=24), "k", 0)
         assert all(("logprobs" in one["body"]) == gives for one in state.asked)
         assert said(found) == said(expected)
         assert [one.logprob for one in found] == pytest.approx([one.logprob for one in expected], abs=1e-3)
@@ -76,10 +76,10 @@ def test_greedy_answers_are_those_of_the_engine_of_the_same_weights(
 def test_a_stop_text_ends_an_answer_in_the_same_place(
     llama: LoadedModel, prompts: list[Prompt], words: tuple[str, ...]
 ) -> None:
-    prompting = Prompting(stop_strings=("####", "nothing like it"))
-    expected = engine_of(llama, prompting=prompting).generate(prompts[:6], 1, GREEDY, "k", 0)
+    prompt_config = PromptConfig(stop_strings=("####", "nothing like it"))
+    expected = engine_of(llama, prompt_config=prompt_config).generate(prompts[:6], 1, GREEDY, "k", 0)
     assert {one.finish_reason for one in expected} == {"stop"} and not any("####" in one.text for one in expected)
-    with serving(*words) as state, asking(state, llama, prompting) as engine:
+    with serving(*words) as state, asking(state, llama, prompt_config) as engine:
         found = engine.generate(prompts[:6], 1, GREEDY, "k", 0)
     assert said(found) == said(expected)
     assert [one.logprob for one in found] == pytest.approx([one.logprob for one in expected], abs=1e-3)
@@ -89,7 +89,7 @@ def test_a_stop_text_that_begins_within_a_token_leaves_the_same_tokens(
     llama: LoadedModel, prompts: list[Prompt]
 ) -> None:
     """Servers cut the text where the stop text begins; the token that it began in is none of the answer's."""
-    own = engine_of(llama, prompting=Prompting(stop_strings=("####",)))
+    own = engine_of(llama, prompt_config=PromptConfig(stop_strings=("####",)))
     (expected,) = own.generate(prompts[:1], 1, GREEDY, "k", 0)
     for space in ("", " "):  # the model writes " ####" as one token
         figures = {"token_logprobs": [-0.1] * (len(expected.token_ids) + 1)}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from selftrain.engines.server.settings import Server
+from selftrain.engines.server.config import ServerConfig
 from selftrain.errors import SettingsError
 from tests.test_light import loaded_by
 
@@ -40,14 +40,14 @@ def test_what_cannot_work_is_refused(
 ) -> None:
     monkeypatch.setenv("NOT_SENDABLE", "hush\nhush")
     with pytest.raises(SettingsError, match=says) as refused:
-        Server(**given).check(**{"engine": "openai", "several_weights": False, **asked})
+        ServerConfig(**given).check(**{"engine": "openai", "several_weights": False, **asked})
     assert "hush" not in str(refused.value) and refused.value.do
 
 
 def test_what_can_work_is_not() -> None:
-    Server(base_url=HERE).check("openai", several_weights=False)
-    Server(server_command=COMMAND).check("openai", several_weights=True, top_k=40)
-    Server().check("auto", several_weights=True, top_k=40)
+    ServerConfig(base_url=HERE).check("openai", several_weights=False)
+    ServerConfig(server_command=COMMAND).check("openai", several_weights=True, top_k=40)
+    ServerConfig().check("auto", several_weights=True, top_k=40)
 
 
 def test_numbers_are_held_to_what_they_mean() -> None:
@@ -58,8 +58,8 @@ def test_numbers_are_held_to_what_they_mean() -> None:
         {"server_start_timeout": -1.0},
     ):
         with pytest.raises(SettingsError, match=next(iter(wrong))):
-            Server(**wrong)
+            ServerConfig(**wrong)
 
 
 def test_its_flags_load_nothing_heavy() -> None:
-    assert loaded_by("import selftrain.engines.server.settings; assert 'httpx2' not in sys.modules") == set()
+    assert loaded_by("import selftrain.engines.server.config; assert 'httpx2' not in sys.modules") == set()

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from selftrain.engines.server.config import ServerConfig
 from selftrain.engines.server.engine import ServerEngine
-from selftrain.engines.server.settings import Server
-from selftrain.engines.server.started import Started
+from selftrain.engines.server.managed import Started
 from selftrain.errors import RunError
-from selftrain.loading import LoadedModel
-from selftrain.types import Prompt, Sampling
+from selftrain.models.loading import LoadedModel
+from selftrain.types import Prompt, SamplingParams
 from tests.conftest import engine_of
 
 #: Notes what it was given, and has a worker that pays no heed to SIGTERM.
@@ -101,7 +101,7 @@ def test_who_is_killed_leaves_no_server_and_no_folder(tmp_path: Path, how: signa
     note = tmp_path / "note"
     script = textwrap.dedent(f"""\
         import time
-        from selftrain.engines.server.started import Started
+        from selftrain.engines.server.managed import Started
         Started({command(PROGRAM, str(note))!r}, lambda folder: (folder / "weights").write_text("old")).start()
         time.sleep(600)
     """)
@@ -114,12 +114,12 @@ def test_who_is_killed_leaves_no_server_and_no_folder(tmp_path: Path, how: signa
 
 
 def fails(llama: LoadedModel, program: str, **settings: float) -> str:
-    server = Server(server_command=command(program), max_retries=1, **settings)
+    server = ServerConfig(server_command=command(program), max_retries=1, **settings)
     with (
         closing(ServerEngine(engine_of(llama), server, save("old"))) as engine,
         pytest.raises(RunError) as error,
     ):
-        engine.generate([Prompt("p", "Why?")], 1, Sampling(0.0, max_completion_length=4), "k", 0)
+        engine.generate([Prompt("p", "Why?")], 1, SamplingParams(0.0, max_completion_length=4), "k", 0)
     assert error.value.why and error.value.do
     return str(error.value)
 

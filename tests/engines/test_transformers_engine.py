@@ -6,16 +6,16 @@ import pytest
 import torch
 import transformers
 
-from selftrain.loading import LoadedModel
+from selftrain.models.loading import LoadedModel
+from selftrain.models.prompts import PromptConfig, make_prompts
 from selftrain.problems import load_problems
-from selftrain.prompts import Prompting, make_prompts
-from selftrain.types import Prompt, Response, Sampling
+from selftrain.types import Prompt, Response, SamplingParams
 from tests.conftest import engine_of
 
-GREEDY = Sampling(0.0, max_completion_length=48)
+GREEDY = SamplingParams(0.0, max_completion_length=48)
 
 
-def sample(loaded: LoadedModel, prompts: list[Prompt], n: int, sampling: Sampling, rows: int) -> list[Response]:
+def sample(loaded: LoadedModel, prompts: list[Prompt], n: int, sampling: SamplingParams, rows: int) -> list[Response]:
     engine = engine_of(loaded, rows=rows)
     answers: dict[tuple[str, int], Response] = {}
     for unit in engine.plan(prompts, n):
@@ -48,7 +48,7 @@ def test_logprob_is_a_hand_summed_forward(loaded: LoadedModel, prompts: list[Pro
 def test_the_logprob_of_a_sample_is_that_of_its_tokens_at_temperature_1(
     loaded: LoadedModel, prompts: list[Prompt]
 ) -> None:
-    responses = sample(loaded, prompts[:6], 4, Sampling(0.7, 40, max_completion_length=48), rows=24)
+    responses = sample(loaded, prompts[:6], 4, SamplingParams(0.7, 40, max_completion_length=48), rows=24)
     for response in responses:
         start = loaded.tokenizer(response.prompt_text)["input_ids"]
         with torch.inference_mode():
@@ -59,7 +59,7 @@ def test_the_logprob_of_a_sample_is_that_of_its_tokens_at_temperature_1(
 
 def test_what_is_drawn_does_not_depend_on_the_batch(llama: LoadedModel, prompts: list[Prompt]) -> None:
     """At most one differing draw in 100,000 tokens, from rounding; here a few thousand tokens, so none."""
-    sampling = Sampling(0.7, 40, max_completion_length=48)
+    sampling = SamplingParams(0.7, 40, max_completion_length=48)
     whole = sample(llama, prompts, 4, sampling, rows=96)
     small = sample(llama, prompts, 4, sampling, rows=5)
     alone = sample(llama, prompts[7:8], 4, sampling, rows=64)
@@ -68,7 +68,7 @@ def test_what_is_drawn_does_not_depend_on_the_batch(llama: LoadedModel, prompts:
 
 
 def test_cut_off_answers_say_so(llama: LoadedModel, prompts: list[Prompt]) -> None:
-    for response in sample(llama, prompts, 2, Sampling(1.0, max_completion_length=12), rows=64):
+    for response in sample(llama, prompts, 2, SamplingParams(1.0, max_completion_length=12), rows=64):
         ended = response.token_ids[-1] in llama.stop_ids
         assert response.finish_reason == ("stop" if ended else "length")
         assert len(response.token_ids) <= 12 and (ended or len(response.token_ids) == 12)
@@ -78,7 +78,7 @@ def test_either_end_token_ends_an_answer(llama: LoadedModel, prompts: list[Promp
     """The union of the tokenizer's and the generation config's."""
     comma = llama.tokenizer(",")["input_ids"][0]
     both = LoadedModel(llama.model, llama.tokenizer, frozenset({comma}))
-    ends = {r.token_ids[-1] for r in sample(both, prompts, 4, Sampling(1.0, max_completion_length=60), rows=64)}
+    ends = {r.token_ids[-1] for r in sample(both, prompts, 4, SamplingParams(1.0, max_completion_length=60), rows=64)}
     assert {comma, llama.tokenizer.eos_token_id} <= ends
 
 
@@ -87,13 +87,13 @@ def test_a_chat_template_is_used_where_there_is_one(llama: LoadedModel, prompts:
     tokenizer.chat_template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}<assistant>"
     talking = LoadedModel(llama.model, tokenizer, llama.stop_ids)
     assert engine_of(talking).prompt_text(prompts[0]) == f"<user>{prompts[0].question}\n<assistant>"
-    plain = engine_of(talking, prompting=Prompting(prompt_format="plain"))
+    plain = engine_of(talking, prompt_config=PromptConfig(prompt_format="plain"))
     assert plain.prompt_text(prompts[0]) == f"Question: {prompts[0].question}\nAnswer:"
 
 
 def test_worked_examples_end_an_answer_where_the_next_one_would_start(llama: LoadedModel) -> None:
-    shots = (("What is 1+1?", "1+1=2. #### 2"),)
-    prompt = make_prompts(load_problems("word_problems", max_problems=1), shots)[0]
+    few_shot = (("What is 1+1?", "1+1=2. #### 2"),)
+    prompt = make_prompts(load_problems("word_problems", max_problems=1), few_shot)[0]
     renderer = engine_of(llama).renderer
     assert renderer.text(prompt).startswith("Question: What is 1+1?\nAnswer: 1+1=2. #### 2\n\nQuestion: ")
     written = renderer.tokenizer(" 4+4=8. #### 8\n\nQuestion: Tom has")["input_ids"]
@@ -106,7 +106,7 @@ def test_the_logprob_of_an_answer_that_a_stop_text_ended_is_that_of_its_tokens(
 ) -> None:
     engine = engine_of(llama)
     monkeypatch.setattr(engine.renderer, "stop_texts", lambda prompt: ("a",))
-    for response in engine.generate(prompts[:8], 4, Sampling(1.0, max_completion_length=48), "k", 0):
+    for response in engine.generate(prompts[:8], 4, SamplingParams(1.0, max_completion_length=48), "k", 0):
         start = engine.renderer.prompt_ids(response.prompt)
         with torch.inference_mode():
             logits = llama.model(torch.tensor([start + list(response.token_ids)])).logits[0].double().log_softmax(-1)

@@ -10,28 +10,30 @@ from dataclasses import replace
 import pytest
 import torch
 
-from selftrain.computing import Computing
+from selftrain.engines.config import EngineConfig
+from selftrain.engines.vllm.config import VllmConfig
 from selftrain.engines.vllm.engine import VllmEngine
-from selftrain.engines.vllm.settings import VllmSettings
 from selftrain.errors import ModelError
-from selftrain.learner import Learner
-from selftrain.machinery import Loader
-from selftrain.prompts import Prompting
-from selftrain.seeds import SEED_MODELS, seed_model
-from selftrain.types import Prompt, Response, Sampling
+from selftrain.loop.learner import Learner
+from selftrain.loop.model_factory import ModelFactory
+from selftrain.models.prompts import PromptConfig
+from selftrain.models.seeds import SEED_MODELS, seed_model
+from selftrain.types import Prompt, Response, SamplingParams
 from tests.engines.vllms import gone, group, python_with_vllm
 
 pytestmark = pytest.mark.slow
 
-GREEDY = Sampling(0.0, max_completion_length=64)
-AT_RANDOM = Sampling(0.8, 40, 0.95, max_completion_length=64)
+GREEDY = SamplingParams(0.0, max_completion_length=64)
+AT_RANDOM = SamplingParams(0.8, 40, 0.95, max_completion_length=64)
 #: Small enough for a shared machine, and nothing to compile.
 SMALL = {"vllm_gpu_memory_utilization": 0.06, "vllm_enforce_eager": True, "vllm_max_model_length": 512}
 
 
-def load(name: str, prompting: Prompting | None = None, **settings: object) -> Learner:
-    vllm = VllmSettings(vllm_python=python_with_vllm(), **{**SMALL, **settings})
-    return Loader(prompting or Prompting(), computing=Computing(engine="vllm"), vllm=vllm).load(seed_model(name))
+def load(name: str, prompt_config: PromptConfig | None = None, **settings: object) -> Learner:
+    vllm = VllmConfig(vllm_python=python_with_vllm(), **{**SMALL, **settings})
+    return ModelFactory(prompt_config or PromptConfig(), engine_config=EngineConfig(engine="vllm"), vllm=vllm).load(
+        seed_model(name)
+    )
 
 
 def engine_of(learner: Learner) -> VllmEngine:
@@ -88,7 +90,7 @@ def test_the_same_key_draws_the_same_answers_in_units_of_any_size(alive: Learner
 
 
 def test_other_keys_draw_other_answers(alive: Learner, prompts: list[Prompt]) -> None:
-    wild = Sampling(1.5, max_completion_length=20)
+    wild = SamplingParams(1.5, max_completion_length=20)
     assert len({str(tokens(alive.engine.generate(prompts[:6], 2, wild, key, 0))) for key in "abc"}) == 3
 
 
@@ -101,12 +103,12 @@ def test_logprob_is_that_of_the_answer_at_temperature_1(alive: Learner, prompts:
 def test_an_answer_that_is_cut_off_says_so_and_more_are_asked_than_vllm_reads_in_one_step(
     alive: Learner, prompts: list[Prompt]
 ) -> None:
-    short = alive.engine.generate(prompts, 18, Sampling(0.5, max_completion_length=2), "k", 0)
+    short = alive.engine.generate(prompts, 18, SamplingParams(0.5, max_completion_length=2), "k", 0)
     assert len(short) == 288 and {len(a.token_ids) for a in short if a.finish_reason == "length"} == {2}
 
 
 def test_a_process_ends_with_its_phase_and_the_next_has_the_new_weights(prompts: list[Prompt]) -> None:
-    learner = load("llama", Prompting(stop_strings=("=", "9*")))
+    learner = load("llama", PromptConfig(stop_strings=("=", "9*")))
     with pytest.raises(ModelError, match="max_model_len"):
         load("llama", vllm_max_model_length=100_000).engine.generate(prompts[:1], 1, GREEDY, "k", 0)
     before = learner.engine.generate(prompts, 1, GREEDY, "k", 0)
@@ -128,7 +130,7 @@ def test_a_process_ends_with_its_phase_and_the_next_has_the_new_weights(prompts:
 def test_a_run_that_is_killed_while_vllm_answers_leaves_no_process(prompts: list[Prompt]) -> None:
     program = f"""
 from selftrain.types import Sampling
-from selftrain.prompts import make_prompts
+from selftrain.models.prompts import make_prompts
 from selftrain.problems import load_problems
 from tests.engines.test_vllm import load, pid_of
 learner = load("llama")

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from selftrain.computing import Computing
-from selftrain.engines.vllm.finding import vllm_version
+from selftrain.engines.config import EngineConfig
+from selftrain.engines.vllm.config import VllmConfig
+from selftrain.engines.vllm.find_vllm import vllm_version
 from selftrain.engines.vllm.process import VllmProcess, environment
-from selftrain.engines.vllm.settings import VllmSettings
 from selftrain.errors import ModelError, SettingsError
-from selftrain.machinery import Loader
-from selftrain.prompts import Prompting
+from selftrain.loop.model_factory import ModelFactory
+from selftrain.models.prompts import PromptConfig
 from tests.engines.vllms import gone, group, stand_in
 
 #: A vLLM that takes its time to load, with a worker of its own.
@@ -40,20 +40,22 @@ def LLM(**arguments):
 )
 def test_settings_that_cannot_work_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(SettingsError, match=next(iter(wrong))):
-        VllmSettings(**wrong)
+        VllmConfig(**wrong)
 
 
 def test_settings_that_nobody_would_read_are_refused() -> None:
     with pytest.raises(SettingsError, match="add --engine vllm"):
-        Loader(Prompting(), computing=Computing(), vllm=VllmSettings(vllm_enforce_eager=True))
+        ModelFactory(PromptConfig(), engine_config=EngineConfig(), vllm=VllmConfig(vllm_enforce_eager=True))
 
 
 def test_a_python_without_vllm_is_refused_before_the_model_is_loaded(tmp_path: Path) -> None:
     bare = tmp_path / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path)], check=True)
-    loader = Loader(Prompting(), computing=Computing(engine="vllm"), vllm=VllmSettings(vllm_python=str(bare)))
+    model_factory = ModelFactory(
+        PromptConfig(), engine_config=EngineConfig(engine="vllm"), vllm=VllmConfig(vllm_python=str(bare))
+    )
     with pytest.raises(SettingsError) as caught:
-        loader.load("no/such/model")
+        model_factory.load("no/such/model")
     assert "has no vLLM" in str(caught.value) and "selftrain[vllm]" in caught.value.do
 
 
@@ -79,7 +81,7 @@ def test_the_version_is_read_and_an_old_one_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_start_that_fails_says_why_in_its_own_words(tmp_path: Path, package: str, said: str) -> None:
-    process = VllmProcess(VllmSettings(vllm_python=stand_in(tmp_path, package)), "cpu")
+    process = VllmProcess(VllmConfig(vllm_python=stand_in(tmp_path, package)), "cpu")
     with pytest.raises(ModelError) as caught:
         process.ask({"load": {"model": "m"}})
     assert said in str(caught.value)
@@ -88,7 +90,7 @@ def test_a_start_that_fails_says_why_in_its_own_words(tmp_path: Path, package: s
 
 
 def test_a_process_that_is_closed_takes_its_workers_along(tmp_path: Path) -> None:
-    process = VllmProcess(VllmSettings(vllm_python=stand_in(tmp_path, SLEEPS)), "cpu")
+    process = VllmProcess(VllmConfig(vllm_python=stand_in(tmp_path, SLEEPS)), "cpu")
     process.say({"load": {}})
     until_two(process.pid)
     (process.folder / "model.safetensors").write_text("much")
@@ -102,8 +104,8 @@ def test_a_run_that_is_killed_leaves_no_process_and_no_weights(tmp_path: Path, h
     program = f"""
 import os, sys, time
 from selftrain.engines.vllm.process import VllmProcess
-from selftrain.engines.vllm.settings import VllmSettings
-process = VllmProcess(VllmSettings(vllm_python={stand_in(tmp_path, SLEEPS)!r}), "cpu")
+from selftrain.engines.vllm.config import VllmConfig
+process = VllmProcess(VllmConfig(vllm_python={stand_in(tmp_path, SLEEPS)!r}), "cpu")
 process.say({{"load": {{}}}})
 (process.folder / "model.safetensors").write_text("much")
 if {held} and os.fork() == 0:
@@ -134,13 +136,13 @@ def until_two(pid: int) -> None:
 
 
 def test_the_process_sees_the_gpu_it_is_given_and_the_variables_it_is_asked_for() -> None:
-    theirs = VllmSettings(vllm_python="/other/python", vllm_batch_invariant=True, vllm_enforce_eager=True)
+    theirs = VllmConfig(vllm_python="/other/python", vllm_batch_invariant=True, vllm_enforce_eager=True)
     ours = {"CUDA_VISIBLE_DEVICES": "4,6", "PYTHONPATH": "/mine", "VLLM_ENABLE_V1_MULTIPROCESSING": "1"}
     its = environment(theirs, "cuda:1", ours)
     assert its["CUDA_VISIBLE_DEVICES"] == "6" and its["VLLM_BATCH_INVARIANT"] == "1" == its["TORCH_COMPILE_DISABLE"]
     assert "PYTHONPATH" not in its and its["VLLM_ENABLE_V1_MULTIPROCESSING"] == "1"
-    plain = environment(VllmSettings(), "cuda:1", {"PYTHONPATH": "/mine"})
+    plain = environment(VllmConfig(), "cuda:1", {"PYTHONPATH": "/mine"})
     assert plain["CUDA_VISIBLE_DEVICES"] == "1" and plain["PYTHONPATH"] == "/mine"
     assert plain["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0" and plain["VLLM_NO_USAGE_STATS"] == "1"
-    assert "CUDA_VISIBLE_DEVICES" not in environment(VllmSettings(), "auto", {})
-    assert "CUDA_VISIBLE_DEVICES" not in environment(VllmSettings(vllm_tensor_parallel_size=2), "cuda:1", {})
+    assert "CUDA_VISIBLE_DEVICES" not in environment(VllmConfig(), "auto", {})
+    assert "CUDA_VISIBLE_DEVICES" not in environment(VllmConfig(vllm_tensor_parallel_size=2), "cuda:1", {})

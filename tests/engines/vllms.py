@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from selftrain.engines.vllm.finding import vllm_version
+from selftrain.engines.vllm.find_vllm import vllm_version
 from selftrain.errors import SettingsError
 
 VARIABLE = "SELFTRAIN_VLLM_PYTHON"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selftrain.evaluation import Answered
+from selftrain.evaluation import EvalResult
 from selftrain.types import Prompt, Response, Sample, Score
 
 
@@ -33,11 +33,11 @@ UNREAD = sample(0.0, None)
 UNJUDGED = sample(None, None)
 
 
-def answered(problem_id: object, *sampled: Sample, greedy: Sample | None = None) -> Answered:
-    return Answered(str(problem_id), greedy, sampled)
+def answered(problem_id: object, *sampled: Sample, greedy: Sample | None = None) -> EvalResult:
+    return EvalResult(str(problem_id), greedy, sampled)
 
 
-def coins(n: int, drawn: int, rights: list[int], greedy: list[int] | None = None) -> list[Answered]:
+def coins(n: int, drawn: int, rights: list[int], greedy: list[int] | None = None) -> list[EvalResult]:
     """`n` problems with `drawn` samples each, `rights[i]` of them right."""
     return [
         answered(

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 
 from selftrain.engines.toy import ToyEngine
-from selftrain.learner import Learner
-from selftrain.learning.toy import ToyTrainer
-from selftrain.toy import ToyModel, toy_problems
+from selftrain.loop.learner import Learner
+from selftrain.models.toy import ToyModel, toy_problems
+from selftrain.training.toy import ToyTrainer
 from selftrain.types import Prompt, Response, Score
 
 PROBLEMS = {p.id: p for p in toy_problems(60)}

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 import pytest
 
 from selftrain.errors import SettingsError
-from selftrain.evaluation import Evaluation, evaluate, measure
-from selftrain.types import Prompt, Response, Sampling, Score
+from selftrain.evaluation import EvalConfig, evaluate, measure
+from selftrain.types import Prompt, Response, SamplingParams, Score
 
 
 class Table:
@@ -15,13 +15,13 @@ class Table:
 
     def __init__(self, answers: dict[str, list[str]]) -> None:
         self.answers = answers
-        self.asked: list[tuple[int, Sampling, str]] = []
+        self.asked: list[tuple[int, SamplingParams, str]] = []
 
-    def sample(self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str) -> list[Response]:
+    def sample(self, prompts: Sequence[Prompt], n: int, sampling: SamplingParams, key: str) -> list[Response]:
         self.asked.append((n, sampling, key))
         return [self._answer(prompt, i, sampling, key) for prompt in prompts for i in range(n)]
 
-    def _answer(self, prompt: Prompt, index: int, sampling: Sampling, key: str) -> Response:
+    def _answer(self, prompt: Prompt, index: int, sampling: SamplingParams, key: str) -> Response:
         known = self.answers[prompt.problem_id]
         luck = random.Random(f"{key}/{prompt.problem_id}/{index}")
         text = luck.choice(known) if sampling.temperature else known[0]
@@ -35,13 +35,13 @@ def grade(responses: Sequence[Response]) -> list[Score]:
     return [Score(float(r.text == "18"), r.text) for r in responses]
 
 
-SETTINGS = Evaluation(num_generations_eval=2, temperature_eval=0.9, top_p_eval=0.8, top_k_eval=5)
+SETTINGS = EvalConfig(num_generations_eval=2, temperature_eval=0.9, top_p_eval=0.8, top_k_eval=5)
 PROMPTS = [Prompt("a", "9+9?"), Prompt("b", "20-2?")]
 
 
 def test_each_problem_gets_its_greedy_and_its_sampled_answers() -> None:
     table = Table({"a": ["18"], "b": ["17", "18"]})
-    found = evaluate(table, PROMPTS, grade, Evaluation(num_generations_eval=3), 64, "7/round 1/evaluate")
+    found = evaluate(table, PROMPTS, grade, EvalConfig(num_generations_eval=3), 64, "7/round 1/evaluate")
     assert [a.problem_id for a in found] == ["a", "b"]
     assert [a.greedy.response.text for a in found if a.greedy] == ["18", "17"]
     assert [s.response.sample_index for s in found[1].sampled] == [0, 1, 2]
@@ -53,26 +53,26 @@ def test_the_model_is_asked_as_the_settings_say() -> None:
     table = Table({"a": ["18"], "b": ["17"]})
     evaluate(table, PROMPTS, grade, SETTINGS, 64, "key")
     assert table.asked == [
-        (1, Sampling(temperature=0.0, max_completion_length=64), "key/greedy"),
-        (2, Sampling(temperature=0.9, top_k=5, top_p=0.8, max_completion_length=64), "key/sampled"),
+        (1, SamplingParams(temperature=0.0, max_completion_length=64), "key/greedy"),
+        (2, SamplingParams(temperature=0.9, top_k=5, top_p=0.8, max_completion_length=64), "key/sampled"),
     ]
 
 
 def test_the_same_key_gives_the_same_answers() -> None:
     table = Table({"a": [str(i) for i in range(99)], "b": [str(i) for i in range(99)]})
-    ask = [evaluate(table, PROMPTS, grade, Evaluation(), 64, key) for key in ("one", "one", "two")]
+    ask = [evaluate(table, PROMPTS, grade, EvalConfig(), 64, key) for key in ("one", "one", "two")]
     assert ask[0] == ask[1] != ask[2]
 
 
 def test_greedy_alone() -> None:
     table = Table({"a": ["18"], "b": ["17"]})
-    found = evaluate(table, PROMPTS, grade, Evaluation(num_generations_eval=0), 64, "key")
+    found = evaluate(table, PROMPTS, grade, EvalConfig(num_generations_eval=0), 64, "key")
     assert [a.sampled for a in found] == [(), ()]
     assert len(table.asked) == 1
 
 
 def test_no_problems_no_answers() -> None:
-    assert evaluate(Table({}), [], grade, Evaluation(), 64, "key") == []
+    assert evaluate(Table({}), [], grade, EvalConfig(), 64, "key") == []
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,9 @@ def test_no_problems_no_answers() -> None:
 )
 def test_settings_that_cannot_work_are_refused(setting: dict) -> None:
     with pytest.raises(SettingsError, match=next(iter(setting))):
-        Evaluation(**setting)
+        EvalConfig(**setting)
 
 
 def test_a_sweep_may_hold_greedy_and_may_be_empty() -> None:
-    assert Evaluation(temperature_sweep=[0, 1]).temperature_sweep == (0.0, 1.0)  # type: ignore[arg-type]
-    assert Evaluation().temperature_sweep == ()
+    assert EvalConfig(temperature_sweep=[0, 1]).temperature_sweep == (0.0, 1.0)  # type: ignore[arg-type]
+    assert EvalConfig().temperature_sweep == ()

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from selftrain.engines.toy import ToyEngine
 from selftrain.errors import RunError
-from selftrain.evaluation import Estimate, Evaluation, ask_verifier, gap_of, measure_gv_gap, reduction
+from selftrain.evaluation import Estimate, EvalConfig, ask_verifier, gap_of, measure_gv_gap, reduction
 from selftrain.evaluation.gv_gap import kept
 from selftrain.evaluation.verifier import REQUEST
-from selftrain.learner import Learner
-from selftrain.learning.toy import ToyTrainer
-from selftrain.toy import ToyModel
-from selftrain.types import Prompt, Sampling
+from selftrain.loop.learner import Learner
+from selftrain.models.toy import ToyModel
+from selftrain.training.toy import ToyTrainer
+from selftrain.types import Prompt, SamplingParams
 
 from .models import PROMPTS, grade, read_only, toy
 
@@ -135,7 +135,7 @@ class Opinionated(ToyEngine):
         return [self._opinion(prompt, completion) for prompt, completion in self.asked]
 
     def _opinion(self, prompt: Prompt, completion: str) -> float:
-        says_right = self.model.habit_of(prompt.question.partition("\n")[0], prompt.posted[0]) == 0
+        says_right = self.model.habit_of(prompt.question.partition("\n")[0], prompt.peer_answers[0]) == 0
         return math.log(0.6 if says_right == (completion == " Correct") else 0.2)
 
 
@@ -146,7 +146,7 @@ def opinionated() -> Learner:
 
 def test_the_verifier_is_shown_the_question_and_the_answer() -> None:
     learner = opinionated()
-    responses = learner.sample(PROMPTS[:3], 2, Sampling(), "key")
+    responses = learner.sample(PROMPTS[:3], 2, SamplingParams(), "key")
     scores = ask_verifier(learner, responses)
     assert scores == pytest.approx([0.75 if s.value else 0.25 for s in grade(responses)])
     asked = learner.engine.asked  # type: ignore[attr-defined]
@@ -156,13 +156,13 @@ def test_the_verifier_is_shown_the_question_and_the_answer() -> None:
 
 def test_both_impossible_is_no_opinion() -> None:
     learner = toy(0, 0, 0)
-    assert ask_verifier(learner, learner.sample(PROMPTS[:2], 1, Sampling(), "key")) == [0.5, 0.5]
+    assert ask_verifier(learner, learner.sample(PROMPTS[:2], 1, SamplingParams(), "key")) == [0.5, 0.5]
     assert ask_verifier(learner, []) == []
 
 
 def test_likelihood_is_the_mean_over_tokens_of_ones_own_answer() -> None:
     learner = toy(0, 1, 2)
-    (response,) = learner.sample(PROMPTS[:1], 1, Sampling(), "key")
+    (response,) = learner.sample(PROMPTS[:1], 1, SamplingParams(), "key")
     longer = replace(response, token_ids=(1, 2, 3, 4), logprob=-2.0)
     assert ask_verifier(learner, [longer, response], "likelihood") == [-0.5, response.logprob]
     with pytest.raises(RunError, match="'other' is to tell the likelihood"):
@@ -170,7 +170,7 @@ def test_likelihood_is_the_mean_over_tokens_of_ones_own_answer() -> None:
 
 
 def test_end_to_end_with_a_verifier_that_knows() -> None:
-    settings = Evaluation(gv_gap_problems=40, gv_gap_generations=9)
+    settings = EvalConfig(gv_gap_problems=40, gv_gap_generations=9)
     found = measure_gv_gap(opinionated(), PROMPTS, grade, settings, 64, "key")
     assert found.gap.count == 40
     assert found.accuracy == pytest.approx(1 / 3, abs=0.1)
@@ -182,7 +182,7 @@ def test_end_to_end_with_a_verifier_that_knows() -> None:
 
 def test_end_to_end_by_likelihood() -> None:
     """The toy likes its wrong habit best, so trusting likelihood makes it worse, and surer."""
-    settings = Evaluation(gv_gap_generations=8, gv_gap_verifier="likelihood")
+    settings = EvalConfig(gv_gap_generations=8, gv_gap_verifier="likelihood")
     found = measure_gv_gap(toy(0.0, 1.0, 0.0), PROMPTS, grade, settings, 64, "key")
     assert found.gap.high < 0
     assert found.gap_unc > 0
@@ -190,4 +190,4 @@ def test_end_to_end_by_likelihood() -> None:
 
 def test_without_verdicts_there_is_no_gap() -> None:
     with pytest.raises(RunError, match="no answer has a verdict"):
-        measure_gv_gap(opinionated(), PROMPTS, read_only, Evaluation(), 64, "key")
+        measure_gv_gap(opinionated(), PROMPTS, read_only, EvalConfig(), 64, "key")

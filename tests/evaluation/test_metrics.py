@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from selftrain.engines.toy import ToyEngine
 from selftrain.errors import RunError
-from selftrain.evaluation import RIGHT, Evaluation, compare, evaluate, measure
+from selftrain.evaluation import RIGHT, EvalConfig, compare, evaluate, measure
 from selftrain.evaluation.intervals import wilson
 from selftrain.evaluation.metrics import majority, pass_at
-from selftrain.learner import Learner
-from selftrain.learning.toy import ToyTrainer
-from selftrain.toy import ToyModel
+from selftrain.loop.learner import Learner
+from selftrain.models.toy import ToyModel
+from selftrain.training.toy import ToyTrainer
 from selftrain.types import Prompt, Sample, Score
 
 from .answers import UNJUDGED, UNREAD, answered, coins, right, sample, wrong
@@ -102,7 +102,7 @@ def test_a_graded_score_is_right_from_the_threshold_on() -> None:
     assert measure([answered(0, sample(RIGHT), sample(RIGHT - 0.01))])["pass@1"].value == 0.5
 
 
-def test_a_judge_that_reads_no_answers_gives_no_votes() -> None:
+def test_a_grader_that_reads_no_answers_gives_no_votes() -> None:
     found = measure([answered(0, sample(1.0, None), sample(0.0, None))])
     assert "pass@2" in found
     assert not {"maj@2", "parse_failure_rate", "distinct_answers"} & found.keys()
@@ -153,7 +153,7 @@ def test_token_entropy_is_that_of_the_toy_at_temperature_one() -> None:
     model = ToyModel([0.0, 0.5, 1.0])
     prompts = [Prompt(str(i), "What is 1+2?") for i in range(50)]
     learner = Learner(ToyEngine(model), ToyTrainer(model), "toy")
-    settings = Evaluation(num_generations_eval=64, top_p_eval=1.0)
+    settings = EvalConfig(num_generations_eval=64, top_p_eval=1.0)
     found = measure(evaluate(learner, prompts, lambda rs: [Score(None, r.text) for r in rs], settings, 8, "key"))
     entropy = -sum(p * math.log(p) for p in model.probabilities())
     assert found["token_entropy"].low < entropy < found["token_entropy"].high

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from selftrain.errors import RunError
-from selftrain.evaluation import Answered, Evaluation, against_best_decoded, best_of, evaluate, measure, sweep
+from selftrain.evaluation import EvalConfig, EvalResult, against_best_decoded, best_of, evaluate, measure, sweep
 from selftrain.evaluation.intervals import sign_flips
 
 from .answers import UNJUDGED, answered, coins, right, wrong
@@ -67,7 +67,7 @@ def test_the_toy_is_better_the_colder() -> None:
 
 def test_a_trained_model_against_the_best_decoded_base() -> None:
     base = sweep(toy(1.0, 0.0, 0.0), PROMPTS, grade, (0.0, 1.0), 4, 64, "key")
-    trained = evaluate(toy(2.0, 0.0, 0.0), PROMPTS, grade, Evaluation(num_generations_eval=4), 64, "key")
+    trained = evaluate(toy(2.0, 0.0, 0.0), PROMPTS, grade, EvalConfig(num_generations_eval=4), 64, "key")
     found = against_best_decoded(base, trained)
     assert set(found) == {"pass@1 against the best-decoded base", "greedy against the best-decoded base"}
     first = found["pass@1 against the best-decoded base"]
@@ -95,7 +95,7 @@ def test_unjudged_problems_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("answers", [{}, {1.0: []}, {1.0: coins(1, 2, [1])}, {1.0: [answered("x", UNJUDGED)]}])
-def test_too_little_to_choose_by(answers: dict[float, list[Answered]]) -> None:
+def test_too_little_to_choose_by(answers: dict[float, list[EvalResult]]) -> None:
     with pytest.raises(RunError, match="chosen on one half"):
         best_of(answers)
 

@@ -6,21 +6,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-from selftrain.record import RunFolder
-from selftrain.seeds import seed_model
+from selftrain.models.seeds import seed_model
+from selftrain.storage import RunFolder
 
-#: The one file: self-training on what most of a model's own answers agree on. It needs no judge.
+#: The one file: self-training on what most of a model's own answers agree on. It needs no grader.
 PAGE = """
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import ClassVar
 
-from selftrain.evaluation import Evaluation
-from selftrain.learning.base import Learning
-from selftrain.methods.base import lessons_from
-from selftrain.settings import check_types, setting
-from selftrain.types import Lessons, Round, Sampling, Score
-from selftrain.weighing import drop, judged
+from selftrain.evaluation import EvalConfig
+from selftrain.training.base import TrainingConfig
+from selftrain.methods.base import collected_from
+from selftrain.config import check_types, setting
+from selftrain.types import Collected, Round, SamplingParams, Score
+from selftrain.methods.filters import drop, with_scores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,29 +32,29 @@ class Majority:
 
     name: ClassVar[str] = "majority"
     summary: ClassVar[str] = "train on what most answers agree on"
-    needs_judge: ClassVar[bool] = False
+    needs_grader: ClassVar[bool] = False
     needs_peers: ClassVar[bool] = False
     collects_by_problem: ClassVar[bool] = True
-    learning: ClassVar[Learning] = Learning()
-    evaluation: ClassVar[Evaluation] = Evaluation()
+    training: ClassVar[TrainingConfig] = TrainingConfig()
+    evaluation: ClassVar[EvalConfig] = EvalConfig()
 
     def __post_init__(self) -> None:
         check_types(self)
 
     @property
-    def sampling(self) -> Sampling:
-        return Sampling(0.7, 40, 1.0, self.max_completion_length)
+    def sampling(self) -> SamplingParams:
+        return SamplingParams(0.7, 40, 1.0, self.max_completion_length)
 
-    def collect(self, now: Round) -> Lessons:
+    def collect(self, now: Round) -> Collected:
         (learner,) = now.learners
         responses = learner.sample(now.prompts, self.num_generations, self.sampling, now.key)
         votes = defaultdict(Counter)
         for r in responses:
             votes[r.prompt.problem_id][r.text.rpartition("####")[2].strip()] += 1
-        samples = judged(responses, [Score(None, r.text.rpartition("####")[2].strip()) for r in responses])
+        samples = with_scores(responses, [Score(None, r.text.rpartition("####")[2].strip()) for r in responses])
         winner = {problem: counts.most_common(1)[0][0] for problem, counts in votes.items()}
         samples = drop(samples, "outvoted", lambda s: s.score.answer != winner[s.response.prompt.problem_id])
-        return lessons_from(samples, learner.name)
+        return collected_from(samples, learner.name)
 """
 #: The registry line, as it would stand in selftrain/methods/__init__.py, and the command.
 RUN = """
@@ -78,11 +78,11 @@ def test_a_fourth_method_is_one_file_and_one_line(here: Path) -> None:
     assert done.returncode == 0, done.stderr
     folder = RunFolder.open("run")
     assert [line["round"] for line in folder.rounds()] == [0, 1]
-    fates = dict(folder.query("select why_not, count(*) from samples group by 1").fetchall())
+    fates = dict(folder.query("select drop_reason, count(*) from samples group by 1").fetchall())
     assert set(fates) == {None, "outvoted"} and sum(fates.values()) == 36 * 8
     # No label was looked at: not to stop, not to choose, and D_val was asked all the same.
     assert folder.query(
         "select count(*) from problems where part <> 'evaluation' and reference is not null"
     ).fetchall() == [(0,)]
     last = folder.rounds()[1]
-    assert last["validated_by"] == "consensus" and last["learning"]["yardstick"] == []
+    assert last["validated_by"] == "consensus" and last["training"]["validation_metric"] == []

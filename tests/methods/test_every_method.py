@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from selftrain.engines.toy import ToyEngine
-from selftrain.evaluation import Evaluation
-from selftrain.learner import Learner
-from selftrain.learning.base import Learning
-from selftrain.learning.toy import ToyTrainer
+from selftrain.evaluation import EvalConfig
+from selftrain.loop.learner import Learner
 from selftrain.methods import METHODS, PROFILES
-from selftrain.prompts import make_prompts
-from selftrain.toy import ToyModel, toy_problems
-from selftrain.types import Lessons, Round, Score
+from selftrain.models.prompts import make_prompts
+from selftrain.models.toy import ToyModel, toy_problems
+from selftrain.training.base import TrainingConfig
+from selftrain.training.toy import ToyTrainer
+from selftrain.types import Collected, Round, Score
 
 DOCS = Path(__file__).parents[2] / "docs" / "methods"
 
@@ -30,12 +30,12 @@ def learners(method: str) -> list[Learner]:
     return [learner(name) for name in ("a", "b", "c")] if METHODS[method].needs_peers else [learner()]
 
 
-def collect(name: str, seed: int = 1) -> Lessons:
+def collect(name: str, seed: int = 1) -> Collected:
     problems = toy_problems(30)
     gold = {problem.id: problem.reference for problem in problems}
 
     def grade(responses):
-        if not METHODS[name].needs_judge:
+        if not METHODS[name].needs_grader:
             return [Score(None, r.text[-3:]) for r in responses]
         return [Score(float(r.text.endswith(f" {gold[r.prompt.problem_id]}")), r.text[-3:]) for r in responses]
 
@@ -61,17 +61,17 @@ def test_examples_come_from_the_problems_drawn_with_finite_weights(name: str) ->
 def test_each_model_has_its_lessons_and_every_sample_a_fate(name: str) -> None:
     lessons = collect(name)
     assert list(lessons.examples) == [learner.name for learner in learners(name)]
-    assert all(sample.kept == (sample.weight > 0) == (sample.why_not is None) for sample in lessons.samples)
+    assert all(sample.kept == (sample.weight > 0) == (sample.drop_reason is None) for sample in lessons.samples)
     assert sum(map(len, lessons.examples.values())) == sum(sample.kept for sample in lessons.samples)
     assert all(math.isfinite(fact) for fact in lessons.facts.values())
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_brings_its_settings_of_training_and_evaluation(name: str) -> None:
-    assert isinstance(METHODS[name].learning, Learning) and isinstance(METHODS[name].evaluation, Evaluation)
-    if not METHODS[name].needs_judge:
+    assert isinstance(METHODS[name].training, TrainingConfig) and isinstance(METHODS[name].evaluation, EvalConfig)
+    if not METHODS[name].needs_grader:
         # There is no reward to stop by.
-        assert METHODS[name].learning.early_stopping == "off"
+        assert METHODS[name].training.early_stopping == "off"
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -14,19 +14,19 @@ import torch
 
 from selftrain.engines.toy import ToyEngine
 from selftrain.errors import SettingsError
-from selftrain.learner import Learner
-from selftrain.learning.base import Learning
-from selftrain.learning.loss import weighted_nll
-from selftrain.learning.toy import ToyTrainer
-from selftrain.learning.trainer import TransformersTrainer
-from selftrain.loading import LoadedModel
+from selftrain.loop.learner import Learner
 from selftrain.methods import PST
-from selftrain.methods.pst import PSTLearning
-from selftrain.pmi import pmi_weights
-from selftrain.prompts import make_prompts
-from selftrain.record import RunFolder
-from selftrain.toy import SILENT, ToyModel, toy_problems
-from selftrain.types import Lessons, Prompt, Round, Sample, TrainingExample
+from selftrain.methods.pmi import pmi_weights
+from selftrain.methods.pst import PSTTrainingConfig
+from selftrain.models.loading import LoadedModel
+from selftrain.models.prompts import make_prompts
+from selftrain.models.toy import SILENT, ToyModel, toy_problems
+from selftrain.storage import RunFolder
+from selftrain.training.base import TrainingConfig
+from selftrain.training.loss import weighted_nll
+from selftrain.training.toy import ToyTrainer
+from selftrain.training.trainer import TransformersTrainer
+from selftrain.types import Collected, Prompt, Round, Sample, TrainingExample
 from tests.conftest import engine_of
 from tests.toys import answer_in, read, toy_loop
 
@@ -48,7 +48,7 @@ class Peer(ToyEngine):
         self.scored += pairs
         plain = super().logprob(prompts, completions)
         return [
-            value + self.gain * sum(text.strip() == posted.strip() for posted in prompt.posted)
+            value + self.gain * sum(text.strip() == peer_answers.strip() for peer_answers in prompt.peer_answers)
             for value, (prompt, text) in zip(plain, pairs, strict=True)
         ]
 
@@ -63,21 +63,21 @@ def peers(gain: dict[str, float] = GAIN, engine=Peer) -> list[Learner]:
 
 
 def collect(
-    learners: list[Learner] | None = None, number: int = 1, untouched=tuple, seed: int = 7, **settings
-) -> Lessons:
+    learners: list[Learner] | None = None, number: int = 1, base_models=tuple, seed: int = 7, **settings
+) -> Collected:
     learners = learners or peers()
     settings = {"pmi_normalization": "none", "temperature": 1.0, "top_p": 1.0} | settings
-    now = Round(number, PROBLEMS, make_prompts(PROBLEMS), learners, read, seed, 9, untouched)
+    now = Round(number, PROBLEMS, make_prompts(PROBLEMS), learners, read, seed, 9, base_models)
     return PST(**settings).collect(now)
 
 
-def talks(lessons: Lessons) -> dict[tuple[str, int], list[Sample]]:
+def talks(lessons: Collected) -> dict[tuple[str, int], list[Sample]]:
     """Every conversation, in order of speaking: who has read most spoke last."""
     found: defaultdict[tuple[str, int], list[Sample]] = defaultdict(list)
     for sample in lessons.samples:
         found[sample.response.prompt.problem_id, sample.response.sample_index].append(sample)
     for talk in found.values():
-        talk.sort(key=lambda sample: len(sample.response.prompt.posted))
+        talk.sort(key=lambda sample: len(sample.response.prompt.peer_answers))
     return found
 
 
@@ -87,13 +87,13 @@ def talks(lessons: Lessons) -> dict[tuple[str, int], list[Sample]]:
 def test_each_speaker_reads_all_before_it_and_nothing_else() -> None:
     for talk in talks(collect()).values():
         texts = tuple(sample.response.text for sample in talk)
-        assert [sample.response.prompt.posted for sample in talk] == [texts[:0], texts[:1], texts[:2]]
+        assert [sample.response.prompt.peer_answers for sample in talk] == [texts[:0], texts[:1], texts[:2]]
         assert {sample.response.model for sample in talk} == {"a", "b", "c"}
 
 
 def test_every_model_stands_at_every_position_equally_often() -> None:
     places = Counter(
-        (sample.response.model, len(sample.response.prompt.posted))
+        (sample.response.model, len(sample.response.prompt.peer_answers))
         for seed in range(20)
         for sample in collect(seed=seed).samples
     )
@@ -129,7 +129,7 @@ def test_several_conversations_about_a_question_are_different_ones() -> None:
 # What is learnt
 
 
-def aggregates(lessons: Lessons) -> dict[str, str]:
+def aggregates(lessons: Collected) -> dict[str, str]:
     return {problem_id: talk[-1].response.text for (problem_id, _), talk in talks(lessons).items()}
 
 
@@ -140,18 +140,18 @@ def test_the_last_answer_is_the_aggregate_and_all_but_its_writer_learn_it() -> N
         for example in examples:
             assert example.completion == last[example.prompt.problem_id]
             # The question alone, and another's words in the learner's own tokens.
-            assert example.prompt.posted == () and example.token_ids is None and not example.cut_off
+            assert example.prompt.peer_answers == () and example.token_ids is None and not example.cut_off
             kept[example.prompt.problem_id] += 1
         spoke_last = {i for (i, _), talk in talks(lessons).items() if talk[-1].response.model == name}
         assert not spoke_last & {example.prompt.problem_id for example in examples}
     assert set(kept.values()) == {2}
-    fates = Counter(sample.why_not for sample in lessons.samples if sample.response.prompt.problem_id in kept)
+    fates = Counter(sample.drop_reason for sample in lessons.samples if sample.response.prompt.problem_id in kept)
     assert fates == {None: 2 * len(kept), "spoke last": len(kept)}
 
 
 def test_the_last_speaker_learns_too_where_asked_for_and_from_its_own_tokens() -> None:
     lessons = collect(update_last=True)
-    assert "spoke last" not in {sample.why_not for sample in lessons.samples}
+    assert "spoke last" not in {sample.drop_reason for sample in lessons.samples}
     written = {i: talk[-1].response for (i, _), talk in talks(lessons).items()}
     own = 0
     for name, examples in lessons.examples.items():
@@ -171,10 +171,10 @@ def test_own_answers_are_learnt_as_they_were_written(target: str) -> None:
         for sample, example in zip(kept, examples, strict=True):
             response = sample.response
             assert (example.completion, example.token_ids) == (response.text, response.token_ids)
-            assert example.prompt == (replace(response.prompt, posted=()) if target == "own" else response.prompt)
+            assert example.prompt == (replace(response.prompt, peer_answers=()) if target == "own" else response.prompt)
             assert example.weight == sample.weight
-    posted = {len(e.prompt.posted) for es in lessons.examples.values() for e in es}
-    assert posted == ({0} if target == "own" else {0, 1})
+    peer_answers = {len(e.prompt.peer_answers) for es in lessons.examples.values() for e in es}
+    assert peer_answers == ({0} if target == "own" else {0, 1})
 
 
 class Cut(Peer):
@@ -194,7 +194,7 @@ def test_a_conversation_without_a_whole_aggregate_teaches_nobody_and_is_counted(
     mute = {i for i, text in aggregates(lessons).items() if answer_in(text) is None} - cut
     assert len(mute) > 3
     for (problem_id, _), talk in talks(lessons).items():
-        why = [sample.why_not for sample in talk]
+        why = [sample.drop_reason for sample in talk]
         if problem_id in cut:
             assert why == ["aggregate cut off"] * 3
         elif problem_id in mute:
@@ -207,8 +207,10 @@ def test_a_conversation_without_a_whole_aggregate_teaches_nobody_and_is_counted(
     toy_loop(folder, PST(num_rounds=1, problems_per_round=None, temperature=2.0), peers(engine=Cut)).run()
     told: Counter[str] = Counter()
     for line in RunFolder(folder).rounds():
-        told.update(line.get("sampling", {}).get("why_not", {}))
-    recorded = RunFolder(folder).query("select why_not, count(*) from samples where why_not is not null group by 1")
+        told.update(line.get("sampling", {}).get("drop_reason", {}))
+    recorded = RunFolder(folder).query(
+        "select drop_reason, count(*) from samples where drop_reason is not null group by 1"
+    )
     assert told == dict(recorded.fetchall())
     assert set(told) == {"aggregate cut off", "aggregate without an answer", "spoke last"}
 
@@ -217,17 +219,17 @@ def test_an_own_answer_that_was_cut_off_is_learnt_without_an_end() -> None:
     class FirstIsCut(Peer):
         def generate(self, prompts, *arguments):
             made = super().generate(prompts, *arguments)
-            return [r if r.prompt.posted else replace(r, finish_reason="length") for r in made]
+            return [r if r.prompt.peer_answers else replace(r, finish_reason="length") for r in made]
 
     lessons = collect(peers(engine=FirstIsCut), target="own_in_context")
     examples = [example for of_model in lessons.examples.values() for example in of_model]
-    assert examples and all(example.cut_off == (example.prompt.posted == ()) for example in examples)
+    assert examples and all(example.cut_off == (example.prompt.peer_answers == ()) for example in examples)
 
 
 # PMI and weights
 
 
-def kept_turns(lessons: Lessons) -> list[tuple[Sample, Sample]]:
+def kept_turns(lessons: Collected) -> list[tuple[Sample, Sample]]:
     """Each kept sample beside the last one of its conversation."""
     return [(sample, talk[-1]) for talk in talks(lessons).values() for sample in talk if sample.kept]
 
@@ -235,7 +237,7 @@ def kept_turns(lessons: Lessons) -> list[tuple[Sample, Sample]]:
 @pytest.mark.parametrize("scorer", ["self", "last", "mean", "untouched"])
 def test_whose_probabilities_the_pmi_is_made_of(scorer: str) -> None:
     before = peers({"a": 10.0, "b": 20.0, "c": 40.0})
-    lessons = collect(pmi_scorer=scorer, untouched=lambda: before)
+    lessons = collect(pmi_scorer=scorer, base_models=lambda: before)
     pairs = kept_turns(lessons)
     for sample, last in pairs:
         writer, speaker = sample.response.model, last.response.model
@@ -254,7 +256,7 @@ def test_per_token_the_pmi_is_divided_by_the_tokens_of_the_aggregate() -> None:
         assert other.pmi == pytest.approx(one.pmi / len(last.response.text.split()))
 
 
-def asked_of(scorer: str = "a", **settings) -> tuple[Lessons, list[tuple[Prompt, str]]]:
+def asked_of(scorer: str = "a", **settings) -> tuple[Collected, list[tuple[Prompt, str]]]:
     learners = peers()
     lessons = collect(learners, order="fixed", **settings)
     (engine,) = (learner.engine for learner in learners if learner.name == scorer)
@@ -270,7 +272,7 @@ def test_solo_the_aggregate_is_weighed_against_the_question_alone() -> None:
     for (shown, text), (bare, same_text) in zip(given, alone, strict=True):
         sample, last = by_id[shown.problem_id]
         assert text == same_text == last.response.text
-        assert shown.posted == (sample.response.text,) and bare.posted == ()
+        assert shown.peer_answers == (sample.response.text,) and bare.peer_answers == ()
 
 
 def test_incremental_only_what_is_new_counts() -> None:
@@ -278,9 +280,9 @@ def test_incremental_only_what_is_new_counts() -> None:
     before = {s.response.prompt.problem_id: s.response for s in lessons.samples if s.response.model == "b"}
     for shown, _ in scored[: len(scored) // 2]:
         own = before[shown.problem_id]
-        assert len(own.prompt.posted) == 1 and shown.posted == (*own.prompt.posted, own.text)
+        assert len(own.prompt.peer_answers) == 1 and shown.peer_answers == (*own.prompt.peer_answers, own.text)
     for bare, _ in scored[len(scored) // 2 :]:
-        assert bare.posted == before[bare.problem_id].prompt.posted
+        assert bare.peer_answers == before[bare.problem_id].prompt.peer_answers
 
 
 def test_the_other_direction_and_the_answer_alone() -> None:
@@ -288,7 +290,7 @@ def test_the_other_direction_and_the_answer_alone() -> None:
     last = aggregates(lessons)
     first = {s.response.prompt.problem_id: s.response.text for s in lessons.samples if s.response.model == "a"}
     for shown, text in scored[: len(scored) // 2]:
-        assert (text, shown.posted) == (first[shown.problem_id], (last[shown.problem_id],))
+        assert (text, shown.peer_answers) == (first[shown.problem_id], (last[shown.problem_id],))
     _, scored = asked_of("a", pmi_span="answer")
     assert {text.split()[0] for _, text in scored} == {"####"}
 
@@ -296,7 +298,7 @@ def test_the_other_direction_and_the_answer_alone() -> None:
 def test_controls_and_shapes_of_the_weights() -> None:
     plain, one, shuffled = (collect(pmi_weights=kind) for kind in ("pmi", "one", "shuffled"))
 
-    def weights(lessons: Lessons, name: str) -> list[float]:
+    def weights(lessons: Collected, name: str) -> list[float]:
         return [example.weight for example in lessons.examples[name]]
 
     for name in GAIN:
@@ -304,8 +306,8 @@ def test_controls_and_shapes_of_the_weights() -> None:
         assert sorted(weights(shuffled, name)) == sorted(weights(plain, name)) and len(set(weights(plain, name))) == 2
         assert weights(shuffled, name) != weights(plain, name)
     # The same samples are kept, and their PMI is on record, whatever is made of it.
-    assert [(s.why_not, s.pmi) for s in one.samples] == [(s.why_not, s.pmi) for s in shuffled.samples]
-    assert [(s.why_not, s.pmi) for s in one.samples] == [(s.why_not, s.pmi) for s in plain.samples]
+    assert [(s.drop_reason, s.pmi) for s in one.samples] == [(s.drop_reason, s.pmi) for s in shuffled.samples]
+    assert [(s.drop_reason, s.pmi) for s in one.samples] == [(s.drop_reason, s.pmi) for s in plain.samples]
     shaped = collect(pmi_temperature=2.0, pmi_shift=0.5, weight_clip=(0.3, 0.5))
     for sample, _ in kept_turns(shaped):
         assert sample.weight == pytest.approx(min(0.5, max(0.3, 1 / (1 + math.exp((sample.pmi - 0.5) / 2)))))
@@ -341,13 +343,13 @@ def test_a_round_in_which_no_conversation_ends_well_has_facts_all_the_same() -> 
 def test_who_is_always_last_is_never_trained_and_the_run_goes_on(tmp_path: Path) -> None:
     learners = peers()
     start = [list(learner.trainer.model.logits) for learner in learners]
-    learning = PSTLearning(learning_rate=0.5)
+    training = PSTTrainingConfig(learning_rate=0.5)
     method = PST(num_rounds=2, problems_per_round=20, order="fixed", top_p=1.0)
-    lines = toy_loop(tmp_path / "run", method, learners, learning=learning).run()
+    lines = toy_loop(tmp_path / "run", method, learners, training=training).run()
     assert [learner.trainer.model.logits == before for learner, before in zip(learners, start, strict=True)] == [
         False, False, True,
     ]  # fmt: skip
-    assert {line["model"] for line in lines if line["round"] == 2 and "learning" in line} == {"a", "b"}
+    assert {line["model"] for line in lines if line["round"] == 2 and "training" in line} == {"a", "b"}
 
 
 # What a weight does
@@ -375,9 +377,9 @@ def test_weights_scale_the_update_and_are_not_divided_away(
     monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", spy)
     trainer = TransformersTrainer(trainable.model, engine_of(trainable).renderer)
     # A round in which the learning rate is 0: the weights stay, so the gradients can be compared.
-    learning = PSTLearning(warmup_steps=5, loss_normalization=normalization)
+    training = PSTTrainingConfig(warmup_steps=5, loss_normalization=normalization)
     for factor in (1.0, 2.0, 0.0):
-        trainer.fit(weighed(factor), learning, "s")
+        trainer.fit(weighed(factor), training, "s")
     assert (gradients[1] - 2 * gradients[0]).norm() < 1e-5 * gradients[0].norm()
     assert gradients[2].abs().max() == 0
 
@@ -385,9 +387,9 @@ def test_weights_scale_the_update_and_are_not_divided_away(
 def test_weight_0_leaves_the_model_as_it_is(trainable: LoadedModel) -> None:
     before = [parameter.detach().clone() for parameter in trainable.model.parameters()]
     trainer = TransformersTrainer(trainable.model, engine_of(trainable).renderer)
-    trainer.fit(weighed(0.0), PSTLearning(learning_rate=1e-2), "s")
+    trainer.fit(weighed(0.0), PSTTrainingConfig(learning_rate=1e-2), "s")
     assert all(torch.equal(a, b) for a, b in zip(before, trainable.model.parameters(), strict=True))
-    trainer.fit(weighed(1.0), PSTLearning(learning_rate=1e-2), "s")
+    trainer.fit(weighed(1.0), PSTTrainingConfig(learning_rate=1e-2), "s")
     assert not all(torch.equal(a, b) for a, b in zip(before, trainable.model.parameters(), strict=True))
 
 
@@ -454,10 +456,10 @@ def test_the_gradient_written_out_is_that_of_the_loss(target: str) -> None:
 # Settings
 
 
-def test_the_defaults_say_that_models_learn_together_without_a_judge() -> None:
-    assert PST.needs_peers and not PST.needs_judge
-    assert PST.learning.optimizer_spans == "run" and PST.learning.start_from == "previous"
-    assert isinstance(PST.learning, Learning) and PST().target == "aggregate" and not PST().update_last
+def test_the_defaults_say_that_models_learn_together_without_a_grader() -> None:
+    assert PST.needs_peers and not PST.needs_grader
+    assert PST.training.optimizer_spans == "run" and PST.training.start_from == "previous"
+    assert isinstance(PST.training, TrainingConfig) and PST().target == "aggregate" and not PST().update_last
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from selftrain.engines.toy import ToyEngine
-from selftrain.learner import Learner
-from selftrain.learning.toy import ToyTrainer
+from selftrain.loop.learner import Learner
 from selftrain.methods import RestEM
-from selftrain.prompts import make_prompts
-from selftrain.toy import ToyModel, toy_problems
-from selftrain.types import Lessons, Round, Score
+from selftrain.models.prompts import make_prompts
+from selftrain.models.toy import ToyModel, toy_problems
+from selftrain.training.toy import ToyTrainer
+from selftrain.types import Collected, Round, Score
 
 PROBLEMS = toy_problems(40)
 GOLD = {problem.id: problem.reference for problem in PROBLEMS}
@@ -27,10 +27,10 @@ def always(responses):
     return [Score(1.0, None) for _ in responses]
 
 
-def collect(method: RestEM, grade=right, *, one_by_one: bool = False, seed: int = 7) -> Lessons:
+def collect(method: RestEM, grade=right, *, scores_independently: bool = False, seed: int = 7) -> Collected:
     model = ToyModel()
     learner = Learner(ToyEngine(model), ToyTrainer(model), "toy")
-    now = Round(1, PROBLEMS, make_prompts(PROBLEMS), [learner], grade, seed, judged_one_by_one=one_by_one)
+    now = Round(1, PROBLEMS, make_prompts(PROBLEMS), [learner], grade, seed, scores_independently=scores_independently)
     return method.collect(now)
 
 
@@ -65,9 +65,9 @@ def test_reward_always_1_is_plain_self_distillation() -> None:
 def test_the_training_prompt_is_the_sampling_prompt_few_shot_included() -> None:
     model = ToyModel()
     learner = Learner(ToyEngine(model), ToyTrainer(model), "toy")
-    prompts = make_prompts(PROBLEMS, shots=(("1+1?", " #### 2"),))
+    prompts = make_prompts(PROBLEMS, few_shot=(("1+1?", " #### 2"),))
     lessons = RestEM(num_generations=4).collect(Round(1, PROBLEMS, prompts, [learner], right, 7))
-    assert all(example.prompt.shots for example in lessons.examples["toy"])
+    assert all(example.prompt.few_shot for example in lessons.examples["toy"])
     assert {example.prompt for example in lessons.examples["toy"]} <= {s.response.prompt for s in lessons.samples}
 
 
@@ -104,7 +104,7 @@ def test_what_is_learnt_of_a_cut_off_answer_has_no_end_and_a_humans_solution_has
     assert len(human) == len(own) and all(example.token_ids is None for example in human)
 
 
-def fates(lessons: Lessons, kept: bool) -> list[tuple[str, int, str]]:
+def fates(lessons: Collected, kept: bool) -> list[tuple[str, int, str]]:
     return [(s.response.prompt.problem_id, s.response.sample_index, s.response.text)
             for s in lessons.samples if s.kept is kept]  # fmt: skip
 
@@ -116,7 +116,7 @@ def test_a_problem_with_its_cap_is_asked_no_more_and_the_kept_set_is_the_same(de
     for seed in range(5):
         method = RestEM(deduplicate=deduplicate, max_kept_per_problem=cap)
         stopped, whole = (
-            collect(replace(method, stop_at_cap=stops), one_by_one=True, seed=seed) for stops in (True, False)
+            collect(replace(method, stop_at_cap=stops), scores_independently=True, seed=seed) for stops in (True, False)
         )
         assert fates(stopped, kept=True) == fates(whole, kept=True) != []
         assert set(fates(stopped, kept=False)) <= set(fates(whole, kept=False))
@@ -129,8 +129,8 @@ def test_a_problem_with_its_cap_is_asked_no_more_and_the_kept_set_is_the_same(de
     assert spared > 0 or (deduplicate == "exact" and cap > 1)
 
 
-def test_where_answers_are_judged_together_or_no_cap_holds_all_are_drawn() -> None:
+def test_where_answers_are_graded_together_or_no_cap_holds_all_are_drawn() -> None:
     assert len(collect(RestEM(deduplicate="off"), always).samples) == 32 * len(PROBLEMS)
     for weight in ("count", "uniform"):
-        lessons = collect(RestEM(deduplicate="off", prompt_weight=weight), always, one_by_one=True)
+        lessons = collect(RestEM(deduplicate="off", prompt_weight=weight), always, scores_independently=True)
         assert len(lessons.samples) == 32 * len(PROBLEMS)

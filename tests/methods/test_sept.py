@@ -13,29 +13,29 @@ from torch import Tensor
 
 from selftrain.engines.toy import ToyEngine
 from selftrain.errors import ModelError, RunError, SettingsError
-from selftrain.evaluation import Evaluation
-from selftrain.learner import Learner
-from selftrain.learning.base import Learning, LearningReport, Moment, learning_rate_factor
-from selftrain.learning.loss import weighted_nll
-from selftrain.learning.toy import ToyTrainer
-from selftrain.learning.trainer import TransformersTrainer
-from selftrain.loading import LoadedModel
-from selftrain.machinery import Loader
+from selftrain.evaluation import EvalConfig
+from selftrain.loop.collapse_monitor import MonitorConfig
+from selftrain.loop.learner import Learner
+from selftrain.loop.model_factory import ModelFactory
+from selftrain.loop.progress import Progress
 from selftrain.methods import PROFILES, SePT
-from selftrain.methods.base import lessons_from
-from selftrain.methods.sept import SePTLearning, check_newest
+from selftrain.methods.base import collected_from
+from selftrain.methods.filters import with_scores
+from selftrain.methods.sept import SePTTrainingConfig, check_newest
+from selftrain.models.loading import LoadedModel
+from selftrain.models.logprobs import token_logprobs
+from selftrain.models.prompts import PromptConfig, make_prompts
+from selftrain.models.rendering import Row
+from selftrain.models.seeds import seed_model
+from selftrain.models.toy import ToyModel, toy_problems
 from selftrain.problems import load_problems
-from selftrain.progress import Progress
-from selftrain.prompts import Prompting, make_prompts
-from selftrain.record import RunFolder
-from selftrain.rendering import Row
-from selftrain.scoring import token_logprobs
-from selftrain.seeds import seed_model
-from selftrain.selftrainer import SelfTrainer
-from selftrain.toy import ToyModel, toy_problems
-from selftrain.types import Lessons, Prompt, Response, Round, Sampling, TrainingExample
-from selftrain.watch import Watch
-from selftrain.weighing import judged
+from selftrain.storage import RunFolder
+from selftrain.trainer import SelfTrainer
+from selftrain.training.base import RoundProgress, TrainingConfig, TrainingReport, learning_rate_factor
+from selftrain.training.loss import weighted_nll
+from selftrain.training.toy import ToyTrainer
+from selftrain.training.trainer import TransformersTrainer
+from selftrain.types import Collected, Prompt, Response, Round, SamplingParams, TrainingExample
 from tests.conftest import engine_of
 from tests.toys import read, toy, toy_loop
 
@@ -131,7 +131,7 @@ def round_of(number: int, learner: Learner, num_rounds: int = 1, grade=read) -> 
 
 
 def test_d_a_round_is_drawn_at_its_temperature_untruncated() -> None:
-    asked: list[Sampling] = []
+    asked: list[SamplingParams] = []
 
     class Spy(Learner):
         def sample(self, prompts, n, sampling, key):
@@ -156,14 +156,14 @@ def answers(llama: LoadedModel) -> list[Response]:
     """Answers of which some ended by themselves and some were cut off."""
     drawn = engine_of(llama).generate(
         make_prompts(load_problems("word_problems", split="test", max_problems=12)), 4,
-        Sampling(0.8, max_completion_length=26), "k", 0,
+        SamplingParams(0.8, max_completion_length=26), "k", 0,
     )  # fmt: skip
     assert 4 < sum(response.truncated for response in drawn) < 44
     return drawn
 
 
 def rows_of(loaded: LoadedModel, answers: Sequence[Response]) -> list[Row]:
-    (examples,) = lessons_from(judged(answers, read(answers)), answers[0].model).examples.values()
+    (examples,) = collected_from(with_scores(answers, read(answers)), answers[0].model).examples.values()
     return engine_of(loaded).renderer.training_rows(examples)
 
 
@@ -192,7 +192,7 @@ def test_e_no_end_is_taught_where_the_model_wrote_none(llama: LoadedModel, answe
 
 def test_e_an_answer_that_a_stop_text_ended_is_taught_to_end_there(llama: LoadedModel) -> None:
     renderer = engine_of(llama).renderer
-    prompt = Prompt("p", "Tom has 3 apples.", shots=(("What is 1+1?", "1+1=2. #### 2"),))
+    prompt = Prompt("p", "Tom has 3 apples.", few_shot=(("What is 1+1?", "1+1=2. #### 2"),))
     written = renderer.tokenizer(" 4+4=8. #### 8\n\nQuestion: Tom has")["input_ids"]
     ids, text = renderer.cut(written, renderer.stop_texts(prompt))
     response = Response(prompt, renderer.text(prompt), 0, text, ids, -1.0, "stop", "seed", 0)
@@ -215,10 +215,10 @@ def test_f_the_loss_is_the_mean_over_all_tokens_however_micro_batches_are_cut(
 
     monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", spy)
     trainer = TransformersTrainer(trainable.model, engine_of(trainable).renderer)
-    (examples,) = lessons_from(judged(answers, read(answers)), "seed").examples.values()
+    (examples,) = collected_from(with_scores(answers, read(answers)), "seed").examples.values()
     # A first round of the schedule, whose learning rate is 0: all three see the same weights.
     reports = [
-        trainer.fit(examples, SePTLearning(max_tokens_per_batch=budget), "s", moment=Moment(1, 20))
+        trainer.fit(examples, SePTTrainingConfig(max_tokens_per_batch=budget), "s", round_progress=RoundProgress(1, 20))
         for budget in (100_000, 400, 1)
     ]
     rows = rows_of(trainable, answers)
@@ -245,10 +245,10 @@ def flat(model: torch.nn.Module) -> Tensor:
 def test_h_at_1e_7_float32_weights_move_and_bfloat16_ones_do_not(trainable: LoadedModel) -> None:
     trainer = TransformersTrainer(trainable.model, engine_of(trainable).renderer)
     before = flat(trainable.model)
-    learning = SePTLearning(warmup_steps=0, warmup_ratio=0.0, weight_decay=0.0)
-    report = trainer.fit(EXAMPLES, learning, "s", moment=Moment(1, 9))
+    training = SePTTrainingConfig(warmup_steps=0, warmup_ratio=0.0, weight_decay=0.0)
+    report = trainer.fit(EXAMPLES, training, "s", round_progress=RoundProgress(1, 9))
     moved = (flat(trainable.model) != before).float().mean()
-    assert learning.learning_rate == 1e-7 and moved > 0.9
+    assert training.learning_rate == 1e-7 and moved > 0.9
     # The trainer says itself how little of this a sampler in bfloat16 would see.
     assert report.bf16_changed < 0.02
 
@@ -263,7 +263,7 @@ def test_h_weights_below_float32_are_refused_with_the_reason(trainable: LoadedMo
     trainable.model.bfloat16()
     trainer = TransformersTrainer(trainable.model, engine_of(trainable).renderer)
     with pytest.raises(ModelError, match=r"(?s)bfloat16.*1e-07 a weight vanishes.*load the model in float32"):
-        trainer.fit(EXAMPLES, SePTLearning(), "s")
+        trainer.fit(EXAMPLES, SePTTrainingConfig(), "s")
 
 
 # (i) sampler and trainer speak of the same probabilities
@@ -273,7 +273,7 @@ def test_h_weights_below_float32_are_refused_with_the_reason(trainable: LoadedMo
 def test_i_sampler_and_trainer_agree_on_log_p_at_temperature_1(
     loaded: LoadedModel, prompts: list[Prompt], tau: float
 ) -> None:
-    drawn = engine_of(loaded).generate(prompts[:8], 3, Sampling(tau, max_completion_length=26), "k", 0)
+    drawn = engine_of(loaded).generate(prompts[:8], 3, SamplingParams(tau, max_completion_length=26), "k", 0)
     assert {response.truncated for response in drawn} == {True, False}
     with torch.inference_mode():
         trained_on = token_logprobs(loaded.model, rows_of(loaded, drawn), pad_id=0)[0].sum(-1)
@@ -288,9 +288,9 @@ def test_j_every_round_is_answered_by_the_weights_of_the_round_before(tmp_path: 
         method=SePT(num_rounds=3, problems_per_round=12, max_completion_length=24), model=seed_model("llama"),
         train_dataset=load_problems("word_problems", split="train", max_problems=20),
         eval_dataset=load_problems("word_problems", split="test", max_problems=6),
-        learning=SePTLearning(learning_rate=3e-4, warmup_steps=0, warmup_ratio=0.0, validation_size=8),
-        evaluation=Evaluation(num_generations_eval=0),
-        watch=Watch(collapse_watch="off", probe_generations=1, consensus_generations=1),
+        training=SePTTrainingConfig(learning_rate=3e-4, warmup_steps=0, warmup_ratio=0.0, validation_size=8),
+        evaluation=EvalConfig(num_generations_eval=0),
+        monitor=MonitorConfig(collapse_watch="off", probe_generations=1, consensus_generations=1),
         output_dir=tmp_path / "run", progress=Progress(quiet=True),
     ).train()  # fmt: skip
     folder = RunFolder.open(tmp_path / "run")
@@ -301,11 +301,11 @@ def test_j_every_round_is_answered_by_the_weights_of_the_round_before(tmp_path: 
     for number in (2, 3):
         then = {i: tuple(ids) for i, _, ids in folder.query(f"{asked} {number}").fetchall()}
         prompts = [prompt for prompt in first if prompt.problem_id in then]
-        sampling = Sampling(SePT().temperature_at((number - 1) / 3), max_completion_length=24)
+        sampling = SamplingParams(SePT().temperature_at((number - 1) / 3), max_completion_length=24)
 
         def again(version: int, prompts=prompts, sampling=sampling, number=number) -> dict[str, tuple[int, ...]]:
             path = str(folder.weights(version)) if version else seed_model("llama")
-            learner = Loader(Prompting()).load(path, "llama")
+            learner = ModelFactory(PromptConfig()).load(path, "llama")
             answers = learner.sample(prompts, 1, sampling, f"42/round {number}")
             return {response.prompt.problem_id: response.token_ids for response in answers}
 
@@ -332,46 +332,46 @@ def test_j_answers_of_older_weights_are_refused() -> None:
 # One optimizer for the whole run
 
 
-def after_two_rounds(loaded: LoadedModel, learning: Learning, moments: Sequence[Moment]) -> Tensor:
+def after_two_rounds(loaded: LoadedModel, training: TrainingConfig, moments: Sequence[RoundProgress]) -> Tensor:
     trainer = TransformersTrainer(loaded.model, engine_of(loaded).renderer)
     trainer.load(seed_model("llama"))
-    for moment in moments:
-        trainer.fit(EXAMPLES, learning, "s", moment=moment)
+    for round_progress in moments:
+        trainer.fit(EXAMPLES, training, "s", round_progress=round_progress)
     return flat(loaded.model)
 
 
 def test_the_optimizer_lives_on_across_rounds(trainable: LoadedModel) -> None:
-    alive = SePTLearning(learning_rate=1e-3, warmup_steps=0, warmup_ratio=0.0)
+    alive = SePTTrainingConfig(learning_rate=1e-3, warmup_steps=0, warmup_ratio=0.0)
     fresh = replace(alive, optimizer_spans="round")
-    rounds = [Moment(1, 2), Moment(2, 2)]
+    rounds = [RoundProgress(1, 2), RoundProgress(2, 2)]
     across = after_two_rounds(trainable, alive, rounds)
     anew = after_two_rounds(trainable, fresh, rounds)
     # Two rounds on the same examples are two passes over them, where nothing is begun anew in between.
-    whole = after_two_rounds(trainable, replace(fresh, num_train_epochs=2), [Moment(1, 1)])
+    whole = after_two_rounds(trainable, replace(fresh, num_train_epochs=2), [RoundProgress(1, 1)])
     assert (across - whole).abs().max() < 1e-6
     assert (across - anew).abs().max() > 1e-4
 
 
 def test_the_learning_rate_is_0_in_the_first_round_and_rises_over_ten(trainable: LoadedModel) -> None:
-    learning = SePTLearning()
-    factors = [learning_rate_factor(r, 250, learning) for r in range(250)]
+    training = SePTTrainingConfig()
+    factors = [learning_rate_factor(r, 250, training) for r in range(250)]
     assert factors == pytest.approx([r / 10 for r in range(10)] + [1.0] * 240) and factors[0] == 0
-    warm = SePTLearning(learning_rate=1e-3, train_batch_size=4)
+    warm = SePTTrainingConfig(learning_rate=1e-3, train_batch_size=4)
     trainer = TransformersTrainer(trainable.model, engine_of(trainable).renderer)
     before = flat(trainable.model)
     # Both updates of a round have its learning rate.
-    assert trainer.fit(EXAMPLES, warm, "s", moment=Moment(1, 50)).steps == 2
+    assert trainer.fit(EXAMPLES, warm, "s", round_progress=RoundProgress(1, 50)).steps == 2
     assert torch.equal(flat(trainable.model), before)
-    trainer.fit(EXAMPLES, warm, "s", moment=Moment(2, 50))
+    trainer.fit(EXAMPLES, warm, "s", round_progress=RoundProgress(2, 50))
     assert 1e-5 < (flat(trainable.model) - before).abs().max() < 1e-3
 
 
 def test_two_updates_a_round(trainable: LoadedModel) -> None:
-    method, learning = SePT(), SePT.learning
-    assert (method.problems_per_round, method.num_generations, learning.train_batch_size) == (128, 1, 64)
+    method, training = SePT(), SePT.training
+    assert (method.problems_per_round, method.num_generations, training.train_batch_size) == (128, 1, 64)
     examples = [TrainingExample(Prompt(f"p{i}", "Tom?"), " 7") for i in range(128)]
     trainer = TransformersTrainer(trainable.model, engine_of(trainable).renderer)
-    report: LearningReport = trainer.fit(examples, learning, "s", moment=Moment(5, 250))
+    report: TrainingReport = trainer.fit(examples, training, "s", round_progress=RoundProgress(5, 250))
     assert (report.steps, report.epochs, report.examples) == (2, 1, 128)
 
 
@@ -380,29 +380,29 @@ def test_two_updates_a_round(trainable: LoadedModel) -> None:
 
 def run_toy(folder: Path, **settings) -> tuple[list[tuple], Learner, Learner]:
     """The samples of a run, its learner, and the untouched one."""
-    learner, untouched = toy(), toy()
+    learner, base_models = toy(), toy()
     method = SePT(**{"num_rounds": 3, "problems_per_round": None, "num_generations": 2} | settings)
-    learning = SePTLearning(learning_rate=0.5, warmup_steps=0, warmup_ratio=0.0)
-    toy_loop(folder, method, [learner], learning=learning, untouched=lambda: [untouched]).run()
+    training = SePTTrainingConfig(learning_rate=0.5, warmup_steps=0, warmup_ratio=0.0)
+    toy_loop(folder, method, [learner], training=training, base_models=lambda: [base_models]).run()
     rows = "select round, problem_id, sample_index, completion, weights_version from samples order by all"
-    return RunFolder(folder).query(rows).fetchall(), learner, untouched
+    return RunFolder(folder).query(rows).fetchall(), learner, base_models
 
 
 def test_offline_the_untouched_model_answers_every_round_and_all_else_is_equal(tmp_path: Path) -> None:
     online, _, _ = run_toy(tmp_path / "on")
-    offline, learner, untouched = run_toy(tmp_path / "off", refresh="never")
+    offline, learner, base_models = run_toy(tmp_path / "off", refresh="never")
     assert {row[-1] for row in online} == {0, 1, 2} and {row[-1] for row in offline} == {0}
     # The same problems with the same luck at the same temperature: round 1 cannot tell them apart.
     assert [row[:3] for row in online] == [row[:3] for row in offline]
     assert [row for row in online if row[0] == 1] == [row for row in offline if row[0] == 1]
-    assert untouched.trainer.model.logits == ToyModel().logits != learner.trainer.model.logits
+    assert base_models.trainer.model.logits == ToyModel().logits != learner.trainer.model.logits
     for number in (1, 2, 3):
         method = SePT(num_rounds=3)
         tau = method.temperature_at((number - 1) / 3)
-        again = toy().sample(make_prompts(toy_problems(80)), 2, Sampling(tau), f"3/round {number}")
+        again = toy().sample(make_prompts(toy_problems(80)), 2, SamplingParams(tau), f"3/round {number}")
         told = sorted((number, r.prompt.problem_id, r.sample_index, r.text, 0) for r in again)
         assert told == [row for row in offline if row[0] == number]
-    facts = [RunFolder(tmp_path / arm).rounds()[1]["facts"] for arm in ("on", "off")]
+    facts = [RunFolder(tmp_path / arm).rounds()[1]["method_metrics"] for arm in ("on", "off")]
     assert facts[0] == facts[1]
 
 
@@ -410,19 +410,19 @@ def test_coupled_a_round_is_trained_at_the_temperature_it_was_drawn_at(tmp_path:
     trained_at: list[float] = []
 
     class Spy(ToyTrainer):
-        def fit(self, examples, learning, *rest):
-            trained_at.append(learning.train_temperature)
-            return super().fit(examples, learning, *rest)
+        def fit(self, examples, training, *rest):
+            trained_at.append(training.train_temperature)
+            return super().fit(examples, training, *rest)
 
     for coupled in (True, False):
         model = ToyModel()
         learner = Learner(ToyEngine(model), Spy(model), "base")
         method = SePT(num_rounds=3, couple_temperatures=coupled)
-        toy_loop(tmp_path / str(coupled), method, [learner], learning=SePTLearning()).run()
+        toy_loop(tmp_path / str(coupled), method, [learner], training=SePTTrainingConfig()).run()
     assert trained_at == pytest.approx([0.6, 0.8, 1.0] + [1.0] * 3)
 
 
-def collected(answer: ToyEngine, **settings) -> Lessons:
+def collected(answer: ToyEngine, **settings) -> Collected:
     return SePT(**settings).collect(round_of(1, Learner(answer, ToyTrainer(answer.model), "base")))
 
 
@@ -444,10 +444,10 @@ def test_wrong_empty_and_cut_off_answers_are_all_learnt_unless_asked_otherwise()
     both = collected(Odd(ToyModel()), num_generations=30, mask_truncated_completions=True, drop_empty_completions=True)
     for sample in both.samples:
         why = "truncated" if sample.response.truncated else None if sample.response.text.strip() else "empty"
-        assert sample.why_not == why
-    assert {s.why_not for s in both.samples} == {"truncated", "empty", None}
+        assert sample.drop_reason == why
+    assert {s.drop_reason for s in both.samples} == {"truncated", "empty", None}
     one = collected(Odd(ToyModel()), num_generations=30, drop_empty_completions=True)
-    assert {s.why_not for s in one.samples} == {"empty", None}
+    assert {s.drop_reason for s in one.samples} == {"empty", None}
 
 
 def test_rewards_have_no_say() -> None:
@@ -457,8 +457,8 @@ def test_rewards_have_no_say() -> None:
     def all_wrong(responses):
         return [Score(0.0, "x") for _ in responses]
 
-    plain, judged_wrong = (SePT().collect(round_of(1, toy(), grade=grade)) for grade in (read, all_wrong))
-    assert plain.examples == judged_wrong.examples and plain.examples["toy"]
+    plain, graded_wrong = (SePT().collect(round_of(1, toy(), grade=grade)) for grade in (read, all_wrong))
+    assert plain.examples == graded_wrong.examples and plain.examples["toy"]
 
 
 def test_sharper_sampling_than_training_sharpens_the_model_and_coupled_does_not(tmp_path: Path) -> None:

@@ -5,10 +5,11 @@ import re
 
 import pytest
 
-from selftrain.code_tasks import read_task
-from selftrain.code_tasks.layouts import LAYOUTS
 from selftrain.errors import DataError, SettingsError
-from selftrain.problems import code, load_problems, overlap
+from selftrain.problems import load_problems, overlap
+from selftrain.problems.code import from_row as code
+from selftrain.problems.code import read_task
+from selftrain.problems.code.layouts import LAYOUTS
 from selftrain.problems.rows import Table, rows_of
 from selftrain.problems.shapes import find_shape
 
@@ -62,7 +63,7 @@ def test_a_task_becomes_a_problem():
 
 def test_what_became_what_is_told():
     problems = load_problems([MBPP])
-    assert problems.judge == "code"
+    assert problems.grader == "code"
     assert problems.mapping == (
         "question <- text (as a programming task)",
         "reference <- test_list (all tests)",
@@ -94,25 +95,25 @@ def test_ids_may_be_named_or_numbered():
 def test_every_layout_has_its_shape(wanted):
     table = Table("set", rows_of([dict.fromkeys(wanted, "x")], "set"))
     shape = find_shape(table, None, None, known=None, require_answers=True)
-    assert shape.judge == "code"
+    assert shape.grader == "code"
     assert {*shape.question, shape.answer} <= wanted
 
 
 def test_columns_beside_a_task_do_not_hide_it():
     problems = load_problems([{**APPS, "answer": "3", "solution": "s", "id": "x", "options": ["a"]}])
-    assert (problems.judge, problems[0].id) == ("code", "in_memory/7")
+    assert (problems.grader, problems[0].id) == ("code", "in_memory/7")
 
 
 def test_whoever_names_both_columns_gets_plain_questions():
     row = {**APPS, "answer": "3"}
     problems = load_problems([row], question_column="question", answer_column="answer")
-    assert (problems.judge, problems[0].question, problems[0].reference) == ("math", "Print the sum.", "3")
+    assert (problems.grader, problems[0].question, problems[0].reference) == ("math", "Print the sum.", "3")
     assert problems[0].id == "in_memory/0"
     for named in ({"question_column": "url"}, {"answer_column": "answer"}):
         with pytest.raises(SettingsError, match=r"are programming tasks(.|\n)*tests from input_output"):
             load_problems([row], **named)
-    assert load_problems([row], question_column="question").judge == "code"
-    assert load_problems([row], answer_column="input_output").judge == "code"
+    assert load_problems([row], question_column="question").grader == "code"
+    assert load_problems([row], answer_column="input_output").grader == "code"
 
 
 NO_TESTS = [None, "", " \n", "null", "{}", '{"inputs": [], "outputs": []}', '{"fn_name": "f", "inputs": []}']

@@ -32,8 +32,8 @@ FILES = {
 @pytest.mark.parametrize("name", FILES)
 def test_every_row_becomes_a_problem(data, name):
     problems = load_problems(data / name)
-    rows, judge = FILES[name]
-    assert (len(problems), problems.judge) == (rows, judge)
+    rows, grader = FILES[name]
+    assert (len(problems), problems.grader) == (rows, grader)
     assert all(problem.question and problem.reference for problem in problems)
     assert len({problem.id for problem in problems}) == rows
 

@@ -100,7 +100,7 @@ def test_a_local_copy_of_the_hub_rows_reads_the_same(name):
     known = registered()[name]
     problems = load_problems([HUB_ROWS[name]])
     assert problems[0].reference == ("B" if name == "aqua" else "4")
-    assert problems.judge == known.shape.judge
+    assert problems.grader == known.shape.grader
 
 
 @pytest.mark.parametrize("name", TASK_ROWS)
@@ -110,11 +110,11 @@ def test_hub_rows_of_tasks_are_read(name):
     shape = find_shape(table, None, None, known=known.shape, require_answers=True)
     assert shape == known.shape
     problems = build(table, shape, None, require_answers=True)
-    assert (problems.judge, problems[0].id) == ("code", f"{name}/test/7")
+    assert (problems.grader, problems[0].id) == ("code", f"{name}/test/7")
     assert problems[0].reference
     assert problems[0].solution
     both = find_shape(table, "difficulty", "url", known=known.shape, require_answers=True) if name == "apps" else None
-    assert both is None or (both.judge, both.question, both.answer) == ("math", ("difficulty",), "url")
+    assert both is None or (both.grader, both.question, both.answer) == ("math", ("difficulty",), "url")
 
 
 def test_a_config_on_the_parquet_branch_is_a_folder(tmp_path, monkeypatch):

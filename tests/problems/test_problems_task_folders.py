@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from selftrain.code_tasks import read_task
 from selftrain.errors import DataError
 from selftrain.problems import load_problems
+from selftrain.problems.code import read_task
 
 TESTS = {"inputs": ["1 2\n"], "outputs": ["3\n"]}
 
@@ -31,7 +31,7 @@ def test_the_folders_of_apps(data):
     problems = load_problems(data / "apps")
     assert problems.name == "apps/train"
     assert [problem.id for problem in problems] == ["apps/train/1", "apps/train/2287", "apps/train/2404"]
-    assert problems.judge == "code"
+    assert problems.grader == "code"
     assert problems.warnings == ()
     assert all(problem.solution and problem.reference for problem in problems)
     assert [read_task(problem.columns).kind for problem in problems] == ["stdin", "stdin", "call"]

@@ -35,14 +35,14 @@ def line(number: int, gain: float = 0.0, p: float = 1.0, model: str = "llama", *
         }
         made["sampling"] = {
             "drawn": 8000, "kept": 4190,
-            "why_not": {"wrong": 3000, "duplicate": 700, "over the cap": 110, "unjudged": 0}, "mean_reward": 0.43,
+            "drop_reason": {"wrong": 3000, "duplicate": 700, "over the cap": 110, "unjudged": 0}, "mean_reward": 0.43,
             "problems_with_one_right": 812, "problems": 1000,
         }  # fmt: skip
-        made["learning"] = {
+        made["training"] = {
             "examples": 4190, "steps": 120, "epochs": 2, "best_epoch": 1, "loss_first": 0.61, "loss_last": 0.42,
-            "yardstick": [0.5, 0.7, 0.69], "seconds": 31.2,
+            "validation_metric": [0.5, 0.7, 0.69], "seconds": 31.2,
         }  # fmt: skip
-        made["seconds"] = {"sample": 30.1, "grade": 0.5, "learn": 31.2, "evaluate": 12.0}
+        made["seconds"] = {"sample": 30.1, "grade": 0.5, "train": 31.2, "evaluate": 12.0}
     return made | more
 
 

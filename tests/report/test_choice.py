@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selftrain.report.beside import decoded_sentences, gaps
-from selftrain.report.choice import best_round, spoken_round, thinned
+from selftrain.report.choice import best_round, headline_round, thinned
 from selftrain.report.findings import chosen_and_last
+from selftrain.report.gv_gap_summary import decoded_sentences, gaps
 
 from .runs import GAIN, SEVERAL, line, long_run, real, swept
 
@@ -21,13 +21,13 @@ def test_the_mean_over_the_models_decides_for_all() -> None:
 
 def test_a_round_has_to_beat_the_base_and_the_later_of_equals_wins() -> None:
     assert best_round(scored((0, "a", 0.5), (1, "a", 0.5))) == 0
-    assert spoken_round(scored((0, "a", 0.5), (1, "a", 0.5))) == 1
+    assert headline_round(scored((0, "a", 0.5), (1, "a", 0.5))) == 1
     assert best_round(scored((0, "a", 0.5), (1, "a", 0.6), (2, "a", 0.6))) == 2
 
 
 def test_a_model_that_learned_nothing_counts_in_the_mean() -> None:
     rounds = scored((0, "a", 0.5), (0, "b", 0.9), (1, "a", 0.6), (1, "b", 0.9))
-    del rounds[3]["learning"]
+    del rounds[3]["training"]
     assert best_round(rounds) == 1
 
 
@@ -40,7 +40,7 @@ def test_without_weights_a_round_cannot_be_kept() -> None:
 def test_without_validation_it_is_the_last_that_trained() -> None:
     assert best_round(GAIN) == best_round(SEVERAL) == 2
     idle = line(2)
-    del idle["learning"]
+    del idle["training"]
     assert best_round([line(0), line(1), idle]) == 1
     assert best_round([]) == best_round([line(0)]) == 0
 

@@ -129,7 +129,7 @@ def test_hundreds_of_rounds_stay_a_readable_page() -> None:
 
 
 def test_alarms_and_the_answering_model_are_on_the_page() -> None:
-    alarmed = line(1, alarms=[{"model": "llama", "grave": True, "reason": "fell <apart>"}])
+    alarmed = line(1, alarms=[{"model": "llama", "severe": True, "reason": "fell <apart>"}])
     text = page([line(0), alarmed], examples=(replace(EXAMPLE, model="qwen2"),)).text
     assert "The watch ended the run after round 1: llama: fell <apart>." in text
     assert "Answered by qwen2" in text
@@ -145,7 +145,7 @@ def hostile_run() -> list[dict[str, Any]]:
     rounds = [line(number, 0.1 * number, 0.001, model=name + HOSTILE) for name in "ab" for number in range(2)]
     for one in rounds:
         one["metrics"][HOSTILE] = estimate(0.5)
-        for counts in (one["sampling"]["why_not"], one["seconds"]) if one["round"] else ():
+        for counts in (one["sampling"]["drop_reason"], one["seconds"]) if one["round"] else ():
             counts[HOSTILE] = 7
     return rounds
 

@@ -50,12 +50,12 @@ def test_what_was_not_measured_is_a_dash() -> None:
 
 def test_json_is_strict_and_tells_the_verdict() -> None:
     broken = line(1, 0.112, 1e-6)
-    broken["learning"]["loss_last"] = math.nan
+    broken["training"]["loss_last"] = math.nan
     told = json.loads(as_json([line(0), broken], best_round=1))
     assert list(told) == ["best_round", "verdict", "unsafe", "caveats", "models", "rounds"]
     assert told["verdict"].startswith("Round 1 beats the base model")
     assert told["models"]["llama"]["outcome"] == "better"
-    assert told["rounds"][1]["learning"]["loss_last"] is None
+    assert told["rounds"][1]["training"]["loss_last"] is None
 
 
 def test_of_many_rounds_few_are_shown_with_the_base_the_best_and_the_last() -> None:

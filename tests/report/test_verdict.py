@@ -68,7 +68,7 @@ def test_the_base_model_may_be_the_best_on_validation() -> None:
 
 def test_a_round_that_learned_nothing_is_no_further_look() -> None:
     idle = line(2, 0.112, 1e-6)
-    del idle["learning"]
+    del idle["training"]
     assert verdict([line(0), line(1, 0.112, 1e-6), idle]) == verdict([line(0), line(1, 0.112, 1e-6)])
 
 
@@ -82,7 +82,7 @@ def test_each_model_has_its_line() -> None:
 
 def test_two_models_compared_outside_a_run_go_by_their_names() -> None:
     new = line(1, 0.1, 0.001, model="tuned")
-    del new["learning"], new["sampling"]
+    del new["training"], new["sampling"]
     assert verdict([line(0, model="plain\x1b"), new]).startswith(r"tuned beats plain\x1b: greedy +10.0")
 
 
@@ -169,7 +169,7 @@ def test_without_answers_accuracy_is_said_to_be_unknown(name: str) -> None:
 
 def test_the_watch_is_quoted_once_a_kind_and_its_stop_first() -> None:
     def told(stop: bool, reason: str) -> list[dict]:
-        return [{"model": "a\x1b", "grave": stop, "reason": reason}]
+        return [{"model": "a\x1b", "severe": stop, "reason": reason}]
 
     rounds = [
         line(5, alarms=told(False, "mean_length went from 27 to 60")),

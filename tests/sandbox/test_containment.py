@@ -22,7 +22,7 @@ def test_every_program_is_held(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.slow
-def test_every_program_is_held_in_each_tier_and_none_is_judged_late(each_tier: Sandbox) -> None:
+def test_every_program_is_held_in_each_tier_and_none_is_graded_late(each_tier: Sandbox) -> None:
     assert contain(each_tier) == {}
 
 

@@ -5,16 +5,7 @@ from __future__ import annotations
 import pytest
 
 from selftrain.sandbox import CallJob, CheckJob, Limits, Sandbox, StdinJob
-from tests.sandbox.forging import (
-    EXPECTED,
-    HONEST,
-    STDIN,
-    STDIN_HONEST,
-    TESTS,
-    WRONG,
-    programs,
-    stdin_programs,
-)
+from tests.sandbox.forging import EXPECTED, HONEST, STDIN, STDIN_HONEST, TESTS, WRONG, programs, stdin_programs
 
 LIMITS = Limits(wall_seconds=0.5)
 CALLS = ((1,), (2,), (5,), (40,))

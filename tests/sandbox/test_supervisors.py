@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from selftrain.sandbox import CheckJob, Sandbox, StdinJob, lane, open_sandbox
+from selftrain.sandbox import CheckJob, Sandbox, StdinJob, open_sandbox
+from selftrain.sandbox import worker as lane
 from tests.sandbox.corpus import supervisors
 
 
@@ -68,12 +69,12 @@ def test_none_of_2000_jobs_is_lost_to_random_kills() -> None:
 def test_a_job_whose_supervisors_keep_dying_is_unjudged(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     tries = 0
 
-    def dies(self: lane.Lane, job: object, limits: object) -> None:
+    def dies(self: lane.SandboxWorker, job: object, limits: object) -> None:
         nonlocal tries
         tries += 1
         raise lane.SupervisorDiedError("gone")
 
-    monkeypatch.setattr(lane.Lane, "run", dies)
+    monkeypatch.setattr(lane.SandboxWorker, "run", dies)
     (outcome,) = sandbox.run_stdin([StdinJob("print(1)")])
     assert (outcome.status, tries) == ("unjudged", 3)
     assert "gone" in outcome.reason

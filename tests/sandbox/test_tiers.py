@@ -60,7 +60,8 @@ def test_a_probe_that_is_not_held_fails_its_tier(monkeypatch: pytest.MonkeyPatch
     """The probes bite: run without the layer they test, they say so."""
     if not holds(1):
         pytest.skip("no tier holds on this machine")
-    from selftrain.sandbox import lane, probes
+    from selftrain.sandbox import probes
+    from selftrain.sandbox import worker as lane
 
     class Loose(lane.Supervisor):
         def __init__(self, tier: int, profile: str, uid: int, no_filter: bool = False) -> None:

@@ -10,22 +10,30 @@ import numpy as np
 import pytest
 
 from selftrain.errors import SettingsError
-from selftrain.evaluation import Evaluation
+from selftrain.evaluation import EvalConfig
+from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.methods import SePT
-from selftrain.methods.sept import SePTLearning
+from selftrain.methods.sept import SePTTrainingConfig
 from selftrain.sizing import Assumptions, Plan, size
 from selftrain.sizing.cost import cost_of
 from selftrain.sizing.ghosts import Asked
 from selftrain.sizing.table import as_bytes, short
 from selftrain.sizing.units import mean_of_longest, waves
 from selftrain.sizing.work import Work
-from selftrain.watch import Watch
 
 MEAN, SPREAD, LIMIT, ROWS = 400, 0.6, 1024, 32
 PLAN = Plan(
-    method=SePT(num_rounds=10), learning=SePTLearning(), evaluation=Evaluation(), watch=Watch(), models=("a",),
-    train=1000, validation=0, examined=100, bf16=True, rows=ROWS,
-)  # fmt: skip
+    method=SePT(num_rounds=10),
+    training=SePTTrainingConfig(),
+    evaluation=EvalConfig(),
+    monitor=MonitorConfig(),
+    models=("a",),
+    train=1000,
+    validation=0,
+    examined=100,
+    bf16=True,
+    rows=ROWS,
+)
 
 
 def simulated(units: int, places: int, rows: int, rng: np.random.Generator) -> float:

@@ -10,19 +10,19 @@ from pathlib import Path
 import pytest
 
 from selftrain.__main__ import main
+from selftrain.cli.size import plan_of, run_settings
 from selftrain.errors import SettingsError
-from selftrain.evaluation import Evaluation
-from selftrain.learning.base import Learning
+from selftrain.evaluation import EvalConfig
+from selftrain.loop.collapse_monitor import MonitorConfig
+from selftrain.loop.progress import Progress
 from selftrain.methods import RestEM, SePT
+from selftrain.models.seeds import seed_model
 from selftrain.problems import load_problems
-from selftrain.progress import Progress
-from selftrain.record import Record, RunFolder, sample_row
-from selftrain.seeds import seed_model
-from selftrain.selftrainer import SelfTrainer
-from selftrain.size import plan_of, run_settings
-from selftrain.sizing import Assumptions, Plan, SizeSettings, size
+from selftrain.sizing import Assumptions, Plan, SizeConfig, size
+from selftrain.storage import Record, RunFolder, sample_row
+from selftrain.trainer import SelfTrainer
+from selftrain.training.base import TrainingConfig
 from selftrain.types import Prompt, Response, Sample, Score
-from selftrain.watch import Watch
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,11 +69,13 @@ def test_mistakes_are_told(
 
 def test_controls_and_labels_change_what_is_asked() -> None:
     def plan(*changes: str, method: str = "rest-em") -> Plan:
-        return plan_of(SizeSettings(method=method, problems=200), run_settings(method, None, changes))
+        return plan_of(SizeConfig(method=method, problems=200), run_settings(method, None, changes))
 
-    assert plan().labelled and plan().one_by_one and plan().yardsticks == 4
-    assert not plan("reward_funcs=shuffled").one_by_one and not plan("reward_funcs=shuffled").labelled
-    assert plan("reward_funcs=always_one").one_by_one and plan("reward_funcs=always_one").yardsticks == 0
+    assert plan().labelled and plan().scores_independently and plan().validation_passes == 4
+    assert not plan("reward_funcs=shuffled").scores_independently and not plan("reward_funcs=shuffled").labelled
+    assert (
+        plan("reward_funcs=always_one").scores_independently and plan("reward_funcs=always_one").validation_passes == 0
+    )
     assert plan("probe_labels=true", method="sept").labelled and not plan(method="sept").labelled
     assert (plan().validation, plan().train) == (20, 180)
     with pytest.raises(SettingsError):
@@ -84,10 +86,10 @@ def test_controls_and_labels_change_what_is_asked() -> None:
 def test_a_real_run_is_what_was_said_of_it(tmp_path: Path) -> None:
     """Counts exactly, and tokens by the mean lengths that the run had."""
     method = RestEM(num_rounds=1, num_generations=8, max_completion_length=64, deduplicate="off", stop_at_cap=False)
-    learning = Learning(learning_rate=3e-4, num_train_epochs=2, validation_size=50, early_stopping="off")
-    evaluation, watch = Evaluation(num_generations_eval=2), Watch(probe_generations=1)
+    training = TrainingConfig(learning_rate=3e-4, num_train_epochs=2, validation_size=50, early_stopping="off")
+    evaluation, monitor = EvalConfig(num_generations_eval=2), MonitorConfig(probe_generations=1)
     SelfTrainer(
-        method=method, learning=learning, evaluation=evaluation, watch=watch, model=seed_model("llama"),
+        method=method, training=training, evaluation=evaluation, monitor=monitor, model=seed_model("llama"),
         train_dataset=load_problems("word_problems", split="train", max_problems=200, seed=1),
         eval_dataset=load_problems("word_problems", split="test", max_problems=60, seed=0),
         output_dir=tmp_path / "run", progress=Progress(quiet=True),
@@ -96,8 +98,8 @@ def test_a_real_run_is_what_was_said_of_it(tmp_path: Path) -> None:
     facts = folder.rounds()[1]
     prompt, mean = folder.query("select avg(length(prompt)), avg(len(token_ids)) from samples").fetchall()[0]
     plan = Plan(
-        method=method, learning=learning, evaluation=evaluation, watch=watch, models=("llama",), train=150,
-        validation=50, examined=60, labelled=True, one_by_one=True,
+        method=method, training=training, evaluation=evaluation, monitor=monitor, models=("llama",), train=150,
+        validation=50, examined=60, labelled=True, scores_independently=True,
     )  # fmt: skip
     weights = sum(file.stat().st_size for file in (tmp_path / "run/weights").rglob("*.safetensors"))
     given = Assumptions(
@@ -132,8 +134,8 @@ def test_bytes_of_real_answers_are_what_was_said(tmp_path: Path, data: Path, n: 
     tokens = sum(len(one.response.token_ids) for one in answers)
     questions = sum(len(row["question"]) / 3.5 for row in rows[:problems])
     plan = Plan(
-        method=SePT(num_rounds=1, problems_per_round=problems, num_generations=n), learning=Learning(),
-        evaluation=Evaluation(), watch=Watch(), models=("m",), train=problems, validation=0, examined=1,
+        method=SePT(num_rounds=1, problems_per_round=problems, num_generations=n), training=TrainingConfig(),
+        evaluation=EvalConfig(), monitor=MonitorConfig(), models=("m",), train=problems, validation=0, examined=1,
     )  # fmt: skip
     given = Assumptions(completion_tokens=round(tokens / len(answers)), question_tokens=round(questions / problems))
     file = (tmp_path / "run/samples/round-0001.parquet").stat().st_size

@@ -10,23 +10,23 @@ from typing import Any
 
 import pytest
 
-from selftrain.evaluation import Evaluation
-from selftrain.judges import Judges
-from selftrain.learner import Learner
-from selftrain.learning.base import Learning
+from selftrain.evaluation import EvalConfig
+from selftrain.loop.collapse_monitor import MonitorConfig
+from selftrain.loop.learner import Learner
+from selftrain.loop.round_loop import RoundLoop
+from selftrain.loop.run_graders import RunGraders
 from selftrain.methods import PST, RestEM, SePT
 from selftrain.methods.base import Method
-from selftrain.methods.pst import PSTEvaluation, PSTLearning
-from selftrain.methods.sept import SePTLearning
-from selftrain.run import Loop
+from selftrain.methods.pst import PSTEvalConfig, PSTTrainingConfig
+from selftrain.methods.sept import SePTTrainingConfig
+from selftrain.models.toy import ToyModel
 from selftrain.sizing import Plan, Work, saved_weights, work_of
-from selftrain.toy import ToyModel
-from selftrain.types import Prompt, Response, Sampling, TrainingExample
-from selftrain.watch import Watch
+from selftrain.training.base import TrainingConfig
+from selftrain.types import Prompt, Response, SamplingParams, TrainingExample
 from tests.toys import grade, toy, toy_loop
 
-WATCH = Watch(probe_rounds=2, probe_generations=3, consensus_generations=5, collapse_watch="warn")
-TEAM_EVALUATION = PSTEvaluation(eval_rounds=2, num_generations_eval=1, gv_gap_problems=7, gv_gap_generations=3)
+WATCH = MonitorConfig(probe_rounds=2, probe_generations=3, consensus_generations=5, collapse_watch="warn")
+TEAM_EVALUATION = PSTEvalConfig(eval_rounds=2, num_generations_eval=1, gv_gap_problems=7, gv_gap_generations=3)
 #: A toy that answers every question, so that nothing is dropped for want of an answer.
 TALKATIVE = (0.0, 0.5, -99.0)
 
@@ -36,7 +36,7 @@ def counted(learner: Learner, counts: Counter[str]) -> Learner:
     generate, logprob, fit = learner.engine.generate, learner.engine.logprob, learner.trainer.fit
 
     def counting_generate(
-        prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, version: int, first: int = 0
+        prompts: Sequence[Prompt], n: int, sampling: SamplingParams, key: str, version: int, first: int = 0
     ) -> list[Response]:
         counts["answers"] += len(prompts) * n
         return generate(prompts, n, sampling, key, version, first)
@@ -46,9 +46,11 @@ def counted(learner: Learner, counts: Counter[str]) -> Learner:
         # A toy finds what it would never say impossible; that is no number to weigh by.
         return [max(one, -9.0) for one in logprob(prompts, completions)]
 
-    def counting_fit(examples: Sequence[TrainingExample], learning: Learning, *arguments: Any, **named: Any) -> Any:
-        counts["trained"] += len(examples) * learning.num_train_epochs
-        return fit(examples, learning, *arguments, **named)
+    def counting_fit(
+        examples: Sequence[TrainingExample], training: TrainingConfig, *arguments: Any, **named: Any
+    ) -> Any:
+        counts["trained"] += len(examples) * training.num_train_epochs
+        return fit(examples, training, *arguments, **named)
 
     learner.engine.generate = counting_generate  # type: ignore[method-assign]
     learner.engine.logprob = counting_logprob  # type: ignore[method-assign]
@@ -62,57 +64,57 @@ def run_and_size(folder: Path, method: Method, models: int = 1, **fields: Any) -
     base = folder.with_name("base")
     ToyModel(list(TALKATIVE)).save(base)
     learners = [counted(toy(f"toy-{number}", *TALKATIVE, base=str(base)), counts) for number in range(models)]
-    loop = toy_loop(folder, method, learners, **{"watch": WATCH} | fields)
+    loop = toy_loop(folder, method, learners, **{"monitor": WATCH} | fields)
 
-    def counting(judge: Any) -> Any:
-        def judged(responses: Sequence[Response], problems: Any) -> Any:
-            counts["judged"] += len(responses)
-            return judge(responses, problems)
+    def counting(grader: Any) -> Any:
+        def graded(responses: Sequence[Response], problems: Any) -> Any:
+            counts["graded"] += len(responses)
+            return grader(responses, problems)
 
-        return judged
+        return graded
 
-    judges = loop.judges
-    loop = replace(loop, judges=replace(
-        judges, samples=counting(judges.samples), validation=counting(judges.validation),
-        evaluation=counting(judges.evaluation),
+    graders = loop.graders
+    loop = replace(loop, graders=replace(
+        graders, samples=counting(graders.samples), validation=counting(graders.validation),
+        evaluation=counting(graders.evaluation),
     ))  # fmt: skip
     loop.run()
     return counts, plan_of(loop)
 
 
-def plan_of(loop: Loop) -> Plan:
+def plan_of(loop: RoundLoop) -> Plan:
     return Plan(
-        method=loop.method, learning=loop.learning, evaluation=loop.evaluation, watch=loop.watch,
+        method=loop.method, training=loop.training, evaluation=loop.evaluation, monitor=loop.monitor,
         models=tuple(learner.name for learner in loop.learners), train=len(loop.parts.train),
-        validation=len(loop.parts.validation), examined=len(loop.parts.evaluation), labelled=loop.judges.labelled,
-        one_by_one=loop.judges.one_by_one,
+        validation=len(loop.parts.validation), examined=len(loop.parts.evaluation), labelled=loop.graders.labelled,
+        scores_independently=loop.graders.scores_independently,
     )  # fmt: skip
 
 
 def told(works: dict[str, Work]) -> dict[str, float]:
     """All works together."""
-    names = ("answers", "judged", "scored", "trained")
+    names = ("answers", "graded", "scored", "trained")
     return {name: sum(getattr(work, name) for work in works.values()) for name in names}
 
 
 @pytest.mark.parametrize(
     ("method", "models", "fields"),
     [
-        (SePT(num_rounds=5, problems_per_round=16), 1, {"learning": SePTLearning()}),
+        (SePT(num_rounds=5, problems_per_round=16), 1, {"training": SePTTrainingConfig()}),
         pytest.param(
             SePT(num_rounds=4, problems_per_round=9, num_generations=3), 1,
-            {"learning": SePTLearning(num_train_epochs=2), "evaluation": Evaluation(eval_rounds=3)},
+            {"training": SePTTrainingConfig(num_train_epochs=2), "evaluation": EvalConfig(eval_rounds=3)},
             marks=pytest.mark.slow,
         ),
         pytest.param(
             SePT(num_rounds=2, problems_per_round=500), 1,
-            {"learning": SePTLearning(), "evaluation": Evaluation(temperature_sweep=(0.0, 0.5, 1.0))},
+            {"training": SePTTrainingConfig(), "evaluation": EvalConfig(temperature_sweep=(0.0, 0.5, 1.0))},
             marks=pytest.mark.slow,
         ),
-        (PST(num_rounds=3, problems_per_round=16), 3, {"learning": PSTLearning(), "evaluation": TEAM_EVALUATION}),
+        (PST(num_rounds=3, problems_per_round=16), 3, {"training": PSTTrainingConfig(), "evaluation": TEAM_EVALUATION}),
         pytest.param(
             PST(num_rounds=2, problems_per_round=8, num_generations=2, pmi_scorer="mean", update_last=True), 2,
-            {"learning": PSTLearning(), "evaluation": replace(TEAM_EVALUATION, gv_gap_verifier="likelihood")},
+            {"training": PSTTrainingConfig(), "evaluation": replace(TEAM_EVALUATION, gv_gap_verifier="likelihood")},
             marks=pytest.mark.slow,
         ),
     ],
@@ -126,11 +128,11 @@ def test_a_run_without_labels_does_what_was_counted(
     assert told(works) == {name: counts[name] for name in told(works)}
 
 
-def test_a_judged_run_asks_what_was_counted(tmp_path: Path) -> None:
+def test_a_graded_run_asks_what_was_counted(tmp_path: Path) -> None:
     counts, plan = run_and_size(
         tmp_path / "run", RestEM(num_rounds=2, num_generations=6),
-        judges=Judges(grade, grade, grade, True, _examiner()),
-        learning=Learning(learning_rate=1e-6, num_train_epochs=2),
+        graders=RunGraders(grade, grade, grade, True, _examiner()),
+        training=TrainingConfig(learning_rate=1e-6, num_train_epochs=2),
     )  # fmt: skip
     works = work_of(plan, 20, 5, share_right=0.5)
     # What is trained on hangs on chance: toys are right as often for every problem, and repeat themselves.
@@ -141,20 +143,35 @@ def test_a_judged_run_asks_what_was_counted(tmp_path: Path) -> None:
 def test_problems_that_have_their_cap_are_asked_no_more() -> None:
     method = RestEM(num_rounds=1)
     plan = Plan(
-        method=method, learning=Learning(), evaluation=Evaluation(), watch=Watch(), models=("a",), train=200,
-        validation=0, examined=1, labelled=True,
-    )  # fmt: skip
+        method=method,
+        training=TrainingConfig(),
+        evaluation=EvalConfig(),
+        monitor=MonitorConfig(),
+        models=("a",),
+        train=200,
+        validation=0,
+        examined=1,
+        labelled=True,
+    )
     stopped = work_of(plan, 20, 5, 0.5)["samples"]
-    every = work_of(replace(plan, one_by_one=False), 20, 5, 0.5)["samples"]
+    every = work_of(replace(plan, scores_independently=False), 20, 5, 0.5)["samples"]
     assert every.answers == 200 * 32 and stopped.answers < 0.8 * every.answers
     assert stopped.trained == pytest.approx(every.trained, rel=0.05)
 
 
 def test_more_problems_than_are_tried_count_in_proportion() -> None:
     plan = Plan(
-        method=RestEM(num_rounds=1), learning=Learning(), evaluation=Evaluation(), watch=Watch(), models=("a",),
-        train=100, validation=10, examined=10, labelled=True, one_by_one=False,
-    )  # fmt: skip
+        method=RestEM(num_rounds=1),
+        training=TrainingConfig(),
+        evaluation=EvalConfig(),
+        monitor=MonitorConfig(),
+        models=("a",),
+        train=100,
+        validation=10,
+        examined=10,
+        labelled=True,
+        scores_independently=False,
+    )
     small, large = (work_of(replace(plan, train=count), 20, 5, 0.5)["samples"] for count in (100, 100_000))
     assert large.answers == pytest.approx(1000 * small.answers)
     assert large.trained_tokens == pytest.approx(1000 * small.trained_tokens, rel=0.1)
@@ -162,14 +179,14 @@ def test_more_problems_than_are_tried_count_in_proportion() -> None:
 
 def test_a_round_keeps_the_weights_that_were_counted(tmp_path: Path) -> None:
     _, plan = run_and_size(
-        tmp_path / "run", SePT(num_rounds=5, problems_per_round=16), learning=SePTLearning(),
-        evaluation=Evaluation(eval_rounds=2, num_generations_eval=1), watch=replace(WATCH, probe_rounds=1),
+        tmp_path / "run", SePT(num_rounds=5, problems_per_round=16), training=SePTTrainingConfig(),
+        evaluation=EvalConfig(eval_rounds=2, num_generations_eval=1), monitor=replace(WATCH, probe_rounds=1),
     )  # fmt: skip
     kept = list((tmp_path / "run/weights").iterdir())
     assert saved_weights(plan) - 1 <= len(kept) <= saved_weights(plan) == 4
 
 
 def _examiner() -> Any:
-    from selftrain.grading import open_reader
+    from selftrain.graders import open_reader
 
     return open_reader()

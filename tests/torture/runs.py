@@ -12,26 +12,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.durable.faults import Faults
 from tests.forking import Forking, serve
+from tests.storage.journal.faults import Faults
 
 #: What has to be the same however often a run was killed: everything but clocks, and what tells of the killing.
 _CLOCKS = ("timings.jsonl", "log.txt", "environment.json", "report.html", "journal", "journal.copy", "LOCK")
 
 
 def trainer(method: str, folder: str) -> Any:
-    from selftrain.budget import Budget
-    from selftrain.computing import Computing
-    from selftrain.evaluation import Evaluation
-    from selftrain.learning.base import Learning
+    from selftrain.engines.config import EngineConfig
+    from selftrain.evaluation import EvalConfig
+    from selftrain.loop.collapse_monitor import MonitorConfig
+    from selftrain.loop.progress import Progress
+    from selftrain.loop.stopping import BudgetConfig
     from selftrain.methods import PST, RestEM, SePT
-    from selftrain.methods.pst import PSTLearning
-    from selftrain.methods.sept import SePTLearning
+    from selftrain.methods.pst import PSTTrainingConfig
+    from selftrain.methods.sept import SePTTrainingConfig
+    from selftrain.models.seeds import seed_model
     from selftrain.problems import load_problems
-    from selftrain.progress import Progress
-    from selftrain.seeds import seed_model
-    from selftrain.selftrainer import SelfTrainer
-    from selftrain.watch import Watch
+    from selftrain.trainer import SelfTrainer
+    from selftrain.training.base import TrainingConfig
 
     short = {"max_completion_length": 12, "num_rounds": 2}
     own: dict[str, Any] = {
@@ -39,29 +39,29 @@ def trainer(method: str, folder: str) -> Any:
             "method": RestEM(**short, num_generations=2, mask_truncated_completions=False),
             "model": seed_model("llama"),
             "reward_funcs": "always_one",
-            "learning": Learning(learning_rate=1e-3, num_train_epochs=2, train_batch_size=4, validation_size=4),
+            "training": TrainingConfig(learning_rate=1e-3, num_train_epochs=2, train_batch_size=4, validation_size=4),
         },
         "sept": lambda: {
             "method": SePT(**{**short, "num_rounds": 3}, problems_per_round=4),
             "model": seed_model("llama"),
-            "learning": SePTLearning(learning_rate=1e-3, train_batch_size=2, validation_size=4),
+            "training": SePTTrainingConfig(learning_rate=1e-3, train_batch_size=2, validation_size=4),
         },
         "pst": lambda: {
             "method": PST(**{**short, "max_completion_length": 48}, problems_per_round=4),
             "model": [seed_model("llama"), seed_model("qwen2")],
-            "learning": PSTLearning(learning_rate=1e-3, train_batch_size=2, validation_size=4),
+            "training": PSTTrainingConfig(learning_rate=1e-3, train_batch_size=2, validation_size=4),
         },
     }[method]()
     return SelfTrainer(
         **own,
         train_dataset=load_problems("word_problems", split="train", max_problems=14, seed=1),
         eval_dataset=load_problems("word_problems", split="test", max_problems=4, seed=0),
-        evaluation=Evaluation(num_generations_eval=1, eval_rounds=2),
-        watch=Watch(probe_rounds=1, probe_generations=1, consensus_generations=2, collapse_watch="warn"),
-        budget=Budget(checkpoint_minutes=0),
+        evaluation=EvalConfig(num_generations_eval=1, eval_rounds=2),
+        monitor=MonitorConfig(probe_rounds=1, probe_generations=1, consensus_generations=2, collapse_watch="warn"),
+        budget=BudgetConfig(checkpoint_minutes=0),
         output_dir=folder,
         seed=5,
-        computing=Computing(sampling_batch_size=4),
+        engine_config=EngineConfig(sampling_batch_size=4),
         progress=Progress(quiet=True),
     )
 
@@ -109,9 +109,9 @@ def _obey(order: Mapping[str, Any]) -> int:
     """In the child: run, and note what was asked of the models, what was kept, and how it ended."""
     import torch
 
-    from selftrain.durable import holds_run
     from selftrain.errors import SelftrainError
-    from selftrain.record import memory
+    from selftrain.storage import answer_cache as memory
+    from selftrain.storage.journal import holds_run
 
     torch.set_num_threads(1)
     descriptor, write = os.open(order["notes"], os.O_WRONLY | os.O_APPEND), os.write

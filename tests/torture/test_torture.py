@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from selftrain.durable import check, repair
-from selftrain.record.free_files import FREE
+from selftrain.storage.derived_files import FREE
+from selftrain.storage.journal import check, repair
 from tests.torture.runs import Driver, Ran, outcome
 
 METHODS = ("rest-em", "sept", "pst")

@@ -10,7 +10,7 @@ import torch
 import transformers
 from torch import Tensor
 
-from selftrain.merging import is_adapters, plain_name
+from selftrain.models.merging import is_adapters, plain_name
 
 _ATTENTION = {f"self_attn.{part}_proj.weight" for part in "qkvo"}
 _LLAMA = {

@@ -7,37 +7,42 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from selftrain.engines.packed.architecture import Architecture
-from selftrain.engines.packed.memory import Memory
-from selftrain.engines.packed.seats import Seats
+from selftrain.engines.packed.kv_cache import KVCache
+from selftrain.engines.packed.slot_layout import SlotLayout
 
 
 class Pass:
-    """One forward pass over the tokens in `seats`.
+    """One forward pass over the tokens in `slots`.
 
     Args:
         prompt: what they all look back at, `[prompts * kv_heads]` sequences; None where the prompts are being read.
         prompt_lengths: `[prompts]`: the rest of `prompt` is padding, on the right.
         own: where the tokens' own keys and values go, `[prompts * kv_heads * answers]` sequences, with room for them.
-        first_row: of the rows in `seats`, among all rows that are computed.
+        first_row: of the rows in `slots`, among all rows that are computed.
     """
 
     def __init__(
-        self, architecture: Architecture, seats: Seats, prompt: Memory | None, prompt_lengths: Tensor, own: Memory,
+        self,
+        architecture: Architecture,
+        slots: SlotLayout,
+        prompt: KVCache | None,
+        prompt_lengths: Tensor,
+        own: KVCache,
         first_row: int = 0,
-    ) -> None:  # fmt: skip
-        self.architecture, self.seats = architecture, seats
-        self._seat_of_row = seats.seat_of_row()
-        self._row_in_seat = seats.row_in_seat(self._seat_of_row) + first_row * seats.kv_heads
-        self._new = own.columns(own.length, own.length + seats.tokens)
-        self._own = own.columns(0, own.length + seats.tokens)
+    ) -> None:
+        self.architecture, self.slots = architecture, slots
+        self._seat_of_row = slots.seat_of_row()
+        self._row_in_seat = slots.row_in_seat(self._seat_of_row) + first_row * slots.kv_heads
+        self._new = own.columns(own.length, own.length + slots.tokens)
+        self._own = own.columns(0, own.length + slots.tokens)
         self._columns = 0 if prompt is None else prompt.length
         self._prompt = None if prompt is None else prompt.columns(0, prompt.length)
         hidden = {kind: self._hidden(own.length, prompt_lengths, w) for kind, w in architecture.windows.items()}
         self._biases = {kind: (_bias(of_prompt), _bias(of_own)) for kind, (of_prompt, of_own) in hidden.items()}
 
     def attend(self, number: int, qkv: Tensor) -> Tensor:
-        """What the rows in `seats` take from attention in layer `number`; see `decoder.Attend`."""
-        group, dim, tokens = self.architecture.group, self.architecture.head_dim, self.seats.tokens
+        """What the rows in `slots` take from attention in layer `number`; see `decoder.Attend`."""
+        group, dim, tokens = self.architecture.group, self.architecture.head_dim, self.slots.tokens
         parts = qkv.view(-1, (group + 2) * dim).split((group * dim, dim, dim), dim=1)
         q, k, v = (part.index_select(0, self._row_in_seat) for part in parts)
         for kept, new in zip(self._new, (k, v), strict=True):
@@ -59,7 +64,7 @@ class Pass:
 
     def _read(self, number: int, q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """The same for the tokens of prompts, which look at themselves alone."""
-        one, tokens = self.architecture, self.seats.tokens
+        one, tokens = self.architecture, self.slots.tokens
         window = one.windows[one.kinds[number]]
         if one.score_cap is not None or (window is not None and window < tokens):
             return torch.bmm(self._weights(number, torch.bmm(q, keys.transpose(1, 2))), values)
@@ -71,12 +76,12 @@ class Pass:
 
     def _weights(self, number: int, scores: Tensor) -> Tensor:
         """Softmax of the scores, those of the prompt first; may write over them."""
-        one, tokens = self.architecture, self.seats.tokens
+        one, tokens = self.architecture, self.slots.tokens
         if one.score_cap is not None:
             soft_cap(scores, one.score_cap)
         of_prompt, of_own = self._biases[one.kinds[number]]
         if of_prompt is not None:
-            by_prompt = scores.view(self.seats.prompts, -1, tokens, one.group, scores.shape[-1])
+            by_prompt = scores.view(self.slots.prompts, -1, tokens, one.group, scores.shape[-1])
             by_prompt[..., : self._columns] += of_prompt[:, None, :, None]
         if of_own is not None:
             scores.view(-1, tokens, one.group, scores.shape[-1])[..., self._columns :] += of_own[:, None]
@@ -84,7 +89,7 @@ class Pass:
 
     def _hidden(self, start: int, prompt_lengths: Tensor, window: int | None) -> tuple[Tensor, Tensor]:
         """What is not seen of the prompt, `[prompts, 1 or tokens, columns]`, and of the own tokens, `[tokens, all]`."""
-        now, own = torch.arange(start, start + self.seats.tokens)[:, None], torch.arange(start + self.seats.tokens)
+        now, own = torch.arange(start, start + self.slots.tokens)[:, None], torch.arange(start + self.slots.tokens)
         prompt = torch.arange(self._columns)
         hidden_of_prompt, hidden_of_own = (prompt >= prompt_lengths[:, None])[:, None], own > now
         if window is not None:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from selftrain.engines.packed.architecture import Architecture
 from selftrain.engines.packed.attention import Pass, soft_cap
-from selftrain.engines.packed.compiled import CompiledPass
+from selftrain.engines.packed.compiled_attention import CompiledPass
 from selftrain.engines.packed.linear import Linear
 from selftrain.engines.packed.weights import Layer, pack
 

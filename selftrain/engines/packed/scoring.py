@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from selftrain.engines.packed.cohort import TOKENS_AT_ONCE, read
 from selftrain.engines.packed.decoder import Decoder
-from selftrain.engines.packed.memory import Memory
-from selftrain.engines.packed.seats import Seats
-from selftrain.rendering import Row
+from selftrain.engines.packed.kv_cache import KVCache
+from selftrain.engines.packed.sequence_group import TOKENS_AT_ONCE, read
+from selftrain.engines.packed.slot_layout import SlotLayout
+from selftrain.models.rendering import Row
 
 #: Logits held at once, as a number: 64 MiB of them.
 LOGITS_AT_ONCE = 2**24
@@ -67,7 +67,7 @@ def _split(rows: Sequence[Row], siblings: _Siblings) -> list[_Siblings]:
 
 
 def _sums(
-    decoder: Decoder, prompt_lengths: list[int], prompt: Memory, last: Tensor, completions: list[list[tuple[int, ...]]]
+    decoder: Decoder, prompt_lengths: list[int], prompt: KVCache, last: Tensor, completions: list[list[tuple[int, ...]]]
 ) -> Tensor:
     """`[prompts, completions]`, nats; 0 where a prompt has fewer completions than another.
 
@@ -82,14 +82,14 @@ def _sums(
     answer = torch.tensor([i * count + j for i, of_one in enumerate(completions) for j in range(len(of_one))])
     states, targets, answers = [last[answer // count]], [torch.tensor([ids[0] for ids in flat])], [answer]
     if int(lengths.max()) > 0:
-        seats = Seats.ragged(lengths, one.kv_heads)
-        own = Memory.blank(len(one.kinds), len(prompt_lengths) * one.kv_heads * count, seats.tokens, one.head_dim)
+        slots = SlotLayout.ragged(lengths, one.kv_heads)
+        own = KVCache.blank(len(one.kinds), len(prompt_lengths) * one.kv_heads * count, slots.tokens, one.head_dim)
         starts = torch.tensor(prompt_lengths)
-        positions = starts[seats.place // (count * seats.tokens)] + seats.place % seats.tokens
-        attend = decoder.make_pass(one, seats, prompt, starts, own).attend
+        positions = starts[slots.place // (count * slots.tokens)] + slots.place % slots.tokens
+        attend = decoder.make_pass(one, slots, prompt, starts, own).attend
         states.append(decoder.hidden(torch.tensor([token for ids in flat for token in ids[:-1]]), positions, attend))
         targets.append(torch.tensor([token for ids in flat for token in ids[1:]]))
-        answers.append(seats.place // seats.tokens)
+        answers.append(slots.place // slots.tokens)
     logprobs = _logprobs(decoder, torch.cat(states), torch.cat(targets))
     sums = torch.zeros(len(completions) * count, dtype=torch.float64).index_add_(0, torch.cat(answers), logprobs)
     return sums.view(len(completions), count)

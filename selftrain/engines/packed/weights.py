@@ -12,7 +12,7 @@ from torch import Tensor
 
 from selftrain.engines.packed.architecture import Architecture
 from selftrain.engines.packed.linear import Linear, make_linear
-from selftrain.merging import weight_of
+from selftrain.models.merging import weight_of
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import httpx2
 
-from selftrain.engines.server.settings import Server
+from selftrain.engines.server.config import ServerConfig
 from selftrain.errors import RunError
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class Client:
         proxies: whether those of the environment are used.
     """
 
-    def __init__(self, base_url: str, server: Server, death: Callable[[], str], *, proxies: bool) -> None:
+    def __init__(self, base_url: str, server: ServerConfig, death: Callable[[], str], *, proxies: bool) -> None:
         self.base_url, self._server, self._death = base_url, server, death
         #: Struck out of every error.
         self._key = key = server.key()

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from selftrain.engines.server.client import Client, RefusedError, UnansweredError
-from selftrain.engines.server.reading import Reply, logprob_of, read_reply, request, row_of, tokens_and_text
-from selftrain.engines.server.settings import Server
-from selftrain.engines.server.started import Started
+from selftrain.engines.server.config import ServerConfig
+from selftrain.engines.server.managed import Started
+from selftrain.engines.server.replies import Reply, logprob_of, read_reply, request, row_of, tokens_and_text
 from selftrain.engines.transformers import TransformersEngine
 from selftrain.errors import ModelError, RunError
-from selftrain.scoring import score_rows
-from selftrain.types import Prompt, Sampling
+from selftrain.models.logprobs import score_rows
+from selftrain.types import Prompt, SamplingParams
 
 #: Tries of a server that should be there already, before anything is paid for.
 FIRST_TRIES = 3
@@ -24,7 +24,7 @@ LOOK = 0.5
 #: temperature to more than one.
 TOLERANCE = 0.1
 #: What is compared: at a high temperature, so that figures which were scaled by it stand out.
-_COMPARED = Sampling(temperature=2.0, max_completion_length=8)
+_COMPARED = SamplingParams(temperature=2.0, max_completion_length=8)
 #: Texts that are tried: of some our tokenizer makes other tokens than were drawn, where the server does not tell them.
 _TEXTS = 8
 
@@ -42,7 +42,7 @@ class Connection:
     gives_logprobs: bool
 
 
-def connect(server: Server, started: Started | None, slow: TransformersEngine) -> Connection:
+def connect(server: ServerConfig, started: Started | None, slow: TransformersEngine) -> Connection:
     """
     Args:
         started: starts it, and waits until it answers; None for the server at `base_url`.
@@ -66,7 +66,7 @@ def connect(server: Server, started: Started | None, slow: TransformersEngine) -
         raise
 
 
-def _wait(client: Client, server: Server, slow: TransformersEngine, started: Started) -> Connection:
+def _wait(client: Client, server: ServerConfig, slow: TransformersEngine, started: Started) -> Connection:
     deadline = time.monotonic() + server.server_start_timeout
     while True:
         try:
@@ -88,7 +88,7 @@ def _not_started(found: str) -> RunError:
     )
 
 
-def _look(client: Client, server: Server, slow: TransformersEngine, tries: int) -> Connection:
+def _look(client: Client, server: ServerConfig, slow: TransformersEngine, tries: int) -> Connection:
     names = client.models(tries) if server.server_model is None else [server.server_model]
     if len(names) != 1:
         raise ModelError(
@@ -99,7 +99,7 @@ def _look(client: Client, server: Server, slow: TransformersEngine, tries: int) 
     return Connection(client, names[0], _compare(client, names[0], server, slow, tries))
 
 
-def _compare(client: Client, model: str, server: Server, slow: TransformersEngine, tries: int) -> bool:
+def _compare(client: Client, model: str, server: ServerConfig, slow: TransformersEngine, tries: int) -> bool:
     """Has it read and write a little; whether its log-probabilities mean the same as ours.
 
     Raises:

@@ -8,15 +8,15 @@ from concurrent.futures import Future
 from typing import Any
 
 from selftrain.engines.base import Before, Save, units_by_length
+from selftrain.engines.server.config import ServerConfig
 from selftrain.engines.server.connection import Connection, connect
-from selftrain.engines.server.reading import Reply, logprob_of, read_reply, request, row_of, tokens_and_text
-from selftrain.engines.server.settings import Server
-from selftrain.engines.server.started import Started
+from selftrain.engines.server.managed import Started
+from selftrain.engines.server.replies import Reply, logprob_of, read_reply, request, row_of, tokens_and_text
 from selftrain.engines.transformers import TransformersEngine
 from selftrain.errors import RunError
-from selftrain.rendering import Row
-from selftrain.scoring import score_rows
-from selftrain.types import Prompt, Response, Sampling
+from selftrain.models.logprobs import score_rows
+from selftrain.models.rendering import Row
+from selftrain.types import Prompt, Response, SamplingParams
 
 #: Answers that are written down together. Small, for what a killed run loses is units in flight; a constant, for the
 #: units of a run that is gone on with have to be the same whatever `max_concurrency` is by then.
@@ -39,7 +39,7 @@ class ServerEngine(Before):
 
     slow: TransformersEngine
 
-    def __init__(self, slow: TransformersEngine, server: Server, save: Save) -> None:
+    def __init__(self, slow: TransformersEngine, server: ServerConfig, save: Save) -> None:
         self.slow, self._server = slow, server
         self._started = None
         if server.server_command is not None:
@@ -62,12 +62,18 @@ class ServerEngine(Before):
         return self.slow.logprob(prompts, completions)
 
     def generate(
-        self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int, first: int = 0
+        self,
+        prompts: Sequence[Prompt],
+        n: int,
+        sampling: SamplingParams,
+        key: str,
+        weights_version: int,
+        first: int = 0,
     ) -> list[Response]:
         return next(self.generate_units([prompts], n, sampling, key, weights_version, first))
 
     def generate_units(
-        self, units: Sequence[Sequence[Prompt]], n: int, sampling: Sampling, key: str, weights_version: int,
+        self, units: Sequence[Sequence[Prompt]], n: int, sampling: SamplingParams, key: str, weights_version: int,
         first: int = 0,
     ) -> Generator[list[Response], None, None]:  # fmt: skip
         client = self._connected().client
@@ -119,7 +125,7 @@ class ServerEngine(Before):
         return self._connection
 
     def _bodies(
-        self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, first: int
+        self, prompts: Sequence[Prompt], n: int, sampling: SamplingParams, key: str, first: int
     ) -> list[dict[str, Any]]:
         extras, there = self._server.server_extras, self._connected()
         common = {"model": there.model} | ({"logprobs": 1} if there.gives_logprobs else {})

@@ -20,10 +20,10 @@ GRACE = 10.0
 #: In the folder: what the server prints.
 OUTPUT = "server.log"
 
-Server = subprocess.Popen[bytes]
+ServerConfig = subprocess.Popen[bytes]
 
 
-def start(folder: Path, command: list[str]) -> Server | None:
+def start(folder: Path, command: list[str]) -> ServerConfig | None:
     with (folder / OUTPUT).open("wb") as output:
         try:
             return subprocess.Popen(
@@ -34,7 +34,7 @@ def start(folder: Path, command: list[str]) -> Server | None:
             return None
 
 
-def end(server: Server | None) -> None:
+def end(server: ServerConfig | None) -> None:
     """Ends its whole group: servers have workers of their own."""
     if server is None:
         return
@@ -45,7 +45,7 @@ def end(server: Server | None) -> None:
             server.wait(GRACE)
 
 
-def state(server: Server | None) -> str:
+def state(server: ServerConfig | None) -> str:
     if server is None:
         return "ended before it began"
     code = server.poll()
@@ -53,7 +53,7 @@ def state(server: Server | None) -> str:
 
 
 def keep(folder: Path) -> None:
-    server: Server | None = None
+    server: ServerConfig | None = None
     try:
         for line in sys.stdin:
             told = json.loads(line)

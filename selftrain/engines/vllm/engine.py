@@ -10,12 +10,12 @@ from typing import Any
 from safetensors import SafetensorError
 
 from selftrain.engines.base import Before, Save
+from selftrain.engines.rng import stream_start
 from selftrain.engines.transformers import Answer, TransformersEngine
+from selftrain.engines.vllm.config import VllmConfig
 from selftrain.engines.vllm.process import VllmProcess
-from selftrain.engines.vllm.settings import VllmSettings
 from selftrain.errors import RunError
-from selftrain.streams import stream_start
-from selftrain.types import Prompt, Response, Sampling
+from selftrain.types import Prompt, Response, SamplingParams
 
 
 class VllmEngine(Before):
@@ -30,7 +30,7 @@ class VllmEngine(Before):
     slow: TransformersEngine
 
     def __init__(
-        self, slow: TransformersEngine, model: str, revision: str, settings: VllmSettings, version: str, device: str
+        self, slow: TransformersEngine, model: str, revision: str, settings: VllmConfig, version: str, device: str
     ) -> None:
         self.slow, self._settings, self._device = slow, settings, device
         self._base = {"model": str(Path(model).resolve()) if Path(model).is_dir() else model, "revision": revision}
@@ -52,13 +52,19 @@ class VllmEngine(Before):
         return [[*range(start, min(start + of_unit, len(prompts)))] for start in starts]
 
     def generate(
-        self, prompts: Sequence[Prompt], n: int, sampling: Sampling, key: str, weights_version: int, first: int = 0
+        self,
+        prompts: Sequence[Prompt],
+        n: int,
+        sampling: SamplingParams,
+        key: str,
+        weights_version: int,
+        first: int = 0,
     ) -> list[Response]:
         (responses,) = self.generate_units([prompts], n, sampling, key, weights_version, first)
         return responses
 
     def generate_units(
-        self, units: Sequence[Sequence[Prompt]], n: int, sampling: Sampling, key: str, weights_version: int,
+        self, units: Sequence[Sequence[Prompt]], n: int, sampling: SamplingParams, key: str, weights_version: int,
         first: int = 0,
     ) -> Generator[list[Response], None, None]:  # fmt: skip
         """
@@ -83,7 +89,7 @@ class VllmEngine(Before):
             if left:  # nobody waits for the rest any more, or there will be none
                 self.close()
 
-    def _sampling(self, sampling: Sampling) -> dict[str, Any]:
+    def _sampling(self, sampling: SamplingParams) -> dict[str, Any]:
         return {
             "temperature": sampling.temperature, "top_k": sampling.top_k, "top_p": sampling.top_p,
             "max_tokens": sampling.max_completion_length, "stop_token_ids": sorted(self.slow.renderer.stop_ids),

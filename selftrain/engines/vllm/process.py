@@ -15,10 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from selftrain.engines.vllm.settings import VllmSettings
+from selftrain.engines.vllm.config import VllmConfig
 from selftrain.errors import ModelError
 
-_PROGRAM = Path(__file__).with_name("serving.py")
+_PROGRAM = Path(__file__).with_name("program.py")
 #: Lines of its own words that are shown where it fails.
 SHOWN = 15
 #: Seconds it is given to end by itself.
@@ -31,7 +31,7 @@ class VllmProcess:
         device: as in the settings; a numbered GPU is the only one it sees.
     """
 
-    def __init__(self, settings: VllmSettings, device: str) -> None:
+    def __init__(self, settings: VllmConfig, device: str) -> None:
         #: For all that it leaves on the disk. It knows the place from the start, and removes it if the run is killed.
         self.folder = Path(tempfile.mkdtemp(prefix="selftrain-vllm-"))
         #: Where weights are handed over.
@@ -99,7 +99,7 @@ class VllmProcess:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def environment(settings: VllmSettings, device: str, ours: Mapping[str, str]) -> dict[str, str]:
+def environment(settings: VllmConfig, device: str, ours: Mapping[str, str]) -> dict[str, str]:
     """The variables of the process. What `ours` says of vLLM itself stays, but for what is a setting."""
     its = {
         # The engine within that one process: nothing follows from a clock then, and there is one process to end.

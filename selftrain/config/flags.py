@@ -1,0 +1,106 @@
+"""The settings of a command as flags: argparse splits the words and lays out the help, and judges no value."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from selftrain.config.fields import Setting, settings_in, settings_of
+from selftrain.config.given import Given, Origin, Plain, unknown
+from selftrain.config.values import item_type, spell
+from selftrain.errors import SettingsError
+
+#: Words after a switch that are meant as its value. Only the first two are right; the others deserve an error.
+SWITCH_WORDS = ("true", "false", "yes", "no", "on", "off", "1", "0")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(
+            message, do=f"A value that starts with - is written --name=value. All settings: {self.prog} --help"
+        )
+
+
+def make_parser(prog: str, summary: str, sections: Mapping[str, type[Any]]) -> argparse.ArgumentParser:
+    free = [name.upper() for name, target in settings_in(sections).items() if target.positional]
+    parser = _Parser(
+        prog=prog,
+        usage=" ".join([prog, *free, "[--config FILE] [--name value ...]"]),
+        description=summary,
+        epilog="A true|false setting is switched by --name, --name false or --no_name.",
+        formatter_class=functools.partial(argparse.HelpFormatter, max_help_position=8),
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--config",
+        action="append",
+        type=Path,
+        metavar="FILE",
+        help="a YAML file of settings; flags win over it, and a later file over an earlier one",
+    )
+    parser.add_argument(
+        "--print_config", action="store_true", help="print every setting and where it comes from, as YAML, and stop"
+    )
+    for name, section in sections.items():
+        group = parser.add_argument_group(name)
+        for target in settings_of(section):
+            _add(group, target)
+    return parser
+
+
+def _add(group: argparse._ArgumentGroup, target: Setting) -> None:
+    item = item_type(target.type)
+    # argparse formats help texts with %.
+    text = target.describe().replace("%", "%%")
+    metavar = spell(target.type if item is None else item)
+    if target.positional:
+        # Never required by argparse, for it may stand in the file.
+        group.add_argument(target.name, nargs="?" if item is None else "*", metavar=target.name.upper(), help=text)
+    elif item is not None:
+        group.add_argument(f"--{target.name}", nargs="*", action="extend", metavar=metavar, help=text)
+    else:
+        group.add_argument(f"--{target.name}", metavar=metavar, help=text)
+    if target.type is bool:
+        group.add_argument(
+            f"--no_{target.name}", dest=target.name, action="store_const", const="false", help=argparse.SUPPRESS
+        )
+
+
+def read_flags(
+    parser: argparse.ArgumentParser, sections: Mapping[str, type[Any]], argv: Sequence[str]
+) -> tuple[list[Path], dict[str, Given]]:
+    """The files named by --config, and the settings given in `argv`, by name."""
+    targets = settings_in(sections)
+    switches = {f"--{name}" for name, target in targets.items() if target.type is bool}
+    # `--json RUN` is --json and RUN; argparse alone would take RUN for the value of --json.
+    words = [
+        f"{word}=true" if word in switches and after.lower() not in SWITCH_WORDS else word
+        for word, after in itertools.zip_longest(argv, argv[1:], fillvalue="")
+    ]
+    known, rest = parser.parse_known_intermixed_args(words)
+    for word in rest:
+        if word.startswith("-"):
+            flag = word.partition("=")[0]
+            names = [name for name, target in targets.items() if not target.positional]
+            raise unknown(f"{flag} is not a flag of {parser.prog}", flag.lstrip("-"), names, prefix="--")
+    if rest:
+        raise SettingsError(
+            f"{rest[0]!r} stands alone", "It is no flag, nor the value of one.", f"See {parser.prog} --help"
+        )
+    return vars(known).pop("config", []), {
+        name: Given(_plain(value), Origin("flag", name.upper() if targets[name].positional else f"--{name}"))
+        for name, value in vars(known).items()
+        if name in targets
+    }
+
+
+def _plain(value: str | list[str]) -> object:
+    if isinstance(value, str):
+        return Plain(value)
+    # A list of one may also be a lone `none`.
+    return Plain(value[0]) if len(value) == 1 else [Plain(item) for item in value]

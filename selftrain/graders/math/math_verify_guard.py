@@ -1,0 +1,91 @@
+r"""What computer algebra must not be asked, and what it would overlook.
+
+math-verify compares values. `5, 7` holds 5, `2x = 14` ends in 14, `204_6` and `204_5` are both read as 204, and
+`9^{9^{9}}` is a value too. All of this is settled here, by looking at the text.
+"""
+
+from __future__ import annotations
+
+import re
+
+from selftrain.graders.math.plain_numbers import is_unit, solved_side
+
+#: math-verify's time doubles with each bare brace inside another.
+LONGEST, DEEPEST = 512, 16
+
+_BASE = re.compile(r"(?<=[\dA-F])_\{?(\d+)\}?$")
+_RELATION = re.compile(r"[<>]|\\(?:le|ge|lt|gt|ne|leq|geq|neq)(?![a-zA-Z])|!=")
+_TROUBLE = (
+    (re.compile(r"\^\s*\{?\s*-?\s*\d{4}"), "has a huge exponent"),
+    (re.compile(r"\^[\s{(]*\d+\s*\^|\*\*"), "is a tower of powers"),
+    (re.compile(r"(?:\d{3}|[)}!])\s*!"), "is a factorial of something large"),
+    (re.compile(r"\d{101}"), "has a number of over 100 digits"),
+)
+_PIECES = re.compile(r"([()\[\]{},;]|\b(?:and|or)\b)")
+_TRAILING_WORDS = re.compile(r"(?<=[\w})])\s[A-Za-z][A-Za-z /.-]*(?: ?\^\{?[23]\}?)?$")
+
+
+def trouble(text: str) -> str:
+    """Why a text is not given to math-verify; "" where it is."""
+    if len(text) > LONGEST:
+        return f"has {len(text)} characters, more than {LONGEST}"
+    depth = deepest = 0
+    for letter in text:
+        depth += (letter in "({[") - (letter in ")}]")
+        deepest = max(deepest, depth)
+    if deepest > DEEPEST:
+        return f"is nested {deepest} deep, more than {DEEPEST}"
+    return next((why for pattern, why in _TROUBLE if pattern.search(text)), "")
+
+
+def unlike(gold: str, answer: str) -> str:
+    """A difference in kind between two tidy texts; "" where there is none."""
+    if _RELATION.search(gold) or _RELATION.search(answer):
+        return ""
+    golds, answers = listed(gold), listed(answer)
+    if len({value.replace(" ", "") for value in golds}) != len({value.replace(" ", "") for value in answers}):
+        return f"not as many values: {len(answers)} for {len(golds)}"
+    if "=" not in gold and any(solved_side(value) is None for value in answers):
+        return "an equation, not its solution"
+    base = _BASE.search(answer)
+    if base and base.groups() != getattr(_BASE.search(gold), "groups", tuple)():
+        return "in another base"
+    return ""
+
+
+def listed(text: str) -> list[str]:
+    """The values that a text lists at its top level. `a \\pm b` is two."""
+    text = without_set_braces(text)
+    values = [""]
+    depth = 0
+    for piece in _PIECES.split(text):
+        depth += (piece in ("(", "[", "{")) - (piece in (")", "]", "}"))
+        if depth <= 0 and piece in (",", ";", "and", "or"):
+            values.append("")
+        else:
+            values[-1] += piece
+    return [signed.strip() for value in values if value.strip() for signed in _both_signs(value)]
+
+
+def without_set_braces(text: str) -> str:
+    if text.startswith(r"\{") and text.endswith(r"\}"):
+        return text[2:-2]
+    if text.startswith("{") and text.endswith("}") and text.count("{") == 1:
+        return text[1:-1]
+    return text
+
+
+def for_math_verify(text: str) -> str:
+    """A tidy text without its unit, and with every `\\pm` written out."""
+    words = _TRAILING_WORDS.search(text)
+    if words and is_unit(words[0]):
+        text = text[: words.start()]
+    return ", ".join(listed(text)) if r"\pm" in text else text
+
+
+def _both_signs(value: str) -> list[str]:
+    if r"\pm" not in value:
+        return [value]
+    plus = value.replace(r"\pm", "+").replace(r"\mp", "-")
+    minus = value.replace(r"\pm", "-").replace(r"\mp", "+")
+    return [plus.strip().removeprefix("+"), minus]

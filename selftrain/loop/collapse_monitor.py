@@ -1,0 +1,213 @@
+"""Is a run still learning, or falling apart? A fixed probe tells, with or without labels.
+
+Methods without a reward may rise and then fall, and their own loss falls all the while. So problems that are never
+trained on are asked again and again. Where their answers may be looked at, the score is the reward. Where not, it is
+the share of greedy answers that agree with the *consensus*: the most frequent answer of the untouched models to each
+problem, asked once, before round 1. Many answers of a model together are right more often than one of them, so a
+model that learns moves towards the consensus; one that falls apart moves away from it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from selftrain.config import check_at_least_one, check_types, setting
+from selftrain.errors import SettingsError
+from selftrain.evaluation import EvalConfig, EvalResult, evaluate, measure
+from selftrain.evaluation.intervals import mcnemar
+from selftrain.types import Grade, Prompt, Sampler, SamplingParams
+
+#: A score is smoothed over so many looks before it is held against its best: one look is noisy, and a best that was
+#: picked among many is the noisiest of all.
+LOOKS = 3
+#: How many standard errors a smoothed fall has to measure.
+SURE = 2.6
+#: A fall at one look ends a run where it is this many times what is tolerated, with a one-sided p below that.
+SUDDEN, SUDDEN_P = 2, 0.001
+#: One look warns where its p is below this.
+WARNS_P = 0.02
+#: Rates may rise by this much over those of the untouched model.
+RATE_MAY_RISE = 0.25
+#: Share of different problems that may be answered with one and the same text.
+SAME_TEXT = 0.5
+#: Length and entropy may move by this factor without a word.
+FACTOR = {"mean_length": (0.5, 2.0), "token_entropy": (0.1, 3.0)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitorConfig:
+    """How a run is watched. The published methods have no such watch; all figures are ours."""
+
+    collapse_watch: Literal["stop", "warn", "off"] = setting(
+        "stop", "what to do when the held-out score falls or answers degenerate; 'stop' keeps the best round"
+    )
+    probe_rounds: int = setting(5, "ask the probe (D_val) every so many rounds, and in every evaluated round")
+    probe_generations: int = setting(4, "answers at temperature 1 to each probe problem; a greedy one comes on top")
+    consensus_generations: int = setting(
+        16, "answers of each untouched model from which the consensus is made, where no labels may be used"
+    )
+    probe_labels: bool = setting(
+        False, "look at the answers of the probe's problems, in methods that need none; training problems stay hidden"
+    )
+    watch_tolerance: float = setting(0.08, "share of its peak that the held-out score may lose")
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_at_least_one(self, "probe_rounds", "probe_generations", "consensus_generations")
+        if not 0 < self.watch_tolerance < 1:
+            raise SettingsError(f"watch_tolerance is {self.watch_tolerance}", "it is a share", "use 0.05 to 0.2")
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a model answered to the probe after a round.
+
+    Probe(score={"gsm8k/train/3": 1.0, ...}, signals={"mean_length": 31.0, "same_text": 0.02, ...})
+    """
+
+    #: Of each problem with a verdict: the greedy answer's reward, or 1 where it is that of the consensus, else 0.
+    score: Mapping[str, float]
+    signals: Mapping[str, float]
+
+    @property
+    def mean(self) -> float:
+        return sum(self.score.values()) / len(self.score) if self.score else 0.0
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Alarm("llama", grave=True, reason="reward on the probe fell from 0.740 (round 20) to 0.660 (p = 0.004)")"""
+
+    model: str
+    #: A collapse rather than a sign of one.
+    severe: bool
+    reason: str
+
+
+def ask(
+    sampler: Sampler, prompts: Sequence[Prompt], grade: Grade, n: int, max_length: int, key: str
+) -> list[EvalResult]:
+    """One greedy answer and `n` at temperature 1, untruncated, to every prompt."""
+    drawing = EvalConfig(num_generations_eval=n, temperature_eval=1.0, top_p_eval=1.0)
+    return evaluate(sampler, prompts, grade, drawing, max_length, key)
+
+
+def consensus(
+    samplers: Sequence[Sampler], prompts: Sequence[Prompt], grade: Grade, n: int, max_length: int, key: str
+) -> dict[str, str]:
+    """The most frequent answer to each problem over all models together; of equally frequent ones the first read."""
+    votes: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for sampler in samplers:
+        responses = sampler.sample(
+            prompts, n, SamplingParams(1.0, max_completion_length=max_length), f"{key}/consensus"
+        )
+        for response, score in zip(responses, grade(responses), strict=True):
+            if score.answer is not None:
+                votes[response.prompt.problem_id][score.answer] += 1
+    return {problem_id: counted.most_common(1)[0][0] for problem_id, counted in votes.items()}
+
+
+def probe(answered: Sequence[EvalResult], agreed: Mapping[str, str] | None) -> Probe:
+    """
+    Args:
+        agreed: the consensus; None where the answers were judged by their labels.
+    """
+    score = {}
+    for one in answered:
+        if one.greedy is None:
+            continue
+        if agreed is None and one.greedy.score.value is not None:
+            score[one.problem_id] = one.greedy.score.value
+        elif agreed is not None and one.problem_id in agreed:
+            score[one.problem_id] = float(one.greedy.score.answer == agreed[one.problem_id])
+    return Probe(score, signals(answered))
+
+
+def signals(answered: Sequence[EvalResult]) -> dict[str, float]:
+    """What can be seen without a label: lengths, rates, variety, and whether different problems get one answer."""
+    wanted = ("distinct_answers", "parse_failure_rate", "truncation_rate", "mean_length", "token_entropy", "agreement")
+    measured = measure(answered)
+    found = {name: measured[name].value for name in wanted if name in measured}
+    texts = Counter(a.greedy.response.text.strip() for a in answered if a.greedy is not None)
+    drawn = [[s.response.text.strip() for s in a.sampled] for a in answered if a.sampled]
+    found["end_rate"] = 1.0 - found.get("truncation_rate", 0.0)
+    found["same_text"] = texts.most_common(1)[0][1] / texts.total() if texts else 0.0
+    found["duplicate_rate"] = sum(1 - len(set(of)) / len(of) for of in drawn) / len(drawn) if drawn else 0.0
+    return found
+
+
+class CollapseMonitor:
+    """Remembers every probe of a run and says when it goes wrong."""
+
+    def __init__(self, monitor: MonitorConfig, what: str) -> None:
+        """`what` names the score: "reward" or "agreement with the consensus"."""
+        self.monitor, self.what = monitor, what
+        self._seen: defaultdict[str, dict[int, Probe]] = defaultdict(dict)
+
+    def look(self, number: int, probes: Mapping[str, Probe]) -> list[Alarm]:
+        """Alarms of this round. Whether a grave one ends the run is for the setting to say."""
+        alarms = []
+        for model, now in probes.items():
+            self._seen[model][number] = now
+            alarms += [*self._fall(model, number), *self._degeneration(model, now)]
+        if self.monitor.collapse_watch == "off":
+            return []
+        return alarms
+
+    def peak(self, model: str) -> int:
+        """The round with the highest score so far; of equal ones the first."""
+        return max(self._seen[model], key=lambda number: (self._seen[model][number].mean, -number))
+
+    def _fall(self, model: str, number: int) -> list[Alarm]:
+        """Has the score left its peak by more than the tolerance, and by more than chance?"""
+        seen, top = self._seen[model], self.peak(model)
+        best, now = seen[top], seen[number]
+        fallen = (best.mean - now.mean) / best.mean if best.mean > 0 else 0.0
+        p = _one_sided(best.score, now.score)
+        sudden = fallen >= SUDDEN * self.monitor.watch_tolerance and p < SUDDEN_P
+        reason = f"{self.what} on the probe fell from {best.mean:.3f} (round {top}) to {now.mean:.3f} (p = {p:.2g})"
+        if sudden or self._slow_fall(model):
+            return [Alarm(model, True, reason if sudden else f"{reason}, over {LOOKS} looks")]
+        return [Alarm(model, False, reason)] if fallen >= self.monitor.watch_tolerance and p < WARNS_P else []
+
+    def _slow_fall(self, model: str) -> bool:
+        """The mean of the last looks against the best mean of as many, problem by problem."""
+        scores = [probe.score for probe in self._seen[model].values()]
+        common = sorted(set.intersection(*(set(score) for score in scores)))
+        table = np.array([[score[problem] for problem in common] for score in scores])
+        if len(table) < LOOKS or not common:
+            return False
+        smooth = np.stack([table[end - LOOKS : end].mean(axis=0) for end in range(LOOKS, len(table) + 1)])
+        best, now = smooth[smooth.mean(axis=1).argmax()], smooth[-1]
+        fall, spread = best - now, float((best - now).std())
+        # Of a reward below 0 there is no share to lose.
+        if best.mean() <= 0 or fall.mean() < self.monitor.watch_tolerance * best.mean() or not spread:
+            return False
+        return bool(fall.mean() >= SURE * spread / len(common) ** 0.5)
+
+    def _degeneration(self, model: str, now: Probe) -> list[Alarm]:
+        base, alarms = self._seen[model][min(self._seen[model])].signals, []
+        for rate, means in (("truncation_rate", "cut off"), ("parse_failure_rate", "without a readable answer")):
+            if rate in base and now.signals[rate] - base[rate] > RATE_MAY_RISE:
+                told = f"{100 * now.signals[rate]:.0f} % of answers are {means}, {100 * base[rate]:.0f} % were before"
+                alarms.append(Alarm(model, True, told))
+        if now.signals["same_text"] > max(SAME_TEXT, 2 * base["same_text"]):
+            told = f"{100 * now.signals['same_text']:.0f} % of different problems get one and the same text"
+            alarms.append(Alarm(model, True, told))
+        for name, (low, high) in FACTOR.items():
+            if base.get(name) and not low <= now.signals.get(name, base[name]) / base[name] <= high:
+                alarms.append(Alarm(model, False, f"{name} went from {base[name]:.3g} to {now.signals[name]:.3g}"))
+        return alarms
+
+
+def _one_sided(best: Mapping[str, float], now: Mapping[str, float]) -> float:
+    """McNemar's exact p that the score fell, over the problems both have."""
+    both = [(best[i], now[i]) for i in best.keys() & now.keys()]
+    change = np.array([now_ - then for then, now_ in both])
+    lost, gained = int((change < 0).sum()), int((change > 0).sum())
+    return mcnemar(gained, lost) / 2 if lost > gained else 1.0

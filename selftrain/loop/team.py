@@ -1,0 +1,68 @@
+"""What several models come to together: by talking to each other, and by a plain vote of their own answers.
+
+The vote is the baseline of the conversation: it needs as many answers, and none of the reading of each other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from selftrain.errors import RunError
+from selftrain.evaluation.metrics import EvalResult
+from selftrain.methods.turn_taking import rotations, take_turns
+from selftrain.types import Grade, Prompt, Sample, Sampler, SamplingParams
+
+
+def ask_team(
+    samplers: Sequence[Sampler], prompts: Sequence[Prompt], grade: Grade, max_completion_length: int, key: str
+) -> list[EvalResult]:
+    """The team's answer to each prompt: that of the last speaker, who saw what all others said.
+
+    All answer greedily. On prompt i the order of speaking is the rotation that starts at i mod n, so each model has
+    the last word equally often and none is favoured. In prompt order, the last answer as the greedy one.
+    """
+    greedy = SamplingParams(temperature=0.0, max_completion_length=max_completion_length)
+    said = take_turns(samplers, prompts, rotations(len(prompts), len(samplers)), greedy, key)
+    last = [responses[-1] for responses in said]
+    samples = [Sample(response, score) for response, score in zip(last, grade(last), strict=True)]
+    return [EvalResult(prompt.problem_id, sample, ()) for prompt, sample in zip(prompts, samples, strict=True)]
+
+
+def majority_of(solos: Sequence[Sequence[EvalResult]], as_one: Callable[[str], str] = str) -> list[EvalResult]:
+    """The vote of models that answered alone: for each problem the most frequent of their greedy answers.
+
+    It is given as the sample of the first model that gave it, by the rotation of `ask_team`; equally frequent answers
+    are decided by the same order, and where no answer was read it is the first model's. Unread answers have no vote.
+
+    Args:
+        solos: `[models][problems]`, the same problems for all, each with a greedy answer.
+        as_one: the common spelling of answers that are the same, such as `grading.canonical`, for judges that
+            give answers as they were written.
+
+    Raises:
+        RunError: the models were not asked the same problems, or not greedily.
+    """
+    by_model = [{a.problem_id: a.greedy for a in solo} for solo in solos]
+    problems = list(by_model[0]) if by_model else []
+    if any(set(of_model) != set(problems) or None in of_model.values() for of_model in by_model):
+        raise RunError(
+            f"the models' greedy answers are not to the same problems: {[len(of_model) for of_model in by_model]}",
+            "a vote needs one greedy answer of each model to each problem",
+            "evaluate all models on the same problems",
+        )
+    voted = []
+    for problem_id, order in zip(problems, rotations(len(problems), len(by_model)), strict=True):
+        samples = [sample for place in order if (sample := by_model[place][problem_id]) is not None]
+        voted.append(EvalResult(problem_id, _most_frequent(samples, as_one), ()))
+    return voted
+
+
+def _most_frequent(samples: Sequence[Sample], as_one: Callable[[str], str]) -> Sample:
+    """The first of the samples that give the most frequent answer; the first of all where none was read."""
+    answers = [None if sample.score.answer is None else as_one(sample.score.answer) for sample in samples]
+    votes = Counter(answer for answer in answers if answer is not None)
+    # `max` keeps the first of equals, so the order of the samples decides.
+    return max(
+        zip(samples, answers, strict=True), key=lambda given: 0 if given[1] is None else votes[given[1]]
+    )[0]  # fmt: skip

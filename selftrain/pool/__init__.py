@@ -1,5 +1,0 @@
-"""Units of work that this process and others take from one queue, and that come back in order, each once."""
-
-from selftrain.pool.queue import DEATHS, Crew, Worker, WorkerLostError, answer_all
-
-__all__ = ["DEATHS", "Crew", "Worker", "WorkerLostError", "answer_all"]

@@ -1,0 +1,62 @@
+"""Sections such as a room would write, for the tests of this folder. Every supported type occurs once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from selftrain.config import Command, Resolved, check_types, required, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    model_name_or_path: tuple[str, ...] = required("the models to train", example="Qwen/Qwen2.5-0.5B-Instruct")
+    dtype: Literal["float32", "bfloat16"] = setting("bfloat16", "the numbers weights are kept in", source="TRL")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grow:
+    num_generations: int = setting(32, "answers drawn for each problem", source="ReST-EM, section 4: n = 32")
+    temperature: float = setting(0.7, "temperature of sampling", source="ReST-EM, section 4")
+    top_k: int | None = setting(40, "keep the 40% or so likeliest tokens")
+    log_completions: bool = setting(False, "write every answer to the log")
+    eval_k: tuple[int, ...] = setting((1, 8), "the k of pass@k")
+    run_name: str | None = setting(None, "a name for the run")
+    report_to: list[str] = setting(["none"], "where to report")
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        if self.temperature < 0:
+            raise ValueError("temperature must not be negative")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    output_dir: Path = setting(Path("runs/new"), "the folder of the run")
+    learning_rate: float = setting(1e-5, "peak learning rate", source="TRL")
+
+    def __post_init__(self) -> None:
+        check_types(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    run: Path = required("the folder of a run", example="runs/gsm8k", positional=True)
+    sql: str = setting("select * from samples", "what to ask", positional=True)
+    json: bool = setting(False, "print JSON")
+
+
+REST_EM = Command(
+    "rest-em",
+    "Draw answers, keep the right ones, train on them.",
+    {"model": Model, "grow": Grow, "run": Run},
+    "tests.config.settings_example:handle",
+)
+SAMPLES = Command("samples", "Query the samples of a run.", {"query": Query}, "tests.config.settings_example:handle")
+COMMANDS = (REST_EM, SAMPLES)
+
+
+def handle(settings: Resolved) -> int:
+    print(settings.to_dict())
+    return 0

@@ -1,0 +1,78 @@
+"""The command as a whole: dispatch, exit codes, help, and how light it is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from selftrain.cli.main import run_cli
+from tests.config.settings_example import COMMANDS
+
+HEAVY = {"torch", "transformers", "datasets", "vllm", "ray", "numpy", "pyarrow", "duckdb"}
+
+
+def test_a_handler_gets_the_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_cli(COMMANDS, ["samples", "runs/a", "select 1", "--json"]) == 0
+    assert capsys.readouterr().out == "{'run': 'runs/a', 'sql': 'select 1', 'json': True}\n"
+
+
+def test_print_config_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_cli(COMMANDS, ["samples", "runs/a", "--print_config"]) == 0
+    assert capsys.readouterr().out == (
+        "# query\n"
+        "run: runs/a                 # flag RUN\n"
+        "sql: select * from samples  # default (ours)\n"
+        "json: false                 # default (ours)\n"
+    )
+
+
+def test_a_failure_is_a_message_and_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_cli(COMMANDS, ["sample"]) == 64
+    assert capsys.readouterr().err == "selftrain: sample is not a command\nDid you mean samples?\n"
+    assert run_cli(COMMANDS, ["rest-em", "--top_k", "x", "--model_name_or_path", "a"]) == 64
+    assert "top_k is 'x' (flag --top_k)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [[], ["-h"], ["--help"]])
+def test_the_overview_lists_commands(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_cli(COMMANDS, argv) == 0
+    assert "  rest-em  Draw answers, keep the right ones, train on them.\n" in capsys.readouterr().out
+
+
+def test_help_shows_sections_defaults_and_sources(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as left:
+        run_cli(COMMANDS, ["rest-em", "--help"])
+    assert left.value.code == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    assert [line for line in text.splitlines() if line in ("model:", "grow:", "run:")] == ["model:", "grow:", "run:"]
+    words = " ".join(text.split())
+    assert "--num_generations int answers drawn for each problem. Default: 32 (ReST-EM, section 4: n = 32)" in words
+    assert "--model_name_or_path [str ...] the models to train. Required, e.g. Qwen/Qwen2.5-0.5B-Instruct" in words
+    assert "keep the 40% or so likeliest tokens" in words
+
+
+def test_help_is_light() -> None:
+    script = (
+        "import sys; from selftrain.cli.main import run_cli; from tests.config.settings_example import COMMANDS\n"
+        "try: run_cli(COMMANDS, ['rest-em', '--help'])\n"
+        "finally: print(*sys.modules, file=sys.stderr)"
+    )
+    here, root = Path(__file__).parent, Path(__file__).parents[2]
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={"PYTHONPATH": f"{root}:{here}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    print(f"help took {time.perf_counter() - start:.3f} s")
+    assert not HEAVY & set(done.stderr.split())

@@ -1,0 +1,141 @@
+"""Flags, their precedence over files, and where each value is said to come from."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from selftrain.config import Command, Resolved, parse, setting
+from selftrain.errors import SettingsError
+from tests.config.settings_example import REST_EM, SAMPLES, Grow, Model, Query, Run
+
+Write = Callable[[str | bytes], Path]
+
+
+def rest_em(*argv: str) -> Resolved:
+    return parse(REST_EM, ["--model_name_or_path", "a", *argv])
+
+
+def test_defaults_alone() -> None:
+    assert rest_em().sections == {"model": Model(model_name_or_path=("a",)), "grow": Grow(), "run": Run()}
+
+
+def test_scientific_notation() -> None:
+    assert rest_em("--learning_rate", "1e-5", "--num_generations=1e2").to_dict()["num_generations"] == 100
+    assert rest_em("--learning_rate", "3e-7")[Run].learning_rate == 3e-7
+
+
+def test_several_values_stand_side_by_side_or_one_by_one() -> None:
+    assert rest_em("b", "--eval_k", "1", "2", "--eval_k", "4")[Grow].eval_k == (1, 2, 4)
+    assert rest_em("b")[Model].model_name_or_path == ("a", "b")
+    assert rest_em("--eval_k")[Grow].eval_k == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        (["--log_completions"], True),
+        (["--log_completions", "true"], True),
+        (["--log_completions", "false"], False),
+        (["--log_completions=False"], False),
+        (["--no_log_completions"], False),
+        (["--log_completions", "--no_log_completions"], False),
+    ],
+)
+def test_switches(words: list[str], value: bool) -> None:
+    assert rest_em(*words, "--top_k", "3")[Grow].log_completions is value
+
+
+@pytest.mark.parametrize(
+    "words", [["--json", "runs/a", "select 1"], ["runs/a", "--json", "select 1"], ["runs/a", "select 1", "--json"]]
+)
+def test_a_switch_does_not_swallow_a_positional(words: list[str]) -> None:
+    assert parse(SAMPLES, words)[Query] == Query(run=Path("runs/a"), sql="select 1", json=True)
+
+
+def test_a_positional_may_look_like_a_flag_after_two_dashes() -> None:
+    assert parse(SAMPLES, ["runs/a", "--", "-- all"])[Query].sql == "-- all"
+
+
+def test_flags_win_over_files_wherever_they_stand(yaml_file: Write) -> None:
+    path = str(yaml_file("top_k: 1\nnum_generations: 2\n"))
+    for words in (["--top_k", "9", "--config", path], ["--config", path, "--top_k", "9"]):
+        assert rest_em(*words)[Grow].top_k == 9
+        assert rest_em(*words)[Grow].num_generations == 2
+
+
+def test_a_later_file_wins_over_an_earlier_one(yaml_file: Write) -> None:
+    path = yaml_file("top_k: 1\nnum_generations: 2\n")
+    Path("more.yaml").write_text("top_k: 5\n")
+    settings = rest_em("--config", str(path), "--config", "more.yaml")
+    assert (settings[Grow].top_k, settings[Grow].num_generations) == (5, 2)
+    assert str(settings.origins["top_k"]) == "more.yaml:1"
+
+
+def test_every_value_says_where_it_comes_from(yaml_file: Write) -> None:
+    path = str(yaml_file("\n\ngrow:\n  num_generations: 2\n"))
+    lines = rest_em("--config", path, "--top_k", "none").to_yaml().splitlines()
+    assert lines[:2] == ["# model", "model_name_or_path: [a]  # flag --model_name_or_path"]
+    comments = {line.split(":")[0]: line.split("# ", 1)[1] for line in lines if ": " in line}
+    assert comments["num_generations"] == "run.yaml:4"
+    assert comments["top_k"] == "flag --top_k"
+    assert comments["temperature"] == "default (ReST-EM, section 4)"
+    assert comments["eval_k"] == "default (ours)"
+    assert str(parse(SAMPLES, ["runs/a"]).origins["run"]) == "flag RUN"
+
+
+def test_the_printed_settings_give_the_same_settings(yaml_file: Write) -> None:
+    hard = "a: 'b' # \N{SNOWMAN}\n\t\"c\" \x7f null"
+    settings = rest_em("--run_name", hard, "--report_to", "null", "x, y", "--top_k=null", "--learning_rate", "1e-7")
+    path = yaml_file(settings.to_yaml())
+    again = parse(REST_EM, ["--config", str(path)])
+    assert again.sections == settings.sections
+    assert again[Grow].run_name == hard
+    assert {origin.kind for origin in again.origins.values()} == {"file"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--num_generation", "8"], "--num_generation is not a flag of selftrain rest-em\nDid you mean --num_generat"),
+        (["--top-k=8"], "--top-k is not a flag of selftrain rest-em\nDid you mean --top_k?"),
+        (["--zzz"], "--zzz is not a flag of selftrain rest-em\nSee --help"),
+        (["--top_k", "1", "2"], "'2' stands alone\nIt is no flag, nor the value of one.\nSee selftrain rest-em --help"),
+        (["--top_k"], "argument --top_k: expected one argument"),
+        (["--top_k", "many"], "top_k is 'many' (flag --top_k)\nExpected int|null.\nThe default is 40."),
+        (["--dtype", "int8"], "dtype is 'int8' (flag --dtype)\nExpected float32|bfloat16."),
+        (["--log_completions", "yes"], "log_completions is 'yes' (flag --log_completions)\nExpected true|false."),
+        (["--temperature", "inf"], "temperature is 'inf' (flag --temperature)\nExpected float."),
+        (["--temperature", "-1"], "temperature must not be negative (temperature = -1.0 from flag --temperature)"),
+    ],
+)
+def test_mistakes_are_named_with_their_flag(words: list[str], message: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        rest_em(*words)
+    assert str(raised.value).startswith(message)
+
+
+def test_what_is_missing_is_named_with_an_example() -> None:
+    with pytest.raises(SettingsError, match="model_name_or_path must be given\nFor example: --model_name_or_path Qwen"):
+        parse(REST_EM, [])
+    with pytest.raises(SettingsError, match="run must be given\nFor example: runs/gsm8k"):
+        parse(SAMPLES, ["--json"])
+
+
+def test_a_command_may_change_a_default_by_inheritance() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class LongRun(Run):
+        learning_rate: float = setting(1e-6, "peak learning rate", source="SePT, table 5")
+
+    settings = parse(Command("sept", "", {"run": LongRun}, ""), [])
+    assert settings[Run].learning_rate == 1e-6
+    assert str(settings.origins["learning_rate"]) == "default (SePT, table 5)"
+
+
+def test_two_sections_cannot_share_a_name() -> None:
+    with pytest.raises(argparse.ArgumentError, match="conflicting option"):
+        parse(Command("twice", "", {"one": Run, "two": Run}, ""), [])

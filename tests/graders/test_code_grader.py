@@ -1,0 +1,177 @@
+"""Programs against tests: the right ones are found right, and nothing else is."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selftrain.graders import CodeGrader, Grader, open_grader, self_test
+from selftrain.graders.code.config import CodeConfig
+from selftrain.sandbox import self_test as sandbox_test
+from selftrain.types import Problem
+from tests.graders.answers import grade, grade_all, response
+from tests.sandbox.forging import EXPECTED, HONEST, STDIN, STDIN_HONEST, WRONG, programs, stdin_programs
+
+RIGHT = {1: 11, 2: 17, 5: 47, 40: 1727}
+
+
+def task(columns: dict[str, Any], id: str = "p", solution: str | None = None) -> Problem:
+    return Problem(id, "Write f.", "tests", columns, solution)
+
+
+def asserting(*assertions: str, id: str = "p") -> Problem:
+    return task({"text": "Write f.", "test_list": list(assertions), "code": HONEST}, id)
+
+
+def calling(cases: dict[int, int]) -> Problem:
+    tests = {"fn_name": "f", "inputs": [[n] for n in cases], "outputs": list(cases.values())}
+    return task({"question": "Write f.", "input_output": json.dumps(tests)}, "calls")
+
+
+CHECKED = asserting(*(f"assert f({n}) == {value}" for n, value in RIGHT.items()))
+CALLED = calling(RIGHT)
+FED = task({"question": "Add 1.", "input_output": {"inputs": [STDIN, "5\n"], "outputs": [EXPECTED, "6\n"]}}, "stdin")
+
+
+@pytest.fixture(scope="module")
+def grader() -> Iterator[CodeGrader]:
+    if sandbox_test()[0] is None:
+        pytest.skip("no sandbox holds on this machine")
+    with CodeGrader(CodeConfig(test_timeout=0.5)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def evaluation_grader(grader: CodeGrader) -> Grader:
+    return grader.evaluation_grader()
+
+
+def values(grader: Grader, problem: Problem, texts: list[str]) -> list[float | None]:
+    return [score.value for score in grade_all(grader, [problem] * len(texts), texts)]
+
+
+@pytest.mark.parametrize("problem", [CHECKED, CALLED], ids=["assertions", "calls"])
+def test_honest_programs_are_right_and_forged_ones_are_not(
+    grader: CodeGrader, evaluation_grader: Grader, problem: Problem
+) -> None:
+    for one in (grader, evaluation_grader):
+        assert values(one, problem, [HONEST, WRONG, "", "def f(n):\n    return"]) == [1.0, 0.0, 0.0, 0.0]
+    assert [name for name, text in programs().items() if grade(evaluation_grader, problem, text).value != 0] == []
+
+
+def test_forged_output_is_not_right(evaluation_grader: Grader) -> None:
+    assert values(evaluation_grader, FED, [STDIN_HONEST, "print(2)\nprint(3)"]) == [1.0, 0.0]
+    assert [name for name, text in stdin_programs().items() if grade(evaluation_grader, FED, text).value != 0] == []
+
+
+def test_what_is_right_only_on_paid_tests_is_seen_and_fails_the_examiner(
+    grader: CodeGrader, evaluation_grader: Grader
+) -> None:
+    cheat = "def f(n):\n    return {1: 11, 2: 17, 5: 47}.get(n, 0)\n"
+    for problem in (CHECKED, CALLED):
+        assert grade(grader, problem, cheat).value == 1.0
+        assert grade(grader, problem, cheat).others == {"held_back": 0.0}
+        assert grade(grader, problem, HONEST).others == {"held_back": 1.0}
+        assert grade(evaluation_grader, problem, cheat).value == 0.0
+
+
+def test_a_program_may_be_fenced_and_spoken_about(grader: CodeGrader) -> None:
+    assert grade(grader, CHECKED, f"Sure!\n```python\n{HONEST}```\nIt adds up.").value == 1.0
+
+
+def test_a_hanging_program_is_wrong_in_time(grader: CodeGrader) -> None:
+    score = grade(grader, CHECKED, "def f(n):\n    while True: pass\n")
+    assert score.value == 0.0 and "timeout" in score.reason and score.seconds < 2
+
+
+def test_what_passes_a_weak_test_is_unjudged_unless_it_is_asked_for() -> None:
+    weak = asserting("assert f(Pair(1)) == 1", "assert f(Pair(2)) == 2", "assert f(Pair(3)) == 3")
+    right = "class Pair:\n    def __init__(self, a): self.a = a\ndef f(pair): return pair.a\n"
+    wrong = "class Pair:\n    def __init__(self, a): self.a = a\ndef f(pair): return 0\n"
+    with CodeGrader() as grader:
+        assert values(grader, weak, [right, wrong]) == [None, 0.0]
+        assert "weak" in grade(grader, weak, right).reason
+    with CodeGrader(CodeConfig(weak_tests="include")) as grader:
+        assert values(grader, weak, [right, wrong]) == [1.0, 0.0]
+
+
+def test_a_forgery_of_a_weak_test_is_told_by_its_twin() -> None:
+    weak = asserting("assert f(Pair(1)) == Pair(1)", "assert f(Pair(2)) == Pair(2)")
+    forged = (
+        "class Pair:\n    def __init__(self, *a): pass\n    def __eq__(self, other): return True\ndef f(p): return p\n"
+    )
+    with CodeGrader(CodeConfig(weak_tests="include")) as grader:
+        assert grade(grader, weak, forged).value in (0.0, None)
+
+
+def test_tests_nobody_can_read_leave_answers_unjudged(grader: CodeGrader) -> None:
+    score = grade(grader, task({"question": "?", "input_output": '{"inputs": ['}, "broken"), HONEST)
+    assert score.value is None and "broken" in score.reason
+
+
+def test_tests_that_cannot_run_are_our_fault_and_not_the_program_s(grader: CodeGrader) -> None:
+    problem = asserting("import nonesuch", "assert f(1) == nonesuch.eleven", id="cannot run")
+    assert grade(grader, problem, HONEST).value is None
+
+
+def test_equal_programs_are_run_once(grader: CodeGrader) -> None:
+    fresh = asserting("assert f(1) == 11", id="fresh")
+    first = grader.grade([response(HONEST, "fresh")] * 3, {"fresh": fresh})
+    assert len(set(map(id, first))) == 1
+
+
+def test_the_self_test_runs_the_reference_solutions(evaluation_grader: Grader) -> None:
+    good = Problem("good", "?", "tests", CHECKED.columns, HONEST)
+    bad = Problem("bad", "?", "tests", CHECKED.columns, WRONG)
+    none = Problem("none", "?", "tests", CHECKED.columns)
+    assert [
+        (problem.id, "failed" in reason) for problem, reason in self_test(evaluation_grader, [good, bad, none])
+    ] == [("bad", True)]
+
+
+def test_the_grader_says_what_held_the_programs(grader: CodeGrader) -> None:
+    assert grader.facts["sandbox"].startswith("tier ") and grader.facts["run_model_code"] == "sandboxed"
+    assert grader.warning == ""
+
+
+def test_code_is_a_grader_by_name() -> None:
+    with open_grader("code") as opened:
+        assert grade(opened, CHECKED, HONEST).value == 1.0
+
+
+def _marked(data: Path) -> Iterator[tuple[str, Problem, str, bool]]:
+    for folder in sorted((data / "apps" / "train").iterdir()):
+        columns = {"question": (folder / "question.txt").read_text("utf-8"),
+                   "input_output": (folder / "input_output.json").read_text("utf-8")}  # fmt: skip
+        for name in ("gen_solutions.json", "baseline_solutions.json"):
+            for one in json.loads((folder / name).read_text("utf-8")):
+                yield folder.name, task(columns, folder.name), one["code"], one["result"] is True
+
+
+@pytest.mark.slow
+def test_marked_programs_of_apps_are_graded_as_marked(data: Path) -> None:
+    rows = list(_marked(data))
+    with CodeGrader(CodeConfig(test_timeout=4)) as grader:
+        scores = grade_all(
+            grader.evaluation_grader(), [problem for _, problem, _, _ in rows], [text for _, _, text, _ in rows]
+        )
+    differing = [(row[0], score.reason) for row, score in zip(rows, scores, strict=True) if score.value != row[3]]
+    # One program imports numpy, which the profile `pure` does not have.
+    assert len(rows) == 46 and [name for name, _ in differing] == ["2404"] and "numpy" in differing[0][1]
+
+
+@pytest.mark.slow
+def test_every_published_solution_is_right_and_no_stub_is(data: Path) -> None:
+    with gzip.open(data / "humaneval" / "HumanEval.jsonl.gz", "rt", encoding="utf-8") as lines:
+        human = [task(row, row["task_id"], row["prompt"] + row["canonical_solution"]) for row in map(json.loads, lines)]
+    lines = (data / "mbpp" / "mbpp_prompt_validation_train.jsonl").read_text("utf-8").splitlines()
+    mbpp = [task(row, f"mbpp/{row['task_id']}", row["code"]) for row in map(json.loads, lines)]
+    with CodeGrader(CodeConfig(test_timeout=5, weak_tests="include")) as grader:
+        assert self_test(grader.evaluation_grader(), human + mbpp) == []
+        stubs = grade_all(grader, human, ["    return None\n"] * len(human))
+        assert [score.value for score in stubs] == [0.0] * 164

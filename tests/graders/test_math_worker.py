@@ -1,0 +1,239 @@
+"""Hostile answers, and a worker that hangs, dies or never starts."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from selftrain.graders import MathGrader
+from selftrain.graders.math import worker_process
+from selftrain.graders.math.worker import MathWorker
+from tests.graders.answers import grade, problem
+
+
+def kill_keeper(grader: MathGrader) -> None:
+    with contextlib.suppress(OSError, AttributeError):
+        os.kill(grader._worker._keeper.process.pid, signal.SIGKILL)
+
+
+def kill_child(grader: MathGrader) -> None:
+    with contextlib.suppress(OSError, AttributeError, IndexError):
+        keeper = grader._worker._keeper.process.pid
+        os.kill(int(Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()[0]), signal.SIGKILL)
+
+
+HOSTILE = {
+    "tower": "9^{9^{9^{9}}}",
+    "bare tower": "9^9^9^9",
+    "huge exponent": "10^{100000000}",
+    "expansion": "(x+1)^{99999}",
+    "factorial": "100000000!",
+    "factorial of a power": "(10^{10})!",
+    "factorials of factorials": "((3!)!)!",
+    "long sum": "\\sum_{k=1}^{1000000000} k",
+    "5,000 braces": "{" * 5000 + "}" * 5000,
+    "5,000 brackets": "(" * 5000 + "x" + ")" * 5000,
+    "40 boxes": "\\boxed{" * 40 + "1" + "}" * 40,
+    "a million digits": "7" * 1_000_000,
+    "20,000 values": ",".join(map(str, range(20_000))),
+    "code": "__import__('os').system('touch hacked')",
+    "Python power": "10**10**10",
+    "superscript digits": "５²²²",
+    "letters as digits": "l8O",
+    "open fraction": "\\frac{" * 50,
+    "separators": "," * 5000,
+    "NUL and escapes": "\x00\x1b[31m18",
+    "lone surrogate": "\ud800",
+}
+SLOW = {"expanding powers": "(x+1)^{999}(y+2)^{999}", "bare braces": "{" * 15 + "x" + "}" * 15}
+
+
+@pytest.mark.parametrize("answer", HOSTILE.values(), ids=HOSTILE.keys())
+@pytest.mark.parametrize("gold", ["7", "x^2+1", "odd"])
+def test_a_hostile_answer_is_wrong_at_once(math_grader: MathGrader, here_empty: Path, gold: str, answer: str) -> None:
+    grade(math_grader, problem("x^2+1"), "#### x^2")  # the worker runs
+    started = time.perf_counter()
+    assert grade(math_grader, problem(gold), f"#### {answer}").value == 0.0
+    assert grade(math_grader, problem(gold), f"$\\boxed{{{answer}}}$").value == 0.0
+    assert time.perf_counter() - started < 2.0
+    assert not list(here_empty.iterdir())
+
+
+@pytest.mark.parametrize("answer", SLOW.values(), ids=SLOW.keys())
+def test_a_slow_answer_is_wrong_and_costs_its_time_once(math_grader: MathGrader, answer: str) -> None:
+    score = grade(math_grader, problem("x^2+1"), f"#### {answer}")
+    assert (score.value, score.reason) == (0.0, "took longer than 1 s to compare")
+    started = time.perf_counter()
+    assert grade(math_grader, problem("x^2+1"), f"#### {answer}").value == 0.0
+    assert time.perf_counter() - started < 0.1
+    assert grade(math_grader, problem("x^2+1"), "#### 1+x^2").value == 1.0
+
+
+def test_a_gold_that_takes_too_long_is_unjudged(math_grader: MathGrader) -> None:
+    score = grade(math_grader, problem(SLOW["expanding powers"]), "#### 5")
+    assert score.value is None
+    assert "takes longer than 1 s to read" in score.reason
+
+
+def test_threads_share_a_worker(math_grader: MathGrader) -> None:
+    def verdict(k: int) -> float | None:
+        return grade(math_grader, problem(f"x^2+{k // 2}"), f"#### {k - k // 2}+x^2").value
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(verdict, range(2, 40))) == [float(k % 2 == 0) for k in range(2, 40)]
+
+
+def test_a_worker_killed_from_outside_is_replaced(math_grader: MathGrader) -> None:
+    assert grade(math_grader, problem("x^2+1"), "#### x^2+1+0").value == 1.0
+    for kill in (kill_keeper, kill_child, kill_child, kill_keeper, kill_child):
+        kill(math_grader)
+        assert grade(math_grader, problem("x^2+1"), f"#### 1+{uuid4().int % 10**6} \\cdot 0+x^2").value == 1.0
+
+
+@pytest.mark.parametrize("gradings", [40, pytest.param(2000, marks=pytest.mark.slow)])
+def test_workers_killed_at_random_cost_no_verdict(gradings: int) -> None:
+    """Formulas, so that each is asked of a worker, and every third answer is wrong."""
+    rng = random.Random(gradings)
+    done = threading.Event()
+
+    def kill_now_and_then(grader: MathGrader) -> None:
+        for turn in itertools.count(1):
+            if done.wait(rng.uniform(0.0, 0.1)):
+                return
+            (kill_keeper if turn % 50 == 0 else kill_child)(grader)
+
+    with MathGrader() as grader:
+        killer = threading.Thread(target=kill_now_and_then, args=(grader,))
+        killer.start()
+        try:
+            for k in range(gradings):
+                answer = f"{k} + x^2" if k % 3 else f"{k + 1} + x^2"
+                score = grade(grader, problem(f"x^2+{k}"), f"#### {answer}")
+                assert score.value in (None, float(k % 3 > 0)), score
+                assert score.value is not None or "from outside" in score.reason
+        finally:
+            done.set()
+            killer.join()
+
+
+def test_a_worker_that_is_always_killed_leaves_the_answer_unjudged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with grader_with(READY + "  os.kill(os.getpid(), 9)", tmp_path, monkeypatch) as grader:
+        score = grade(grader, problem("x^2"), "#### y")
+        assert (score.value, "killed 10 times from outside" in score.reason) == (None, True)
+
+
+def test_the_next_child_is_there_at_once(math_grader: MathGrader) -> None:
+    grade(math_grader, problem("x^2+1"), f"#### {SLOW['bare braces']}+0")
+    started = time.perf_counter()
+    assert grade(math_grader, problem("x^2+1"), "#### 0+0+1+x^2").value == 1.0
+    assert time.perf_counter() - started < 1.0
+
+
+def test_closing_ends_the_process_and_is_not_final() -> None:
+    with MathGrader() as grader:
+        assert grade(grader, problem("x^2"), "#### x \\cdot x").value == 1.0
+        process = grader._worker._keeper.process
+        assert process is not None
+    assert process.poll() is not None
+    grader.close()
+    assert grade(grader, problem("x^2"), "#### x^3").value == 0.0
+    grader.close()
+
+
+@pytest.fixture
+def here_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def grader_with(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MathGrader:
+    """A judge whose worker is another program."""
+    path = tmp_path / "program.py"
+    path.write_text(f"import json, os, sys, time\n{program}\n", encoding="utf-8")
+    monkeypatch.setattr(worker_process, "_PROGRAM", path)
+    return MathGrader(wall_limit=0.3)
+
+
+READY = """
+say = lambda ok: print(json.dumps({'n': ask['n'], 'ok': ok}), flush=True)
+print(json.dumps({'ready': os.getpid()}), flush=True)
+for line in sys.stdin:
+  ask = json.loads(line)
+"""
+
+
+@pytest.mark.parametrize("program", ["raise ImportError('no math_verify here')", "os._exit(3)"])
+def test_a_worker_that_cannot_start_leaves_formulas_unjudged(
+    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with grader_with(program, tmp_path, monkeypatch) as grader:
+        scores = [grade(grader, problem("x^2"), f"#### {answer}") for answer in ("x^2", "x", "y")]
+        assert [score.value for score in scores] == [None] * 3
+        assert all("math-verify cannot be started" in score.reason for score in scores)
+        assert grade(grader, problem("18"), "#### 18").value == 1.0
+
+
+def test_a_gold_that_kills_the_worker_is_unjudged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with grader_with(READY + "  os._exit(1)", tmp_path, monkeypatch) as grader:
+        score = grade(grader, problem("x^2"), "#### x^2")
+        assert score.value is None
+        assert "math-verify dies of it" in score.reason
+
+
+def test_an_answer_that_kills_the_worker_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = READY + "  os._exit(1) if 'answer' in ask else say(True)"
+    with grader_with(program, tmp_path, monkeypatch) as grader:
+        score = grade(grader, problem("x^2"), "#### y")
+        assert (score.value, score.reason) == (0.0, "math-verify died comparing it")
+
+
+def test_a_late_reply_is_not_taken_for_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = READY + "  time.sleep(0.6 if ask.get('answer') == 'slow' else 0); say(ask.get('answer') != 'wrong')"
+    monkeypatch.setattr(worker_process, "_PROGRAM", tmp_path / "program.py")
+    grader_with(program, tmp_path, monkeypatch).close()
+    worker = MathWorker(wall_limit=0.3)
+    assert worker.compare("x", "slow") == (False, "took longer than 0.3 s to compare")
+    assert worker.compare("x", "wrong")[0] is False
+    assert worker.compare("x", "right")[0] is True
+    worker.close()
+
+
+@pytest.fixture
+def orphaned() -> int:
+    """The worker of a process that was killed."""
+    code = (
+        "import time; from selftrain.graders.math.worker import MathWorker\n"
+        "w = MathWorker(); w.compare('x', 'x'); print(w._keeper.process.pid, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        parent.kill()
+    return pid
+
+
+def test_no_worker_outlives_its_run(orphaned: int) -> None:
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{orphaned}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return
+        if state == "Z":
+            return
+        time.sleep(0.05)
+    pytest.fail("the worker still runs")

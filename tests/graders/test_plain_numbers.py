@@ -1,0 +1,126 @@
+r"""The fast path. The cases are the rows of the table in `selftrain.graders.math.plain_numbers`."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selftrain.graders.math.plain_numbers import read_numbers, same_numbers
+from selftrain.graders.math.worker import MathWorker
+
+
+def same(gold: str, answer: str) -> bool:
+    golds, answers = read_numbers(gold), read_numbers(answer)
+    assert golds, f"{gold} is no plain number"
+    return bool(answers) and same_numbers(golds, answers or ())
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("18", 18), ("+18", 18), ("18.0", 18), (".5", Fraction(1, 2)), ("30.", 30), ("−3", -3), ("-3", -3), ("007", 7),
+        ("14,916", 14916), ("14{,}916", 14916), ("11,\\! 111,\\! 111", 11111111), ("10\\,000", 10000), ("1 000", 1000),
+        ("1/2", Fraction(1, 2)), ("\\frac12", Fraction(1, 2)), ("\\dfrac{1}{2}", Fraction(1, 2)), ("½", Fraction(1, 2)),
+        ("\\frac{-3}{4}", Fraction(-3, 4)), ("-\\frac{3}{4}", Fraction(-3, 4)), ("\\frac 1 2", Fraction(1, 2)),
+        ("5\\frac{1}{2}", Fraction(11, 2)), ("-5\\frac12", Fraction(-11, 2)), ("583 1/3", Fraction(1750, 3)),
+        ("2e3", 2000), ("2 \\times 10^3", 2000), ("6.02\\times 10^{-2}", Fraction(301, 5000)),
+        ("6.02×10^23", 602 * 10**21),
+        ("$18", 18), ("\\$18", 18), ("-$5", -5), ("18€", 18), ("18 dollars", 18), ("12\\text{ cm}^2", 12),
+        ("12 m²", 12),
+        ("60^\\circ", 60), ("60°", 60), ("20 km/h", 20), ("8 a day", 8), ("12cm", 12), ("$18$", 18), ("\\(18\\)", 18),
+        ("x = 12", 12), ("7 + 5 = 12", 12), ("x \\approx 12", 12), ("\\approx 12", 12), ("f(2) = 12", 12),
+        ("x_1 = 12", 12),
+        ("x = 1/3 \\approx 0.33", Fraction(1, 3)), ("1/3 \\approx 0.33", Fraction(1, 3)), ("x = 5+5+1 = 11", 11),
+        ("**73**", 73), ("(5)", 5), ("٧", 7), ("７.0", 7), ("28\\%", 28),
+    ],
+)  # fmt: skip
+def test_what_is_a_number(written: str, value: int | Fraction) -> None:
+    numbers = read_numbers(written)
+    assert numbers is not None
+    assert [number.value for number in numbers] == [value]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "", "x", "twelve", "3x", "3 x", "3m", "x3", "3 million", "3\\text{ million}", "2 dozen", "2 h 30 min", "1.2.3",
+        "5 or more", "about 5", "at least 5", "7-4", "3 \\times 4", "3 * 4", "2^{10}", "12^2", "12^{2}", "4\\sqrt{2}",
+        "2x = 12", "x + 3 = 12", "x^2 = 9", "x > 5", "x \\ne 5", "x != 5", "(3,4)", "[3,4]", "5!", "1/0",
+        "\\frac{1}{0}",
+        "5 (mod 7)", "12 12 12", "204_5", "½½", "2**3", "5'6", "1e99999", "9" * 600, "10^" + "9" * 50, "O", "l8", "５²",
+        "AZYUK2A", "--5", "$5$6", "0x10", "1_000", "inf", "nan",
+    ],
+)  # fmt: skip
+def test_what_is_not(written: str) -> None:
+    assert read_numbers(written) is None
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "right"),
+    [
+        ("28\\%", "28", True), ("28", "28 percent", True), ("50\\%", "0.5", True), ("\\frac12", "50\\%", True),
+        ("7", "700\\%", False), ("50\\%", "5\\%", False), ("28\\%", "0.28\\%", False),
+        ("\\frac13", "0.3333333333", True), ("\\frac13", "0.333", False), ("0.1", "0.10000000000000001", True),
+        ("11111111100", "11111111103", False), ("0.0000001", "0.0000002", False), ("1000.99", "1000,99", False),
+        ("15, 9", "9 and 15", True), ("15, 9", "\\{9; 15\\}", True), ("15, 9", "15", False), ("15", "15, 9", False),
+        ("15, 9", "15, 15", False), ("15, 9", "15, 9, 9", False), ("7200.0, 2800.0", "$7,200 and $2,800", True),
+        ("11.2, 28.8", "11.2 pounds and 28.8 pounds", True), ("1,2", "1.2", False), ("1,2", "12", False),
+        ("x = 2, y = 3", "x = 3, y = 2", False), ("x = 2, y = 3", "y = 3, x = 2", True), ("x = 2, y = 3", "2, 3", True),
+        ("x = 2, y = 3", "3, 2", False), ("x = 3", "y = 3", False), ("k = 1", "1", True),
+        ("n = 1, 2, 3", "3, 2, 1", True),
+        ("10", "100", False), ("-3", "3", False), ("3", "-3", False), ("23", "2**3", False), ("34", "$3$4$", False),
+    ],
+)  # fmt: skip
+def test_when_numbers_are_the_same(gold: str, answer: str, right: bool) -> None:
+    assert same(gold, answer) is right
+
+
+PLAIN = st.one_of(
+    st.integers(-99_999, 99_999).map(str),
+    st.integers(1000, 10**9).map("{:,}".format),
+    st.decimals(-1000, 1000, places=2).map(str),
+    st.tuples(st.integers(-99, 99), st.integers(1, 99)).map(lambda ab: f"\\frac{{{ab[0]}}}{{{ab[1]}}}"),
+)
+
+
+@pytest.fixture(scope="module")
+def worker():
+    worker = MathWorker(wall_limit=20.0)
+    yield worker
+    worker.close()
+
+
+@settings(max_examples=150, deadline=None)
+@given(gold=PLAIN, other=PLAIN, keep=st.booleans())
+def test_the_fast_path_gives_the_verdicts_of_math_verify(worker: MathWorker, gold: str, other: str, keep: bool) -> None:
+    answer = f"{gold}.0" if keep and gold.lstrip("-").isdigit() else gold if keep else other
+    assert same(gold, answer) == worker.compare(gold, answer)[0]
+
+
+@given(st.text(max_size=40))
+def test_no_text_breaks_the_reader(text: str) -> None:
+    numbers = read_numbers(text)
+    assert numbers is None or same_numbers(numbers, numbers)
+
+
+@given(st.fractions(), st.sampled_from(["{}", "${}$", "x = {}", "{} apples", "The total = {}", "\\({}\\)"]))
+def test_clothes_do_not_change_a_number(value: Fraction, clothes: str) -> None:
+    numbers = read_numbers(clothes.format(f"\\frac{{{value.numerator}}}{{{value.denominator}}}"))
+    assert numbers is not None
+    assert [number.value for number in numbers] == [value]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "18", "-18", "007", "-0", "1,234", "-1,234,567", "12,34", "0,111", "1234,567", "18.0", "-0.25", "1,234.5", ".5",
+        "30.", "0.33333333", "0.333333333", "\\frac{1}{2}", "\\frac{-3}{4}", "-\\frac{3}{4}", "\\frac{1}{0}",
+        "\\frac{1}{04}", "1" * 18, "1" * 19, "1.5e3", "١٨",
+    ],
+)  # fmt: skip
+def test_common_spellings_are_read_as_all_others_are(text: str) -> None:
+    """With a space behind it, a text takes the long way."""
+    assert read_numbers(text) == read_numbers(f"{text} ")

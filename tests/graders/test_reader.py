@@ -1,0 +1,111 @@
+"""Reading without labels: one spelling for equal answers, and no look at a reference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selftrain.errors import GraderError
+from selftrain.graders import MathGrader, canonical, open_reader
+from selftrain.types import Problem
+
+from .answers import grade, problem, response
+
+
+class Untouchable:
+    """A reference that cannot be looked at in any way."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise AssertionError(f"the reference was touched: {name}")
+
+    def __bool__(self) -> bool:
+        raise AssertionError("the reference was touched")
+
+    def __eq__(self, other: object) -> bool:
+        raise AssertionError("the reference was touched")
+
+    def __str__(self) -> str:
+        raise AssertionError("the reference was touched")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("name", ["math", "choice", "exact"])
+def test_the_reference_is_never_touched(name: str) -> None:
+    reader = open_reader(name)
+    for reference in (None, Untouchable()):
+        score = grade(reader, Problem("p", "?", reference), "So the answer is B.")  # type: ignore[arg-type]
+        assert (score.value, score.answer, score.reason) == (None, "B", "read, not judged")
+    assert reader.grade([response("#### B")], {})[0].answer == "B"
+
+
+CLASSES = [
+    (["18", "18.0", "$18", "$18$", "18 apples", "+18", "x = 18", r"18\text{ cm}", "9 + 9 = 18"], "18"),
+    (["1,800", "1800", "1{,}800", "1 800"], "1800"),
+    (["1/2", "0.5", ".5", r"\frac12", r"\dfrac{1}{2}", "½"], "0.5"),
+    (["1/3", r"\frac{2}{6}", "0.3333333333"], "1/3"),
+    (["-3", "−3", r"\frac{-6}{2}"], "-3"),
+    (["9, 15", "15 and 9", r"\{9; 15\}", "x = 9 or x = 15"], "9, 15"),
+    (["x = 2, y = 3", "y = 3, x = 2"], "x = 2, y = 3"),
+    (["(B)", "B", "B)"], "B"),
+    (["Evelyn", "evelyn.", r"\text{Evelyn}"], "evelyn"),
+    (["(3, 4)", r"\left( 3 , 4 \right)", "(3,4)"], "(3,4)"),
+]
+
+
+@pytest.mark.parametrize(("spellings", "common"), CLASSES, ids=lambda value: value if isinstance(value, str) else "")
+def test_equal_answers_have_one_spelling(spellings: list[str], common: str) -> None:
+    assert {canonical(text) for text in spellings} == {common}
+    assert canonical(common) == common
+
+
+def test_one_spelling_is_equal_to_the_grader_too(math_grader: MathGrader) -> None:
+    for spellings, _ in CLASSES:
+        for gold in spellings:
+            if "9 + 9" in gold:  # no form for a gold
+                continue
+            verdicts = [grade(math_grader, problem(gold), f"#### {text}") for text in spellings]
+            assert [v.value for v in verdicts] == [1.0] * len(spellings), gold
+    firsts = [common for _, common in CLASSES]
+    assert len(set(firsts)) == len(firsts)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("x = 2, y = 3", "x = 3, y = 2"), ("3", "-3"), ("28", "0.28"), ("A", "a"), ("3x", "3"), ("", "0")],
+)
+def test_different_answers_stay_apart(one: str, other: str) -> None:
+    assert canonical(one) != canonical(other)
+
+
+@given(st.integers(-(10**15), 10**15), st.integers(1, 9999))
+def test_numbers_come_back_as_they_are(above: int, below: int) -> None:
+    text = canonical(f"{above}/{below}" if above >= 0 else f"-{-above}/{below}")
+    assert canonical(text) == text
+    assert canonical(f"{above}") == str(above)
+    assert canonical(f"{above}.50") == canonical(f"{above}.5")
+
+
+def test_a_rounding_without_a_fraction_keeps_nine_figures() -> None:
+    assert canonical("3.14159265358979") == canonical("3.1415926535") == "3.14159265"
+    assert canonical("3.14") == "3.14"
+
+
+def test_nothing_stated_is_nothing_read() -> None:
+    for name in ("math", "choice", "exact"):
+        score = open_reader(name).grade([response("Hm.\nWell.")], {})[0]
+        assert (score.value, score.answer) == (None, None)
+        assert score.reason == "no answer found"
+
+
+def test_a_word_that_was_cut_off_is_not_read() -> None:
+    assert open_reader().grade([response("#### 14 1", finish_reason="length")], {})[0].answer == "14"
+    assert open_reader().grade([response("#### 14", finish_reason="length")], {})[0].answer is None
+
+
+def test_a_grader_without_a_reading_is_refused() -> None:
+    with pytest.raises(GraderError, match="no reader for the judge 'my_rewards:f'"):
+        open_reader("my_rewards:f")

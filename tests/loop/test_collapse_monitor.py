@@ -1,0 +1,296 @@
+"""The watch: decisions on made-up probes, and a consensus of toy models."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from selftrain.errors import SettingsError
+from selftrain.evaluation import EvalConfig, EvalResult
+from selftrain.loop.collapse_monitor import Alarm, CollapseMonitor, MonitorConfig, Probe, ask, consensus, probe, signals
+from selftrain.methods import SePT
+from selftrain.methods.base import collected_from
+from selftrain.methods.filters import drop, with_scores
+from selftrain.methods.sept import SePTTrainingConfig
+from selftrain.models.prompts import make_prompts
+from selftrain.models.toy import toy_problems
+from selftrain.types import Collected, Prompt, Response, Round, Sample, SamplingParams, Score
+from tests.toys import answer_in, read, toy, toy_loop
+
+HEALTHY = {"truncation_rate": 0.05, "parse_failure_rate": 0.1, "mean_length": 30.0, "token_entropy": 0.5,
+           "same_text": 0.02}  # fmt: skip
+
+
+def seen(rights: int, of: int = 200, **other: float) -> Probe:
+    """A probe of which the first `rights` problems are right."""
+    return Probe({f"p{i}": float(i < rights) for i in range(of)}, HEALTHY | other)
+
+
+def watched(*probes: Probe, monitor: MonitorConfig | None = None) -> list[list[Alarm]]:
+    """The alarms of each probe of one model in turn, five rounds apart."""
+    collapse_monitor = CollapseMonitor(monitor or MonitorConfig(), "agreement with the consensus")
+    return [collapse_monitor.look(5 * number, {"llama": one}) for number, one in enumerate(probes)]
+
+
+def collapses(alarms: list[list[Alarm]]) -> list[bool]:
+    return [any(alarm.severe for alarm in of_round) for of_round in alarms]
+
+
+# A falling score
+
+
+def test_a_clear_fall_stops_and_says_from_where_to_where() -> None:
+    *before, (alarm,) = watched(seen(100), seen(140), seen(100))
+    assert before == [[], []]
+    assert alarm.severe and alarm.model == "llama"
+    assert alarm.reason.startswith("agreement with the consensus on the probe fell from 0.700 (round 5) to 0.500 (p = ")
+
+
+def test_one_noisy_dip_does_not() -> None:
+    """14 of 80 right answers are lost and 3 others won: a seventh lower, one-sided p = 0.006."""
+    peak = {f"p{i}": float(i < 80) for i in range(200)}
+    dip = peak | {f"p{i}": 0.0 for i in range(14)} | {f"p{i}": 1.0 for i in range(80, 83)}
+    alarms = watched(Probe(peak, HEALTHY), Probe(dip, HEALTHY), Probe(peak, HEALTHY), Probe(dip, HEALTHY))
+    assert collapses(alarms) == [False] * 4
+    assert [len(of_round) for of_round in alarms] == [0, 1, 0, 1]
+    # Twice running, among the last three looks, it is no dip.
+    up, down = [Probe(peak, HEALTHY)] * 3, [Probe(dip, HEALTHY)] * 2
+    assert collapses(watched(*up, *down)) == [False] * 4 + [True]
+
+
+def test_a_fall_within_the_tolerance_is_none_however_certain() -> None:
+    assert watched(seen(1000, of=1000), seen(940, of=1000)) == [[], []]
+    assert collapses(watched(*[seen(1000, of=1000)] * 3, *[seen(940, of=1000)] * 3)) == [False] * 6
+    strict = MonitorConfig(watch_tolerance=0.025)
+    assert collapses(watched(seen(1000, of=1000), seen(940, of=1000), monitor=strict)) == [False, True]
+
+
+def test_a_large_fall_on_few_problems_may_be_chance() -> None:
+    assert collapses(watched(seen(8, of=10), seen(5, of=10), seen(5, of=10))) == [False] * 3
+
+
+def test_each_model_is_held_against_its_own_peak() -> None:
+    collapse_monitor = CollapseMonitor(MonitorConfig(), "reward")
+    collapse_monitor.look(0, {"a": seen(180), "b": seen(60)})
+    assert collapse_monitor.look(5, {"a": seen(180), "b": seen(60)}) == []
+    (alarm,) = collapse_monitor.look(10, {"a": seen(100), "b": seen(60)})
+    assert (alarm.model, alarm.severe) == ("a", True)
+    assert (
+        collapse_monitor.peak("a") == 0
+        and collapse_monitor.look(15, {"a": seen(185)}) == []
+        and collapse_monitor.peak("a") == 15
+    )
+
+
+def test_no_score_at_all_is_no_fall() -> None:
+    """Where nothing could be read or judged there is nothing to compare."""
+    assert watched(Probe({}, HEALTHY), Probe({}, HEALTHY)) == [[], []]
+    assert watched(seen(0), seen(0)) == [[], []]
+
+
+# Answers that degenerate
+
+
+@pytest.mark.parametrize(
+    ("signal", "base", "bad", "said"),
+    [
+        ("truncation_rate", 0.05, 0.35, "35 % of answers are cut off, 5 % were before"),
+        ("parse_failure_rate", 0.1, 0.5, "50 % of answers are without a readable answer, 10 % were before"),
+        ("same_text", 0.02, 0.6, "60 % of different problems get one and the same text"),
+    ],
+)
+def test_answers_that_degenerate_stop_a_run(signal: str, base: float, bad: float, said: str) -> None:
+    _, (alarm,) = watched(seen(100, **{signal: base}), seen(100, **{signal: bad}))
+    assert alarm.severe and alarm.reason == said
+
+
+def test_what_was_so_before_training_is_no_degeneration() -> None:
+    fresh = {"truncation_rate": 0.9, "parse_failure_rate": 0.8, "same_text": 0.4}
+    assert watched(seen(100, **fresh), seen(100, **fresh | {"same_text": 0.7})) == [[], []]
+    assert watched(seen(100, truncation_rate=0.05), seen(100, truncation_rate=0.29)) == [[], []]
+
+
+@pytest.mark.parametrize(("signal", "now"), [("mean_length", 14.0), ("mean_length", 61.0), ("token_entropy", 0.04)])
+def test_lengths_and_entropy_only_warn(signal: str, now: float) -> None:
+    _, (alarm,) = watched(seen(100), seen(100, **{signal: now}))
+    assert not alarm.severe and signal in alarm.reason
+
+
+@pytest.mark.parametrize(("mode", "alarms"), [("stop", 1), ("warn", 1), ("off", 0)])
+def test_a_watch_that_is_off_says_nothing(mode, alarms: int) -> None:
+    _, found = watched(seen(140), seen(80), monitor=MonitorConfig(collapse_watch=mode))
+    assert len(found) == alarms
+
+
+# Whole courses
+
+
+def course(levels: list[float], rng: random.Random, of: int = 200, anew: float = 0.1) -> list[Probe]:
+    """Probes of a model whose chance of a right answer goes through `levels`.
+
+    Some problems are easy and some hard. At each look the share `anew` of the answers is drawn anew, the others keep
+    the luck of the whole run: at one level, two looks differ in one problem of fifteen.
+    """
+    stands, hard = [rng.random() for _ in range(of)], [rng.gauss(0, 0.2) for _ in range(of)]
+    probes = []
+    for level in levels:
+        luck = [rng.random() if rng.random() < anew else one for one in stands]
+        score = {f"p{i}": float(luck[i] < min(0.98, max(0.02, level + hard[i]))) for i in range(of)}
+        noise = {name: value * rng.uniform(0.8, 1.25) for name, value in HEALTHY.items()}
+        probes.append(Probe(score, noise))
+    return probes
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_healthy_run_is_not_stopped(seed: int) -> None:
+    """Fifty looks at a model that rises from 0.45 to 0.7 and stays there."""
+    rng = random.Random(f"healthy {seed}")
+    levels = [min(0.7, 0.45 + 0.0125 * look) for look in range(50)]
+    assert collapses(watched(*course(levels, rng))) == [False] * 50
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_falling_run_is_stopped_before_it_has_lost_a_fifth_of_its_peak(seed: int) -> None:
+    """One hundredth a look: what is lost when the run ends is told by the true level, not by the noisy probe."""
+    rng = random.Random(f"falling {seed}")
+    levels = [0.5 + 0.02 * look for look in range(11)] + [0.7 - 0.01 * look for look in range(1, 60)]
+    found = collapses(watched(*course(levels, rng)))
+    assert True in found
+    stopped = found.index(True)
+    assert stopped > 10 and levels[stopped] > 0.8 * 0.7
+
+
+# The probe itself
+
+
+PROMPTS = make_prompts(toy_problems(40))
+
+
+def test_the_consensus_is_the_most_frequent_answer_of_all_models_together() -> None:
+    models = [toy("a", 1.0, 0.5, 0.0), toy("b", 0.0, 1.5, 0.0), toy("c", 1.5, 0.0, 1.0)]
+    agreed = consensus(models, PROMPTS, read, 5, 64, "key")
+    votes: dict[str, Counter[str]] = {prompt.problem_id: Counter() for prompt in PROMPTS}
+    for model in models:
+        for response in model.sample(PROMPTS, 5, SamplingParams(1.0, max_completion_length=64), "key/consensus"):
+            if (answer := answer_in(response.text)) is not None:
+                votes[response.prompt.problem_id][answer] += 1
+    assert agreed.keys() == {i for i, counted in votes.items() if counted}
+    for problem_id, answer in agreed.items():
+        assert votes[problem_id][answer] == max(votes[problem_id].values())
+
+
+def test_a_problem_on_which_nothing_was_read_has_no_consensus_and_no_score() -> None:
+    silent = toy("a", -9.0, -9.0, 9.0)
+    assert consensus([silent], PROMPTS, read, 4, 64, "key") == {}
+    asked = ask(silent, PROMPTS, read, 2, 64, "key")
+    assert probe(asked, {}).score == {} and probe(asked, {}).mean == 0.0
+
+
+def test_agreement_with_the_consensus_is_the_score_without_labels_and_reward_with() -> None:
+    right, off = toy("a", 9.0, 0.0, 0.0), toy("b", 0.0, 9.0, 0.0)
+    gold = {problem.id: problem.reference for problem in toy_problems(40)}
+
+    def grade(responses):
+        return [Score(float(answer_in(r.text) == gold[r.prompt.problem_id]), answer_in(r.text)) for r in responses]
+
+    agreed = consensus([off], PROMPTS, read, 8, 64, "key")
+    assert probe(ask(off, PROMPTS, read, 2, 64, "key"), agreed).mean == 1.0
+    assert probe(ask(right, PROMPTS, read, 2, 64, "key"), agreed).mean == 0.0
+    assert probe(ask(right, PROMPTS, grade, 2, 64, "key"), None).mean == 1.0
+    assert probe(ask(off, PROMPTS, grade, 2, 64, "key"), None).mean == 0.0
+
+
+def test_the_score_of_a_graded_reward_is_its_mean() -> None:
+    half = ask(toy(), PROMPTS, lambda responses: [Score(0.3, "7") for _ in responses], 2, 64, "key")
+    assert probe(half, None).mean == pytest.approx(0.3)
+
+
+def test_unjudged_answers_are_left_out_of_the_score() -> None:
+    asked = ask(toy(), PROMPTS, lambda responses: [Score(None, None) for _ in responses], 2, 64, "key")
+    assert probe(asked, None).score == {}
+
+
+def test_the_probe_asks_once_greedily_and_n_times_at_temperature_1() -> None:
+    asked = ask(toy(), PROMPTS, read, 3, 64, "key")
+    assert [one.problem_id for one in asked] == [prompt.problem_id for prompt in PROMPTS]
+    assert all(one.greedy is not None and len(one.sampled) == 3 for one in asked)
+    assert all(s.response.prompt.problem_id == one.problem_id for one in asked for s in one.sampled)
+    # The same luck at every look: an unchanged model gives the very same answers.
+    assert asked == ask(toy(), PROMPTS, read, 3, 64, "key")
+
+
+def test_signals_by_hand() -> None:
+    def sample(text: str, tokens: int = 4, cut: bool = False) -> Sample:
+        finish = "length" if cut else "stop"
+        response = Response(Prompt("p", "?"), "?", 0, text, tuple(range(tokens)), -2.0, finish, "m", 0)
+        return Sample(response, Score(None, answer_in(text)))
+
+    told = signals([
+        EvalResult("p0", sample("same"), (sample("#### 1"), sample("#### 1"))),
+        EvalResult("p1", sample(" same "), (sample("#### 2", cut=True), sample("no"))),
+        EvalResult("p2", sample("other"), (sample("#### 3"), sample("#### 4"))),
+    ])  # fmt: skip
+    assert told["same_text"] == pytest.approx(2 / 3)
+    assert told["truncation_rate"] == pytest.approx(1 / 6) and told["end_rate"] == pytest.approx(5 / 6)
+    assert told["parse_failure_rate"] == pytest.approx(1 / 6)
+    assert told["duplicate_rate"] == pytest.approx((0.5 + 0 + 0) / 3)
+    assert told["mean_length"] == 4.0 and told["token_entropy"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("wrong", [{"watch_tolerance": 0.0}, {"probe_rounds": 0}, {"collapse_watch": "maybe"}])
+def test_settings_that_cannot_work_are_refused(wrong: Mapping[str, object]) -> None:
+    with pytest.raises(SettingsError, match=next(iter(wrong))):
+        MonitorConfig(**wrong)
+
+
+# In a run
+
+
+class Contrary(SePT):
+    """Keeps what cannot be read, so a model that learns from it falls silent."""
+
+    def collect(self, now: Round) -> Collected:
+        (learner,) = now.learners
+        responses = learner.sample(now.prompts, 4, SamplingParams(1.0), now.key)
+        samples = with_scores(responses, now.grade(responses))
+        return collected_from(drop(samples, "read", lambda s: s.score.answer is not None), learner.name)
+
+
+def falling(folder: Path, monitor: MonitorConfig) -> list[dict]:
+    method = Contrary(num_rounds=12, problems_per_round=None)
+    training = SePTTrainingConfig(learning_rate=0.5, warmup_steps=0, warmup_ratio=0.0)
+    loop = toy_loop(folder, method, [toy("toy", 2.0, 0.0, 0.0)], training=training, monitor=monitor)
+    return loop.run()
+
+
+def test_a_run_that_falls_apart_ends_and_is_evaluated_and_saved_where_it_ended(tmp_path: Path) -> None:
+    lines = falling(tmp_path / "run", MonitorConfig(probe_rounds=1))
+    last = lines[-1]
+    assert 1 < last["round"] < 12 and any(alarm["severe"] for alarm in last["alarms"])
+    assert "metrics" in last and (tmp_path / "run" / last["weights"] / "toy.json").is_file()
+    assert lines[0]["validated_by"] == "consensus" and lines[0]["validation"] > last["validation"]
+
+
+def test_a_run_that_is_only_warned_goes_on(tmp_path: Path) -> None:
+    lines = falling(tmp_path / "warn", MonitorConfig(probe_rounds=1, collapse_watch="warn"))
+    alarms = [alarm for line in lines for alarm in line.get("alarms", [])]
+    assert lines[-1]["round"] == 12 and any(alarm["severe"] for alarm in alarms)
+    quiet = falling(tmp_path / "off", MonitorConfig(probe_rounds=1, collapse_watch="off"))
+    assert quiet[-1]["round"] == 12 and not any("alarms" in line for line in quiet)
+
+
+def test_the_probe_is_asked_every_so_many_rounds_and_in_every_evaluated_one(tmp_path: Path) -> None:
+    method = SePT(num_rounds=7, problems_per_round=None)
+    training = SePTTrainingConfig(learning_rate=0.01)
+    evaluation = EvalConfig(num_generations_eval=1, eval_rounds=4)
+    lines = toy_loop(
+        tmp_path / "run", method, training=training, evaluation=evaluation, monitor=MonitorConfig(probe_rounds=3)
+    ).run()
+    assert [line["round"] for line in lines if "validation" in line] == [0, 3, 4, 6, 7]
+    assert [line["round"] for line in lines if "metrics" in line] == [0, 4, 7]
+    saved = sorted(path.name for path in (tmp_path / "run" / "weights").iterdir())
+    assert saved == ["round-0004", "round-0007"]

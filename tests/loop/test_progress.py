@@ -1,0 +1,114 @@
+"""What is said is shown, and stands in the log of the run, whatever is on the other end."""
+
+from __future__ import annotations
+
+import io
+import re
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from selftrain.loop import progress as module
+from selftrain.loop.progress import Progress
+
+FULL = Path("/dev/full")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def said(path: Path) -> list[str]:
+    """The lines of a log without their times, each of which must be there."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ( |$)", line) for line in lines), lines
+    return [line[21:] for line in lines]
+
+
+def test_all_that_is_said_is_logged_also_what_was_said_before(tmp_path: Path) -> None:
+    progress = Progress(stream=io.StringIO())
+    progress.say("before")
+    with progress.log_to(tmp_path / "log.txt"):
+        assert said(tmp_path / "log.txt") == ["before"]
+        progress.say("two\nlines")
+        # On disk at once, not when the run ends.
+        assert said(tmp_path / "log.txt") == ["before", "two", "lines"]
+    progress.say("after")
+    assert said(tmp_path / "log.txt") == ["before", "two", "lines"]
+    assert progress.stream.getvalue() == "before\ntwo\nlines\nafter\n"
+
+
+def test_a_log_is_added_to_and_never_written_over(tmp_path: Path) -> None:
+    for line in ("first", "second"):
+        progress = Progress(quiet=True)
+        with progress.log_to(tmp_path / "log.txt"):
+            progress.say(line)
+    assert said(tmp_path / "log.txt") == ["first", "second"]
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal])
+def test_phases_are_logged_beside_a_bar_and_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quiet: bool, stream: type[io.StringIO]
+) -> None:
+    monkeypatch.setattr(module, "LINE_EVERY", 0.0)
+    progress = Progress(quiet=quiet, stream=stream())
+    with progress.log_to(tmp_path / "log.txt"), progress.phase("sampling", 8, "answers") as phase:
+        phase.advance(4, "loss 0.5")
+    during, after = said(tmp_path / "log.txt")
+    assert re.fullmatch(r"sampling: 4 of 8 answers, [\d,]+ answers/s loss 0.5, \d+ s left", during)
+    assert re.fullmatch(r"sampling: 4 answers in \d+\.\d s", after)
+    assert bool(progress.stream.getvalue()) is not quiet
+
+
+def test_what_waits_for_a_log_is_bounded(tmp_path: Path) -> None:
+    progress = Progress(quiet=True)
+    for number in range(module.WAITING + 5):
+        progress.say(f"line {number}")
+    with progress.log_to(tmp_path / "log.txt"):
+        assert said(tmp_path / "log.txt") == [f"line {number + 5}" for number in range(module.WAITING)]
+
+
+def test_the_log_says_why_a_run_ended(tmp_path: Path) -> None:
+    progress = Progress(stream=io.StringIO())
+    with suppress(KeyboardInterrupt), progress.log_to(tmp_path / "log.txt"):
+        raise KeyboardInterrupt
+    assert said(tmp_path / "log.txt") == ["ended by KeyboardInterrupt: "]
+    assert progress.stream.getvalue() == ""
+
+
+def test_a_text_that_cannot_be_encoded_is_logged(tmp_path: Path) -> None:
+    progress = Progress(quiet=True)
+    with progress.log_to(tmp_path / "log.txt"):
+        progress.say("half a pair: \ud800")
+    assert said(tmp_path / "log.txt") == [r"half a pair: \ud800"]
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full here")
+def test_a_full_disk_ends_the_log_and_not_the_run() -> None:
+    progress = Progress(stream=io.StringIO())
+    with progress.log_to(FULL):
+        progress.say("one")
+        progress.say("two")
+    notice, *rest = progress.stream.getvalue().splitlines()
+    assert "log.txt ends here" in notice and "No space left" in notice and rest == ["one", "two"]
+
+
+def test_a_log_that_cannot_be_opened_is_said_once(tmp_path: Path) -> None:
+    progress = Progress(stream=io.StringIO())
+    with progress.log_to(tmp_path / "nowhere" / "log.txt"):
+        progress.say("one")
+        progress.say("two")
+    notice, *rest = progress.stream.getvalue().splitlines()
+    assert "log.txt ends here" in notice and "No such file" in notice and rest == ["one", "two"]
+
+
+def test_a_closed_log_is_no_error(tmp_path: Path) -> None:
+    progress = Progress(stream=io.StringIO())
+    with progress.log_to(tmp_path / "log.txt"):
+        assert progress._log is not None
+        progress._log.close()
+        progress.say("one")
+    assert progress.stream.getvalue().count("log.txt ends here") == 1 and progress.stream.getvalue().endswith("one\n")

@@ -1,0 +1,58 @@
+"""A training of seconds on a seed model, and a place for its states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from selftrain.models.loading import LoadedModel
+from selftrain.models.prompts import PromptConfig
+from selftrain.models.rendering import Renderer
+from selftrain.training.base import TrainingReport
+from selftrain.training.trainer import TransformersTrainer
+from selftrain.types import Prompt, TrainingExample
+
+EXAMPLES = [
+    TrainingExample(Prompt(f"p{i}", f"Tom has {i} apples."), f" {i}+1={i + 1}. #### {i + 1}", None, 1.0 + i % 2)
+    for i in range(10)
+]
+
+
+def trainer_of(loaded: LoadedModel) -> TransformersTrainer:
+    return TransformersTrainer(loaded.model, Renderer(loaded.tokenizer, PromptConfig(), loaded.stop_ids))
+
+
+def weights(loaded: LoadedModel) -> torch.Tensor:
+    return torch.cat([p.detach().flatten().clone() for p in loaded.model.parameters()])
+
+
+def timeless(report: TrainingReport) -> TrainingReport:
+    return replace(report, seconds=0.0)
+
+
+class LeftError(Exception):
+    """What ends a process in these tests."""
+
+
+class Folders:
+    """Keeps every state in a folder of its own, or none without a place; raises `LeftError` after some of them."""
+
+    def __init__(self, place: Path | None, latest: Path | None = None, leave_after: Collection[int] = ()) -> None:
+        self.place, self.latest, self.leave_after = place, latest, leave_after
+        self.asked, self.states = 0, list[Path]()
+
+    def due(self) -> bool:
+        self.asked += 1
+        return self.place is not None
+
+    def save(self, write: Callable[[Path], None]) -> None:
+        assert self.place is not None
+        folder = self.place / str(len(self.states))
+        folder.mkdir(parents=True)
+        write(folder)
+        self.states.append(folder)
+        if len(self.states) in self.leave_after:
+            raise LeftError

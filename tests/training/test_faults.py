@@ -1,0 +1,223 @@
+"""Steps that cannot be made: skipped where numbers fail, cut up where memory does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from selftrain.errors import ModelError, SettingsError
+from selftrain.models.loading import LoadedModel, load_model
+from selftrain.models.seeds import seed_model
+from selftrain.training.base import TrainingConfig
+from tests.training.small import EXAMPLES, Folders, trainer_of, weights
+
+#: Two steps an epoch.
+LEARNING = TrainingConfig(learning_rate=1e-3, num_train_epochs=2, train_batch_size=5)
+ODD = [*EXAMPLES[:3], replace(EXAMPLES[3], weight=float("nan"), completion=" odd\x1b\n" + "7" * 90), *EXAMPLES[4:]]
+
+
+class Followed:
+    """Notes after each step its loss and the weights."""
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self.loaded, self.losses, self.weights = loaded, list[float](), [weights(loaded)]
+
+    def __call__(self, done: int, total: int, loss: float) -> None:
+        self.losses.append(loss)
+        self.weights.append(weights(self.loaded))
+
+
+def test_a_step_without_a_finite_loss_is_skipped_and_counted(trainable: LoadedModel) -> None:
+    followed = Followed(trainable)
+    report = trainer_of(trainable).fit(ODD, LEARNING, "s", on_step=followed)
+    bad = [number for number, loss in enumerate(followed.losses) if loss != loss]
+    assert (report.steps, report.skipped, len(bad)) == (4, 2, 2)
+    for number in range(4):
+        assert torch.equal(followed.weights[number], followed.weights[number + 1]) == (number in bad)
+    good = [loss for loss in followed.losses if loss == loss]
+    assert report.loss_first == good[0]
+    assert report.loss_last == sum(good) / 2
+    assert torch.isfinite(weights(trainable)).all()
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_one_step_too_many_names_the_example(trainable: LoadedModel, allowed: int) -> None:
+    followed = Followed(trainable)
+    with pytest.raises(ModelError) as told:
+        trainer_of(trainable).fit(ODD, replace(LEARNING, max_skipped_steps=allowed), "s", on_step=followed)
+    assert "problem 'p3'" in told.value.found
+    assert r"' odd\x1b\n777" in told.value.found and "7" * 60 not in told.value.found
+    assert not any(f"'p{i}'" in str(told.value) for i in range(10) if i != 3)
+    assert f" in {allowed + 1} of " in told.value.found
+    assert "alone makes it so" in told.value.why
+    assert torch.equal(weights(trainable), followed.weights[-1])
+    assert sum(loss != loss for loss in followed.losses) == allowed
+
+
+def test_a_gradient_without_an_end_is_no_update(trainable: LoadedModel) -> None:
+    followed = Followed(trainable)
+    trainable.model.lm_head.weight.register_hook(lambda gradient: gradient * float("inf"))
+    with pytest.raises(ModelError, match="every example of these steps") as told:
+        trainer_of(trainable).fit(EXAMPLES, LEARNING, "s", on_step=followed)
+    assert "and 5 more" in told.value.found
+    assert torch.equal(weights(trainable), followed.weights[0])
+
+
+def test_a_training_of_skipped_steps_only_is_no_training(trainable: LoadedModel) -> None:
+    before = weights(trainable)
+    with pytest.raises(ModelError, match="in 2 of 2 steps"):
+        trainer_of(trainable).fit(ODD[3:4], LEARNING, "s")
+    assert torch.equal(weights(trainable), before)
+
+
+def test_what_no_example_does_alone_is_told_as_that(trainable: LoadedModel) -> None:
+    def only_together(module: torch.nn.Module, args: tuple, kwargs: dict, out):
+        out.logits = out.logits * (float("nan") if len(kwargs["input_ids"]) > 1 else 1.0)
+        return out
+
+    trainable.model.register_forward_hook(only_together, with_kwargs=True)
+    with pytest.raises(ModelError, match="no example of these steps makes it so alone"):
+        trainer_of(trainable).fit(EXAMPLES, replace(LEARNING, max_skipped_steps=0), "s")
+
+
+def test_the_count_of_skipped_steps_outlives_a_process(tmp_path: Path, trainable: LoadedModel) -> None:
+    strict, folders = replace(LEARNING, max_skipped_steps=1), Folders(tmp_path / "states")
+    with pytest.raises(ModelError) as first:
+        trainer_of(trainable).fit(ODD, strict, "s", checkpoints=folders)
+    with pytest.raises(ModelError) as again:
+        trainer_of(trainable).fit(ODD, strict, "s", checkpoints=Folders(None, folders.states[-1]))
+    assert str(again.value) == str(first.value)
+
+
+def test_less_than_no_skipped_step_cannot_be_asked_for() -> None:
+    with pytest.raises(SettingsError, match="max_skipped_steps is -1"):
+        TrainingConfig(max_skipped_steps=-1)
+
+
+def limit_memory(loaded: LoadedModel, tokens: int) -> None:
+    """Lets a batch of more than so many tokens fail as on a full device."""
+
+    def check(module: torch.nn.Module, args: tuple, kwargs: dict) -> None:
+        if kwargs["input_ids"].numel() > tokens:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    loaded.model.register_forward_pre_hook(check, with_kwargs=True)
+
+
+def longest(loaded: LoadedModel) -> int:
+    return max(len(row.token_ids) for row in trainer_of(loaded).renderer.training_rows(EXAMPLES))
+
+
+def test_where_memory_does_not_suffice_a_step_is_cut_up_and_comes_to_the_same(tmp_path: Path) -> None:
+    limited, small, whole = (load_model(seed_model("llama"), device="cpu") for _ in range(3))
+    limit_memory(limited, 2 * longest(limited))
+    folders, followed = Folders(tmp_path), (Followed(limited), Followed(whole))
+    report = trainer_of(limited).fit(EXAMPLES, LEARNING, "s", on_step=followed[0], checkpoints=folders)
+    budget = report.max_tokens_per_batch
+    assert longest(limited) < budget < 5 * longest(limited)
+    # To the byte as if the budget had been so small from the start; nearly as if memory had sufficed.
+    trainer_of(small).fit(EXAMPLES, replace(LEARNING, max_tokens_per_batch=budget), "s")
+    assert torch.equal(weights(limited), weights(small))
+    assert trainer_of(whole).fit(EXAMPLES, LEARNING, "s", on_step=followed[1]).max_tokens_per_batch == 2048
+    assert followed[0].losses == pytest.approx(followed[1].losses, rel=1e-5)
+    assert (weights(limited) - weights(whole)).abs().max() < 1e-4
+    # And so it stays, even where the next process has memory enough.
+    again = load_model(seed_model("llama"), device="cpu")
+    resumed = trainer_of(again).fit(EXAMPLES, LEARNING, "s", checkpoints=Folders(None, folders.states[1]))
+    assert resumed.max_tokens_per_batch == budget
+    assert torch.equal(weights(again), weights(limited))
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), MemoryError()]
+)
+def test_gradients_of_a_failed_step_are_dropped(trainable: LoadedModel, error: Exception) -> None:
+    """The backward pass of the second micro-batch fails, once, halfway through the layers."""
+    training = replace(LEARNING, num_train_epochs=1, max_tokens_per_batch=3 * longest(trainable))
+    passes = []
+
+    def fail(gradient: torch.Tensor) -> None:
+        passes.append(1)
+        if len(passes) == 2:
+            raise error
+
+    trainable.model.model.layers[1].mlp.up_proj.weight.register_hook(fail)
+    followed = Followed(trainable)
+    report = trainer_of(trainable).fit(EXAMPLES, training, "s", on_step=followed)
+    assert report.max_tokens_per_batch < training.max_tokens_per_batch
+    whole = load_model(seed_model("llama"), device="cpu")
+    unharmed = Followed(whole)
+    trainer_of(whole).fit(EXAMPLES, training, "s", on_step=unharmed)
+    assert followed.losses == pytest.approx(unharmed.losses, rel=1e-5)
+    assert (weights(trainable) - weights(whole)).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_an_example_too_long_for_memory_is_named(trainable: LoadedModel, checkpointing: bool) -> None:
+    tokens, followed = longest(trainable), Followed(trainable)
+    # What the model is given has one token less than the row.
+    limit_memory(trainable, tokens - 2)
+    with pytest.raises(ModelError) as told:
+        trainer_of(trainable).fit(
+            EXAMPLES, replace(LEARNING, gradient_checkpointing=checkpointing), "s", on_step=followed
+        )
+    assert f"one example of {tokens} tokens (problem 'p9')" in told.value.found
+    assert "--max_completion_length" in told.value.do
+    assert ("--gradient_checkpointing" in told.value.do) is not checkpointing
+    assert torch.equal(weights(trainable), followed.weights[-1])
+
+
+def test_another_error_is_not_taken_for_a_lack_of_memory(trainable: LoadedModel) -> None:
+    def fail(*_) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    trainable.model.register_forward_pre_hook(fail)
+    with pytest.raises(RuntimeError, match="mat1"):
+        trainer_of(trainable).fit(EXAMPLES, LEARNING, "s")
+
+
+def test_an_optimizer_too_large_for_memory_says_so(trainable: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: torch.optim.AdamW) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", fail)
+    with pytest.raises(ModelError, match="memory does not suffice for the optimizer"):
+        trainer_of(trainable).fit(EXAMPLES, LEARNING, "s")
+
+
+#: Trains under a real limit of memory. What is measured beforehand lies outside it: threads, caches, a first pass.
+IN_A_SMALL_PROCESS = """
+import resource, torch
+from dataclasses import replace
+from selftrain.training.base import Learning
+from selftrain.models.loading import load_model
+from selftrain.models.seeds import seed_model
+from tests.training.small import EXAMPLES, trainer_of
+
+torch.set_num_threads(1)
+learning = Learning(num_train_epochs=1, train_batch_size=400, max_tokens_per_batch=100_000)
+loaded = load_model(seed_model("llama"), device="cpu")
+trainer_of(loaded).fit(EXAMPLES, learning, "warm")
+with open("/proc/self/statm") as file:
+    taken = int(file.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + (100 << 20), resource.RLIM_INFINITY))
+report = trainer_of(loaded).fit(EXAMPLES * 40, learning, "s")
+print(report.steps, report.skipped, report.max_tokens_per_batch)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
+def test_a_real_lack_of_memory_is_met_alike() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_SMALL_PROCESS], capture_output=True, text=True, cwd=Path(__file__).parents[2]
+    )
+    assert done.returncode == 0, done.stderr
+    steps, skipped, budget = map(int, done.stdout.split())
+    assert (steps, skipped) == (1, 0)
+    assert budget < 10_000

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from selftrain.models.loading import LoadedModel
+from selftrain.models.logprobs import token_logprobs
+from selftrain.models.rendering import Row
+from selftrain.training.loss import normalizer, weighted_nll
+
+ROWS = [Row((5, 6, 7, 8, 9), 2, 1.0), Row((5, 9, 3), 1, 0.5), Row((4, 4, 4, 4, 4, 4, 11), 5, 2.0)]
+
+
+def by_hand(model: torch.nn.Module, rows: list[Row], temperature: float, normalization: str) -> torch.Tensor:
+    total = torch.tensor(0.0)
+    for row in rows:
+        logits = model(torch.tensor([row.token_ids])).logits[0] / temperature
+        losses = [
+            torch.nn.functional.cross_entropy(logits[place - 1], torch.tensor(row.token_ids[place]))
+            for place in range(row.prompt_length, len(row.token_ids))
+        ]
+        share = sum(losses) / (len(losses) if normalization == "example" else 1)
+        total = total + row.weight * share
+    count = len(rows) if normalization == "example" else sum(len(r.token_ids) - r.prompt_length for r in rows)
+    return total / count
+
+
+@pytest.mark.parametrize("normalization", ["token", "example"])
+@pytest.mark.parametrize("temperature", [1.0, 0.6, 2.0])
+def test_the_loss_is_a_hand_written_one(llama: LoadedModel, normalization, temperature: float) -> None:
+    logprobs, mask = token_logprobs(llama.model, ROWS, pad_id=1, temperature=temperature)
+    weights = torch.tensor([row.weight for row in ROWS])
+    ours = weighted_nll(logprobs, mask, weights, normalization) / normalizer(ROWS, normalization)
+    assert ours.item() == pytest.approx(by_hand(llama.model, ROWS, temperature, normalization).item(), rel=1e-5)
+
+
+def gradient(model: torch.nn.Module, rows: list[Row], divisor: float) -> torch.Tensor:
+    model.zero_grad()
+    logprobs, mask = token_logprobs(model, rows, pad_id=1)
+    (weighted_nll(logprobs, mask, torch.tensor([r.weight for r in rows]), "token") / divisor).backward()
+    return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+
+
+def test_weight_0_gives_no_gradient(trainable: LoadedModel) -> None:
+    assert gradient(trainable.model, [Row((5, 6, 7), 1, 0.0)], 1.0).abs().max() == 0
+
+
+def test_weight_2_is_the_example_twice(trainable: LoadedModel) -> None:
+    once, double = Row((5, 6, 7), 1, 1.0), Row((5, 6, 7), 1, 2.0)
+    twice, weighted = gradient(trainable.model, [once, once], 4.0), gradient(trainable.model, [double], 4.0)
+    assert (twice - weighted).norm() < 1e-5 * twice.norm()
+
+
+def test_the_prompt_gets_no_loss_and_padding_neither(llama: LoadedModel) -> None:
+    logprobs, mask = token_logprobs(llama.model, ROWS, pad_id=1)
+    assert mask.sum(-1).tolist() == [3, 2, 2]
+    assert (logprobs[~mask] == 0).all()
+    alone = [token_logprobs(llama.model, [row], pad_id=0)[0].sum().item() for row in ROWS]
+    assert logprobs.sum(-1).tolist() == pytest.approx(alone, rel=1e-5)

@@ -1,0 +1,225 @@
+"""A training that is left at any step and taken up again ends with the very same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from selftrain.errors import ModelError
+from selftrain.models.loading import LoadedModel, load_model
+from selftrain.models.seeds import seed_model
+from selftrain.training.base import RoundProgress, TrainingConfig
+from selftrain.training.trainer import TransformersTrainer
+from tests.training.small import EXAMPLES, Folders, LeftError, timeless, trainer_of, weights
+
+#: Three steps an epoch. The optimizer lives on, so that it can be looked at afterwards.
+LEARNING = TrainingConfig(
+    learning_rate=1e-3, num_train_epochs=2, train_batch_size=4, optimizer_spans="run", start_from="previous",
+    warmup_ratio=0.0,
+)  # fmt: skip
+MOMENT = RoundProgress(2, 3)
+VALUES = {"best": [0.5, 0.7, 0.6], "first_drop": [0.7, 0.5]}
+
+
+class Told:
+    """A yardstick that is a function of the weights: the first training is told, the others have to ask of the same."""
+
+    def __init__(self, values: list[float]) -> None:
+        self.coming, self.known = iter(values), dict[bytes, float]()
+
+    def of(self, loaded: LoadedModel) -> Callable[[], float]:
+        def ask() -> float:
+            seen = weights(loaded).numpy().tobytes()
+            if seen not in self.known:
+                self.known[seen] = next(self.coming)
+            return self.known[seen]
+
+        return ask
+
+
+def fresh(name: str = "llama") -> LoadedModel:
+    return load_model(seed_model(name), device="cpu")
+
+
+def optimizer_of(trainer: TransformersTrainer, folder: Path) -> str:
+    """A hash, since pytest takes minutes to show where megabytes differ."""
+    trainer.save_state(folder)
+    return hashlib.sha256((folder / "optimizer.safetensors").read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("rule", "name", "every"), [("best", "llama", 1), ("best", "gemma2", 4), ("first_drop", "llama", 2)]
+)
+def test_left_after_any_step_or_yardstick_it_ends_the_same(tmp_path: Path, rule, name: str, every: int) -> None:
+    told, training, never_left = Told(VALUES[rule]), replace(LEARNING, early_stopping=rule), fresh(name)
+    trainer = trainer_of(never_left)
+    report = trainer.fit(EXAMPLES, training, "s", told.of(never_left), round_progress=MOMENT)
+    assert (report.epochs, report.best_epoch) == ((2, 1) if rule == "best" else (1, 0))
+    ends = [weights(never_left), optimizer_of(trainer, tmp_path / "whole")]
+    saving = Folders(tmp_path / "states")
+    watched = fresh(name)
+    trainer_of(watched).fit(EXAMPLES, training, "s", told.of(watched), round_progress=MOMENT, checkpoints=saving)
+    assert torch.equal(weights(watched), ends[0]), "saving changes the training"
+    assert len(saving.states) == report.steps + len(report.validation_metric)
+    for number, state in list(enumerate(saving.states))[::every]:
+        again = fresh(name)
+        # Nothing may depend on the weights that a process begins with.
+        torch.nn.init.zeros_(again.model.get_input_embeddings().weight)
+        trainer, folders = trainer_of(again), Folders(None, latest=state)
+        resumed = trainer.fit(EXAMPLES, training, "s", told.of(again), round_progress=MOMENT, checkpoints=folders)
+        assert folders.asked == len(saving.states) - number - 1, "something was done twice"
+        assert timeless(resumed) == timeless(report)
+        assert torch.equal(weights(again), ends[0])
+        assert optimizer_of(trainer, tmp_path / f"optimizer-{number}") == ends[1]
+
+
+def test_left_after_every_single_step_it_ends_the_same(tmp_path: Path, trainable: LoadedModel) -> None:
+    report = trainer_of(trainable).fit(EXAMPLES, LEARNING, "s")
+    latest, seen = None, list[int]()
+    for process in range(report.steps):
+        again = fresh()
+        folders = Folders(tmp_path / str(process), latest, leave_after=[1])
+        with pytest.raises(LeftError):
+            trainer_of(again).fit(
+                EXAMPLES, LEARNING, "s", on_step=lambda done, *_: seen.append(done), checkpoints=folders
+            )
+        latest = folders.states[0]
+    again = fresh()
+    end = trainer_of(again).fit(EXAMPLES, LEARNING, "s", checkpoints=Folders(None, latest))
+    assert timeless(end) == timeless(report) and report.bf16_changed > 0
+    assert torch.equal(weights(again), weights(trainable))
+    assert not seen, "a step is told of after its state is safe"
+
+
+def test_chance_in_the_model_is_taken_up_too(tmp_path: Path) -> None:
+    def dropping() -> LoadedModel:
+        loaded = fresh()
+        loaded.model.get_input_embeddings().register_forward_hook(
+            lambda module, _, out: torch.nn.functional.dropout(out, 0.2, module.training)
+        )
+        return loaded
+
+    never_left, plain, again = dropping(), fresh(), dropping()
+    saving = Folders(tmp_path / "states")
+    before = torch.get_rng_state()
+    trainer_of(never_left).fit(EXAMPLES, LEARNING, "s", checkpoints=saving)
+    assert torch.equal(torch.get_rng_state(), before), "the caller's generator was touched"
+    trainer_of(plain).fit(EXAMPLES, LEARNING, "s")
+    assert not torch.equal(weights(never_left), weights(plain)), "nothing was dropped"
+    torch.rand(7)
+    trainer_of(again).fit(EXAMPLES, LEARNING, "s", checkpoints=Folders(None, saving.states[2]))
+    assert torch.equal(weights(again), weights(never_left))
+
+
+def test_an_optimizer_lives_on_through_rounds_and_processes(tmp_path: Path, trainable: LoadedModel) -> None:
+    rounds = [EXAMPLES[:5], EXAMPLES[5:]]
+    one = trainer_of(trainable)
+    for number, examples in enumerate(rounds, start=1):
+        one.fit(examples, LEARNING, f"s{number}", round_progress=RoundProgress(number, 2))
+    first = trainer_of(fresh())
+    first.fit(rounds[0], LEARNING, "s1", round_progress=RoundProgress(1, 2))
+    first.save(tmp_path / "weights")
+    first.save_state(tmp_path / "state")
+
+    def next_process() -> TransformersTrainer:
+        trainer = trainer_of(fresh())
+        trainer.load(tmp_path / "weights")
+        trainer.load_state(tmp_path / "state")
+        return trainer
+
+    left = Folders(tmp_path / "states", leave_after=[2])
+    with pytest.raises(LeftError):
+        next_process().fit(rounds[1], LEARNING, "s2", round_progress=RoundProgress(2, 2), checkpoints=left)
+    for trainer, folders in ((next_process(), None), (next_process(), Folders(None, left.states[-1]))):
+        trainer.fit(rounds[1], LEARNING, "s2", round_progress=RoundProgress(2, 2), checkpoints=folders)
+        assert all(torch.equal(a, b) for a, b in zip(trainer.model.parameters(), one.model.parameters(), strict=True))
+        assert optimizer_of(trainer, tmp_path / "other") == optimizer_of(one, tmp_path / "one")
+
+
+def test_an_optimizer_is_kept_only_where_it_lives_on(tmp_path: Path, trainable: LoadedModel) -> None:
+    trainer = trainer_of(trainable)
+    trainer.fit(EXAMPLES, replace(LEARNING, optimizer_spans="round"), "s")
+    trainer.save_state(tmp_path / "round")
+    trainer.fit(EXAMPLES, LEARNING, "s")
+    trainer.load(seed_model("llama"))
+    trainer.save_state(tmp_path / "cleared")
+    assert not list(tmp_path.iterdir())
+    trainer.load_state(tmp_path / "round")
+
+
+def test_an_optimizer_of_another_model_is_refused(tmp_path: Path, trainable: LoadedModel) -> None:
+    other = trainer_of(fresh("qwen2"))
+    other.fit(EXAMPLES[:2], LEARNING, "s")
+    other.save_state(tmp_path)
+    with pytest.raises(ModelError, match="no state of this model's optimizer"):
+        trainer_of(trainable).load_state(tmp_path)
+
+
+#: Of two steps.
+SHORT = {"examples": EXAMPLES[:4], "training": replace(LEARNING, num_train_epochs=1, train_batch_size=2), "seed": "s"}
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of SHORT, left after one step."""
+    folders = Folders(tmp_path_factory.mktemp("states"), leave_after=[1])
+    with pytest.raises(LeftError):
+        trainer_of(fresh()).fit(**SHORT, checkpoints=folders)
+    return folders.states[-1]
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize(
+    ("change", "spoil"),
+    [
+        ({"seed": "t"}, None),
+        ({"examples": [*EXAMPLES[:3], replace(EXAMPLES[3], weight=3.0)]}, None),
+        ({"training": replace(SHORT["training"], learning_rate=2e-3)}, None),
+        ({"round_progress": RoundProgress(1, 3)}, None),
+        ({"validation_metric": lambda: 1.0}, None),
+        ({}, lambda folder: cut(folder / "weights.safetensors")),
+        ({}, lambda folder: cut(folder / "optimizer.safetensors")),
+        ({}, lambda folder: cut(folder / "training.json")),
+        ({}, lambda folder: (folder / "before.safetensors").unlink()),
+    ],
+    ids=["seed", "examples", "settings", "round", "validation_metric", "weights", "optimizer", "json", "before"],
+)
+def test_a_state_of_another_training_or_a_damaged_one_is_not_taken_up(
+    tmp_path: Path, state: Path, change, spoil
+) -> None:
+    own = tmp_path / "state"
+    own.mkdir()
+    for file in state.iterdir():
+        (own / file.name).write_bytes(file.read_bytes())
+    if spoil:
+        spoil(own)
+    arguments = SHORT | change
+    anew, given = fresh(), fresh()
+    steps: list[int] = []
+    trainer_of(anew).fit(**arguments)
+    trainer_of(given).fit(**arguments, checkpoints=Folders(None, own), on_step=lambda done, *_: steps.append(done))
+    assert steps == [1, 2]
+    assert torch.equal(weights(given), weights(anew)) and not torch.equal(weights(given), weights(fresh()))
+
+
+def test_a_state_of_another_model_is_not_taken_up(state: Path) -> None:
+    steps: list[int] = []
+    trainer_of(fresh("qwen2")).fit(
+        **SHORT, checkpoints=Folders(None, state), on_step=lambda done, *_: steps.append(done)
+    )
+    assert steps == [1, 2]
+
+
+def test_what_a_training_left_is_taken_up(state: Path) -> None:
+    """So that the refusals above are refusals."""
+    steps: list[int] = []
+    trainer_of(fresh()).fit(**SHORT, checkpoints=Folders(None, state), on_step=lambda done, *_: steps.append(done))
+    assert steps == [2]

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from selftrain.models.toy import ToyModel
+from selftrain.training.base import TrainingConfig
+from selftrain.training.toy import ToyTrainer
+from selftrain.types import Prompt, TrainingExample
+from tests.training.small import Folders, timeless
+
+EXAMPLES = [TrainingExample(Prompt(f"t{i}", f"What is {i}+1?"), f" #### {i + 1}") for i in range(5)]
+LEARNING = TrainingConfig(learning_rate=1.0)
+
+
+def trained(folders: Folders | None = None, seed: str = "s") -> tuple[ToyTrainer, object]:
+    trainer = ToyTrainer(ToyModel())
+    report = trainer.fit(EXAMPLES, LEARNING, seed, lambda: 0.5, checkpoints=folders)
+    return trainer, timeless(report)
+
+
+def test_left_after_any_step_or_yardstick_it_ends_the_same(tmp_path: Path) -> None:
+    whole, report = trained()
+    saving = Folders(tmp_path / "states")
+    trained(saving)
+    assert len(saving.states) == 3 + 4
+    for number, state in enumerate(saving.states):
+        folders = Folders(None, state)
+        again, told = trained(folders)
+        assert (again.model.logits, told) == (whole.model.logits, report)
+        assert folders.asked == 6 - number
+
+
+def test_a_state_of_another_training_is_not_taken_up(tmp_path: Path) -> None:
+    saving = Folders(tmp_path)
+    trained(saving)
+    folders = Folders(None, saving.states[3])
+    trained(folders, "another seed")
+    assert folders.asked == 7
+
+
+def test_nothing_is_kept_between_rounds(tmp_path: Path) -> None:
+    trainer, _ = trained()
+    trainer.save_state(tmp_path / "state")
+    assert not (tmp_path / "state").exists()
+    trainer.load_state(tmp_path / "state")
