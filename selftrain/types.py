@@ -100,12 +100,12 @@ class Score:
     """
 
     value: float | None
-    answer: str | None
+    extracted_answer: str | None
     reason: str = ""
     seconds: float = 0.0
     #: Other verdicts by name, shown beside the value and never trained on: "lenient" rules of mathematics, the
     #: "held_back" tests of code.
-    others: Mapping[str, float] = field(default_factory=dict)
+    extra_scores: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -182,7 +182,7 @@ def _graded(row: Row, scores: Sequence[Score]) -> dict[str, Any]:
         **row.fields,
         "verdict": _verdict(score),
         **({"verdict_lenient": _verdict(lenient[0])} if lenient else {}),
-        "extracted_answer": score.answer,
+        "extracted_answer": score.extracted_answer,
         "reason": score.reason,
         "seconds": round(sum(each.seconds for each in scores), 6),
     }

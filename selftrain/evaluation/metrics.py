@@ -113,24 +113,24 @@ def majority(samples: Sequence[Sample]) -> float:
     Answers are the same if the judge read the same text; one is right if any sample that gave it is. Answers
     that were not read have no vote; where none was read the majority is wrong.
     """
-    votes = Counter(s.score.answer for s in samples if s.score.answer is not None)
+    votes = Counter(s.score.extracted_answer for s in samples if s.score.extracted_answer is not None)
     if not votes:
         return 0.0
     most = max(votes.values())
     first = {answer for answer, count in votes.items() if count == most}
-    right = {s.score.answer for s in samples if _right(s)}
+    right = {s.score.extracted_answer for s in samples if _right(s)}
     return len(first & right) / len(first)
 
 
 def _metrics(answered: Sequence[EvalResult]) -> Mapping[str, Callable[[EvalResult], float | None]]:
     drawn = max((len(a.sampled) for a in answered), default=0)
     metrics: dict[str, Callable[[EvalResult], float | None]] = {"greedy": _greedy}
-    others = dict.fromkeys(name for a in answered if a.greedy for name in a.greedy.score.others)
+    others = dict.fromkeys(name for a in answered if a.greedy for name in a.greedy.score.extra_scores)
     metrics |= {f"greedy_{name}": partial(_greedy_by, name=name) for name in others}
     metrics |= {f"pass@{2**i}": partial(_pass, k=2**i) for i in range(drawn.bit_length())}
     # A judge that calls an answer right without reading one (unit tests, a reward model) does not read answers:
     # votes and reading failures would be about the judge, not the model.
-    if not any(_right(s) and s.score.answer is None for a in answered for s in _all(a)):
+    if not any(_right(s) and s.score.extracted_answer is None for a in answered for s in _all(a)):
         metrics |= {f"maj@{drawn}": _majority} if drawn else {}
         graded = any(s.score.value is not None for a in answered for s in _all(a))
         of_these = _graded if graded else list
@@ -174,7 +174,9 @@ def _greedy(a: EvalResult) -> float | None:
 
 
 def _greedy_by(a: EvalResult, name: str) -> float | None:
-    return None if a.greedy is None else _share([v >= RIGHT for n, v in a.greedy.score.others.items() if n == name])
+    return (
+        None if a.greedy is None else _share([v >= RIGHT for n, v in a.greedy.score.extra_scores.items() if n == name])
+    )
 
 
 def _pass(a: EvalResult, k: int) -> float | None:
@@ -188,16 +190,16 @@ def _majority(a: EvalResult) -> float | None:
 
 
 def _unread(samples: Sequence[Sample]) -> float | None:
-    return _share([s.score.answer is None for s in samples])
+    return _share([s.score.extracted_answer is None for s in samples])
 
 
 def _distinct(samples: Sequence[Sample]) -> float | None:
-    return float(len({s.score.answer for s in samples} - {None})) if samples else None
+    return float(len({s.score.extracted_answer for s in samples} - {None})) if samples else None
 
 
 def _agreement(samples: Sequence[Sample]) -> float | None:
     """An unread answer agrees with none; where none was read, none agree."""
-    votes = Counter(s.score.answer for s in samples if s.score.answer is not None)
+    votes = Counter(s.score.extracted_answer for s in samples if s.score.extracted_answer is not None)
     return max(votes.values(), default=0) / len(samples) if samples else None
 
 

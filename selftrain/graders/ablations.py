@@ -61,7 +61,7 @@ class Majority(Grader):
         read = self._reader.grade(responses, problems)
         scores = list(read)
         for places in _by_problem(responses).values():
-            votes = Counter(answer for place in places if (answer := read[place].answer) is not None)
+            votes = Counter(answer for place in places if (answer := read[place].extracted_answer) is not None)
             first = min(votes, key=lambda answer: (-votes[answer], answer), default=None)
             for place in places:
                 scores[place] = _vote(read[place], first, votes, len(places))
@@ -69,9 +69,13 @@ class Majority(Grader):
 
 
 def _vote(read: Score, first: str | None, votes: Mapping[str, int], asked: int) -> Score:
-    if read.answer is None:
+    if read.extracted_answer is None:
         return replace(read, value=0.0)
-    return replace(read, value=float(read.answer == first), reason=f"{votes[read.answer]} of {asked} answers say so")
+    return replace(
+        read,
+        value=float(read.extracted_answer == first),
+        reason=f"{votes[read.extracted_answer]} of {asked} answers say so",
+    )
 
 
 class Shuffled(Grader):

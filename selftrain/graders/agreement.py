@@ -67,7 +67,7 @@ def check(rows: Sequence[Mapping[str, Any]]) -> list[Checked]:
         worker.close()
     return [
         Checked(
-            row["question"], row["reference"], row["completion"], ours.answer, _verdict(ours.value),
+            row["question"], row["reference"], row["completion"], ours.extracted_answer, _verdict(ours.value),
             _verdict(kind.value), theirs, row["reward"],
         )
         for row, ours, kind, theirs in zip(rows, strict, lenient, alone, strict=True)

@@ -60,10 +60,12 @@ class WeightedGrader(Grader):
         terms = [w * s.value for w, s in zip(self._weights, scores, strict=True) if s.value is not None]
         return Score(
             value=sum(terms) if terms and not unjudged else None,
-            answer=next((score.answer for score in scores if score.answer is not None), None),
+            extracted_answer=next(
+                (score.extracted_answer for score in scores if score.extracted_answer is not None), None
+            ),
             reason="; ".join(score.reason for score in unjudged or scores if score.reason),
             seconds=sum(score.seconds for score in scores),
-            others={name: verdict for score in scores for name, verdict in score.others.items()},
+            extra_scores={name: verdict for score in scores for name, verdict in score.extra_scores.items()},
         )
 
 

@@ -107,8 +107,8 @@ def consensus(
             prompts, n, SamplingParams(1.0, max_completion_length=max_length), f"{key}/consensus"
         )
         for response, score in zip(responses, grade(responses), strict=True):
-            if score.answer is not None:
-                votes[response.prompt.problem_id][score.answer] += 1
+            if score.extracted_answer is not None:
+                votes[response.prompt.problem_id][score.extracted_answer] += 1
     return {problem_id: counted.most_common(1)[0][0] for problem_id, counted in votes.items()}
 
 
@@ -124,7 +124,7 @@ def probe(answered: Sequence[EvalResult], agreed: Mapping[str, str] | None) -> P
         if agreed is None and one.greedy.score.value is not None:
             score[one.problem_id] = one.greedy.score.value
         elif agreed is not None and one.problem_id in agreed:
-            score[one.problem_id] = float(one.greedy.score.answer == agreed[one.problem_id])
+            score[one.problem_id] = float(one.greedy.score.extracted_answer == agreed[one.problem_id])
     return Probe(score, signals(answered))
 
 

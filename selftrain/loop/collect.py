@@ -43,11 +43,11 @@ class SampleStats:
         if seen:
             self._every = min(seen.values()) if self._every is None else min(self._every, *seen.values())
         solved = {s.response.prompt.problem_id for s in samples if s.score.value is not None and s.score.value >= RIGHT}
-        asked = [s.score.others["held_back"] for s in samples if "held_back" in s.score.others]
+        asked = [s.score.extra_scores["held_back"] for s in samples if "held_back" in s.score.extra_scores]
         self.drop_reason.update(sample.drop_reason for sample in samples if sample.drop_reason is not None)
         self._counts.update(
             drawn=len(samples), kept=sum(s.kept for s in samples), problems=len(seen), solved=len(solved),
-            answers_read=sum(s.score.answer is not None for s in samples),
+            answers_read=sum(s.score.extracted_answer is not None for s in samples),
             tokens=sum(len(s.response.token_ids) for s in samples),
             truncated=sum(s.response.truncated for s in samples),
             held_back_asked=len(asked), held_back_failed=sum(verdict < RIGHT for verdict in asked),

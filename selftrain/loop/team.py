@@ -60,7 +60,9 @@ def majority_of(solos: Sequence[Sequence[EvalResult]], as_one: Callable[[str], s
 
 def _most_frequent(samples: Sequence[Sample], as_one: Callable[[str], str]) -> Sample:
     """The first of the samples that give the most frequent answer; the first of all where none was read."""
-    answers = [None if sample.score.answer is None else as_one(sample.score.answer) for sample in samples]
+    answers = [
+        None if sample.score.extracted_answer is None else as_one(sample.score.extracted_answer) for sample in samples
+    ]
     votes = Counter(answer for answer in answers if answer is not None)
     # `max` keeps the first of equals, so the order of the samples decides.
     return max(

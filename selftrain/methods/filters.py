@@ -33,7 +33,7 @@ def _drop_places(samples: Sequence[Sample], why: str, places: set[int]) -> list[
 def drop_unrewarded(samples: Sequence[Sample], threshold: float = 0.5) -> list[Sample]:
     """Keeps rewards above the threshold. With rewards of 0 and 1 any threshold between them keeps the same."""
     samples = drop(samples, UNJUDGED, lambda s: s.score.value is None)
-    samples = drop(samples, NO_ANSWER, lambda s: _at_most(s, threshold) and s.score.answer is None)
+    samples = drop(samples, NO_ANSWER, lambda s: _at_most(s, threshold) and s.score.extracted_answer is None)
     return drop(samples, WRONG, lambda s: _at_most(s, threshold))
 
 

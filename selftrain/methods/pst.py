@@ -163,7 +163,7 @@ class PST:
 
     def _drop(self, turns: Sequence[Turn], samples: Sequence[Sample]) -> list[Sample]:
         """A conversation whose aggregate is no whole answer teaches nobody; the last speaker had no one to predict."""
-        answers = {id(sample.response): sample.score.answer for sample in samples}
+        answers = {id(sample.response): sample.score.extracted_answer for sample in samples}
 
         def drop_reason(turn: Turn) -> str | None:
             if turn.aggregate.truncated:
@@ -232,7 +232,7 @@ class PST:
 
 def _facts(turns: Sequence[Turn], samples: Sequence[Sample]) -> dict[str, float]:
     """What the record keeps of a round, without a label."""
-    answer = {id(sample.response): sample.score.answer for sample in samples}
+    answer = {id(sample.response): sample.score.extracted_answer for sample in samples}
     pairs = [(answer[id(t.response)], answer[id(t.aggregate)]) for t in turns if t.response is not t.aggregate]
     kept = [sample for sample in samples if sample.kept]
     facts = {"agreement": sum(one == other is not None for one, other in pairs) / max(1, len(pairs))}

@@ -56,9 +56,10 @@ def sample_row(sample: Sample, round_number: int, reference: str | None, greedy:
         "problem_id": response.prompt.problem_id, "sample_index": response.sample_index, "greedy": greedy,
         "question": response.prompt.question, "reference": reference, "prompt": response.prompt_text,
         "completion": response.text, "token_ids": list(response.token_ids), "finish_reason": response.finish_reason,
-        "logprob": response.logprob, "reward": score.value, "extracted_answer": score.answer, "reason": score.reason,
-        "kept": sample.kept, "drop_reason": sample.drop_reason, "weight": sample.weight, "pmi": sample.pmi,
-        "extra_scores": json.dumps(dict(score.others)) if score.others else None,
+        "logprob": response.logprob, "reward": score.value, "extracted_answer": score.extracted_answer,
+        "reason": score.reason, "kept": sample.kept, "drop_reason": sample.drop_reason, "weight": sample.weight,
+        "pmi": sample.pmi,
+        "extra_scores": json.dumps(dict(score.extra_scores)) if score.extra_scores else None,
     }  # fmt: skip
 
 
@@ -95,5 +96,7 @@ def _response_of(row: Mapping[str, Any], prompt: Prompt, prompt_text: str, model
 
 
 def score_row(score: Score) -> dict[str, Any]:
-    return {"value": score.value, "answer": score.answer, "reason": score.reason, "seconds": score.seconds,
-            "others": dict(score.others)}  # fmt: skip
+    return {
+        "value": score.value, "extracted_answer": score.extracted_answer, "reason": score.reason,
+        "seconds": score.seconds, "extra_scores": dict(score.extra_scores),
+    }  # fmt: skip

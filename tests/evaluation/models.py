@@ -31,4 +31,4 @@ def _score(text: str, reference: str | None) -> Score:
 
 
 def read_only(responses: Sequence[Response]) -> list[Score]:
-    return [Score(None, score.answer) for score in grade(responses)]
+    return [Score(None, score.extracted_answer) for score in grade(responses)]

@@ -31,7 +31,7 @@ def values(found: Sequence[Score]) -> list[float | None]:
 def test_the_most_frequent_answer_is_rewarded_by_its_meaning() -> None:
     found = scores(open_grader("majority"), ["#### 18", "#### 7", "It is $\\boxed{18.0}$", "no\nidea"], gold=None)
     assert values(found) == [1.0, 0.0, 1.0, 0.0]
-    assert [s.answer for s in found] == ["18", "7", "18", None]
+    assert [s.extracted_answer for s in found] == ["18", "7", "18", None]
     assert [s.reason for s in found] == ["2 of 4 answers say so", "1 of 4 answers say so"] * 1 + [
         "2 of 4 answers say so",
         "no answer found",
@@ -69,7 +69,7 @@ def test_shuffled_scores_are_as_many_but_chance_says_whose() -> None:
     for one in set(ids):
         here = [i for i in range(16) if ids[i] == one]
         assert Counter(honest[i].value for i in here) == Counter(dealt[i].value for i in here)
-    assert [s.answer for s in dealt] == [s.answer for s in honest]
+    assert [s.extracted_answer for s in dealt] == [s.extracted_answer for s in honest]
     assert dealt[0].reason.startswith("shuffled: ")
     again = scores(open_grader("shuffled"), TEXTS, ids)
     assert [(s.value, s.reason) for s in again] == [(s.value, s.reason) for s in dealt]
@@ -79,7 +79,7 @@ def test_shuffled_says_nothing_of_right_and_wrong() -> None:
     """Over many problems a right answer scores no better than a wrong one: 1 in 4 of each."""
     ids = [f"p{i // 4}" for i in range(4000)]
     dealt = scores(open_grader("shuffled"), ["#### 18", "#### 1", "#### 2", "#### 3"] * 1000, ids)
-    right = [s.value for s in dealt if s.answer == "18"]
+    right = [s.value for s in dealt if s.extracted_answer == "18"]
     assert sum(v == 1.0 for v in right) / len(right) == pytest.approx(0.25, abs=0.05)
 
 

@@ -75,8 +75,8 @@ def test_what_is_right_only_on_paid_tests_is_seen_and_fails_the_examiner(
     cheat = "def f(n):\n    return {1: 11, 2: 17, 5: 47}.get(n, 0)\n"
     for problem in (CHECKED, CALLED):
         assert grade(grader, problem, cheat).value == 1.0
-        assert grade(grader, problem, cheat).others == {"held_back": 0.0}
-        assert grade(grader, problem, HONEST).others == {"held_back": 1.0}
+        assert grade(grader, problem, cheat).extra_scores == {"held_back": 0.0}
+        assert grade(grader, problem, HONEST).extra_scores == {"held_back": 1.0}
         assert grade(evaluation_grader, problem, cheat).value == 0.0
 
 

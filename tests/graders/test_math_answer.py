@@ -15,7 +15,7 @@ def verdict(grader: MathGrader, gold: str | None, answer: str) -> float | None:
 
 def test_the_three_verdicts_have_their_reasons(math_grader: MathGrader) -> None:
     def without_seconds(score: Score) -> tuple[float | None, str | None, str]:
-        return score.value, score.answer, score.reason
+        return score.value, score.extracted_answer, score.reason
 
     eighteen = problem("18")
     assert without_seconds(grade(math_grader, eighteen, "#### 18.0")) == (1.0, "18.0", "equal as numbers")
@@ -107,6 +107,6 @@ def test_a_formula_no_one_can_read_is_unjudged_even_where_the_text_is_equal(math
 def test_the_word_an_answer_was_cut_off_in_does_not_count(math_grader: MathGrader) -> None:
     fourteen = problem("14")
     assert grade(math_grader, fourteen, "#### 14", "stop").value == 1.0
-    assert grade(math_grader, fourteen, "#### 14", "length").answer is None
+    assert grade(math_grader, fourteen, "#### 14", "length").extracted_answer is None
     assert grade(math_grader, fourteen, "#### 14\n\nQuestion: To", "length").value == 1.0
     assert grade(math_grader, fourteen, "", "length").value == 0.0

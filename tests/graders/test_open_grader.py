@@ -76,7 +76,7 @@ def test_several_graders_are_a_weighted_sum() -> None:
     with open_grader(["math", long], reward_weights=[1.0, 0.25]) as grader:
         assert grader.name == "math + long"
         score = grade(grader, problem("18"), "#### 18 apples")
-        assert (score.value, score.answer, score.reason) == (1.25, "18 apples", "equal as numbers")
+        assert (score.value, score.extracted_answer, score.reason) == (1.25, "18 apples", "equal as numbers")
         assert grade(grader, problem("18"), "#### 1").value == 0.0
     with open_grader(long, reward_weights=[3.0]) as grader:
         assert grade(grader, problem(), "long enough").value == 3.0

@@ -38,8 +38,8 @@ def test_the_reference_is_never_touched(name: str) -> None:
     reader = open_reader(name)
     for reference in (None, Untouchable()):
         score = grade(reader, Problem("p", "?", reference), "So the answer is B.")  # type: ignore[arg-type]
-        assert (score.value, score.answer, score.reason) == (None, "B", "read, not judged")
-    assert reader.grade([response("#### B")], {})[0].answer == "B"
+        assert (score.value, score.extracted_answer, score.reason) == (None, "B", "read, not judged")
+    assert reader.grade([response("#### B")], {})[0].extracted_answer == "B"
 
 
 CLASSES = [
@@ -97,13 +97,13 @@ def test_a_rounding_without_a_fraction_keeps_nine_figures() -> None:
 def test_nothing_stated_is_nothing_read() -> None:
     for name in ("math", "choice", "exact"):
         score = open_reader(name).grade([response("Hm.\nWell.")], {})[0]
-        assert (score.value, score.answer) == (None, None)
+        assert (score.value, score.extracted_answer) == (None, None)
         assert score.reason == "no answer found"
 
 
 def test_a_word_that_was_cut_off_is_not_read() -> None:
-    assert open_reader().grade([response("#### 14 1", finish_reason="length")], {})[0].answer == "14"
-    assert open_reader().grade([response("#### 14", finish_reason="length")], {})[0].answer is None
+    assert open_reader().grade([response("#### 14 1", finish_reason="length")], {})[0].extracted_answer == "14"
+    assert open_reader().grade([response("#### 14", finish_reason="length")], {})[0].extracted_answer is None
 
 
 def test_a_grader_without_a_reading_is_refused() -> None:

@@ -100,8 +100,8 @@ def test_none_does_not_apply_and_answers_read_are_told() -> None:
         return [1, None]
 
     first, second = graded(half, "a", "b")
-    assert (first.value, first.answer, first.reason) == (1.0, "A", "")
-    assert (second.value, second.answer, second.reason) == (None, "B", "reward function half returned None")
+    assert (first.value, first.extracted_answer, first.reason) == (1.0, "A", "")
+    assert (second.value, second.extracted_answer, second.reason) == (None, "B", "reward function half returned None")
 
 
 @pytest.mark.parametrize("kind", [list, tuple, np.array])

@@ -27,7 +27,7 @@ def response(text: str, problem_id: str = "p") -> Response:
 )
 def test_choice_reads_a_letter_and_nothing_else(text: str, gold: str, value: float, answer: str | None) -> None:
     (score,) = open_grader("choice").grade([response(text)], {"p": Problem("p", "?", gold)})
-    assert (score.value, score.answer) == (value, answer)
+    assert (score.value, score.extracted_answer) == (value, answer)
 
 
 def test_a_gold_that_is_no_letter_leaves_the_answer_unjudged() -> None:

@@ -257,7 +257,7 @@ class Contrary(SePT):
         (learner,) = now.learners
         responses = learner.sample(now.prompts, 4, SamplingParams(1.0), now.key)
         samples = with_scores(responses, now.grade(responses))
-        return collected_from(drop(samples, "read", lambda s: s.score.answer is not None), learner.name)
+        return collected_from(drop(samples, "read", lambda s: s.score.extracted_answer is not None), learner.name)
 
 
 def falling(folder: Path, monitor: MonitorConfig) -> list[dict]:

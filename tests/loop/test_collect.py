@@ -17,7 +17,9 @@ def some_samples(seed: int) -> list[list[Sample]]:
 
     def sample(problem: int, index: int) -> Sample:
         value = rng.choice([None, 0.0, 1.0])
-        score = Score(value, rng.choice([None, "1"]), others={"held_back": rng.choice([0.0, 1.0])} if value else {})
+        score = Score(
+            value, rng.choice([None, "1"]), extra_scores={"held_back": rng.choice([0.0, 1.0])} if value else {}
+        )
         ids = tuple(range(rng.randrange(9)))
         response = Response(
             Prompt(f"p{problem}", "q"), "q", index, "x", ids, -1.0, rng.choice(["stop", "length"]), "m", 1
@@ -39,12 +41,12 @@ def test_figures_are_those_of_all_samples(seed: int) -> None:
     every = min(map(len, problems))
     rewards = [s.score.value for one in problems for s in one[:every] if s.score.value is not None]
     assert said["mean_reward"] == pytest.approx(sum(rewards) / len(rewards))
-    held = [s.score.others["held_back"] for s in samples if "held_back" in s.score.others]
+    held = [s.score.extra_scores["held_back"] for s in samples if "held_back" in s.score.extra_scores]
     assert said == {
         "drawn": len(samples),
         "kept": sum(s.drop_reason is None for s in samples),
         "drop_reason": dict(Counter(s.drop_reason for s in samples if s.drop_reason)),
-        "answers_read": sum(s.score.answer == "1" for s in samples),
+        "answers_read": sum(s.score.extracted_answer == "1" for s in samples),
         "mean_reward": said["mean_reward"],
         "problems_with_one_right": sum(any(s.score.value == 1.0 for s in one) for one in problems),
         "problems": 40,

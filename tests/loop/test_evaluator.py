@@ -24,7 +24,7 @@ from selftrain.models.toy import ToyModel, toy_problems
 from selftrain.storage import RunFolder
 from selftrain.trainer import best_round
 from selftrain.training.toy import ToyTrainer
-from selftrain.types import Collected, Round, SamplingParams
+from selftrain.types import Collected, Round, Sample, SamplingParams
 from tests.toys import grade, read, toy, toy_loop
 
 RIGHT, OFF, SILENT = (9.0, 0.0, 0.0), (0.0, 9.0, 0.0), (0.0, 0.0, 9.0)
@@ -179,9 +179,12 @@ class Up(SePT):
         lessons = super().collect(now)
         gold = {problem.id: problem.reference for problem in toy_problems(100)}
         good = now.number <= 2
-        samples = drop(lessons.samples, "unwanted", lambda s: (
-            (s.score.answer == gold[s.response.prompt.problem_id]) != good or s.score.answer is None))  # fmt: skip
-        return collected_from(samples, "toy")
+
+        def unwanted(sample: Sample) -> bool:
+            answer = sample.score.extracted_answer
+            return answer is None or (answer == gold[sample.response.prompt.problem_id]) != good
+
+        return collected_from(drop(lessons.samples, "unwanted", unwanted), "toy")
 
 
 RARELY, EVERY_ROUND = (

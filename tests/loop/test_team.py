@@ -90,7 +90,7 @@ def test_majority_by_hand() -> None:
     ]
     found = majority_of(solos)
     # Problem 0: two say 2. 1: a tie, model 1 speaks first. 2: a tie, model 2 speaks first. 3: one vote. 4: none.
-    assert [a.greedy.score.answer for a in found if a.greedy] == ["2", "2", "3", "2", None]
+    assert [a.greedy.score.extracted_answer for a in found if a.greedy] == ["2", "2", "3", "2", None]
     assert [a.problem_id for a in found] == ["0", "1", "2", "3", "4"]
     assert found[0].greedy is solos[1][0].greedy
 

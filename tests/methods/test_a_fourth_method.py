@@ -53,7 +53,7 @@ class Majority:
             votes[r.prompt.problem_id][r.text.rpartition("####")[2].strip()] += 1
         samples = with_scores(responses, [Score(None, r.text.rpartition("####")[2].strip()) for r in responses])
         winner = {problem: counts.most_common(1)[0][0] for problem, counts in votes.items()}
-        samples = drop(samples, "outvoted", lambda s: s.score.answer != winner[s.response.prompt.problem_id])
+        samples = drop(samples, "outvoted", lambda s: s.score.extracted_answer != winner[s.response.prompt.problem_id])
         return collected_from(samples, learner.name)
 """
 #: The registry line, as it would stand in selftrain/methods/__init__.py, and the command.

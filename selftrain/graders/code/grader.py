@@ -43,8 +43,9 @@ class _Trial:
 class CodeGrader(Grader):
     """1.0 for a program that passes all tests that give reward, 0.0 for one that does not.
 
-    None where our own machinery failed, where the tests cannot be read, or where only a weak test was passed. What the
-    held-back tests said of a rewarded program stands in `Score.others["held_back"]`. The examiner asks for both groups.
+    None where our own machinery failed, where the tests cannot be read, or where only a weak test was passed. The
+    verdict of the held-back tests on a rewarded program is `Score.extra_scores["held_back"]`; in evaluations both
+    groups decide.
 
     Args:
         settings: how; see `CodeConfig`.
@@ -143,7 +144,7 @@ class CodeGrader(Grader):
         if self._all_tests:
             return replace(score, value=_value(second.verdict), reason=second.reason, seconds=seconds)
         others = {} if second.verdict is None else {"held_back": float(second.verdict)}
-        return replace(score, others=others, seconds=seconds)
+        return replace(score, extra_scores=others, seconds=seconds)
 
     def _run(self, trials: Sequence[_Trial]) -> None:
         self._check([trial for trial in trials if trial.task.kind == "check"])

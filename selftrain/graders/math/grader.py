@@ -44,7 +44,7 @@ class MathGrader(Grader):
         return [self._grade_one(response, problem) for response, problem in pairs]
 
     def evaluation_grader(self) -> Grader:
-        """Shows the lenient verdict beside the strict one, in `Score.others["lenient"]`."""
+        """Shows the lenient verdict beside the strict one, in `Score.extra_scores["lenient"]`."""
         evaluation_grader = copy(self)
         evaluation_grader._shows_lenient = self.name == "math"
         return evaluation_grader
@@ -59,7 +59,7 @@ class MathGrader(Grader):
         if self._shows_lenient and score.value is not None:
             # What the strict rules call right the lenient ones do as well.
             lenient = score if score.value else grade_leniently(problem.reference, text, self._worker)
-            score = replace(score, others={} if lenient.value is None else {"lenient": lenient.value})
+            score = replace(score, extra_scores={} if lenient.value is None else {"lenient": lenient.value})
         return replace(score, seconds=time.perf_counter() - started)
 
 

@@ -52,9 +52,9 @@ def grade_leniently(gold: str | None, text: str, comparer: Comparer) -> Score:
     if strict.value != 0.0:
         return strict
     try:
-        for way, golds, answer in _looser(read_gold(gold), strict.answer, text):
+        for way, golds, answer in _looser(read_gold(gold), strict.extracted_answer, text):
             if _is_right(golds, answer, comparer):
-                return replace(strict, value=1.0, answer=answer, reason=f"leniently equal: {way}")
+                return replace(strict, value=1.0, extracted_answer=answer, reason=f"leniently equal: {way}")
     except (UnreadableGoldError, OSError) as error:
         return replace(strict, value=None, reason=f"judge failed: {error}")
     return strict

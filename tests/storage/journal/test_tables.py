@@ -23,7 +23,9 @@ def made_up(count: int) -> Iterator[dict[str, Any]]:
         response = Response(
             Prompt(f"p{number // 7}", "q"), "Question: q", number % 7, "x " * len(ids), ids, -1.0, "stop", "m", 1
         )
-        score = Score(rng.choice([None, 0.0, 1.0]), rng.choice([None, "1"]), others=rng.choice([{}, {"lenient": 1.0}]))
+        score = Score(
+            rng.choice([None, 0.0, 1.0]), rng.choice([None, "1"]), extra_scores=rng.choice([{}, {"lenient": 1.0}])
+        )
         sample = Sample(response, score, 1.0, rng.choice([None, "wrong"]))
         yield sample_row(sample, 1, rng.choice([None, "3"]))
 
