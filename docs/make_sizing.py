@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from selftrain.cli.sections import SizeConfig
 from selftrain.cli.size import plan_of, run_settings
 from selftrain.config import settings_of
 from selftrain.methods import METHODS
-from selftrain.sizing import Assumptions, Plan, SizeConfig
+from selftrain.sizing import Assumptions, Plan
 from selftrain.sizing.table import COLUMNS, markdown, rows
 
 PARAMS, GPUS = (1e6, 1e8, 1e9, 7e9, 7e10), (1, 8, 64, 512)

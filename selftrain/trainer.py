@@ -110,7 +110,7 @@ class SelfTrainer:
         if not resume:
             Record.refuse_taken(self.output_dir)
         names = names_of(self.method, self.model)
-        self.server.check(self.engine_config.engine, several_weights=True, top_k=self.method.sampling.top_k)
+        self.server.require_usable(self.engine_config.engine, several_weights=True, top_k=self.method.sampling.top_k)
         training, evaluation = self.training or self.method.training, self.evaluation or self.method.evaluation
         train, tests = self._load_data()
         parts = divide(train, tests, training.validation_size, self.prompt_config.num_fewshot, self.seed)

@@ -21,6 +21,7 @@ from selftrain.cli.sections import (
     RunConfig,
     SamplesConfig,
     SandboxConfig,
+    SizeConfig,
 )
 from selftrain.config import Command
 from selftrain.engines.ray.config import RayConfig
@@ -33,7 +34,7 @@ from selftrain.loop.stopping import BudgetConfig
 from selftrain.methods import METHODS, PROFILES
 from selftrain.models.adapter import AdapterConfig
 from selftrain.models.prompts import PromptConfig
-from selftrain.sizing import Assumptions, SizeConfig
+from selftrain.sizing import Assumptions
 
 COMMANDS = (
     Command(

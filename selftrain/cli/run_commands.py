@@ -105,7 +105,7 @@ def run_eval(settings: Resolved) -> int:
             "`eval` asks a model once, at one temperature",
             "leave them out; --temperature_eval sets the temperature",
         )
-    settings[ServerConfig].check(settings[EngineConfig].engine, several_weights=asked.baseline is not None)
+    settings[ServerConfig].require_usable(settings[EngineConfig].engine, several_weights=asked.baseline is not None)
     known = data.dataset_name in registered()
     problems = load_problems(
         data.eval_dataset_name or data.dataset_name, split=data.dataset_test_split or ("test" if known else None),

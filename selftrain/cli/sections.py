@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
-from selftrain.config import check_types, required, setting
-from selftrain.errors import SettingsError
+from selftrain.config import config_dataclass, required, setting
 
 
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class LoadingConfig:
     """Which models, however many: `all` of the sections below."""
 
     model_revision: str = setting("main", "branch, tag or commit on the hub", source="TRL")
-
-    def __post_init__(self) -> None:
-        check_types(self)
 
     @property
     def all(self) -> tuple[str, ...]:
         raise NotImplementedError
 
 
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class ModelConfig(LoadingConfig):
     model_name_or_path: str = required("a local folder or a hub id", example="Qwen/Qwen2.5-0.5B")
 
@@ -32,7 +27,7 @@ class ModelConfig(LoadingConfig):
         return (self.model_name_or_path,)
 
 
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class PeerModelsConfig(LoadingConfig):
     models: tuple[str, ...] = required(
         "two or more local folders or hub ids", example="google/gemma-2-2b meta-llama/Llama-3.2-1B Qwen/Qwen2.5-1.5B"
@@ -43,7 +38,7 @@ class PeerModelsConfig(LoadingConfig):
         return self.models
 
 
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class DataConfig:
     dataset_name: str = required(
         "a known name (gsm8k, math, ...), a local file or folder, or a hub id", example="gsm8k"
@@ -61,11 +56,8 @@ class DataConfig:
     max_eval_samples: int | None = setting(None, "evaluate on so many problems at most", source="Hugging Face examples")
     allow_overlap: bool = setting(False, "go on although training problems stand in the evaluation set")
 
-    def __post_init__(self) -> None:
-        check_types(self)
 
-
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class RewardConfig:
     reward_funcs: tuple[str, ...] = setting(
         (),
@@ -75,11 +67,8 @@ class RewardConfig:
     )
     reward_weights: tuple[float, ...] | None = setting(None, "weight of each judge; all 1 by default", source="TRL")
 
-    def __post_init__(self) -> None:
-        check_types(self)
 
-
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class RunConfig:
     output_dir: str = required("the run's folder; it must not hold anything yet", example="runs/first")
     seed: int = setting(42, "all chance in the run comes from it", source="transformers")
@@ -90,11 +79,8 @@ class RunConfig:
     )
     json: bool = setting(False, "print the result as JSON on standard output")
 
-    def __post_init__(self) -> None:
-        check_types(self)
 
-
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class DemoConfig:
     """All figures here are ours, chosen so that a demo ends within minutes on two cores."""
 
@@ -113,11 +99,8 @@ class DemoConfig:
     deduplicate: Literal["exact", "off"] = setting("exact", "rest-em only; 'off' keeps repeated texts of a problem")
     json: bool = setting(False, "print the result as JSON on standard output")
 
-    def __post_init__(self) -> None:
-        check_types(self)
 
-
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class EvalCommandConfig:
     max_completion_length: int = setting(1024, "tokens an answer may have")
     baseline: str | None = setting(None, "another model to compare with, pair by pair: a local folder or a hub id")
@@ -125,11 +108,8 @@ class EvalCommandConfig:
     seed: int = setting(42, "all chance comes from it", source="transformers")
     json: bool = setting(False, "print the result as JSON on standard output")
 
-    def __post_init__(self) -> None:
-        check_types(self)
 
-
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class ResumeConfig:
     run: str = required("the run's folder", example="runs/first", positional=True)
     set: tuple[str, ...] = setting(
@@ -138,11 +118,8 @@ class ResumeConfig:
     )
     json: bool = setting(False, "print the result as JSON on standard output")
 
-    def __post_init__(self) -> None:
-        check_types(self)
 
-
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class ForkConfig:
     run: str = required("the folder of the run whose finished rounds are shared", example="runs/first", positional=True)
     output_dir: str = required("the folder of the new run", example="runs/second")
@@ -150,21 +127,15 @@ class ForkConfig:
     round: int | None = setting(None, "go on after this round; by default the newest whose weights are saved")
     json: bool = setting(False, "print the result as JSON on standard output")
 
-    def __post_init__(self) -> None:
-        check_types(self)
 
-
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class CheckConfig:
     run: str = required("the run's folder", example="runs/first", positional=True)
     repair: bool = setting(False, "mend what can be mended; what is damaged is set aside, never deleted")
     json: bool = setting(False, "print as JSON")
 
-    def __post_init__(self) -> None:
-        check_types(self)
 
-
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class SamplesConfig:
     run: str = required("the run's folder", example="runs/first", positional=True)
     sql: str = setting(
@@ -175,11 +146,8 @@ class SamplesConfig:
     )
     json: bool = setting(False, "print rows as JSON, one a line")
 
-    def __post_init__(self) -> None:
-        check_types(self)
 
-
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class GradeConfig:
     judge: str = setting("math", "'math', 'choice', 'exact' or 'code'")
     input: str = required(
@@ -192,41 +160,41 @@ class GradeConfig:
     )
     json: bool = setting(False, "print the counts as JSON")
 
-    def __post_init__(self) -> None:
-        check_types(self)
 
-
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class AuditConfig:
     run: str = required("the run's folder", example="runs/first", positional=True)
-    max_answers: int = setting(1000, "look at so many answers at most, drawn by chance")
-    examples: int = setting(5, "show so many answers of each kind of disagreement")
+    max_answers: int = setting(1000, "look at so many answers at most, drawn by chance", ge=1)
+    examples: int = setting(5, "show so many answers of each kind of disagreement", ge=0)
     to_label: str | None = setting(None, "write answers to this file, JSON lines whose `label` waits for true or false")
-    num_to_label: int = setting(100, "so many answers, as many of each kind of disagreement as there are")
+    num_to_label: int = setting(100, "so many answers, as many of each kind of disagreement as there are", ge=1)
     labels: str | None = setting(None, "that file with labels filled in: gives the judge's error rates")
     seed: int = setting(42, "which answers are looked at comes from it")
     json: bool = setting(False, "print the figures as JSON")
 
-    def __post_init__(self) -> None:
-        check_types(self)
-        if self.max_answers < 1 or self.num_to_label < 1 or self.examples < 0:
-            raise SettingsError("max_answers and num_to_label have to be 1 or more, examples 0 or more")
 
-
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class SandboxConfig:
     profile: Literal["pure", "files", "procs"] = setting(
         "pure", "what programs may do: 'pure' compute only, 'files' also use a scratch folder, 'procs' start processes"
     )
     json: bool = setting(False, "print as JSON")
 
-    def __post_init__(self) -> None:
-        check_types(self)
 
-
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class EnvConfig:
     json: bool = setting(False, "print as JSON")
 
-    def __post_init__(self) -> None:
-        check_types(self)
+
+@config_dataclass
+class SizeConfig:
+    method: str = required("method of the run", example="rest-em", positional=True)
+    recipe: str | None = setting(None, "YAML file of the run's settings, as for --config of the run itself")
+    set: tuple[str, ...] = setting((), "settings of the run, as name=value; they override the recipe")
+    params: tuple[float, ...] = setting(
+        (7e9,), "weights of the model; one number per model where several models learn", gt=0, min_items=1
+    )
+    gpus: int = setting(1, "GPUs that the run's work is spread over", ge=1)
+    problems: int = setting(7500, "training problems, validation problems included", source="MATH", ge=1)
+    eval_problems: int = setting(500, "evaluation problems", source="MATH-500", ge=1)
+    json: bool = setting(False, "print as JSON")

@@ -11,7 +11,7 @@ import yaml
 
 from selftrain.cli.commands import COMMANDS
 from selftrain.cli.resume import as_flags
-from selftrain.cli.sections import DataConfig, LoadingConfig, RewardConfig
+from selftrain.cli.sections import DataConfig, LoadingConfig, RewardConfig, SizeConfig
 from selftrain.config import Command, Resolved, parse, settings_of
 from selftrain.engines.config import EngineConfig
 from selftrain.errors import SettingsError
@@ -20,7 +20,7 @@ from selftrain.graders import ABLATIONS
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.methods import METHODS
 from selftrain.models.prompts import PromptConfig
-from selftrain.sizing import Assumptions, Plan, SizeConfig, size
+from selftrain.sizing import Assumptions, Plan, size
 from selftrain.sizing.table import as_data, told
 from selftrain.training.base import TrainingConfig
 

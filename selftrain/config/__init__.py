@@ -1,20 +1,17 @@
 """One frozen dataclass is at once the Python API, the YAML file and the command-line flags.
 
-    @dataclass(frozen=True, kw_only=True)
+    @config_dataclass
     class RestEM:
-        num_generations: int = setting(32, "answers drawn for each problem", source="ReST-EM, section 4")
-
-        def __post_init__(self) -> None:
-            check_types(self)
+        num_generations: int = setting(32, "completions per problem (n)", source="ReST-EM, section 4", ge=1)
 
     RestEM(num_generations=8)                     in Python
     num_generations: 8                            in run.yaml, given as --config run.yaml
     --num_generations 8                           on the command line
 
-A value is read by the type of its setting, by the same rules in all three places (`values.py`).
+In all three places a value is read by the type and the bounds of its setting (`values.py`, `fields.py`).
 """
 
-from selftrain.config.fields import Setting, check_at_least_one, check_types, required, setting, settings_of
+from selftrain.config.fields import Setting, config_dataclass, required, setting, settings_of
 from selftrain.config.given import Origin
 from selftrain.config.resolve import Command, Resolved, from_yaml, parse
 
@@ -23,8 +20,7 @@ __all__ = [
     "Origin",
     "Resolved",
     "Setting",
-    "check_at_least_one",
-    "check_types",
+    "config_dataclass",
     "from_yaml",
     "parse",
     "required",

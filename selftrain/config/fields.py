@@ -1,22 +1,27 @@
-"""A setting is a dataclass field that says what it means and where its default comes from."""
+"""A setting: a dataclass field with a meaning, a source for its default, and the values it takes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, TypeVar, cast, get_type_hints
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields
+from functools import cache
+from types import MappingProxyType
+from typing import Any, TypeVar, cast, dataclass_transform, get_type_hints, overload
 
-from selftrain.config.values import convert, spell, yaml_text
+from selftrain.config.values import convert, item_type, spell, yaml_text
 from selftrain.errors import SettingsError
 
 T = TypeVar("T")
+C = TypeVar("C", bound=type[Any])
+#: The values of a text setting: fixed, or looked up when needed (a registry that plugins extend).
+Choices = Sequence[str] | Callable[[], Sequence[str]]
 
 
 @dataclass(frozen=True)
 class Setting:
     """What is known of one field of a section.
 
-    Setting("num_generations", int, 32, "answers drawn for each problem", source="ReST-EM, section 4")
+    Setting("num_generations", int, 32, help="completions per problem", source="ReST-EM, section 4", ge=1)
     """
 
     name: str
@@ -25,9 +30,17 @@ class Setting:
     help: str = ""
     source: str = "ours"
     example: str = ""
+    gt: float | None = None
+    ge: float | None = None
+    lt: float | None = None
+    le: float | None = None
+    min_items: int = 0
+    choices: Choices = ()
     positional: bool = False
-    #: Nobody should get it from a file without knowing: a file may only say its default.
+    #: Accepted from the command line only; a file may only repeat the default.
     flag_only: bool = False
+    resumable: bool = False
+    forkable: bool = False
 
     @property
     def required(self) -> bool:
@@ -39,67 +52,167 @@ class Setting:
             return f"{self.help}. Required, e.g. {self.example}"
         return f"{self.help}. Default: {yaml_text(self.default)} ({self.source})"
 
+    def metavar(self) -> str:
+        """One value of it, as a person would write it: int, true|false, latest|base."""
+        return "|".join(self._choices()) or spell(item_type(self.type) or self.type)
 
-def setting(default: T, help: str, *, source: str = "ours", positional: bool = False, flag_only: bool = False) -> T:
+    def read(self, value: object, place: str) -> Any:
+        """`value` in the type of this setting.
+
+        Raises:
+            SettingsError: it has another type or is out of bounds; the message names `place`, where it was found.
+        """
+        found = value
+        try:
+            found = convert(value, self.type)
+            if self._fits(found):
+                return found
+        except (ValueError, OverflowError):
+            pass
+        raise SettingsError(
+            f"{self.name} is {found!r:.80} ({place})",
+            f"Expected {self._expected()}.",
+            f"For example: {self.example}"
+            if self.required
+            else f"The default is {yaml_text(self.default)} ({self.source}).",
+        )
+
+    def _fits(self, value: Any) -> bool:
+        if value is None:
+            return True
+        items = value if isinstance(value, list | tuple) else [value]
+        choices = self._choices()
+        return (
+            len(items) >= self.min_items
+            and all(self._within_bounds(item) for item in items if isinstance(item, int | float))
+            and (not choices or all(item in choices for item in items))
+        )
+
+    def _within_bounds(self, number: float) -> bool:
+        return (
+            (self.gt is None or number > self.gt)
+            and (self.ge is None or number >= self.ge)
+            and (self.lt is None or number < self.lt)
+            and (self.le is None or number <= self.le)
+        )
+
+    def _expected(self) -> str:
+        spelled = {"above": self.gt, "at least": self.ge, "below": self.lt, "at most": self.le}
+        bounds = " and ".join(f"{word} {bound:g}" for word, bound in spelled.items() if bound is not None)
+        items = f"with {self.min_items} or more items" if self.min_items else ""
+        return ", ".join(filter(None, ["|".join(self._choices()) or spell(self.type), items, bounds]))
+
+    def _choices(self) -> Sequence[str]:
+        return self.choices() if callable(self.choices) else self.choices
+
+
+def setting(
+    default: T,
+    help: str = "",
+    *,
+    source: str = "ours",
+    gt: float | None = None,
+    ge: float | None = None,
+    lt: float | None = None,
+    le: float | None = None,
+    min_items: int | None = None,
+    choices: Choices | None = None,
+    positional: bool | None = None,
+    flag_only: bool | None = None,
+    resumable: bool | None = None,
+    forkable: bool | None = None,
+) -> T:
     """A field with a default.
 
-    `help` is a phrase without a full stop. `source` says who chose the default: a paper and its section, another
-    library, or us. A `positional` setting is given on the command line without a flag, a `flag_only`
-    one never by a file.
+    A subclass that gives a setting another default inherits all else from the parent's but `source`.
+
+    Args:
+        help: a phrase without a full stop.
+        source: who chose the default: a paper and its section, another library, or us.
+        gt, ge, lt, le: bounds of the number, or of each item of a list.
+        min_items: items a list has to have.
+        choices: the texts it may be.
+        positional: given on the command line without a flag.
+        flag_only: not accepted from a file.
+        resumable: may change when a run is resumed, or forked.
+        forkable: may change when a run is forked.
     """
-    metadata = {"help": help, "source": source, "positional": positional, "flag_only": flag_only}
+    given = {name: value for name, value in locals().items() if name != "default" and value not in (None, "")}
     if isinstance(default, list):
-        return cast(T, field(default_factory=default.copy, metadata=metadata))
-    return field(default=default, metadata=metadata)
+        return cast(T, field(default_factory=default.copy, metadata=given))
+    return field(default=default, metadata=given)
 
 
-def required(help: str, *, example: str, positional: bool = False) -> Any:
+def required(help: str, *, example: str, positional: bool = False, resumable: bool = False) -> Any:
     """A field that has to be given; `example` is shown to those who did not."""
-    return field(metadata={"help": help, "example": example, "positional": positional})
+    return field(metadata={"help": help, "example": example, "positional": positional, "resumable": resumable})
+
+
+@overload
+def config_dataclass(cls: C) -> C: ...
+@overload
+def config_dataclass(
+    *, gt: float | None = None, resumable: bool | None = None, forkable: bool | None = None
+) -> Callable[[C], C]: ...
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(required,))
+def config_dataclass(
+    cls: Any = None, *, gt: float | None = None, resumable: bool | None = None, forkable: bool | None = None
+) -> Any:
+    """Makes a class of settings: a frozen dataclass with keyword-only fields, checked when built.
+
+    Python callers obey the same types and bounds as files and flags; a value that fits but has another form (a str
+    for a Path, a list for a tuple) is converted. A method `check(self)`, where the class has one, is called last: it
+    raises SettingsError for settings that do not fit together.
+
+    Args:
+        gt, resumable, forkable: as of `setting`, for all settings of the class that say nothing else.
+    """
+    named = {"gt": gt, "resumable": resumable, "forkable": forkable}
+    common = {name: value for name, value in named.items() if value is not None}
+    return (lambda cls: _decorate(cls, common)) if cls is None else _decorate(cls, common)
+
+
+def _decorate(cls: Any, defaults: Mapping[str, Any]) -> Any:
+    for value in vars(cls).values():
+        if isinstance(value, Field):
+            value.metadata = MappingProxyType({**defaults, **value.metadata})
+    check: Callable[[Any], None] | None = getattr(cls, "check", None)
+
+    def validate(self: Any) -> None:
+        for target in settings_of(type(self)):
+            # The dataclass is frozen for everybody else.
+            object.__setattr__(self, target.name, target.read(getattr(self, target.name), type(self).__name__))
+        if check is not None:
+            check(self)
+
+    cls.__post_init__ = validate
+    return dataclass(frozen=True, kw_only=True)(cls)
 
 
 def settings_of(section: type[Any]) -> tuple[Setting, ...]:
     """The settings of one section, in the order of its fields."""
+    return _settings_of(cast(Any, section))
+
+
+@cache
+def _settings_of(section: Any) -> tuple[Setting, ...]:
     hints = get_type_hints(section)
-    return tuple(
-        Setting(f.name, hints[f.name], f.default if f.default_factory is MISSING else f.default_factory(), **f.metadata)
-        for f in fields(section)
-    )
+    found = []
+    for f in fields(section):
+        default = f.default if f.default_factory is MISSING else f.default_factory()
+        found.append(Setting(f.name, hints[f.name], default, **_metadata(section, f.name)))
+    return tuple(found)
+
+
+def _metadata(section: type[Any], name: str) -> dict[str, Any]:
+    """What the class says of a setting, over what its parents say; but a new default has a source of its own."""
+    merged: dict[str, Any] = {}
+    for cls in reversed(section.__mro__):
+        own = vars(cls).get("__dataclass_fields__", {}).get(name)
+        merged |= own.metadata if own is not None else {}
+    return merged
 
 
 def settings_in(sections: Mapping[str, type[Any]]) -> dict[str, Setting]:
     """The settings of all sections by name: one flat name space."""
     return {target.name: target for section in sections.values() for target in settings_of(section)}
-
-
-def fit(value: object, target: Setting, place: str) -> Any:
-    """`value` as a value of `target`, or an error that says what was found at `place`."""
-    try:
-        return convert(value, target.type)
-    except (ValueError, OverflowError):
-        raise SettingsError(
-            f"{target.name} is {value!r:.80} ({place})",
-            f"Expected {spell(target.type)}.",
-            f"For example: {target.example}" if target.required else f"The default is {yaml_text(target.default)}.",
-        ) from None
-
-
-def check_types(instance: Any) -> None:
-    """For `__post_init__`: holds Python callers to the rules that files and flags obey.
-
-    A value that fits but has another form (a str for a Path, a list for a tuple) is brought into form.
-    """
-    for target in settings_of(type(instance)):
-        value = fit(getattr(instance, target.name), target, type(instance).__name__)
-        object.__setattr__(instance, target.name, value)
-
-
-def check_at_least_one(instance: Any, *names: str) -> None:
-    """For `__post_init__`: settings that count something of which there has to be one.
-
-    Raises:
-        SettingsError: one of them is below 1.
-    """
-    for name in names:
-        if getattr(instance, name) < 1:
-            raise SettingsError(f"{name} is {getattr(instance, name)}", "it has to be 1 or more", f"set --{name}")

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from selftrain.config.fields import Setting, settings_in, settings_of
 from selftrain.config.given import Given, Origin, Plain, unknown
-from selftrain.config.values import item_type, spell
+from selftrain.config.values import item_type
 from selftrain.errors import SettingsError
 
 #: Words after a switch that are meant as its value. Only the first two are right; the others deserve an error.
@@ -57,14 +57,13 @@ def _add(group: argparse._ArgumentGroup, target: Setting) -> None:
     item = item_type(target.type)
     # argparse formats help texts with %.
     text = target.describe().replace("%", "%%")
-    metavar = spell(target.type if item is None else item)
     if target.positional:
         # Never required by argparse, for it may stand in the file.
         group.add_argument(target.name, nargs="?" if item is None else "*", metavar=target.name.upper(), help=text)
     elif item is not None:
-        group.add_argument(f"--{target.name}", nargs="*", action="extend", metavar=metavar, help=text)
+        group.add_argument(f"--{target.name}", nargs="*", action="extend", metavar=target.metavar(), help=text)
     else:
-        group.add_argument(f"--{target.name}", metavar=metavar, help=text)
+        group.add_argument(f"--{target.name}", metavar=target.metavar(), help=text)
     if target.type is bool:
         group.add_argument(
             f"--no_{target.name}", dest=target.name, action="store_const", const="false", help=argparse.SUPPRESS

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from selftrain.config.fields import fit, settings_in, settings_of
+from selftrain.config.fields import settings_in, settings_of
 from selftrain.config.flags import make_parser, read_flags
 from selftrain.config.given import Given, Origin
 from selftrain.config.values import plain_data, yaml_text
@@ -90,7 +90,7 @@ def _build(
 ) -> Resolved:
     targets = settings_in(sections)
     if "profile" in targets and profiles:
-        chosen = fit(given["profile"].value, targets["profile"], "profile") if "profile" in given else None
+        chosen = targets["profile"].read(given["profile"].value, "profile") if "profile" in given else None
         name = chosen or targets["profile"].default
         if name not in profiles:
             raise SettingsError(
@@ -98,7 +98,7 @@ def _build(
             )
         # What is given by hand wins over the profile.
         given = {key: Given(value, Origin("profile", name)) for key, value in profiles[name].items()} | dict(given)
-    values = {name: fit(it.value, targets[name], str(it.origin)) for name, it in given.items()}
+    values = {name: targets[name].read(found.value, str(found.origin)) for name, found in given.items()}
     for name, value in values.items():
         if targets[name].flag_only and given[name].origin.kind == "file" and value != targets[name].default:
             raise SettingsError(

@@ -3,78 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
-from selftrain.config import check_types, setting
-from selftrain.errors import SettingsError
+from selftrain.config import config_dataclass, setting
 from selftrain.evaluation.metrics import EvalResult
 from selftrain.types import Grade, Prompt, Sample, Sampler, SamplingParams
 
 
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class EvalConfig:
-    """How answers are drawn for evaluation: one and the same for all models that are to be compared."""
+    """How models are evaluated: the same for all that are to be compared. One greedy response comes on top."""
 
     num_generations_eval: int = setting(
-        8, "answers drawn for each evaluation problem, the n of pass@k and maj@n; 0 for the greedy answer alone",
-        source="ours, for the price; the ReST-EM paper draws up to 64",
-    )  # fmt: skip
+        8,
+        "responses sampled for each evaluation problem, the n of pass@k and maj@n; 0 for the greedy response alone",
+        source="ours, for the cost; the ReST-EM paper samples up to 64",
+        ge=0,
+    )
     temperature_eval: float = setting(
-        1.0, "temperature of the drawn answers; one greedy answer comes on top", source="ReST-EM paper, pass@K curves"
+        1.0, "sampling temperature of evaluations", source="ReST-EM paper, pass@K curves", gt=0
     )
     top_p_eval: float = setting(
-        0.95,
-        "draw from the likeliest tokens that hold this probability; 1 is off",
-        source="ReST-EM paper, pass@K curves",
+        0.95, "top-p (nucleus) sampling of evaluations; 1 is off", source="ReST-EM paper, pass@K curves", gt=0, le=1
     )
     top_k_eval: int = setting(
-        0, "draw from so many likeliest tokens; 0 is off", source="the ReST-EM paper names none for evaluation"
+        0, "top-k sampling of evaluations; 0 is off", source="the ReST-EM paper names none for evaluation", ge=0
     )
     eval_rounds: int = setting(
         1,
-        "evaluate after every so many rounds, and always the untouched model and the last round",
+        "evaluate every this many rounds, and always the base model and the last round",
         source="ours, so that every round can be seen; the SePT code evaluates every 50",
+        ge=1,
     )
     temperature_sweep: tuple[float, ...] = setting(
         (),
-        "temperatures at which the untouched model is measured as well (0 is greedy), so that a trained model can be "
-        "held against the best-decoded base; empty is off",
-        source="ours, for the price; the SePT paper sweeps 0 to 1.6 in steps of 0.1",
+        "temperatures (0 is greedy) at which the base model is also evaluated, to compare the trained model with the "
+        "best-decoded base model; empty is off",
+        source="ours, for the cost; the SePT paper sweeps 0 to 1.6 in steps of 0.1",
+        ge=0,
     )
     gv_gap: bool = setting(
-        False, "measure the generator-verifier gap in every evaluated round", source="ours, for the price"
+        False, "measure the generator-verifier gap in every evaluated round", source="ours, for the cost"
     )
-    gv_gap_problems: int = setting(200, "evaluation problems the gap is measured on")
+    gv_gap_problems: int = setting(200, "evaluation problems on which the gap is measured", ge=1)
     gv_gap_generations: int = setting(
-        16, "answers drawn for each of these problems", source="ours, for the price; Song et al. 2412.02674 draw 128"
+        16,
+        "responses per problem for the gap; the verifier chooses among them",
+        source="ours, for the cost; Song et al. 2412.02674 sample 128",
+        ge=2,
     )
     gv_gap_verifier: Literal["mc", "likelihood"] = setting(
         "mc",
-        "'mc' asks the model whether an answer is Correct or Incorrect; 'likelihood' takes the mean log-probability of "
+        "'mc' asks the model whether a response is Correct or Incorrect; 'likelihood' uses the mean log-probability of "
         "its tokens",
         source="ours among the verifiers of Song et al. 2412.02674: it needs no generation",
     )
-
-    def __post_init__(self) -> None:
-        check_types(self)
-        more_than_none = "it counts something that there has to be one of"
-        rules = {
-            "num_generations_eval": (self.num_generations_eval >= 0, "a count is 0 or more; 0 draws no answers"),
-            "temperature_eval": (self.temperature_eval > 0, "answers are drawn at a temperature above 0"),
-            "top_p_eval": (0 < self.top_p_eval <= 1, "a top-p is above 0 and at most 1, where it is off"),
-            "top_k_eval": (self.top_k_eval >= 0, "a count is 0 or more; 0 is off"),
-            "eval_rounds": (self.eval_rounds >= 1, more_than_none),
-            "temperature_sweep": (min(self.temperature_sweep, default=0) >= 0, "a temperature is 0 (greedy) or more"),
-            "gv_gap_problems": (self.gv_gap_problems >= 1, more_than_none),
-            "gv_gap_generations": (self.gv_gap_generations >= 2, "a verifier needs two answers to choose between"),
-        }
-        for name, (fits, why) in rules.items():
-            if not fits:
-                raise SettingsError(
-                    f"{name} is {getattr(self, name)}", why, "the greedy answer is measured whatever the settings"
-                )
 
 
 def evaluate(

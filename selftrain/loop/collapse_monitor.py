@@ -16,8 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from selftrain.config import check_at_least_one, check_types, setting
-from selftrain.errors import SettingsError
+from selftrain.config import config_dataclass, setting
 from selftrain.evaluation import EvalConfig, EvalResult, evaluate, measure
 from selftrain.evaluation.intervals import mcnemar
 from selftrain.types import Grade, Prompt, Sampler, SamplingParams
@@ -39,28 +38,26 @@ SAME_TEXT = 0.5
 FACTOR = {"mean_length": (0.5, 2.0), "token_entropy": (0.1, 3.0)}
 
 
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass(forkable=True)
 class MonitorConfig:
-    """How a run is watched. The published methods have no such watch; all figures are ours."""
+    """How a run is watched for collapse. The published methods have no such monitor; all figures are ours."""
 
     collapse_watch: Literal["stop", "warn", "off"] = setting(
-        "stop", "what to do when the held-out score falls or answers degenerate; 'stop' keeps the best round"
+        "stop", "what to do when the validation score falls or responses degenerate; 'stop' keeps the best round"
     )
-    probe_rounds: int = setting(5, "ask the probe (D_val) every so many rounds, and in every evaluated round")
-    probe_generations: int = setting(4, "answers at temperature 1 to each probe problem; a greedy one comes on top")
+    probe_rounds: int = setting(
+        5, "probe the model on the validation problems every this many rounds, and in every evaluated round", ge=1
+    )
+    probe_generations: int = setting(
+        4, "responses sampled at temperature 1 for each probe problem; one greedy response comes on top", ge=1
+    )
     consensus_generations: int = setting(
-        16, "answers of each untouched model from which the consensus is made, where no labels may be used"
+        16, "responses of each base model that form the consensus, where labels may not be used", ge=1
     )
     probe_labels: bool = setting(
-        False, "look at the answers of the probe's problems, in methods that need none; training problems stay hidden"
+        False, "score the probe with its labels, in methods that use none; labels of training problems stay hidden"
     )
-    watch_tolerance: float = setting(0.08, "share of its peak that the held-out score may lose")
-
-    def __post_init__(self) -> None:
-        check_types(self)
-        check_at_least_one(self, "probe_rounds", "probe_generations", "consensus_generations")
-        if not 0 < self.watch_tolerance < 1:
-            raise SettingsError(f"watch_tolerance is {self.watch_tolerance}", "it is a share", "use 0.05 to 0.2")
+    watch_tolerance: float = setting(0.08, "share of its peak that the validation score may lose", gt=0, lt=1)
 
 
 @dataclass(frozen=True)

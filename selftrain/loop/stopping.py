@@ -8,34 +8,27 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import FrameType
 
-from selftrain.config import check_types, setting
-from selftrain.errors import SelftrainError, SettingsError
+from selftrain.config import config_dataclass, setting
+from selftrain.errors import SelftrainError
 
 
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass(resumable=True)
 class BudgetConfig:
-    """What one run may cost. Where it is used up the run stops with exit code 75, and `selftrain resume` goes on."""
+    """Limits of one run. At a limit the run stops with exit code 75; `selftrain resume` continues it."""
 
-    max_tokens: int | None = setting(None, "stop when so many tokens have been sampled for training in all")
-    max_hours: float | None = setting(None, "stop when this process has run so many hours")
-    max_rounds: int | None = setting(None, "stop after this round, short of num_rounds, which schedules go by")
+    max_tokens: int | None = setting(None, "stop when this many tokens have been sampled for training in all", ge=1)
+    max_hours: float | None = setting(None, "stop when this process has run for this many hours", gt=0)
+    max_rounds: int | None = setting(
+        None, "stop after this round; unlike num_rounds it does not change any schedule", ge=1
+    )
     checkpoint_minutes: float = setting(
         10.0,
-        "save what is needed to go on from at least so often while a model trains, and between rounds that are not "
-        "evaluated; 0 after every step",
+        "save a checkpoint at least this often during training, and between rounds that are not evaluated; 0 is after "
+        "every step",
+        ge=0,
     )
-
-    def __post_init__(self) -> None:
-        check_types(self)
-        for name in ("max_tokens", "max_hours", "max_rounds"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise SettingsError(f"{name} is {value}", "nothing could be done with it", "leave it out for no limit")
-        if self.checkpoint_minutes < 0:
-            raise SettingsError("checkpoint_minutes is below 0", "it is a time", "use 0 or more")
 
 
 class StoppedError(SelftrainError):

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import ClassVar, Literal
 
-from selftrain.config import check_at_least_one, check_types, setting
+from selftrain.config import config_dataclass, setting
 from selftrain.errors import SettingsError
 from selftrain.evaluation import EvalConfig
 from selftrain.methods.filters import with_scores
@@ -26,33 +26,27 @@ from selftrain.training.base import TrainingConfig
 from selftrain.types import Collected, Response, Round, Sample, Sampler, SamplingParams, TrainingExample
 
 
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class PSTTrainingConfig(TrainingConfig):
-    """How PST trains; the paper is known to use LoRA and no more than that, so all figures are ours."""
+    """How PST trains. Of the paper only its use of LoRA is known, so all figures are ours."""
 
-    start_from: Literal["base", "previous"] = setting("previous", "weights each round's training starts from")
-    learning_rate: float = setting(1e-5, "peak learning rate of AdamW; choose it once, then freeze it")
-    train_batch_size: int = setting(128, "examples in one update")
-    num_train_epochs: int = setting(1, "passes over a round's answers")
-    early_stopping: Literal["best", "first_drop", "off"] = setting(
-        "off", "'best' and 'first_drop' need a reward on D_val", source="PST has no reward"
-    )
-    optimizer_spans: Literal["round", "run"] = setting("run", "'run': optimizer and schedule live on across rounds")
-    lr_scheduler_type: Literal["cosine", "linear", "constant"] = setting(
-        "constant", "shape of the learning rate after its rise"
-    )
-    warmup_ratio: float = setting(0.0, "share of the rounds over which the learning rate rises")
-    validation_size: float = setting(
-        128, "D_val, the watch's probe: problems (or their share, below 1) that are never sampled for data"
-    )
+    start_from: Literal["base", "previous"] = setting("previous")
+    learning_rate: float = setting(1e-5)
+    train_batch_size: int = setting(128)
+    num_train_epochs: int = setting(1)
+    early_stopping: Literal["best", "first_drop", "off"] = setting("off", source="PST has no reward to stop by")
+    optimizer_spans: Literal["round", "run"] = setting("run")
+    lr_scheduler_type: Literal["cosine", "linear", "constant"] = setting("constant")
+    warmup_ratio: float = setting(0.0)
+    validation_size: float = setting(128)
 
 
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class PSTEvalConfig(EvalConfig):
-    """How PST is evaluated: exact match of each model, all together, and the generator-verifier gap."""
+    """How PST is evaluated: exact match of each model and of all together, and the generator-verifier gap."""
 
-    eval_rounds: int = setting(10, "evaluate every so many rounds, and always the last")
-    gv_gap: bool = setting(True, "measure the generator-verifier gap in every evaluated round", source="PST, abstract")
+    eval_rounds: int = setting(10)
+    gv_gap: bool = setting(True, source="PST, abstract")
 
 
 @dataclass(frozen=True)
@@ -63,48 +57,60 @@ class Turn:
     aggregate: Response
 
 
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass(forkable=True)
 class PST:
-    """Settings of PST. What the paper leaves unknown is a setting here, and the choice is ours."""
+    """Settings of PST. What the paper leaves unknown is a setting here, and the default is ours."""
 
-    num_rounds: int = setting(30, "rounds of answering and training")
-    problems_per_round: int | None = setting(128, "questions a round")
-    num_generations: int = setting(1, "conversations about each question (K)")
-    temperature: float = setting(0.7, "sampling temperature", source="ours, after Song et al., arXiv 2412.02674")
+    num_rounds: int = setting(30, "rounds of sampling and training", ge=1)
+    problems_per_round: int | None = setting(128, "problems per round", ge=1)
+    num_generations: int = setting(1, "conversations about each problem (K)", ge=1)
+    temperature: float = setting(0.7, "sampling temperature", source="ours, after Song et al., arXiv 2412.02674", ge=0)
     top_p: float = setting(
-        0.9, "sample among tokens of this probability mass", source="ours, after Song et al., arXiv 2412.02674"
+        0.9,
+        "top-p (nucleus) sampling; 1 is off",
+        source="ours, after Song et al., arXiv 2412.02674",
+        gt=0,
+        le=1,
     )
-    max_completion_length: int = setting(512, "tokens an answer may have", source="ours, after Song et al.")
+    max_completion_length: int = setting(
+        512, "maximum tokens of a response", source="ours, after Song et al., arXiv 2412.02674", ge=1
+    )
     order: Literal["random", "fixed", "rotate"] = setting(
-        "random", "who answers when: drawn for each conversation; as given; or moved on by one each round"
+        "random", "order of the models: random for each conversation; as given; or rotated by one each round"
     )
     target: Literal["aggregate", "own", "own_in_context"] = setting(
         "aggregate",
-        "what a model is trained on: the aggregate after the question; its own answer after the question; or its own "
-        "answer after all it had read, a control that moves away from consensus",
+        "what a model is trained on: the aggregate after the question; its own response after the question; or its own "
+        "response after all it had read, a control that moves away from consensus",
         source="ours: the sources conflict; abstract for 'aggregate', a reader's note for 'own'",
     )
-    update_last: bool = setting(False, "train the model that spoke last, too", source="ours: the sources conflict")
+    update_last: bool = setting(
+        False, "also train the model that answered last, the aggregate's writer", source="ours: the sources conflict"
+    )
     pmi_weights: Literal["pmi", "one", "shuffled"] = setting(
-        "pmi", "'pmi' is the method; 'one' and 'shuffled' are controls: all weights 1, or dealt out at random"
+        "pmi", "'pmi' is the method; 'one' (all weights 1) and 'shuffled' (weights permuted at random) are controls"
     )
     pmi_scorer: Literal["self", "last", "mean", "untouched"] = setting(
-        "self", "whose probabilities: the writer's, the last speaker's, the mean of all, or the writer's before round 1"
+        "self",
+        "model whose probabilities give the PMI: the response's writer, the last of the conversation, the mean of all "
+        "models, or the writer before round 1",
     )
     pmi_of: Literal["aggregate_given_answer", "answer_given_aggregate"] = setting(
         "aggregate_given_answer", "direction of the PMI", source="PST, abstract"
     )
     pmi_context: Literal["solo", "incremental"] = setting(
-        "solo", "'solo': against the question alone; 'incremental': against all that was said before", source="ours"
+        "solo", "the PMI conditions on: 'solo' the question alone; 'incremental' the question and all earlier responses"
     )
-    pmi_span: Literal["full", "answer"] = setting("full", "the whole text that is scored, or its final answer only")
+    pmi_span: Literal["full", "answer"] = setting("full", "score the full text, or its final answer only")
     pmi_normalization: Literal["none", "token"] = setting(
-        "token", "divide by the tokens scored; a whole text's PMI saturates the sigmoid"
+        "token", "divide the PMI by the number of scored tokens; the PMI of a full text saturates the sigmoid"
     )
-    pmi_temperature: float = setting(1.0, "the sigmoid's temperature")
-    pmi_shift: float = setting(0.0, "nats taken off before the sigmoid")
-    pmi_standardize: bool = setting(False, "bring a model's PMI of a round to mean 0 and deviation 1 first")
-    weight_clip: tuple[float, ...] = setting((), "lowest and highest weight; none by default")
+    pmi_temperature: float = setting(1.0, "temperature of the sigmoid", gt=0)
+    pmi_shift: float = setting(0.0, "subtracted from the PMI before the sigmoid, in nats")
+    pmi_standardize: bool = setting(
+        False, "standardize the PMIs of a model and round to mean 0 and standard deviation 1 first"
+    )
+    weight_clip: tuple[float, ...] = setting((), "lowest and highest weight; no clipping by default")
 
     name: ClassVar[str] = "pst"
     summary: ClassVar[str] = (
@@ -116,14 +122,12 @@ class PST:
     training: ClassVar[TrainingConfig] = PSTTrainingConfig()
     evaluation: ClassVar[EvalConfig] = PSTEvalConfig()
 
-    def __post_init__(self) -> None:
-        check_types(self)
-        check_at_least_one(self, "num_rounds", "num_generations", "max_completion_length")
-        if self.pmi_temperature <= 0:
-            raise SettingsError("pmi_temperature is 0 or less", "a sigmoid needs a width", "use 1")
+    def check(self) -> None:
         if len(self.weight_clip) not in (0, 2) or list(self.weight_clip) != sorted(self.weight_clip):
             raise SettingsError(
-                f"weight_clip is {self.weight_clip}", "it is a lowest and a highest weight", "use 0.1 0.9"
+                f"weight_clip is {self.weight_clip}",
+                "it takes the lowest and the highest weight",
+                "for example: 0.1 0.9",
             )
 
     @property

@@ -11,11 +11,11 @@ stated; ours are the first, so that a problem which has them need not be asked a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import ClassVar, Literal
 
-from selftrain.config import check_at_least_one, check_types, setting
+from selftrain.config import config_dataclass, setting
 from selftrain.errors import DataError
 from selftrain.evaluation import EvalConfig
 from selftrain.methods.base import collected_from
@@ -33,52 +33,55 @@ from selftrain.training.base import TrainingConfig
 from selftrain.types import Collected, Problem, Round, Sample, SamplingParams
 
 
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass(forkable=True)
 class RestEM:
     """Settings of ReST-EM; the defaults are the `recommended` profile."""
 
     num_rounds: int = setting(
-        3, "rounds of sampling and training (I)", source="ReST-EM, section 5: 3 for MATH, 2 for APPS"
+        3, "rounds of sampling and training (I)", source="ReST-EM, section 5: 3 for MATH, 2 for APPS", ge=1
     )
     num_generations: int = setting(
-        32, "answers drawn for each problem (n)", source="ReST-EM, section 4: 32 for MATH, 64 for APPS"
+        32, "responses sampled for each problem (n)", source="ReST-EM, section 4: 32 for MATH, 64 for APPS", ge=1
     )
-    temperature: float = setting(0.7, "sampling temperature", source="ReST-EM, section 4")
-    top_k: int = setting(40, "sample among the k likeliest tokens; 0 is off", source="ReST-EM, section 4")
+    temperature: float = setting(0.7, "sampling temperature", source="ReST-EM, section 4", ge=0)
+    top_k: int = setting(40, "top-k sampling; 0 is off", source="ReST-EM, section 4", ge=0)
     top_p: float = setting(
-        1.0, "sample among tokens of this probability mass", source="ReST-EM names no top-p for sampling"
+        1.0, "top-p (nucleus) sampling; 1 is off", source="ReST-EM names no top-p for sampling", gt=0, le=1
     )
-    max_completion_length: int = setting(1024, "tokens an answer may have; one cut off there is never trained on")
+    max_completion_length: int = setting(1024, "maximum tokens of a response", ge=1)
     reward_threshold: float = setting(
-        0.5, "rewards above this are kept; any value between 0 and 1 is the paper's rule for 0/1 rewards"
+        0.5, "keep rewards above this; any value between 0 and 1 is the paper's rule for 0/1 rewards"
     )
     max_kept_per_problem: int = setting(
-        10, "kept solutions of one problem, the first ones", source="ReST-EM, section 4: 10; which ten, ours"
+        10, "kept responses per problem, the first ones", source="ReST-EM, section 4: 10; which ten, ours", ge=1
     )
     stop_at_cap: bool = setting(
         True,
-        "draw no more answers to a problem that has max_kept_per_problem kept ones: the kept set is the same; needs a "
-        "judge that judges each answer by itself",
+        "stop sampling for a problem that has max_kept_per_problem kept responses: the kept set is the same; needs a "
+        "grader that scores each response independently",
     )
     deduplicate: Literal["exact", "off"] = setting(
-        "exact", "'exact' drops repeated texts of a problem before the cap", source="ours; the paper names none"
+        "exact",
+        "'exact' drops repeated texts of a problem before max_kept_per_problem applies",
+        source="ours; the paper names none",
     )
     prompt_weight: Literal["capped", "count", "uniform"] = setting(
         "capped",
-        "'capped' is the cap above; 'count' lifts it; 'uniform' gives every solved problem the same total weight",
+        "'capped' applies max_kept_per_problem; 'count' lifts it; 'uniform' gives every solved problem the same total "
+        "weight",
         source="ReST-EM, section 4: capped",
     )
     solutions: Literal["model", "human"] = setting(
         "model",
-        "'human' puts the human solution of a problem in the place of each kept one: the paper's control of equal size",
+        "'human' replaces each kept response by the problem's human solution: the paper's control of equal size",
         source="ReST-EM, section 5.2",
     )
     problems_per_round: int | None = setting(
-        None, "problems drawn each round; all of them by default", source="ReST-EM, algorithm 1"
+        None, "problems sampled from each round; all by default", source="ReST-EM, algorithm 1", ge=1
     )
     mask_truncated_completions: bool = setting(
         True,
-        "never keep an answer that was cut off at max_completion_length, even where it scores",
+        "drop responses cut off at max_completion_length, even where they are rewarded",
         source="ours; name as in TRL",
     )
 
@@ -90,10 +93,6 @@ class RestEM:
     needs_peers: ClassVar[bool] = False
     training: ClassVar[TrainingConfig] = TrainingConfig()
     evaluation: ClassVar[EvalConfig] = EvalConfig()
-
-    def __post_init__(self) -> None:
-        check_types(self)
-        check_at_least_one(self, "num_rounds", "num_generations", "max_completion_length", "max_kept_per_problem")
 
     @property
     def sampling(self) -> SamplingParams:

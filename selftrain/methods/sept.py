@@ -11,11 +11,11 @@ nor the number of devices. The run around it is shorter by default, and watched:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar, Literal
 
-from selftrain.config import check_at_least_one, check_types, setting
-from selftrain.errors import RunError, SettingsError
+from selftrain.config import config_dataclass, setting
+from selftrain.errors import RunError
 from selftrain.evaluation import EvalConfig
 from selftrain.methods.base import collected_from
 from selftrain.methods.filters import drop_empty, drop_truncated, with_scores
@@ -23,84 +23,82 @@ from selftrain.training.base import TrainingConfig
 from selftrain.types import Collected, Response, Round, SamplingParams
 
 
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class SePTTrainingConfig(TrainingConfig):
-    """How SePT trains: small steps of one optimizer that lives as long as the run."""
+    """How SePT trains: small steps of one optimizer that is kept for the whole run."""
 
-    start_from: Literal["base", "previous"] = setting(
-        "previous", "weights each round's training starts from", source="SePT, algorithm 1"
-    )
-    learning_rate: float = setting(1e-7, "peak learning rate of AdamW", source="SePT, appendix B.1; for 7B models")
-    train_batch_size: int = setting(64, "answers in one update", source="SePT, appendix B.1: 2 updates a round")
-    num_train_epochs: int = setting(1, "passes over a round's answers", source="SePT, appendix B.1")
-    early_stopping: Literal["best", "first_drop", "off"] = setting(
-        "off", "'best' and 'first_drop' need a reward on D_val", source="SePT has no reward"
-    )
-    optimizer_spans: Literal["round", "run"] = setting(
-        "run", "'run': optimizer and schedule live on across rounds", source="SePT's code"
-    )
-    lr_scheduler_type: Literal["cosine", "linear", "constant"] = setting(
-        "constant", "shape of the learning rate after its rise", source="SePT, appendix B.1"
-    )
-    warmup_steps: int = setting(
-        10, "rounds over which the learning rate rises; in the first it is 0", source="SePT, appendix B.1 and code"
-    )
-    validation_size: float = setting(
-        128, "D_val, the watch's probe: problems (or their share, below 1) that are never sampled for data"
-    )
-    weight_decay: float = setting(0.01, "AdamW's decoupled weight decay", source="SePT, appendix B.1")
-    max_grad_norm: float = setting(1.0, "gradients are clipped to this norm", source="SePT's code")
+    start_from: Literal["base", "previous"] = setting("previous", source="SePT, algorithm 1")
+    learning_rate: float = setting(1e-7, source="SePT, appendix B.1; for 7B models")
+    train_batch_size: int = setting(64, source="SePT, appendix B.1: 2 steps a round")
+    num_train_epochs: int = setting(1, source="SePT, appendix B.1")
+    early_stopping: Literal["best", "first_drop", "off"] = setting("off", source="SePT has no reward to stop by")
+    optimizer_spans: Literal["round", "run"] = setting("run", source="SePT's code")
+    lr_scheduler_type: Literal["cosine", "linear", "constant"] = setting("constant", source="SePT, appendix B.1")
+    warmup_steps: int = setting(10, source="SePT, appendix B.1 and code: in the first round the rate is 0")
+    validation_size: float = setting(128)
+    weight_decay: float = setting(0.01, source="SePT, appendix B.1")
+    max_grad_norm: float = setting(1.0, source="SePT's code")
 
 
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class SePTEvalConfig(EvalConfig):
-    """How SePT is evaluated: at temperature 1, untruncated, now and then."""
+    """How SePT is evaluated: at temperature 1, without top-p, now and then."""
 
-    num_generations_eval: int = setting(
-        8, "answers drawn for each evaluation problem, the n of pass@k and maj@n", source="ours; SePT, section 5: 32"
-    )
-    temperature_eval: float = setting(1.0, "temperature of the drawn answers", source="SePT, section 5")
-    top_p_eval: float = setting(1.0, "draw from the likeliest tokens that hold this probability", source="SePT's code")
-    eval_rounds: int = setting(50, "evaluate every so many rounds, and always the last", source="SePT's code")
+    num_generations_eval: int = setting(8, source="ours; SePT, section 5: 32")
+    temperature_eval: float = setting(1.0, source="SePT, section 5")
+    top_p_eval: float = setting(1.0, source="SePT's code")
+    eval_rounds: int = setting(50, source="SePT's code")
 
 
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass(forkable=True)
 class SePT:
     """Settings of SePT; the defaults are version 2 of the paper, but for the number of rounds."""
 
     num_rounds: int = setting(
-        250, "rounds of sampling and training",
+        250,
+        "rounds of sampling and training",
         source="ours: the paper's curves have four fifths of their gain there; the paper runs about 942",
-    )  # fmt: skip
-    problems_per_round: int | None = setting(
-        128, "questions a round; all are asked once before any is asked again", source="SePT, appendix B.1"
+        ge=1,
     )
-    num_generations: int = setting(1, "answers to each question (G)", source="SePT, section 5: 1; 4 and 8 tried")
+    problems_per_round: int | None = setting(
+        128, "problems per round; all are used once before any is used again", source="SePT, appendix B.1", ge=1
+    )
+    num_generations: int = setting(
+        1, "responses sampled for each problem (G)", source="SePT, section 5: 1; 4 and 8 tried", ge=1
+    )
     temperature: float = setting(
         0.6,
         "sampling temperature of the first round",
         source="SePT, section 5: 0.6 for mathematics models, 0.9 for others",
+        gt=0,
     )
-    temperature_end: float = setting(1.0, "sampling temperature after its rise", source="SePT, section 5")
+    temperature_end: float = setting(
+        1.0, "sampling temperature at the end of its annealing", source="SePT, section 5", gt=0
+    )
     anneal_share: float = setting(
-        2 / 3, "share of the rounds over which the temperature rises; 0 keeps it constant",
+        2 / 3,
+        "share of the rounds over which the temperature rises linearly; 0 keeps it constant",
         source="SePT, section 5: 2 of 3 passes; version 1 kept it constant",
-    )  # fmt: skip
+        ge=0,
+        le=1,
+    )
     couple_temperatures: bool = setting(
         False,
-        "train at the temperature of sampling: the control, which has nothing to learn from on average",
+        "train at the sampling temperature: the control, whose expected gradient is zero",
         source="SePT, section 5",
     )
     refresh: Literal["round", "never"] = setting(
         "round",
-        "'round': the newest weights answer; 'never': the untouched model does, all else equal (the offline control)",
+        "'round' samples from the newest weights; 'never' from the base model, all else equal (the offline control)",
         source="SePT, algorithm 1; its own offline arm differs in more than this",
     )
-    max_completion_length: int = setting(3072, "tokens an answer may have", source="SePT's code")
+    max_completion_length: int = setting(3072, "maximum tokens of a response", source="SePT's code", ge=1)
     mask_truncated_completions: bool = setting(
-        False, "leave out answers that were cut off", source="SePT trains on them; name as in TRL"
+        False,
+        "drop responses cut off at max_completion_length",
+        source="SePT trains on them; name as in TRL",
     )
-    drop_empty_completions: bool = setting(False, "leave out answers without text", source="SePT trains on them")
+    drop_empty_completions: bool = setting(False, "drop empty responses", source="SePT trains on them")
 
     name: ClassVar[str] = "sept"
     summary: ClassVar[str] = (
@@ -111,14 +109,6 @@ class SePT:
     needs_peers: ClassVar[bool] = False
     training: ClassVar[TrainingConfig] = SePTTrainingConfig()
     evaluation: ClassVar[EvalConfig] = SePTEvalConfig()
-
-    def __post_init__(self) -> None:
-        check_types(self)
-        check_at_least_one(self, "num_rounds", "num_generations", "max_completion_length")
-        if not 0 <= self.anneal_share <= 1:
-            raise SettingsError(f"anneal_share is {self.anneal_share}", "it is a share of the rounds", "use 0 to 1")
-        if min(self.temperature, self.temperature_end) <= 0:
-            raise SettingsError("temperature is 0 or less", "answers are drawn at random", "use 0.3 to 1")
 
     def temperature_at(self, done: float) -> float:
         """Sampling temperature when this share of the run lies behind."""

@@ -3,52 +3,45 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from selftrain.config import check_at_least_one, check_types, setting
+from selftrain.config import config_dataclass, setting
 from selftrain.errors import SettingsError
 
 #: Of a folder that holds an adapter; it names the model that the adapter belongs to.
 ADAPTER_CONFIG = "adapter_config.json"
 
 
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class AdapterConfig:
     """LoRA (arXiv 2106.09685) and QLoRA (arXiv 2305.14314) through peft, under TRL's names and with its defaults."""
 
     use_peft: bool = setting(
-        False, "train a LoRA adapter and leave the model's own weights as they are; a learning rate some ten times "
-        "that of full training suits it", source="TRL",
-    )  # fmt: skip
-    lora_r: int = setting(16, "rank of the adapter's matrices", source="TRL")
-    lora_alpha: int = setting(32, "what the adapter adds is multiplied by this over the rank", source="TRL")
-    lora_dropout: float = setting(0.05, "share of the adapter's inputs that is dropped in training", source="TRL")
-    lora_target_modules: tuple[str, ...] | None = setting(
-        None, "names of the layers that are adapted, or all-linear; by default what peft adapts in such a model",
+        False,
+        "train a LoRA adapter and freeze the model's own weights; use about ten times the learning rate of full "
+        "training",
         source="TRL",
-    )  # fmt: skip
+    )
+    lora_r: int = setting(16, "rank of the adapter's matrices", source="TRL", ge=1)
+    lora_alpha: int = setting(32, "the adapter's output is scaled by lora_alpha / lora_r", source="TRL", ge=1)
+    lora_dropout: float = setting(0.05, "dropout on the adapter's inputs in training", source="TRL", ge=0, lt=1)
+    lora_target_modules: tuple[str, ...] | None = setting(
+        None,
+        "names of the layers to adapt, such as q_proj v_proj, or all-linear; by default peft's choice for the model",
+        source="TRL",
+        min_items=1,
+    )
     load_in_4bit: bool = setting(
-        False, "QLoRA: keep the model's own weights in 4 bits (NF4), by bitsandbytes; slow without a GPU", source="TRL"
+        False, "QLoRA: keep the model's own weights in 4 bits (NF4) with bitsandbytes; slow without a GPU", source="TRL"
     )
 
-    def __post_init__(self) -> None:
-        check_types(self)
-        check_at_least_one(self, "lora_r", "lora_alpha")
-        if not 0 <= self.lora_dropout < 1:
-            raise SettingsError(f"lora_dropout is {self.lora_dropout}", "it is a share of the inputs", "use 0 to 0.99")
+    def check(self) -> None:
         if self.load_in_4bit and not self.use_peft:
             raise SettingsError(
                 "load_in_4bit is set without use_peft",
-                "weights of 4 bits cannot be trained, only an adapter beside them",
+                "4-bit weights cannot be trained, only an adapter beside them",
                 "add --use_peft",
-            )
-        if self.lora_target_modules is not None and not self.lora_target_modules:
-            raise SettingsError(
-                "lora_target_modules is empty",
-                "nothing would be trained",
-                "leave it out, or name layers: q_proj v_proj",
             )
 
     def require_packages(self) -> None:

@@ -3,45 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from selftrain.config import check_types, setting
+from selftrain.config import config_dataclass, setting
 from selftrain.errors import SettingsError
 from selftrain.types import Problem, Prompt
 
 
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class PromptConfig:
     """The layout of prompts. Shown in full before a run starts; stored with every sample."""
 
     prompt_format: Literal["auto", "chat", "plain"] = setting(
         "auto",
-        "'chat' uses the tokenizer's chat template, 'plain' the template below; 'auto' takes chat where there is one",
+        "'chat' uses the tokenizer's chat template, 'plain' uses prompt_template; 'auto' is chat where there is one",
     )
     prompt_template: str = setting(
-        "Question: {question}\nAnswer:", "plain layout of one question; {question} is filled in"
+        "Question: {question}\nAnswer:", "plain layout of one question; {question} is replaced"
     )
-    instruction: str = setting("", "put in front of the first question (plain) or sent as system message (chat)")
+    instruction: str = setting("", "text before the first question (plain), or the system message (chat)")
     stop_strings: tuple[str, ...] = setting(
         (),
-        "texts that end an answer and are no part of it, for base models that would go on: for HumanEval "
+        "texts that end a response and are not part of it, for base models that would continue: for HumanEval "
         "$'\\ndef' $'\\nprint' and the like",
         source="off, as in transformers",
     )
     num_fewshot: int = setting(
         0,
-        "worked examples shown before each question, in sampling, training and evaluation alike; they are drawn once "
-        "from training problems that have a human solution, and those problems are then used for nothing else",
+        "worked examples before each question, in sampling, training and evaluation alike; sampled once from training "
+        "problems with a human solution, which are then used for nothing else",
         source="ours; the paper uses a fixed few-shot prompt whose text it does not print",
+        ge=0,
     )
-
     long_prompts: Literal["error", "drop"] = setting(
-        "error", "what to do with problems whose prompt leaves no room for an answer; 'drop' leaves them out, counted"
+        "error", "what to do with problems whose prompt leaves no room for a response; 'drop' drops and counts them"
     )
 
-    def __post_init__(self) -> None:
-        check_types(self)
+    def check(self) -> None:
         if "{question}" not in self.prompt_template:
             raise SettingsError(
                 f"prompt_template is {self.prompt_template!r}, which has no {{question}}",
@@ -49,9 +47,9 @@ class PromptConfig:
                 "write it with {question}, for example 'Question: {question}\\nAnswer:'",
             )
         if "" in self.stop_strings:
-            raise SettingsError("a stop string is empty", "every answer would end before it begins", "leave it out")
-        if self.num_fewshot < 0:
-            raise SettingsError(f"num_fewshot is {self.num_fewshot}", "it counts examples", "use 0 or more")
+            raise SettingsError(
+                "stop_strings has an empty string", "every response would be empty", "remove the empty string"
+            )
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Self:

@@ -3,9 +3,9 @@
 size(Plan(method=SePT(), learning=SePT.learning, ...), params=[7e9], gpus=8, given=Assumptions()).gpu_hours
 """
 
-from selftrain.sizing.assumptions import Assumptions, SizeConfig
+from selftrain.sizing.assumptions import Assumptions
 from selftrain.sizing.cost import Cost, cost_of, saved_weights, size
 from selftrain.sizing.plan import Plan
 from selftrain.sizing.work import Work, work_of
 
-__all__ = ["Assumptions", "Cost", "Plan", "SizeConfig", "Work", "cost_of", "saved_weights", "size", "work_of"]
+__all__ = ["Assumptions", "Cost", "Plan", "Work", "cost_of", "saved_weights", "size", "work_of"]

@@ -8,76 +8,77 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from selftrain.config import check_types, setting
-from selftrain.errors import SettingsError
+from selftrain.config import config_dataclass, setting
 from selftrain.types import TrainingExample
 
 
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass(forkable=True)
 class TrainingConfig:
-    """How a model is trained in one round. No optimiser setting is stated in the ReST-EM paper: all are ours."""
+    """How a model is trained in one round. The ReST-EM paper states no optimizer setting: all are ours."""
 
     start_from: Literal["base", "previous"] = setting(
-        "base", "weights each round's training starts from", source="ReST-EM, section 3: the base pretrained model"
+        "base", "weights that each round's training starts from", source="ReST-EM, section 3: the base pretrained model"
     )
-    learning_rate: float = setting(1e-5, "peak learning rate of AdamW; choose it on D_val once, then freeze it")
-    train_batch_size: int = setting(64, "examples in one optimiser step, however they are cut into micro-batches")
-    num_train_epochs: int = setting(3, "at most so many passes over a round's kept samples")
+    learning_rate: float = setting(
+        1e-5, "peak learning rate of AdamW; choose it once on the validation problems, then freeze it", gt=0
+    )
+    train_batch_size: int = setting(64, "examples per optimizer step, however they are split into micro-batches", ge=1)
+    num_train_epochs: int = setting(3, "passes over a round's kept samples, at most", ge=1)
     early_stopping: Literal["best", "first_drop", "off"] = setting(
         "best",
-        "'best' trains all epochs and keeps the one with the highest reward on D_val; 'first_drop' stops at the first "
-        "epoch that is worse than the one before and keeps that one; 'off' keeps the last",
+        "'best' trains all epochs and keeps the one with the highest validation reward; 'first_drop' stops after the "
+        "first epoch that is worse than the one before and keeps the one before; 'off' keeps the last",
         source="ReST-EM, algorithm 1: 'while reward improves on D_val'; 'best' is ours",
     )
     validation_size: float = setting(
-        0.1, "D_val: share of the training problems (or their number, from 1 up) that is never sampled for data; "
-        "its reward decides early stopping and the best round",
-        source="ours; the paper has a D_val and does not state its size",
-    )  # fmt: skip
+        0.1,
+        "share of the training problems (from 1 up: their number) held out for validation and never trained on; their "
+        "reward decides early stopping and the best round",
+        source="ours; the paper has such a set, D_val, and does not state its size",
+        ge=0,
+        forkable=False,
+    )
     loss_normalization: Literal["token", "example"] = setting(
         "token",
-        "'token': sum of weighted token losses over all tokens of a step; 'example': mean over examples of means",
+        "'token': sum of the weighted token losses of a step over its number of tokens; 'example': mean over examples "
+        "of their mean token loss",
     )
-    train_temperature: float = setting(1.0, "temperature of the training loss")
+    train_temperature: float = setting(1.0, "temperature of the training loss", gt=0)
     optimizer_spans: Literal["round", "run"] = setting(
         "round",
-        "'round': optimizer and learning-rate schedule begin anew each round; 'run': both live on across rounds, and "
+        "'round': optimizer and learning-rate schedule start anew each round; 'run': both are kept across rounds, and "
         "one step of the schedule is one round",
     )
-    lr_scheduler_type: Literal["cosine", "linear", "constant"] = setting("cosine", "shape of the learning rate")
-    warmup_ratio: float = setting(0.03, "share of the steps over which the learning rate rises")
+    lr_scheduler_type: Literal["cosine", "linear", "constant"] = setting(
+        "cosine", "learning-rate schedule after the warmup"
+    )
+    warmup_ratio: float = setting(
+        0.03, "share of the steps (of the rounds, where the optimizer spans the run) used for warmup", ge=0, lt=1
+    )
     warmup_steps: int = setting(
         0,
-        "steps over which the learning rate rises (rounds, where the optimizer spans the run); 0 goes by warmup_ratio",
+        "warmup steps (rounds, where the optimizer spans the run); 0 uses warmup_ratio",
         source="transformers",
+        ge=0,
     )
-    weight_decay: float = setting(0.0, "AdamW's decoupled weight decay")
-    adam_beta1: float = setting(0.9, "AdamW", source="torch")
-    adam_beta2: float = setting(0.999, "AdamW", source="torch")
-    adam_epsilon: float = setting(1e-8, "AdamW", source="torch")
-    max_grad_norm: float = setting(1.0, "gradients are clipped to this norm")
+    weight_decay: float = setting(0.0, "AdamW's decoupled weight decay", ge=0)
+    adam_beta1: float = setting(0.9, "AdamW's beta1", source="torch", ge=0, lt=1)
+    adam_beta2: float = setting(0.999, "AdamW's beta2", source="torch", ge=0, lt=1)
+    adam_epsilon: float = setting(1e-8, "AdamW's epsilon", source="torch", gt=0)
+    max_grad_norm: float = setting(1.0, "gradients are clipped to this norm", gt=0)
     max_tokens_per_batch: int = setting(
         2048,
-        "tokens of one micro-batch, padding included; changes speed and memory only, and is lowered for the rest of a "
-        "round's training where memory does not suffice",
+        "tokens per micro-batch, padding included; affects speed and memory only, and is lowered for the rest of a "
+        "round's training when memory runs out",
+        ge=1,
     )
-    gradient_checkpointing: bool = setting(False, "trade time for memory in the backward pass")
+    gradient_checkpointing: bool = setting(False, "recompute activations in the backward pass: slower, less memory")
     max_skipped_steps: int = setting(
-        3, "so many steps of a round's training may have a loss or gradient that is no finite number: they change no "
-        "weight, and one more stops the run",
-    )  # fmt: skip
-
-    def __post_init__(self) -> None:
-        check_types(self)
-        for name in ("learning_rate", "train_batch_size", "num_train_epochs", "train_temperature", "max_grad_norm",
-                     "max_tokens_per_batch"):  # fmt: skip
-            if getattr(self, name) <= 0:
-                raise SettingsError(f"{name} is {getattr(self, name)}", "it has to be above 0", f"set --{name}")
-        for name in ("warmup_steps", "max_skipped_steps"):
-            if getattr(self, name) < 0:
-                raise SettingsError(f"{name} is {getattr(self, name)}", "it counts steps", "use 0 or more")
-        if not 0 <= self.warmup_ratio < 1:
-            raise SettingsError(f"warmup_ratio is {self.warmup_ratio}", "it is a share of the steps", "use 0 to 0.99")
+        3,
+        "steps of a round's training that may be skipped, without an update, because loss or gradient is not finite "
+        "(NaN or inf); one more stops the run",
+        ge=0,
+    )
 
 
 @dataclass(frozen=True)

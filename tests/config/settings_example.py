@@ -2,45 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from selftrain.config import Command, Resolved, check_types, required, setting
+from selftrain.config import Command, Resolved, config_dataclass, required, setting
+from selftrain.errors import SettingsError
 
 
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class Model:
     model_name_or_path: tuple[str, ...] = required("the models to train", example="Qwen/Qwen2.5-0.5B-Instruct")
     dtype: Literal["float32", "bfloat16"] = setting("bfloat16", "the numbers weights are kept in", source="TRL")
 
 
-@dataclass(frozen=True, kw_only=True)
+BACKENDS = ["toy", "transformers"]
+
+
+@config_dataclass
 class Grow:
     num_generations: int = setting(32, "answers drawn for each problem", source="ReST-EM, section 4: n = 32")
-    temperature: float = setting(0.7, "temperature of sampling", source="ReST-EM, section 4")
-    top_k: int | None = setting(40, "keep the 40% or so likeliest tokens")
+    temperature: float = setting(0.7, "temperature of sampling", source="ReST-EM, section 4", ge=0, lt=2)
+    top_k: int | None = setting(40, "keep the 40% or so likeliest tokens", ge=1)
     log_completions: bool = setting(False, "write every answer to the log")
-    eval_k: tuple[int, ...] = setting((1, 8), "the k of pass@k")
+    eval_k: tuple[int, ...] = setting((1, 8), "the k of pass@k", ge=1)
     run_name: str | None = setting(None, "a name for the run")
-    report_to: list[str] = setting(["none"], "where to report")
+    report_to: list[str] = setting(["none"], "where to report", min_items=1)
+    backend: str = setting("toy", "what generates", choices=lambda: BACKENDS)
 
-    def __post_init__(self) -> None:
-        check_types(self)
-        if self.temperature < 0:
-            raise ValueError("temperature must not be negative")
+    def check(self) -> None:
+        if self.log_completions and self.run_name is None:
+            raise SettingsError("log_completions is set without run_name", "the log would have no name", "add run_name")
 
 
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class Run:
     output_dir: Path = setting(Path("runs/new"), "the folder of the run")
     learning_rate: float = setting(1e-5, "peak learning rate", source="TRL")
 
-    def __post_init__(self) -> None:
-        check_types(self)
 
-
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class Query:
     run: Path = required("the folder of a run", example="runs/gsm8k", positional=True)
     sql: str = setting("select * from samples", "what to ask", positional=True)

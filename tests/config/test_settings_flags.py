@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from selftrain.config import Command, Resolved, parse, setting
+from selftrain.config import Command, Resolved, config_dataclass, parse, setting, settings_of
 from selftrain.errors import SettingsError
+from tests.config import settings_example
 from tests.config.settings_example import REST_EM, SAMPLES, Grow, Model, Query, Run
 
 Write = Callable[[str | bytes], Path]
@@ -47,7 +47,7 @@ def test_several_values_stand_side_by_side_or_one_by_one() -> None:
     ],
 )
 def test_switches(words: list[str], value: bool) -> None:
-    assert rest_em(*words, "--top_k", "3")[Grow].log_completions is value
+    assert rest_em(*words, "--run_name", "a")[Grow].log_completions is value
 
 
 @pytest.mark.parametrize(
@@ -106,11 +106,18 @@ def test_the_printed_settings_give_the_same_settings(yaml_file: Write) -> None:
         (["--zzz"], "--zzz is not a flag of selftrain rest-em\nSee --help"),
         (["--top_k", "1", "2"], "'2' stands alone\nIt is no flag, nor the value of one.\nSee selftrain rest-em --help"),
         (["--top_k"], "argument --top_k: expected one argument"),
-        (["--top_k", "many"], "top_k is 'many' (flag --top_k)\nExpected int|null.\nThe default is 40."),
+        (["--top_k", "many"], "top_k is 'many' (flag --top_k)\nExpected int|null, at least 1.\nThe default is 40"),
         (["--dtype", "int8"], "dtype is 'int8' (flag --dtype)\nExpected float32|bfloat16."),
         (["--log_completions", "yes"], "log_completions is 'yes' (flag --log_completions)\nExpected true|false."),
-        (["--temperature", "inf"], "temperature is 'inf' (flag --temperature)\nExpected float."),
-        (["--temperature", "-1"], "temperature must not be negative (temperature = -1.0 from flag --temperature)"),
+        (
+            ["--temperature", "inf"],
+            "temperature is 'inf' (flag --temperature)\nExpected float, at least 0 and",
+        ),
+        (["--temperature", "-1"], "temperature is -1.0 (flag --temperature)\nExpected float, at least 0 and"),
+        (["--eval_k", "1", "0"], "eval_k is (1, 0) (flag --eval_k)\nExpected list of int, at least 1."),
+        (["--report_to"], "report_to is [] (flag --report_to)\nExpected list of str, with 1 or more items."),
+        (["--backend", "vllm"], "backend is 'vllm' (flag --backend)\nExpected toy|transformers."),
+        (["--log_completions"], "log_completions is set without run_name (log_completions = True from flag --log_comp"),
     ],
 )
 def test_mistakes_are_named_with_their_flag(words: list[str], message: str) -> None:
@@ -127,13 +134,49 @@ def test_what_is_missing_is_named_with_an_example() -> None:
 
 
 def test_a_command_may_change_a_default_by_inheritance() -> None:
-    @dataclass(frozen=True, kw_only=True)
+    @config_dataclass
     class LongRun(Run):
         learning_rate: float = setting(1e-6, "peak learning rate", source="SePT, table 5")
 
     settings = parse(Command("sept", "", {"run": LongRun}, ""), [])
     assert settings[Run].learning_rate == 1e-6
     assert str(settings.origins["learning_rate"]) == "default (SePT, table 5)"
+
+
+def test_a_new_default_keeps_help_and_bounds_and_has_its_own_source() -> None:
+    @config_dataclass
+    class Colder(Grow):
+        temperature: float = setting(0.3)
+        top_k: int | None = setting(None, source="SePT")
+
+    temperature, top_k = settings_of(Colder)[1:3]
+    assert temperature.describe() == "temperature of sampling. Default: 0.3 (ours)"
+    assert top_k.describe() == "keep the 40% or so likeliest tokens. Default: null (SePT)"
+    with pytest.raises(SettingsError, match="temperature is 2"):
+        Colder(temperature=2.0)
+    with pytest.raises(SettingsError, match="log_completions is set without run_name"):
+        Colder(log_completions=True)
+
+
+def test_a_choice_may_be_added_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings_example, "BACKENDS", ["toy", "vllm"])
+    assert rest_em("--backend", "vllm")[Grow].backend == "vllm"
+
+
+def test_what_may_change_is_marked_on_a_setting_or_on_its_class() -> None:
+    @config_dataclass(forkable=True)
+    class Method:
+        rounds: int = setting(3, "rounds")
+        data: str = setting("gsm8k", "data", forkable=False)
+        hours: float = setting(1.0, "hours", resumable=True)
+
+    @config_dataclass
+    class Mine(Method):
+        rounds: int = setting(5)
+        extra: int = setting(1, "extra")
+
+    marks = {s.name: (s.resumable, s.forkable) for s in settings_of(Mine)}
+    assert marks == {"rounds": (False, True), "data": (False, False), "hours": (True, True), "extra": (False, False)}
 
 
 def test_two_sections_cannot_share_a_name() -> None:

@@ -40,14 +40,14 @@ def test_what_cannot_work_is_refused(
 ) -> None:
     monkeypatch.setenv("NOT_SENDABLE", "hush\nhush")
     with pytest.raises(SettingsError, match=says) as refused:
-        ServerConfig(**given).check(**{"engine": "openai", "several_weights": False, **asked})
+        ServerConfig(**given).require_usable(**{"engine": "openai", "several_weights": False, **asked})
     assert "hush" not in str(refused.value) and refused.value.do
 
 
 def test_what_can_work_is_not() -> None:
-    ServerConfig(base_url=HERE).check("openai", several_weights=False)
-    ServerConfig(server_command=COMMAND).check("openai", several_weights=True, top_k=40)
-    ServerConfig().check("auto", several_weights=True, top_k=40)
+    ServerConfig(base_url=HERE).require_usable("openai", several_weights=False)
+    ServerConfig(server_command=COMMAND).require_usable("openai", several_weights=True, top_k=40)
+    ServerConfig().require_usable("auto", several_weights=True, top_k=40)
 
 
 def test_numbers_are_held_to_what_they_mean() -> None:

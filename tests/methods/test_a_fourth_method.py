@@ -12,20 +12,19 @@ from selftrain.storage import RunFolder
 #: The one file: self-training on what most of a model's own answers agree on. It needs no grader.
 PAGE = """
 from collections import Counter, defaultdict
-from dataclasses import dataclass
 from typing import ClassVar
 
 from selftrain.evaluation import EvalConfig
 from selftrain.training.base import TrainingConfig
 from selftrain.methods.base import collected_from
-from selftrain.config import check_types, setting
+from selftrain.config import config_dataclass, setting
 from selftrain.types import Collected, Round, SamplingParams, Score
 from selftrain.methods.filters import drop, with_scores
 
 
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class Majority:
-    num_rounds: int = setting(1, "rounds")
+    num_rounds: int = setting(1, "rounds", ge=1)
     num_generations: int = setting(8, "answers drawn for each problem")
     max_completion_length: int = setting(64, "tokens an answer may have")
     problems_per_round: int | None = setting(None, "problems drawn each round")
@@ -37,9 +36,6 @@ class Majority:
     collects_by_problem: ClassVar[bool] = True
     training: ClassVar[TrainingConfig] = TrainingConfig()
     evaluation: ClassVar[EvalConfig] = EvalConfig()
-
-    def __post_init__(self) -> None:
-        check_types(self)
 
     @property
     def sampling(self) -> SamplingParams:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from selftrain.__main__ import main
+from selftrain.cli.sections import SizeConfig
 from selftrain.cli.size import plan_of, run_settings
 from selftrain.errors import SettingsError
 from selftrain.evaluation import EvalConfig
@@ -18,7 +19,7 @@ from selftrain.loop.progress import Progress
 from selftrain.methods import RestEM, SePT
 from selftrain.models.seeds import seed_model
 from selftrain.problems import load_problems
-from selftrain.sizing import Assumptions, Plan, SizeConfig, size
+from selftrain.sizing import Assumptions, Plan, size
 from selftrain.storage import Record, RunFolder, sample_row
 from selftrain.trainer import SelfTrainer
 from selftrain.training.base import TrainingConfig
@@ -57,7 +58,7 @@ def test_the_command_sizes_a_recipe(monkeypatch: pytest.MonkeyPatch, capsys: pyt
         (["sept", "--problems", "100"], "nothing would be left to learn from"),
         (["sept", "--recipe", "nowhere.yaml"], "nowhere.yaml cannot be read"),
         (["septt"], "choose among rest-em, sept, pst"),
-        (["sept", "--gpus", "0"], "give --gpus above 0"),
+        (["sept", "--gpus", "0"], "gpus is 0 (flag --gpus)"),
     ],
 )
 def test_mistakes_are_told(

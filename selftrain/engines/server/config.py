@@ -1,4 +1,4 @@
-"""Where a server answers, and how it is asked. Loads nothing heavy."""
+"""Settings of an OpenAI-compatible server, and the checks that need no request. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -6,55 +6,56 @@ import os
 import re
 import shlex
 import shutil
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from selftrain.config import check_at_least_one, check_types, setting
+from selftrain.config import config_dataclass, setting
 from selftrain.errors import SettingsError
 
 EXAMPLE = "--server_command 'vllm serve {model} --port {port} --dtype bfloat16'"
 
 
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class ServerConfig:
     """For `engine: openai`, which takes either a `base_url` or a `server_command`. All defaults are ours."""
 
     base_url: str | None = setting(
         None,
-        "a server of OpenAI's completions API that runs already, such as http://127.0.0.1:8000/v1; it holds one set of "
-        "weights, so it can be evaluated and not trained",
+        "a running server of OpenAI's completions API, such as http://127.0.0.1:8000/v1; it serves one set of weights, "
+        "so it can be evaluated and not trained",
+        resumable=True,
     )
-    server_model: str | None = setting(None, "the name it is asked for; by default the one that /models lists")
+    server_model: str | None = setting(None, "model name to request; by default the one that /models lists")
     api_key_env: str = setting(
-        "OPENAI_API_KEY", "name of the environment variable that holds its key; the key itself is written nowhere"
+        "OPENAI_API_KEY",
+        "environment variable that holds the server's API key; the key itself is never written down",
+        resumable=True,
     )
     server_command: str | None = setting(
         None,
-        "a command with {model} and {port} that starts a server of a folder of weights on 127.0.0.1; it is started "
-        "anew after each training, and stopped while a model trains",
+        "a command with {model} and {port} that serves a folder of weights on 127.0.0.1; restarted after each "
+        "training, and stopped while a model trains",
+        resumable=True,
     )
-    server_start_timeout: float = setting(600.0, "seconds that a started server may take until it answers")
+    server_start_timeout: float = setting(
+        600.0, "seconds that a started server may take to become ready", gt=0, resumable=True
+    )
     server_extras: bool = setting(
         True,
-        "send also what OpenAI does not define: top_k, min_p, repetition_penalty, return_token_ids; else servers fill "
-        "in defaults of their own",
+        "also send parameters outside OpenAI's API: top_k, min_p, repetition_penalty, return_token_ids; without them "
+        "servers use defaults of their own",
     )
-    max_concurrency: int = setting(64, "requests in flight at once")
-    request_timeout: float = setting(600.0, "seconds that one request may take, its whole answer included")
+    max_concurrency: int = setting(64, "concurrent requests", ge=1, resumable=True)
+    request_timeout: float = setting(
+        600.0, "seconds that one request may take, including its whole response", gt=0, resumable=True
+    )
     max_retries: int = setting(
-        8, "tries after the first, at growing distances, where a server is out of reach, overloaded or broken"
+        8,
+        "retries, with exponential backoff, while a server is unreachable, overloaded or failing",
+        ge=0,
+        resumable=True,
     )
 
-    def __post_init__(self) -> None:
-        check_types(self)
-        check_at_least_one(self, "max_concurrency")
-        for name in ("server_start_timeout", "request_timeout"):
-            if getattr(self, name) <= 0:
-                raise SettingsError(f"{name} is {getattr(self, name)}", "it is a time", "use more than 0 seconds")
-        if self.max_retries < 0:
-            raise SettingsError(f"max_retries is {self.max_retries}", "it is a count", "use 0 or more")
-
-    def check(self, engine: str, *, several_weights: bool, top_k: int = 0) -> None:
+    def require_usable(self, engine: str, *, several_weights: bool, top_k: int = 0) -> None:
         """What can be known before anything is loaded.
 
         Args:

@@ -1,39 +1,34 @@
-"""How model-written code is judged."""
+"""Settings of the code grader."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
-from selftrain.config import check_types, setting
-from selftrain.errors import SettingsError
+from selftrain.config import config_dataclass, setting
 
 
-@dataclass(frozen=True, kw_only=True)
+@config_dataclass
 class CodeConfig:
-    """Only looked at where the judge is 'code'."""
+    """Read where the grader is 'code'."""
 
     run_model_code: Literal["sandboxed", "unsandboxed"] = setting(
         "sandboxed",
-        "'unsandboxed' runs code that a model wrote with limits on time and memory only, where no sandbox holds; it is "
-        "written into the run's record and every report",
+        "'unsandboxed' runs model-written code with limits on time and memory only, where no sandbox works; recorded "
+        "in the run and in every report",
         flag_only=True,
+        resumable=True,
     )
     held_back_tests: float = setting(
-        0.25, "share of a problem's tests that never give reward; at least one where there are two, none for 0"
+        0.25,
+        "share of a problem's tests that never give reward; at least one where there are two, none for 0",
+        ge=0,
+        lt=1,
     )
     weak_tests: Literal["exclude", "include"] = setting(
         "exclude",
-        "tests that ask a program for more than plain calls can be fooled: 'exclude' leaves what passes them unjudged, "
-        "'include' believes them where the program fails the same test with its expected values shifted",
+        "tests that are more than plain calls can be fooled: 'exclude' leaves programs that pass them unjudged, "
+        "'include' trusts them where the program fails the same test with its expected values shifted",
     )
-    test_timeout: float = setting(1.5, "seconds that a program has for one test, one input or one list of calls")
-
-    def __post_init__(self) -> None:
-        check_types(self)
-        if not 0 <= self.held_back_tests < 1:
-            raise SettingsError(
-                f"held_back_tests is {self.held_back_tests}", "some tests have to give reward", "use 0 up to below 1"
-            )
-        if not 0 < self.test_timeout <= 600:
-            raise SettingsError(f"test_timeout is {self.test_timeout}", "it has to be above 0 and at most 600 seconds")
+    test_timeout: float = setting(
+        1.5, "seconds a program has for one test, one input or one list of calls", gt=0, le=600
+    )
