@@ -14,7 +14,9 @@ import sys
 import time
 from pathlib import Path
 
-from selftrain.evaluation import EvalResult, compare, measure
+from selftrain.evaluation import EvalResult
+from selftrain.evaluation.compare import compare
+from selftrain.evaluation.metrics import measure
 from selftrain.storage import RunFolder
 from selftrain.types import Prompt, Response, Sample, Score
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 FinishReason = Literal["stop", "length"]
+#: A score of this or more is right. Graders of right and wrong give 1 and 0; a graded reward is cut in the middle.
+RIGHT = 0.5
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,10 @@ class Score:
     #: Other verdicts by name, shown beside the value and never trained on: "lenient" rules of mathematics, the
     #: "held_back" tests of code.
     extra_scores: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def is_right(self) -> bool:
+        return self.value is not None and self.value >= RIGHT
 
 
 @dataclass(frozen=True)

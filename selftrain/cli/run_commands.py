@@ -24,11 +24,13 @@ from selftrain.engines.ray.backend import RayBackend, open_cluster
 from selftrain.engines.ray.config import RayConfig
 from selftrain.engines.server.config import ServerConfig
 from selftrain.errors import SettingsError
-from selftrain.evaluation import EvalConfig, EvalResult, compare, measure
+from selftrain.evaluation import EvalConfig, EvalResult, EvalTask
+from selftrain.evaluation.compare import compare
+from selftrain.evaluation.metrics import measure
 from selftrain.graders import Grader
 from selftrain.graders.code.config import CodeConfig
 from selftrain.loop.collapse_monitor import MonitorConfig
-from selftrain.loop.evaluator import ask_all
+from selftrain.loop.evaluator import evaluate_with_progress
 from selftrain.loop.model_factory import MACHINERY, ModelFactory
 from selftrain.loop.preflight import too_long
 from selftrain.loop.progress import Progress
@@ -155,10 +157,13 @@ def _ask(
     with closing(model_factory.load(name)) as learner:
         gone = too_long(learner, prompts, asked.max_completion_length, settings[PromptConfig])
         prompts = [prompt for prompt in prompts if prompt.problem_id not in gone]
-        return ask_all(
-            learner, prompts, lambda responses: grader.grade(responses, by_id), settings[EvalConfig],
-            asked.max_completion_length, f"{asked.seed}/evaluation", progress, f"evaluating {name}",
-        )  # fmt: skip
+        task = EvalTask(
+            prompts,
+            lambda responses: grader.grade(responses, by_id),
+            asked.max_completion_length,
+            f"{asked.seed}/evaluation",
+        )
+        return evaluate_with_progress(learner, task, settings[EvalConfig], progress, title=f"evaluating {name}")
 
 
 def run_samples(settings: Resolved) -> int:

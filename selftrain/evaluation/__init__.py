@@ -1,37 +1,18 @@
-"""How good a model is, and whether it is better than another: numbers that come with their uncertainty.
+"""How good a model is, and whether it is better than another: metrics with intervals and paired tests.
 
-evaluate.py     asks a model and has the answers judged
-metrics.py      from judged answers to estimates with 95 % intervals
+evaluate.py     samples a model's answers and has them graded; task.py: on what
+metrics.py      from graded answers to estimates with 95 % intervals
 compare.py      two models on the same problems: paired differences, intervals and tests
-sweep.py        the untouched model by temperature, and a trained one against the best-decoded
+sweep.py        the base model by temperature, and a trained one against the best-decoded base
 gv_gap.py       the generator-verifier gap; verifier.py asks the model for it
 intervals.py    the statistics behind all of them
+results.py      what they result in
+
+Imported here is only what needs no numpy, so that settings and reports stay light.
 """
 
-from selftrain.evaluation.compare import Comparison, compare
 from selftrain.evaluation.evaluate import EvalConfig, evaluate
-from selftrain.evaluation.gv_gap import GVGap, Reduction, gap_of, reduction
-from selftrain.evaluation.metrics import RIGHT, Estimate, EvalResult, measure
-from selftrain.evaluation.sweep import Sweep, against_best_decoded, best_of, sweep
-from selftrain.evaluation.verifier import ask_verifier, measure_gv_gap
+from selftrain.evaluation.results import Comparison, Estimate, EvalResult, GVGap, Sweep
+from selftrain.evaluation.task import EvalTask
 
-__all__ = [
-    "RIGHT",
-    "EvalResult",
-    "Comparison",
-    "Estimate",
-    "EvalConfig",
-    "GVGap",
-    "Reduction",
-    "Sweep",
-    "against_best_decoded",
-    "ask_verifier",
-    "best_of",
-    "compare",
-    "evaluate",
-    "gap_of",
-    "measure",
-    "measure_gv_gap",
-    "reduction",
-    "sweep",
-]
+__all__ = ["Comparison", "Estimate", "EvalConfig", "EvalResult", "EvalTask", "GVGap", "Sweep", "evaluate"]

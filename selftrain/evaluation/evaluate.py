@@ -1,14 +1,14 @@
-"""Ask a model every problem, once greedily and several times at random, and have the answers judged."""
+"""Samples a model's answers to every problem, once greedily and several times at random, and grades them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Literal
 
 from selftrain.config import config_dataclass, setting
-from selftrain.evaluation.metrics import EvalResult
-from selftrain.types import Grade, Prompt, Sample, Sampler, SamplingParams
+from selftrain.evaluation.results import EvalResult
+from selftrain.evaluation.task import EvalTask
+from selftrain.types import Sampler
 
 
 @config_dataclass
@@ -61,34 +61,15 @@ class EvalConfig:
     )
 
 
-def evaluate(
-    sampler: Sampler,
-    prompts: Sequence[Prompt],
-    grade: Grade,
-    settings: EvalConfig,
-    max_completion_length: int,
-    key: str,
-) -> list[EvalResult]:
-    """One greedy answer and `settings.num_generations_eval` sampled ones to each prompt, judged.
-
-    `key` names the random streams: under one key all models are asked with the same luck.
-    """
-    n = settings.num_generations_eval
-    greedy = SamplingParams(temperature=0.0, max_completion_length=max_completion_length)
-    at_random = SamplingParams(
-        temperature=settings.temperature_eval,
-        top_k=settings.top_k_eval,
-        top_p=settings.top_p_eval,
-        max_completion_length=max_completion_length,
-    )
-    responses = sampler.sample(prompts, 1, greedy, f"{key}/greedy")
+def evaluate(sampler: Sampler, task: EvalTask, config: EvalConfig) -> list[EvalResult]:
+    """One greedy answer and `config.num_generations_eval` sampled ones to each prompt, graded; in prompt order."""
+    prompts, n = task.prompts, config.num_generations_eval
+    responses = sampler.sample(prompts, 1, task.params(0.0), f"{task.key}/greedy")
     if n:
-        responses = responses + sampler.sample(prompts, n, at_random, f"{key}/sampled")
-    # One call, so that a judge can work on all answers at once.
-    graded = [Sample(r, s) for r, s in zip(responses, grade(responses), strict=True)]
-    firsts, rest = graded[: len(prompts)], iter(graded[len(prompts) :])
-    return [_answered(p, first, islice(rest, n)) for p, first in zip(prompts, firsts, strict=True)]
-
-
-def _answered(prompt: Prompt, greedy: Sample, sampled: Iterable[Sample]) -> EvalResult:
-    return EvalResult(prompt.problem_id, greedy, tuple(sampled))
+        params = task.params(config.temperature_eval, top_k=config.top_k_eval, top_p=config.top_p_eval)
+        responses = responses + sampler.sample(prompts, n, params, f"{task.key}/sampled")
+    samples = task.graded(responses)
+    greedy, sampled = samples[: len(prompts)], iter(samples[len(prompts) :])
+    return [
+        EvalResult(p.problem_id, first, tuple(islice(sampled, n))) for p, first in zip(prompts, greedy, strict=True)
+    ]

@@ -1,27 +1,26 @@
-"""The generator-verifier gap: how much better a model's answers are after it has thrown out those it trusts less.
+"""The generator-verifier gap: how much more accurate a model's answers are once it has dropped those it trusts less.
 
 Definition 2.1 of Song et al., "Mind the Gap" (arXiv 2412.02674). The PST paper reports a gap of this name without a
-public formula; two of its authors wrote this one. For question i with answers j, right or not u_ij and scored s_ij by
-the verifier, a quantile α of the question's scores is the bar, and what reaches it is kept (ties too):
+public formula; two of its authors wrote this one. For problem i with answers j, u_ij is 1 if the answer is right and
+s_ij is the verifier's score. Answers whose score reaches a quantile of the problem's scores are kept, ties included:
 
-    gap      = mean_i( mean over kept u_ij − mean_j u_ij )
-    relative = mean_i( the same / (1 − mean_j u_ij) ), over questions not all of whose answers are right
+    gap      = mean_i( mean over kept u_ij - mean_j u_ij )
+    relative = mean_i( the same / (1 - mean_j u_ij) ), over problems not all of whose answers are right
 
-For models of 1 to 2 B parameters the gap may be near or below 0, and a percentage of it means nothing then.
+For models of 1 to 2 B parameters the gap may be near or below 0, where a percentage of it is meaningless.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from selftrain.errors import RunError
 from selftrain.evaluation.intervals import bootstrap
-from selftrain.evaluation.metrics import Estimate
+from selftrain.evaluation.results import Estimate, GVGap
 
 #: The quantile that `gap` and `relative` are given at: about the better half is kept. Ours.
 PRIMARY = 0.5
@@ -32,51 +31,15 @@ Table = Sequence[Sequence[float]]
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class GVGap:
-    """The gap of one model, with bootstrap intervals over questions.
-
-    GVGap(accuracy=0.41, gap=Estimate(0.052, 0.03, 0.07, 200), relative=Estimate(0.09, ...),
-          curve={"0.5": 0.052, "1": 0.08}, acc_gap_verify=0.12, gap_unc=4.1)
-    """
-
-    #: Mean share right of all answers.
-    accuracy: float
-    #: At the quantile `PRIMARY`.
-    gap: Estimate
-    #: None where every answer to every question is right.
-    relative: Estimate | None
-    #: Quantile, as text -> gap.
-    curve: dict[str, float]
-    #: Balanced accuracy of the verifier, which calls an answer right where its score reaches the median of all scores,
-    #: minus `accuracy`. None where all answers are right or all are wrong.
-    acc_gap_verify: float | None
-    #: Mean −log p of an answer minus that of the answer with the best score (the mean where several have it), in nats:
-    #: how much surer the model is of what its verifier selects.
-    gap_unc: float
-
-
-@dataclass(frozen=True)
-class Reduction:
-    """How far a gap shrank. `percent` is None where it would mean nothing; `why_no_percent` says why."""
-
-    before: Estimate
-    after: Estimate
-    absolute: float
-    percent: float | None
-    why_no_percent: str | None
-
-
 def gap_of(correct: Table, scores: Table, nlls: Table) -> GVGap:
-    """The gap of answers that were judged and verified.
-
+    """
     Args:
-        correct: `[questions][answers]`, 1 right and 0 wrong; questions may differ in their number of answers.
-        scores: the verifier's, in the same places; any scale, more is better.
-        nlls: −log p of the whole answers, in nats, in the same places.
+        correct: `[problems][answers]`, 1 right and 0 wrong; problems may differ in their number of answers.
+        scores: the verifier's, of the same shape; on any scale, higher is better.
+        nlls: -log p of the whole answers, in nats, of the same shape.
 
     Raises:
-        RunError: no question has an answer.
+        RunError: no problem has an answer.
     """
     rows = [
         (np.array(u, dtype=float), np.array(s, dtype=float), np.array(nll, dtype=float))
@@ -103,28 +66,13 @@ def gap_of(correct: Table, scores: Table, nlls: Table) -> GVGap:
 
 
 def kept(scores: Floats, quantile: float) -> NDArray[np.bool_]:
-    """Which of a question's answers reach the bar: the score at the quantile, the upper one between two; ties too.
+    """Which of a problem's answers reach the score at the quantile (of two, the upper one), ties included.
 
-    4 answers at 0.5: the two best. A bar that is one of the scores leaves no room for rounding, and at least one.
+    4 answers at 0.5: the two best. The threshold is one of the scores, so at least one answer is kept.
     """
-    # Without the slack 0.7 · 10 would be a hair above 7, and its ceiling 8.
-    bar = np.sort(scores)[math.ceil(quantile * (len(scores) - 1) - 1e-9)]
-    return np.asarray(scores >= bar)
-
-
-def reduction(before: GVGap, after: GVGap) -> Reduction:
-    """How far the gap shrank, absolutely; in per cent of the gap before only where that one is clearly above 0."""
-    absolute = before.gap.value - after.gap.value
-    clear = before.gap.low > 0
-    return Reduction(
-        before=before.gap,
-        after=after.gap,
-        absolute=absolute,
-        percent=100 * absolute / before.gap.value if clear else None,
-        why_no_percent=None
-        if clear
-        else f"the gap before, {before.gap.value:+.3f}, is not clearly above 0 (from {before.gap.low:+.3f})",
-    )
+    # Without the slack 0.7 * 10 would be slightly above 7, and its ceiling 8.
+    threshold = np.sort(scores)[math.ceil(quantile * (len(scores) - 1) - 1e-9)]
+    return np.asarray(scores >= threshold)
 
 
 def _gains(rows: Sequence[tuple[Floats, Floats, Floats]], quantile: float) -> Floats:
@@ -136,7 +84,7 @@ def _estimate(values: Floats) -> Estimate:
     values = np.round(values, 12)
     mean = float(values.mean())
     low, high = bootstrap(values)
-    # Of values that are all equal the bootstrap's stand-in interval ends at -1, where a relative gap does not.
+    # The interval that `bootstrap` gives for equal values is cut at -1, and a relative gap may lie below that.
     return Estimate(mean, min(low, mean), max(high, mean), len(values))
 
 
@@ -145,6 +93,6 @@ def _verifier_gap(rows: Sequence[tuple[Floats, Floats, Floats]], accuracy: float
     scores = np.concatenate([s for _, s, _ in rows])
     if right.all() or not right.any():
         return None
-    # The middle score itself (the upper of two): scores of -inf have no mean.
+    # The upper median itself, not a mean of two: scores may be -inf.
     trusted = kept(scores, 0.5)
     return float((trusted[right].mean() + (~trusted[~right]).mean()) / 2) - accuracy

@@ -1,6 +1,6 @@
 """95 % intervals and exact or permutation tests, in closed form where one exists.
 
-Everything here is a pure function of its numbers: what is random is seeded, so a report can be made twice.
+Pure functions: what is random is seeded, so the same answers always give the same report.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def wilson_of_means(values: Floats, answers: int) -> Interval:
     n* = m(1−m) / (s²/n), held between the number of problems and the number of answers (Kish's design effect;
     for Wilson see Franco, Little, Louis & Slud 2019). Problems are the independent units, so answers to one
     problem are never counted as independent ones. Chosen over the cluster bootstrap and the plain central
-    limit theorem, which both fall short on few or hard problems (in simulation with 8 answers to each of 10
-    problems of mean success 0.1: 90 % cover against 83 % and 82 %) and give a width of 0 where all is wrong.
+    limit theorem, which both undercover on few or hard problems (in simulation with 8 answers to each of 10
+    problems of mean success 0.1: 90 % coverage against 83 % and 82 %) and have width 0 where all answers are wrong.
     """
     n, mean = len(values), float(values.mean())
     spread = mean * (1 - mean)
@@ -57,25 +57,25 @@ def tango(gained: int, lost: int, n: int) -> Interval:
     """Tango's score interval (1998) of the difference of two paired shares, (gained − lost)/n.
 
     The δ with |gained − lost − nδ| ≤ z √(n(2q̃ + δ − δ²)), where q̃ is the most likely share lost at that δ.
-    It is the interval that belongs to McNemar's test, and it keeps a width when no problem changed.
+    It is the interval that belongs to McNemar's test, and it has a width even when no problem changed.
     """
 
-    def surprise(delta: float) -> float:
+    def statistic(delta: float) -> float:
         b = -gained - lost + (2 * n - gained + lost) * delta
         q = (math.sqrt(max(b * b + 8 * n * lost * delta * (1 - delta), 0.0)) - b) / (4 * n)
         gap, variance = gained - lost - n * delta, n * (2 * q + delta - delta * delta)
         return gap / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, gap)
 
     def crossing(target: float, below: float, above: float) -> float:
-        """Where the falling function `surprise` passes `target`."""
+        """Where `statistic`, which falls in delta, passes `target`."""
         for _ in range(60):
             middle = (below + above) / 2
-            below, above = (middle, above) if surprise(middle) > target else (below, middle)
+            below, above = (middle, above) if statistic(middle) > target else (below, middle)
         return (below + above) / 2
 
-    seen = (gained - lost) / n
-    low = -1.0 if seen == -1 else crossing(Z, -1.0, seen)
-    high = 1.0 if seen == 1 else crossing(-Z, seen, 1.0)
+    observed = (gained - lost) / n
+    low = -1.0 if observed == -1 else crossing(Z, -1.0, observed)
+    high = 1.0 if observed == 1 else crossing(-Z, observed, 1.0)
     return low, high
 
 
@@ -87,33 +87,33 @@ def mcnemar(gained: int, lost: int) -> float:
 
 
 def bootstrap(differences: Floats) -> Interval:
-    """Percentile interval of a mean difference, problems drawn anew with replacement.
+    """Percentile interval of a mean difference, resampling problems with replacement.
 
-    A resample is fully told by how often each distinct value occurs, which is multinomial: the very same
-    distribution as drawing indices, for a hundredth of the work.
+    A resample is determined by how often each distinct value occurs, which is multinomial: the same distribution as
+    resampling indices, for a hundredth of the work.
 
-    Where all differences are equal there is no spread to resample, and no spread is not certainty: the
-    interval is then as wide as Tango's is for problems none of which changed, ± z²/(n + z²).
+    Where all differences are equal a resample never varies, which is not certainty: the interval is then as wide as
+    Tango's for problems none of which changed, ± z²/(n + z²).
     """
     n = len(differences)
     values, counts = np.unique(differences, return_counts=True)
     if len(values) == 1:
         reach = Z * Z / (n + Z * Z)
         return max(-1.0, float(values[0]) - reach), min(1.0, float(values[0]) + reach)
-    drawn = np.random.default_rng(_SEED).multinomial(n, counts / n, size=RESAMPLES)
-    low, high = np.quantile(drawn @ values / n, [0.025, 0.975])
+    resampled = np.random.default_rng(_SEED).multinomial(n, counts / n, size=RESAMPLES)
+    low, high = np.quantile(resampled @ values / n, [0.025, 0.975])
     return float(low), float(high)
 
 
 def sign_flips(differences: Floats) -> float:
-    """Two-sided permutation p of a mean difference: had the two models been swapped, problem by problem, by coin.
+    """Two-sided permutation p of a mean difference, swapping the two models on a random half of the problems.
 
-    (flips at least as extreme + 1) / (flips + 1), so it is never 0. Of the m problems with one and the same
-    size of difference, the number left unflipped is binomial(m, ½): no coin need be thrown on its own.
+    (flips at least as extreme + 1) / (flips + 1), so it is never 0. Of m problems with the same absolute difference
+    the number left unflipped is binomial(m, ½), which is sampled directly.
     """
     sizes, counts = np.unique(np.abs(differences), return_counts=True)
     unflipped = np.random.default_rng(_SEED).binomial(counts, 0.5, size=(RESAMPLES, len(counts)))
     sums = (2 * unflipped - counts) @ sizes
-    # Sums that are equal on paper may differ in the last bits.
+    # Sums that are equal mathematically may differ in the last bits.
     extreme = int(np.count_nonzero(np.abs(sums) >= abs(float(differences.sum())) - 1e-9))
     return (extreme + 1) / (RESAMPLES + 1)

@@ -1,4 +1,4 @@
-"""A model as the verifier of answers, and the generator-verifier gap that this comes to, end to end."""
+"""A model as the verifier of its own answers, and the generator-verifier gap measured with it."""
 
 from __future__ import annotations
 
@@ -10,67 +10,59 @@ from typing import Literal
 
 from selftrain.errors import RunError
 from selftrain.evaluation.evaluate import EvalConfig
-from selftrain.evaluation.gv_gap import GVGap, gap_of
-from selftrain.evaluation.metrics import RIGHT
-from selftrain.types import Grade, Prompt, Response, Sampler, SamplingParams
+from selftrain.evaluation.gv_gap import gap_of
+from selftrain.evaluation.results import GVGap
+from selftrain.evaluation.task import EvalTask
+from selftrain.types import Prompt, Response, Sampler
 
-#: What the verifier is asked, after the question; the answer follows as a posted one. The words are ours.
+#: What the verifier is asked, after the question; the answer follows as a peer answer. The words are ours.
 REQUEST = "Is the posted answer Correct or Incorrect?"
 VERDICTS = (" Correct", " Incorrect")
-#: How answers are drawn: the settings of Song et al. 2412.02674.
+#: How answers are sampled: the settings of Song et al. 2412.02674.
 TEMPERATURE, TOP_P = 0.7, 0.9
 
 
-def ask_verifier(
+def verify(
     sampler: Sampler, responses: Sequence[Response], verifier: Literal["mc", "likelihood"] = "mc"
 ) -> list[float]:
-    """One score a response; more is better.
+    """One score per response; higher is better.
 
-    mc           p(Correct) / (p(Correct) + p(Incorrect)) after the question and the answer, from 0 to 1. Where the
-                 model holds both for impossible it is 0.5: no opinion
-    likelihood   mean log p of the response's tokens when it was written, in nats
+    mc           p(Correct) / (p(Correct) + p(Incorrect)) after the question and the answer, from 0 to 1; 0.5 where
+                 both have probability 0
+    likelihood   mean log p of the response's tokens at sampling time, in nats
 
     Raises:
-        RunError: the likelihood of what another model wrote: its tokens are not this one's.
+        RunError: "likelihood" of another model's response, whose tokens are not this model's.
     """
     if verifier == "likelihood":
         return [_mean_logprob(sampler, response) for response in responses]
-    asked = [_verification(response) for response in responses]
-    both = sampler.logprob([prompt for prompt in asked for _ in VERDICTS], list(VERDICTS) * len(asked))
+    prompts = [_verification(response) for response in responses]
+    both = sampler.logprob([prompt for prompt in prompts for _ in VERDICTS], list(VERDICTS) * len(prompts))
     return [_share(yes, no) for yes, no in zip(both[::2], both[1::2], strict=True)]
 
 
-def measure_gv_gap(
-    sampler: Sampler,
-    prompts: Sequence[Prompt],
-    grade: Grade,
-    settings: EvalConfig,
-    max_completion_length: int,
-    key: str,
-) -> GVGap:
-    """The gap of a model that draws answers, judged by `grade`, and verifies them itself.
+def measure_gv_gap(sampler: Sampler, task: EvalTask, config: EvalConfig) -> GVGap:
+    """The gap of a model that samples answers, graded by `task.grade`, and verifies them itself.
 
-    `settings.gv_gap_problems` of the prompts, the same ones for every model, `settings.gv_gap_generations` answers
-    each. Unjudged answers are left out, and not verified.
+    On `config.gv_gap_problems` of the prompts, the same for every model, with `config.gv_gap_generations` answers each.
+    Unjudged answers are left out, and not verified.
 
     Raises:
         RunError: no answer has a verdict.
     """
-    n = settings.gv_gap_generations
-    chosen = random.Random("gv-gap").sample(list(prompts), min(settings.gv_gap_problems, len(prompts)))
-    sampling = SamplingParams(temperature=TEMPERATURE, top_p=TOP_P, max_completion_length=max_completion_length)
-    responses = sampler.sample(chosen, n, sampling, f"{key}/gv-gap")
-    verdicts = [score.value for score in grade(responses)]
-    graded = [i for i, verdict in enumerate(verdicts) if verdict is not None]
-    verified = ask_verifier(sampler, [responses[i] for i in graded], settings.gv_gap_verifier)
-    correct: list[list[float]] = [[] for _ in chosen]
-    scores: list[list[float]] = [[] for _ in chosen]
-    nlls: list[list[float]] = [[] for _ in chosen]
+    n = config.gv_gap_generations
+    prompts = random.Random("gv-gap").sample(list(task.prompts), min(config.gv_gap_problems, len(task.prompts)))
+    params = task.params(TEMPERATURE, top_p=TOP_P)
+    samples = task.graded(sampler.sample(prompts, n, params, f"{task.key}/gv-gap"))
+    graded = [i for i, sample in enumerate(samples) if sample.score.value is not None]
+    verified = verify(sampler, [samples[i].response for i in graded], config.gv_gap_verifier)
+    correct: list[list[float]] = [[] for _ in prompts]
+    scores: list[list[float]] = [[] for _ in prompts]
+    nlls: list[list[float]] = [[] for _ in prompts]
     for i, score in zip(graded, verified, strict=True):
-        verdict = verdicts[i]
-        correct[i // n].append(float(verdict is not None and verdict >= RIGHT))
+        correct[i // n].append(float(samples[i].score.is_right))
         scores[i // n].append(score)
-        nlls[i // n].append(-responses[i].logprob)
+        nlls[i // n].append(-samples[i].response.logprob)
     return gap_of(correct, scores, nlls)
 
 
@@ -80,7 +72,7 @@ def _verification(response: Response) -> Prompt:
 
 
 def _share(yes: float, no: float) -> float:
-    """e^yes / (e^yes + e^no), without ever taking e to a large power."""
+    """e^yes / (e^yes + e^no), without overflow."""
     if yes == no:
         return 0.5
     odds = math.exp(-abs(yes - no))
@@ -90,8 +82,8 @@ def _share(yes: float, no: float) -> float:
 def _mean_logprob(sampler: Sampler, response: Response) -> float:
     if response.model != sampler.name:
         raise RunError(
-            f"{sampler.name!r} is to tell the likelihood of a text that {response.model!r} wrote",
-            "the log-probability that comes with an answer is its author's",
-            "use the verifier 'mc', or the model's own answers",
+            f"the verifier {sampler.name!r} was given a response of {response.model!r}",
+            "the log-probability of a response is that of the model that wrote it",
+            "use the verifier 'mc', or the model's own responses",
         )
     return response.logprob / max(len(response.token_ids), 1)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
-from selftrain.loop.collapse_monitor import Probe
+from selftrain.loop.probe import Probe
 
 
 @dataclass

@@ -9,17 +9,16 @@ model that learns moves towards the consensus; one that falls apart moves away f
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from selftrain.config import config_dataclass, setting
-from selftrain.evaluation import EvalConfig, EvalResult, evaluate, measure
 from selftrain.evaluation.intervals import mcnemar
-from selftrain.types import Grade, Prompt, Sampler, SamplingParams
+from selftrain.loop.probe import Probe
 
 #: A score is smoothed over so many looks before it is held against its best: one look is noisy, and a best that was
 #: picked among many is the noisiest of all.
@@ -61,22 +60,6 @@ class MonitorConfig:
 
 
 @dataclass(frozen=True)
-class Probe:
-    """What a model answered to the probe after a round.
-
-    Probe(score={"gsm8k/train/3": 1.0, ...}, signals={"mean_length": 31.0, "same_text": 0.02, ...})
-    """
-
-    #: Of each problem with a verdict: the greedy answer's reward, or 1 where it is that of the consensus, else 0.
-    score: Mapping[str, float]
-    signals: Mapping[str, float]
-
-    @property
-    def mean(self) -> float:
-        return sum(self.score.values()) / len(self.score) if self.score else 0.0
-
-
-@dataclass(frozen=True)
 class Alarm:
     """Alarm("llama", grave=True, reason="reward on the probe fell from 0.740 (round 20) to 0.660 (p = 0.004)")"""
 
@@ -84,58 +67,6 @@ class Alarm:
     #: A collapse rather than a sign of one.
     severe: bool
     reason: str
-
-
-def ask(
-    sampler: Sampler, prompts: Sequence[Prompt], grade: Grade, n: int, max_length: int, key: str
-) -> list[EvalResult]:
-    """One greedy answer and `n` at temperature 1, untruncated, to every prompt."""
-    drawing = EvalConfig(num_generations_eval=n, temperature_eval=1.0, top_p_eval=1.0)
-    return evaluate(sampler, prompts, grade, drawing, max_length, key)
-
-
-def consensus(
-    samplers: Sequence[Sampler], prompts: Sequence[Prompt], grade: Grade, n: int, max_length: int, key: str
-) -> dict[str, str]:
-    """The most frequent answer to each problem over all models together; of equally frequent ones the first read."""
-    votes: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for sampler in samplers:
-        responses = sampler.sample(
-            prompts, n, SamplingParams(1.0, max_completion_length=max_length), f"{key}/consensus"
-        )
-        for response, score in zip(responses, grade(responses), strict=True):
-            if score.extracted_answer is not None:
-                votes[response.prompt.problem_id][score.extracted_answer] += 1
-    return {problem_id: counted.most_common(1)[0][0] for problem_id, counted in votes.items()}
-
-
-def probe(answered: Sequence[EvalResult], agreed: Mapping[str, str] | None) -> Probe:
-    """
-    Args:
-        agreed: the consensus; None where the answers were judged by their labels.
-    """
-    score = {}
-    for one in answered:
-        if one.greedy is None:
-            continue
-        if agreed is None and one.greedy.score.value is not None:
-            score[one.problem_id] = one.greedy.score.value
-        elif agreed is not None and one.problem_id in agreed:
-            score[one.problem_id] = float(one.greedy.score.extracted_answer == agreed[one.problem_id])
-    return Probe(score, signals(answered))
-
-
-def signals(answered: Sequence[EvalResult]) -> dict[str, float]:
-    """What can be seen without a label: lengths, rates, variety, and whether different problems get one answer."""
-    wanted = ("distinct_answers", "parse_failure_rate", "truncation_rate", "mean_length", "token_entropy", "agreement")
-    measured = measure(answered)
-    found = {name: measured[name].value for name in wanted if name in measured}
-    texts = Counter(a.greedy.response.text.strip() for a in answered if a.greedy is not None)
-    drawn = [[s.response.text.strip() for s in a.sampled] for a in answered if a.sampled]
-    found["end_rate"] = 1.0 - found.get("truncation_rate", 0.0)
-    found["same_text"] = texts.most_common(1)[0][1] / texts.total() if texts else 0.0
-    found["duplicate_rate"] = sum(1 - len(set(of)) / len(of) for of in drawn) / len(drawn) if drawn else 0.0
-    return found
 
 
 class CollapseMonitor:

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from selftrain.evaluation import RIGHT
 from selftrain.methods.base import Method
-from selftrain.types import Collected, Round, Sample, TrainingExample
+from selftrain.types import RIGHT, Collected, Round, Sample, TrainingExample
 
 
 class SampleStats:
@@ -42,7 +41,7 @@ class SampleStats:
                 self._graded[place] += 1
         if seen:
             self._every = min(seen.values()) if self._every is None else min(self._every, *seen.values())
-        solved = {s.response.prompt.problem_id for s in samples if s.score.value is not None and s.score.value >= RIGHT}
+        solved = {s.response.prompt.problem_id for s in samples if s.score.is_right}
         asked = [s.score.extra_scores["held_back"] for s in samples if "held_back" in s.score.extra_scores]
         self.drop_reason.update(sample.drop_reason for sample in samples if sample.drop_reason is not None)
         self._counts.update(

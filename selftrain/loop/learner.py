@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -51,7 +51,7 @@ class Learner:
         self.answer_cache = answer_cache or AnswerCache()
         #: The round whose weights answer now; 0 is the untouched model.
         self.weights_version = 0
-        self.on_unit: OnUnit | None = None
+        self._on_unit: OnUnit | None = None
         self._how = engine.how
 
     @property
@@ -76,8 +76,8 @@ class Learner:
                 responses = responses_of(rows, unit, n, self.engine.prompt_text, self.name)
                 for place, index in enumerate(indices):
                     answers[index] = responses[place * n : (place + 1) * n]
-                if self.on_unit is not None:
-                    self.on_unit(responses)
+                if self._on_unit is not None:
+                    self._on_unit(responses)
         return [response for of_prompt in answers for response in of_prompt]
 
     def _question(self, unit: Sequence[Prompt], n: int, sampling: SamplingParams, key: str, first: int) -> str:
@@ -88,6 +88,15 @@ class Learner:
         """What has changed in how it answers since this was last asked, in words."""
         before, self._how = self._how, self.engine.how
         return [] if self._how == before else [f"{self.name} is now sampled by {self._how}"]
+
+    @contextmanager
+    def reporting_to(self, on_unit: OnUnit) -> Iterator[None]:
+        """Within it, `on_unit` is called with the answers of each finished unit."""
+        before, self._on_unit = self._on_unit, on_unit
+        try:
+            yield
+        finally:
+            self._on_unit = before
 
     def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         def score() -> list[dict[str, Any]]:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from selftrain.evaluation import EvalConfig
+from selftrain.evaluation import EvalConfig, EvalTask
 from selftrain.loop.best_round import BestRoundTracker
 from selftrain.loop.checkpoints import CheckpointManager
-from selftrain.loop.collapse_monitor import CollapseMonitor, MonitorConfig, Probe
+from selftrain.loop.collapse_monitor import CollapseMonitor, MonitorConfig
 from selftrain.loop.collect import CollectedRound, collect_round
 from selftrain.loop.evaluator import Evaluator
 from selftrain.loop.learner import Learner
+from selftrain.loop.probe import Probe
 from selftrain.loop.progress import Progress, Stopwatch
 from selftrain.loop.round_record import (
     held_back_lines,
@@ -37,7 +38,7 @@ from selftrain.models.prompts import make_prompts
 from selftrain.problems.splits import DataSplits, problems_of_round
 from selftrain.storage import Record, Told, merged, remember_grade
 from selftrain.training.base import RoundProgress, TrainingConfig, TrainingReport
-from selftrain.types import Grade, Response, Round, Sampler, Score
+from selftrain.types import Grade, Problem, Response, Round, Sampler, Score
 
 
 @dataclass
@@ -72,13 +73,22 @@ class RoundLoop:
             self.monitor, "reward" if self._labelled else "agreement with the consensus"
         )
         self._peak = BestRoundTracker(lambda number: self.record.drop(number, "weights"))
-        length, grade = self.method.sampling.max_completion_length, self._timed_grade(self.graders.validation)
-        self._validator = Validator(self.learners, self.parts, grade, self.monitor, self._labelled, length, self.seed)
+        validation = self._task(self.parts.validation, self.graders.validation, "probe")
+        self._validator = Validator(self.learners, validation, self.monitor, self._labelled)
         self._checkpoints = CheckpointManager(self.record, self.learners, self.training, self.stops)
-        self._examination = Evaluator(
-            self.learners, self.parts, self._timed_grade(self.graders.evaluation), self.evaluation, self.record,
-            self.progress, length, f"{self.seed}/evaluation",
-        )  # fmt: skip
+        self._evaluator = Evaluator(
+            learners=self.learners,
+            splits=self.parts,
+            task=self._task(self.parts.evaluation, self.graders.evaluation, "evaluation"),
+            config=self.evaluation,
+            record=self.record,
+            progress=self.progress,
+        )
+
+    def _task(self, problems: Sequence[Problem], grade: GradeProblems, key: str) -> EvalTask:
+        prompts = make_prompts(problems, self.parts.few_shot)
+        length = self.method.sampling.max_completion_length
+        return EvalTask(prompts, self._timed_grade(grade), length, f"{self.seed}/{key}")
 
     def run(self) -> list[dict[str, Any]]:
         """All rounds; gives back the lines of rounds.jsonl.
@@ -217,7 +227,7 @@ class RoundLoop:
 
     def _examine(self, number: int) -> dict[str, dict[str, Any]]:
         with self._seconds.timing("evaluate"), self.record.remembering(number, "evaluation"):
-            return self._examination.of_round(number)
+            return self._evaluator.evaluate_round(number)
 
     def _measure_peak(self) -> list[dict[str, Any]]:
         """Where the best round lies between two evaluations, its weights were kept, and are measured now."""
@@ -227,7 +237,7 @@ class RoundLoop:
         self._checkpoints.load(number)
         self.progress.say(f"round {number} was the best on the probe: measuring it")
         with self.record.remembering(number, "late"):
-            measured = self._examination.of_round(number)
+            measured = self._evaluator.evaluate_round(number)
         lines = late_lines(number, self.learners, measured, self.record.folder.weights_name)
         self.record.finish_late(lines)
         return lines
@@ -243,15 +253,14 @@ class RoundLoop:
     def _watched(self, title: str, now: Round) -> Iterator[None]:
         """Counts the answers that the learners give, whatever the method asks."""
         expected = len(now.prompts) * getattr(self.method, "num_generations", 1) * len(self.learners)
-        with self.progress.phase(title, expected, "answers") as phase:
+        with self.progress.phase(title, expected, "answers") as phase, ExitStack() as reporting:
 
-            def heard(responses: Sequence[Response]) -> None:
+            def count(responses: Sequence[Response]) -> None:
                 phase.advance(len(responses))
                 self.stops.count(sum(len(response.token_ids) for response in responses))
 
             for learner in self.learners:
-                learner.on_unit = heard
+                reporting.enter_context(learner.reporting_to(count))
             yield
-            for learner in self.learners:
-                learner.on_unit = None
-                self.progress.say_all(learner.news())
+        for learner in self.learners:
+            self.progress.say_all(learner.news())

@@ -8,9 +8,10 @@ from dataclasses import asdict
 from typing import Any
 
 from selftrain.evaluation import Comparison, Estimate, EvalResult
-from selftrain.loop.collapse_monitor import Alarm, CollapseMonitor, Probe
+from selftrain.loop.collapse_monitor import Alarm, CollapseMonitor
 from selftrain.loop.collect import CollectedRound
 from selftrain.loop.learner import Learner, report_facts
+from selftrain.loop.probe import Probe
 from selftrain.storage import sample_row
 from selftrain.training.base import TrainingReport
 from selftrain.types import Problem, Sample

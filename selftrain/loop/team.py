@@ -1,6 +1,6 @@
-"""What several models come to together: by talking to each other, and by a plain vote of their own answers.
+"""Several models as a team: answering in turn, each reading the answers before its own, and by majority vote.
 
-The vote is the baseline of the conversation: it needs as many answers, and none of the reading of each other.
+The vote is the baseline of taking turns: as many answers, without the reading.
 """
 
 from __future__ import annotations
@@ -9,24 +9,21 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from selftrain.errors import RunError
-from selftrain.evaluation.metrics import EvalResult
+from selftrain.evaluation import EvalResult, EvalTask
 from selftrain.methods.turn_taking import rotations, take_turns
-from selftrain.types import Grade, Prompt, Sample, Sampler, SamplingParams
+from selftrain.types import Sample, Sampler
 
 
-def ask_team(
-    samplers: Sequence[Sampler], prompts: Sequence[Prompt], grade: Grade, max_completion_length: int, key: str
-) -> list[EvalResult]:
-    """The team's answer to each prompt: that of the last speaker, who saw what all others said.
+def evaluate_in_turn(samplers: Sequence[Sampler], task: EvalTask) -> list[EvalResult]:
+    """The team's greedy answer to each prompt: that of the last model, which reads the answers of all others.
 
-    All answer greedily. On prompt i the order of speaking is the rotation that starts at i mod n, so each model has
-    the last word equally often and none is favoured. In prompt order, the last answer as the greedy one.
+    On prompt i the order is the rotation that starts at i mod n, so each model is last equally often and none is
+    favoured. In prompt order.
     """
-    greedy = SamplingParams(temperature=0.0, max_completion_length=max_completion_length)
-    said = take_turns(samplers, prompts, rotations(len(prompts), len(samplers)), greedy, key)
-    last = [responses[-1] for responses in said]
-    samples = [Sample(response, score) for response, score in zip(last, grade(last), strict=True)]
-    return [EvalResult(prompt.problem_id, sample, ()) for prompt, sample in zip(prompts, samples, strict=True)]
+    prompts = task.prompts
+    turns = take_turns(samplers, prompts, rotations(len(prompts), len(samplers)), task.params(0.0), task.key)
+    last = task.graded([responses[-1] for responses in turns])
+    return [EvalResult(prompt.problem_id, sample, ()) for prompt, sample in zip(prompts, last, strict=True)]
 
 
 def majority_of(solos: Sequence[Sequence[EvalResult]], as_one: Callable[[str], str] = str) -> list[EvalResult]:

@@ -1,56 +1,41 @@
-"""D_val, asked again and again: after each epoch of a training, and of the live weights by the watch."""
+"""Scores the live weights on the validation problems (the paper's D_val): for early stopping, and for the probe."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from selftrain.loop.collapse_monitor import MonitorConfig, Probe, ask, consensus, probe
+from selftrain.evaluation import EvalTask
+from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.loop.learner import Learner
-from selftrain.models.prompts import make_prompts
-from selftrain.problems.splits import DataSplits
-from selftrain.types import Grade, SamplingParams
+from selftrain.loop.probe import Probe, consensus_answers, evaluate_probe, probe_of
 
 
 class Validator:
     """
     Args:
-        grade: judges its answers, where its labels may be looked at; else only reads them.
-        labelled: whether they may. Else the untouched models' consensus stands in.
-        length: tokens an answer may have.
+        task: the validation problems; they may be none.
+        labelled: whether the task's grader scores them. Else the base models' consensus stands in for the labels.
     """
 
-    def __init__(
-        self,
-        learners: Sequence[Learner],
-        parts: DataSplits,
-        grade: Grade,
-        monitor: MonitorConfig,
-        labelled: bool,
-        length: int,
-        seed: int,
-    ) -> None:
-        self._learners, self._grade, self._monitor, self._labelled = learners, grade, monitor, labelled
-        self._prompts = make_prompts(parts.validation, parts.few_shot)
-        self._length, self._key = length, f"{seed}/probe"
-        self._agreed: dict[str, str] | None = None
+    def __init__(self, learners: Sequence[Learner], task: EvalTask, monitor: MonitorConfig, labelled: bool) -> None:
+        self._learners, self._task, self._monitor, self._labelled = learners, task, monitor, labelled
+        self._consensus: dict[str, str] | None = None
 
     def __bool__(self) -> bool:
-        return bool(self._prompts)
+        return bool(self._task.prompts)
 
     def reward(self, learner: Learner) -> float:
-        """Mean greedy reward, unjudged answers left out."""
-        greedy = SamplingParams(temperature=0.0, max_completion_length=self._length)
-        scores = self._grade(learner.sample(self._prompts, 1, greedy, "validation"))
-        values = [score.value for score in scores if score.value is not None]
+        """Mean reward of the greedy answers, unjudged ones left out."""
+        responses = learner.sample(self._task.prompts, 1, self._task.params(0.0), "validation")
+        values = [score.value for score in self._task.grade(responses) if score.value is not None]
         return sum(values) / len(values) if values else 0.0
 
     def probe(self) -> dict[str, Probe]:
-        """Of each model, label-free where the method is."""
-        n, length = self._monitor.probe_generations, self._length
-        if self._agreed is None and not self._labelled:
-            asked = self._monitor.consensus_generations
-            self._agreed = consensus(self._learners, self._prompts, self._grade, asked, length, self._key)
+        """By model. The first call, before any training, also fixes the consensus."""
+        if self._consensus is None and not self._labelled:
+            self._consensus = consensus_answers(self._learners, self._task, self._monitor.consensus_generations)
+        generations = self._monitor.probe_generations
         return {
-            learner.name: probe(ask(learner, self._prompts, self._grade, n, length, self._key), self._agreed)
+            learner.name: probe_of(evaluate_probe(learner, self._task, generations), self._consensus)
             for learner in self._learners
         }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from selftrain.evaluation.results import Estimate, reduction
 from selftrain.report.choice import best_round, headline_round
 from selftrain.report.records import Line, by_model, estimate, models, number, percent, points, tested
 from selftrain.report.visible import visible
@@ -90,13 +91,7 @@ def gaps(rounds: Sequence[Line]) -> list[Gap]:
 def _gap(name: str, before: Mapping[str, Any], after: Mapping[str, Any] | None, spoken: int | None) -> Gap:
     if after is None:
         return Gap(name, before, None, None)
-    # Imported late: numpy comes with it, which no other part of the report needs.
-    from selftrain.evaluation.gv_gap import GVGap, reduction
-    from selftrain.evaluation.metrics import Estimate
-
-    # Of a gap a reduction looks at nothing else.
-    was, now = (GVGap(0.0, Estimate(**of["gap"]), None, {}, None, 0.0) for of in (before, after))
-    shrunk = reduction(was, now)
+    shrunk = reduction(Estimate(**before["gap"]), Estimate(**after["gap"]))
     return Gap(name, before, after, spoken, shrunk.absolute, shrunk.percent, shrunk.why_no_percent)
 
 

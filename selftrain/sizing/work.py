@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from selftrain.evaluation import EvalConfig, evaluate, measure_gv_gap, sweep
-from selftrain.loop.collapse_monitor import ask, consensus
-from selftrain.loop.team import ask_team
+from selftrain.evaluation import EvalConfig, EvalTask, evaluate
+from selftrain.evaluation.sweep import sweep
+from selftrain.evaluation.verifier import measure_gv_gap
+from selftrain.loop.probe import consensus_answers, evaluate_probe
+from selftrain.loop.team import evaluate_in_turn
 from selftrain.sizing.ghosts import Asked, Ghost, RequestCounts, tokens_of
 from selftrain.sizing.plan import Plan
 from selftrain.types import Problem, Prompt, Round, TrainingExample
@@ -64,7 +66,7 @@ class _Counting:
         plan = self._plan
         found = {"samples": self._samples()}
         if plan.validation_passes:
-            once = self._counted(lambda: self._ask(self._ghosts[0], self._prompts(plan.validation)))
+            once = self._counted(lambda: self._greedy(self._task(plan.validation)))
             found["early stopping"] = once.times(1, plan.validation_passes * plan.method.num_rounds * len(plan.models))
         if plan.probed:
             found["probe"] = self._counted(self._probe).times(1, len(plan.probed))
@@ -106,30 +108,29 @@ class _Counting:
         work = replace(work, trained=work.trained * epochs, trained_tokens=work.trained_tokens * epochs)
         return work.times(plan.problems_of_round / tried, method.num_rounds)
 
-    def _ask(self, ghost: Ghost, prompts: Sequence[Prompt], evaluation: EvalConfig | None = None) -> None:
-        """Each once greedily, and as often at random as `evaluation` says."""
-        evaluate(ghost, prompts, ghost.grade, evaluation or EvalConfig(num_generations_eval=0), self._length, "")
+    def _task(self, problems: int) -> EvalTask:
+        return EvalTask(self._prompts(problems), self._ghosts[0].grade, self._length, "")
+
+    def _greedy(self, task: EvalTask) -> None:
+        evaluate(self._ghosts[0], task, EvalConfig(num_generations_eval=0))
 
     def _probe(self) -> None:
-        prompts = self._prompts(self._plan.validation)
         for ghost in self._ghosts:
-            ask(ghost, prompts, ghost.grade, self._plan.monitor.probe_generations, self._length, "")
+            evaluate_probe(ghost, self._task(self._plan.validation), self._plan.monitor.probe_generations)
 
     def _consensus(self) -> None:
-        prompts, n = self._prompts(self._plan.validation), self._plan.monitor.consensus_generations
-        consensus(self._ghosts, prompts, self._ghosts[0].grade, n, self._length, "")
+        task = self._task(self._plan.validation)
+        consensus_answers(self._ghosts, task, self._plan.monitor.consensus_generations)
 
     def _evaluate(self) -> None:
-        prompts, settings = self._prompts(self._plan.examined), self._plan.evaluation
+        task, config = self._task(self._plan.examined), self._plan.evaluation
         for ghost in self._ghosts:
-            self._ask(ghost, prompts, settings)
-            if settings.gv_gap:
-                measure_gv_gap(ghost, prompts, ghost.grade, settings, self._length, "")
+            evaluate(ghost, task, config)
+            if config.gv_gap:
+                measure_gv_gap(ghost, task, config)
         if len(self._ghosts) > 1:
-            ask_team(self._ghosts, prompts, self._ghosts[0].grade, self._length, "")
+            evaluate_in_turn(self._ghosts, task)
 
     def _sweep(self) -> None:
-        prompts, settings = self._prompts(self._plan.examined), self._plan.evaluation
-        for ghost in self._ghosts if settings.temperature_sweep else ():
-            n = max(1, settings.num_generations_eval)
-            sweep(ghost, prompts, ghost.grade, settings.temperature_sweep, n, self._length, "")
+        for ghost in self._ghosts if self._plan.evaluation.temperature_sweep else ():
+            sweep(ghost, self._task(self._plan.examined), self._plan.evaluation)

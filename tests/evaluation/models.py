@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from selftrain.engines.toy import ToyEngine
+from selftrain.evaluation import EvalTask
 from selftrain.loop.learner import Learner
 from selftrain.models.toy import ToyModel, toy_problems
 from selftrain.training.toy import ToyTrainer
@@ -32,3 +33,7 @@ def _score(text: str, reference: str | None) -> Score:
 
 def read_only(responses: Sequence[Response]) -> list[Score]:
     return [Score(None, score.extracted_answer) for score in grade(responses)]
+
+
+#: Every prompt, graded.
+TASK = EvalTask(PROMPTS, grade, 64, "key")

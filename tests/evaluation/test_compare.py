@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from selftrain.errors import RunError
-from selftrain.evaluation import compare, measure
+from selftrain.evaluation.compare import compare
 from selftrain.evaluation.intervals import mcnemar, tango
+from selftrain.evaluation.metrics import measure
 
 from .answers import UNJUDGED, answered, coins, right, sample, wrong
 

@@ -1,10 +1,12 @@
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from selftrain.errors import SettingsError
-from selftrain.evaluation import EvalConfig, evaluate, measure
+from selftrain.evaluation import EvalConfig, EvalTask, evaluate
+from selftrain.evaluation.metrics import measure
 from selftrain.types import Prompt, Response, SamplingParams, Score
 
 
@@ -36,12 +38,12 @@ def grade(responses: Sequence[Response]) -> list[Score]:
 
 
 SETTINGS = EvalConfig(num_generations_eval=2, temperature_eval=0.9, top_p_eval=0.8, top_k_eval=5)
-PROMPTS = [Prompt("a", "9+9?"), Prompt("b", "20-2?")]
+TASK = EvalTask([Prompt("a", "9+9?"), Prompt("b", "20-2?")], grade, 64, "key")
 
 
 def test_each_problem_gets_its_greedy_and_its_sampled_answers() -> None:
     table = Table({"a": ["18"], "b": ["17", "18"]})
-    found = evaluate(table, PROMPTS, grade, EvalConfig(num_generations_eval=3), 64, "7/round 1/evaluate")
+    found = evaluate(table, TASK, EvalConfig(num_generations_eval=3))
     assert [a.problem_id for a in found] == ["a", "b"]
     assert [a.greedy.response.text for a in found if a.greedy] == ["18", "17"]
     assert [s.response.sample_index for s in found[1].sampled] == [0, 1, 2]
@@ -51,7 +53,7 @@ def test_each_problem_gets_its_greedy_and_its_sampled_answers() -> None:
 
 def test_the_model_is_asked_as_the_settings_say() -> None:
     table = Table({"a": ["18"], "b": ["17"]})
-    evaluate(table, PROMPTS, grade, SETTINGS, 64, "key")
+    evaluate(table, TASK, SETTINGS)
     assert table.asked == [
         (1, SamplingParams(temperature=0.0, max_completion_length=64), "key/greedy"),
         (2, SamplingParams(temperature=0.9, top_k=5, top_p=0.8, max_completion_length=64), "key/sampled"),
@@ -60,19 +62,19 @@ def test_the_model_is_asked_as_the_settings_say() -> None:
 
 def test_the_same_key_gives_the_same_answers() -> None:
     table = Table({"a": [str(i) for i in range(99)], "b": [str(i) for i in range(99)]})
-    ask = [evaluate(table, PROMPTS, grade, EvalConfig(), 64, key) for key in ("one", "one", "two")]
+    ask = [evaluate(table, replace(TASK, key=key), EvalConfig()) for key in ("one", "one", "two")]
     assert ask[0] == ask[1] != ask[2]
 
 
 def test_greedy_alone() -> None:
     table = Table({"a": ["18"], "b": ["17"]})
-    found = evaluate(table, PROMPTS, grade, EvalConfig(num_generations_eval=0), 64, "key")
+    found = evaluate(table, TASK, EvalConfig(num_generations_eval=0))
     assert [a.sampled for a in found] == [(), ()]
     assert len(table.asked) == 1
 
 
 def test_no_problems_no_answers() -> None:
-    assert evaluate(Table({}), [], grade, EvalConfig(), 64, "key") == []
+    assert evaluate(Table({}), replace(TASK, prompts=[]), EvalConfig()) == []
 
 
 @pytest.mark.parametrize(

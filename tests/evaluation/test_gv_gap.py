@@ -14,15 +14,16 @@ from hypothesis import strategies as st
 
 from selftrain.engines.toy import ToyEngine
 from selftrain.errors import RunError
-from selftrain.evaluation import Estimate, EvalConfig, ask_verifier, gap_of, measure_gv_gap, reduction
-from selftrain.evaluation.gv_gap import kept
-from selftrain.evaluation.verifier import REQUEST
+from selftrain.evaluation import Estimate, EvalConfig
+from selftrain.evaluation.gv_gap import gap_of, kept
+from selftrain.evaluation.results import reduction
+from selftrain.evaluation.verifier import REQUEST, measure_gv_gap, verify
 from selftrain.loop.learner import Learner
 from selftrain.models.toy import ToyModel
 from selftrain.training.toy import ToyTrainer
 from selftrain.types import Prompt, SamplingParams
 
-from .models import PROMPTS, grade, read_only, toy
+from .models import PROMPTS, TASK, grade, read_only, toy
 
 
 def flat(table: Sequence[Sequence[float]]) -> list[list[float]]:
@@ -116,10 +117,9 @@ def test_questions_may_differ_in_answers_and_those_without_are_left_out() -> Non
 
 def test_a_reduction_in_per_cent_needs_a_gap_to_begin_with() -> None:
     clear = gap_of([[1, 0, 0, 1]] * 50, [[1, 0, 0, 1]] * 50, [[1] * 4] * 50)
-    some = replace(clear, gap=Estimate(0.3, 0.2, 0.4, 50))
-    none = replace(clear, gap=Estimate(0.01, -0.02, 0.04, 50))
+    some, none = Estimate(0.3, 0.2, 0.4, 50), Estimate(0.01, -0.02, 0.04, 50)
     assert clear.gap.low > 0
-    found = reduction(clear, some)
+    found = reduction(clear.gap, some)
     assert (found.absolute, found.percent, found.why_no_percent) == (pytest.approx(0.2), pytest.approx(40.0), None)
     refused = reduction(none, some)
     assert (refused.absolute, refused.percent) == (pytest.approx(-0.29), None)
@@ -147,7 +147,7 @@ def opinionated() -> Learner:
 def test_the_verifier_is_shown_the_question_and_the_answer() -> None:
     learner = opinionated()
     responses = learner.sample(PROMPTS[:3], 2, SamplingParams(), "key")
-    scores = ask_verifier(learner, responses)
+    scores = verify(learner, responses)
     assert scores == pytest.approx([0.75 if s.value else 0.25 for s in grade(responses)])
     asked = learner.engine.asked  # type: ignore[attr-defined]
     assert [completion for _, completion in asked] == [" Correct", " Incorrect"] * 6
@@ -156,38 +156,38 @@ def test_the_verifier_is_shown_the_question_and_the_answer() -> None:
 
 def test_both_impossible_is_no_opinion() -> None:
     learner = toy(0, 0, 0)
-    assert ask_verifier(learner, learner.sample(PROMPTS[:2], 1, SamplingParams(), "key")) == [0.5, 0.5]
-    assert ask_verifier(learner, []) == []
+    assert verify(learner, learner.sample(PROMPTS[:2], 1, SamplingParams(), "key")) == [0.5, 0.5]
+    assert verify(learner, []) == []
 
 
 def test_likelihood_is_the_mean_over_tokens_of_ones_own_answer() -> None:
     learner = toy(0, 1, 2)
     (response,) = learner.sample(PROMPTS[:1], 1, SamplingParams(), "key")
     longer = replace(response, token_ids=(1, 2, 3, 4), logprob=-2.0)
-    assert ask_verifier(learner, [longer, response], "likelihood") == [-0.5, response.logprob]
-    with pytest.raises(RunError, match="'other' is to tell the likelihood"):
-        ask_verifier(toy(0, 1, 2, name="other"), [response], "likelihood")
+    assert verify(learner, [longer, response], "likelihood") == [-0.5, response.logprob]
+    with pytest.raises(RunError, match="'other' was given a response of 'toy'"):
+        verify(toy(0, 1, 2, name="other"), [response], "likelihood")
 
 
 def test_end_to_end_with_a_verifier_that_knows() -> None:
     settings = EvalConfig(gv_gap_problems=40, gv_gap_generations=9)
-    found = measure_gv_gap(opinionated(), PROMPTS, grade, settings, 64, "key")
+    found = measure_gv_gap(opinionated(), TASK, settings)
     assert found.gap.count == 40
     assert found.accuracy == pytest.approx(1 / 3, abs=0.1)
     assert found.curve["1"] == pytest.approx(1 - found.accuracy, abs=0.05)
     assert found.gap.low > 0
-    assert found == measure_gv_gap(opinionated(), PROMPTS, grade, settings, 64, "key")
+    assert found == measure_gv_gap(opinionated(), TASK, settings)
     assert json.loads(json.dumps(asdict(found)))["gap"]["count"] == 40
 
 
 def test_end_to_end_by_likelihood() -> None:
     """The toy likes its wrong habit best, so trusting likelihood makes it worse, and surer."""
     settings = EvalConfig(gv_gap_generations=8, gv_gap_verifier="likelihood")
-    found = measure_gv_gap(toy(0.0, 1.0, 0.0), PROMPTS, grade, settings, 64, "key")
+    found = measure_gv_gap(toy(0.0, 1.0, 0.0), TASK, settings)
     assert found.gap.high < 0
     assert found.gap_unc > 0
 
 
 def test_without_verdicts_there_is_no_gap() -> None:
     with pytest.raises(RunError, match="no answer has a verdict"):
-        measure_gv_gap(opinionated(), PROMPTS, read_only, EvalConfig(), 64, "key")
+        measure_gv_gap(opinionated(), replace(TASK, grade=read_only), EvalConfig())

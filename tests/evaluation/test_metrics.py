@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from selftrain.engines.toy import ToyEngine
 from selftrain.errors import RunError
-from selftrain.evaluation import RIGHT, EvalConfig, compare, evaluate, measure
+from selftrain.evaluation import EvalConfig, EvalTask, evaluate
+from selftrain.evaluation.compare import compare
 from selftrain.evaluation.intervals import wilson
-from selftrain.evaluation.metrics import majority, pass_at
+from selftrain.evaluation.metrics import majority, measure, pass_at
 from selftrain.loop.learner import Learner
 from selftrain.models.toy import ToyModel
 from selftrain.training.toy import ToyTrainer
-from selftrain.types import Prompt, Sample, Score
+from selftrain.types import RIGHT, Prompt, Sample, Score
 
 from .answers import UNJUDGED, UNREAD, answered, coins, right, sample, wrong
 
@@ -154,7 +155,9 @@ def test_token_entropy_is_that_of_the_toy_at_temperature_one() -> None:
     prompts = [Prompt(str(i), "What is 1+2?") for i in range(50)]
     learner = Learner(ToyEngine(model), ToyTrainer(model), "toy")
     settings = EvalConfig(num_generations_eval=64, top_p_eval=1.0)
-    found = measure(evaluate(learner, prompts, lambda rs: [Score(None, r.text) for r in rs], settings, 8, "key"))
+    found = measure(
+        evaluate(learner, EvalTask(prompts, lambda rs: [Score(None, r.text) for r in rs], 8, "key"), settings)
+    )
     entropy = -sum(p * math.log(p) for p in model.probabilities())
     assert found["token_entropy"].low < entropy < found["token_entropy"].high
     assert found["token_entropy"].value == pytest.approx(entropy, abs=0.02)

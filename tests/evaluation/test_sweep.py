@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
 from selftrain.errors import RunError
-from selftrain.evaluation import EvalConfig, EvalResult, against_best_decoded, best_of, evaluate, measure, sweep
+from selftrain.evaluation import EvalConfig, EvalResult, Sweep, evaluate
 from selftrain.evaluation.intervals import sign_flips
+from selftrain.evaluation.metrics import measure
+from selftrain.evaluation.sweep import against_best_decoded, best_of, sweep
 
 from .answers import UNJUDGED, answered, coins, right, wrong
-from .models import PROMPTS, grade, read_only, toy
+from .models import TASK, read_only, toy
+
+
+def swept(*temperatures: float) -> Sweep:
+    return sweep(toy(1.0, 0.0, 0.0), TASK, EvalConfig(temperature_sweep=temperatures, top_p_eval=1.0))
 
 
 def test_the_better_temperature_is_chosen_for_both_halves() -> None:
@@ -56,18 +62,18 @@ def test_ties_go_to_the_first_named() -> None:
 
 
 def test_the_toy_is_better_the_colder() -> None:
-    found = sweep(toy(1.0, 0.0, 0.0), PROMPTS, grade, (1.0, 0.0, 2.0, 1.0), 8, 64, "key")
+    found = swept(1.0, 0.0, 2.0, 1.0)
     assert list(found.by_temperature) == ["1", "0", "2"]
     assert found.by_temperature["0"].value == 1.0
     assert found.by_temperature["0"].value > found.by_temperature["1"].value > found.by_temperature["2"].value
     assert found.chosen == (0.0, 0.0)
     assert json.loads(json.dumps(asdict(found)))["estimate"]["value"] == 1.0
-    assert found == sweep(toy(1.0, 0.0, 0.0), PROMPTS, grade, (1.0, 0.0, 2.0), 8, 64, "key")
+    assert found == swept(1.0, 0.0, 2.0)
 
 
 def test_a_trained_model_against_the_best_decoded_base() -> None:
-    base = sweep(toy(1.0, 0.0, 0.0), PROMPTS, grade, (0.0, 1.0), 4, 64, "key")
-    trained = evaluate(toy(2.0, 0.0, 0.0), PROMPTS, grade, EvalConfig(num_generations_eval=4), 64, "key")
+    base = swept(0.0, 1.0)
+    trained = evaluate(toy(2.0, 0.0, 0.0), TASK, EvalConfig(num_generations_eval=4))
     found = against_best_decoded(base, trained)
     assert set(found) == {"pass@1 against the best-decoded base", "greedy against the best-decoded base"}
     first = found["pass@1 against the best-decoded base"]
@@ -102,4 +108,4 @@ def test_too_little_to_choose_by(answers: dict[float, list[EvalResult]]) -> None
 
 def test_answers_that_are_only_read_cannot_be_swept() -> None:
     with pytest.raises(RunError, match="verdicts on 0 problems"):
-        sweep(toy(1.0, 0.0, 0.0), PROMPTS, read_only, (1.0,), 2, 64, "key")
+        sweep(toy(1.0, 0.0, 0.0), replace(TASK, grade=read_only), EvalConfig(temperature_sweep=(1.0,)))

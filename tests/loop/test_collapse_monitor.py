@@ -1,25 +1,23 @@
-"""The watch: decisions on made-up probes, and a consensus of toy models."""
+"""What the collapse monitor decides, on made-up probes and in runs of toy models."""
 
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from selftrain.errors import SettingsError
-from selftrain.evaluation import EvalConfig, EvalResult
-from selftrain.loop.collapse_monitor import Alarm, CollapseMonitor, MonitorConfig, Probe, ask, consensus, probe, signals
+from selftrain.evaluation import EvalConfig
+from selftrain.loop.collapse_monitor import Alarm, CollapseMonitor, MonitorConfig
+from selftrain.loop.probe import Probe
 from selftrain.methods import SePT
 from selftrain.methods.base import collected_from
 from selftrain.methods.filters import drop, with_scores
 from selftrain.methods.sept import SePTTrainingConfig
-from selftrain.models.prompts import make_prompts
-from selftrain.models.toy import toy_problems
-from selftrain.types import Collected, Prompt, Response, Round, Sample, SamplingParams, Score
-from tests.toys import answer_in, read, toy, toy_loop
+from selftrain.types import Collected, Round, SamplingParams
+from tests.toys import toy, toy_loop
 
 HEALTHY = {"truncation_rate": 0.05, "parse_failure_rate": 0.1, "mean_length": 30.0, "token_entropy": 0.5,
            "same_text": 0.02}  # fmt: skip
@@ -164,81 +162,7 @@ def test_a_falling_run_is_stopped_before_it_has_lost_a_fifth_of_its_peak(seed: i
     assert stopped > 10 and levels[stopped] > 0.8 * 0.7
 
 
-# The probe itself
-
-
-PROMPTS = make_prompts(toy_problems(40))
-
-
-def test_the_consensus_is_the_most_frequent_answer_of_all_models_together() -> None:
-    models = [toy("a", 1.0, 0.5, 0.0), toy("b", 0.0, 1.5, 0.0), toy("c", 1.5, 0.0, 1.0)]
-    agreed = consensus(models, PROMPTS, read, 5, 64, "key")
-    votes: dict[str, Counter[str]] = {prompt.problem_id: Counter() for prompt in PROMPTS}
-    for model in models:
-        for response in model.sample(PROMPTS, 5, SamplingParams(1.0, max_completion_length=64), "key/consensus"):
-            if (answer := answer_in(response.text)) is not None:
-                votes[response.prompt.problem_id][answer] += 1
-    assert agreed.keys() == {i for i, counted in votes.items() if counted}
-    for problem_id, answer in agreed.items():
-        assert votes[problem_id][answer] == max(votes[problem_id].values())
-
-
-def test_a_problem_on_which_nothing_was_read_has_no_consensus_and_no_score() -> None:
-    silent = toy("a", -9.0, -9.0, 9.0)
-    assert consensus([silent], PROMPTS, read, 4, 64, "key") == {}
-    asked = ask(silent, PROMPTS, read, 2, 64, "key")
-    assert probe(asked, {}).score == {} and probe(asked, {}).mean == 0.0
-
-
-def test_agreement_with_the_consensus_is_the_score_without_labels_and_reward_with() -> None:
-    right, off = toy("a", 9.0, 0.0, 0.0), toy("b", 0.0, 9.0, 0.0)
-    gold = {problem.id: problem.reference for problem in toy_problems(40)}
-
-    def grade(responses):
-        return [Score(float(answer_in(r.text) == gold[r.prompt.problem_id]), answer_in(r.text)) for r in responses]
-
-    agreed = consensus([off], PROMPTS, read, 8, 64, "key")
-    assert probe(ask(off, PROMPTS, read, 2, 64, "key"), agreed).mean == 1.0
-    assert probe(ask(right, PROMPTS, read, 2, 64, "key"), agreed).mean == 0.0
-    assert probe(ask(right, PROMPTS, grade, 2, 64, "key"), None).mean == 1.0
-    assert probe(ask(off, PROMPTS, grade, 2, 64, "key"), None).mean == 0.0
-
-
-def test_the_score_of_a_graded_reward_is_its_mean() -> None:
-    half = ask(toy(), PROMPTS, lambda responses: [Score(0.3, "7") for _ in responses], 2, 64, "key")
-    assert probe(half, None).mean == pytest.approx(0.3)
-
-
-def test_unjudged_answers_are_left_out_of_the_score() -> None:
-    asked = ask(toy(), PROMPTS, lambda responses: [Score(None, None) for _ in responses], 2, 64, "key")
-    assert probe(asked, None).score == {}
-
-
-def test_the_probe_asks_once_greedily_and_n_times_at_temperature_1() -> None:
-    asked = ask(toy(), PROMPTS, read, 3, 64, "key")
-    assert [one.problem_id for one in asked] == [prompt.problem_id for prompt in PROMPTS]
-    assert all(one.greedy is not None and len(one.sampled) == 3 for one in asked)
-    assert all(s.response.prompt.problem_id == one.problem_id for one in asked for s in one.sampled)
-    # The same luck at every look: an unchanged model gives the very same answers.
-    assert asked == ask(toy(), PROMPTS, read, 3, 64, "key")
-
-
-def test_signals_by_hand() -> None:
-    def sample(text: str, tokens: int = 4, cut: bool = False) -> Sample:
-        finish = "length" if cut else "stop"
-        response = Response(Prompt("p", "?"), "?", 0, text, tuple(range(tokens)), -2.0, finish, "m", 0)
-        return Sample(response, Score(None, answer_in(text)))
-
-    told = signals([
-        EvalResult("p0", sample("same"), (sample("#### 1"), sample("#### 1"))),
-        EvalResult("p1", sample(" same "), (sample("#### 2", cut=True), sample("no"))),
-        EvalResult("p2", sample("other"), (sample("#### 3"), sample("#### 4"))),
-    ])  # fmt: skip
-    assert told["same_text"] == pytest.approx(2 / 3)
-    assert told["truncation_rate"] == pytest.approx(1 / 6) and told["end_rate"] == pytest.approx(5 / 6)
-    assert told["parse_failure_rate"] == pytest.approx(1 / 6)
-    assert told["duplicate_rate"] == pytest.approx((0.5 + 0 + 0) / 3)
-    assert told["mean_length"] == 4.0 and told["token_entropy"] == pytest.approx(0.5)
+# Settings
 
 
 @pytest.mark.parametrize("wrong", [{"watch_tolerance": 0.0}, {"probe_rounds": 0}, {"collapse_watch": "maybe"}])

@@ -8,13 +8,14 @@ from dataclasses import replace
 import pytest
 
 from selftrain.errors import RunError
-from selftrain.evaluation import EvalConfig, EvalResult, evaluate, measure
+from selftrain.evaluation import EvalConfig, EvalResult, evaluate
+from selftrain.evaluation.metrics import measure
 from selftrain.loop.learner import Learner
-from selftrain.loop.team import ask_team, majority_of
+from selftrain.loop.team import evaluate_in_turn, majority_of
 from selftrain.methods.turn_taking import rotations, take_turns
 from selftrain.types import Prompt, SamplingParams
 from tests.evaluation.answers import UNREAD, answered, sample
-from tests.evaluation.models import PROMPTS, grade, toy
+from tests.evaluation.models import PROMPTS, TASK, toy
 
 DRAWN = SamplingParams(temperature=1.0)
 
@@ -70,7 +71,7 @@ def test_orders_that_are_none(orders: list[list[int]]) -> None:
 
 
 def test_the_teams_answer_is_that_of_the_last_speaker() -> None:
-    found = ask_team(team(), PROMPTS, grade, 64, "key")
+    found = evaluate_in_turn(team(), TASK)
     assert [a.problem_id for a in found] == [p.problem_id for p in PROMPTS]
     last = ["shy", "good", "hasty"]
     assert [a.greedy.response.model for a in found if a.greedy] == [last[i % 3] for i in range(len(PROMPTS))]
@@ -103,7 +104,7 @@ def test_spellings_can_be_made_one() -> None:
 
 def test_a_vote_of_real_evaluations() -> None:
     models = [toy(9, 0, 0, name="a"), toy(9, 0, 0, name="b"), toy(0, 9, 0, name="c")]
-    solos = [evaluate(m, PROMPTS, grade, EvalConfig(num_generations_eval=0), 64, "key") for m in models]
+    solos = [evaluate(m, TASK, EvalConfig(num_generations_eval=0)) for m in models]
     assert measure(majority_of(solos))["greedy"].value == 1.0
     assert measure(majority_of([solos[2], solos[0], solos[2]]))["greedy"].value == 0.0
 
@@ -117,5 +118,5 @@ def test_votes_on_different_problems_are_refused() -> None:
 
 
 def test_no_prompts_no_conversation() -> None:
-    assert ask_team(team(), [], grade, 64, "key") == []
+    assert evaluate_in_turn(team(), replace(TASK, prompts=[])) == []
     assert take_turns([], [Prompt("a", "?")], [[]], DRAWN, "key") == [[]]
