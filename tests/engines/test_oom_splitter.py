@@ -15,7 +15,7 @@ from selftrain.models.loading import LoadedModel
 from selftrain.types import Prompt, SamplingParams
 from tests.conftest import engine_of
 
-SAMPLING = SamplingParams(0.8, max_completion_length=24)
+SAMPLING = SamplingParams(0.8, max_completion_length=12)
 
 
 def cramped(engine: Any, room: int, error: Exception, monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -33,9 +33,12 @@ def cramped(engine: Any, room: int, error: Exception, monkeypatch: pytest.Monkey
     return tried
 
 
-@pytest.mark.parametrize("kind", ["transformers", "packed"])
 @pytest.mark.parametrize(
-    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+    ("kind", "error"),
+    [
+        ("transformers", torch.OutOfMemoryError("CUDA out of memory")),
+        ("packed", RuntimeError("DefaultCPUAllocator: can't allocate memory")),
+    ],
 )
 def test_a_unit_too_large_is_answered_in_parts(
     kind: str, error: Exception, llama: LoadedModel, prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch

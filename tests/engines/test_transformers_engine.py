@@ -25,8 +25,8 @@ def sample(loaded: LoadedModel, prompts: list[Prompt], n: int, sampling: Samplin
 
 
 def test_greedy_is_transformers_generate_token_for_token(loaded: LoadedModel, prompts: list[Prompt]) -> None:
-    ours = sample(loaded, prompts, 1, GREEDY, rows=24)
-    for response in ours:
+    # In two units of several lengths each.
+    for response in sample(loaded, prompts[:6], 1, GREEDY, rows=4):
         ids = loaded.tokenizer(response.prompt_text, return_tensors="pt")["input_ids"]
         with torch.inference_mode():
             whole = loaded.model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=48)
@@ -48,7 +48,7 @@ def test_logprob_is_a_hand_summed_forward(loaded: LoadedModel, prompts: list[Pro
 def test_the_logprob_of_a_sample_is_that_of_its_tokens_at_temperature_1(
     loaded: LoadedModel, prompts: list[Prompt]
 ) -> None:
-    responses = sample(loaded, prompts[:6], 4, SamplingParams(0.7, 40, max_completion_length=48), rows=24)
+    responses = sample(loaded, prompts[:4], 3, SamplingParams(0.7, 40, max_completion_length=48), rows=24)
     for response in responses:
         start = loaded.tokenizer(response.prompt_text)["input_ids"]
         with torch.inference_mode():
@@ -58,13 +58,13 @@ def test_the_logprob_of_a_sample_is_that_of_its_tokens_at_temperature_1(
 
 
 def test_what_is_drawn_does_not_depend_on_the_batch(llama: LoadedModel, prompts: list[Prompt]) -> None:
-    """At most one differing draw in 100,000 tokens, from rounding; here a few thousand tokens, so none."""
+    """At most one differing draw in 100,000 tokens, from rounding; here a thousand tokens, so none."""
     sampling = SamplingParams(0.7, 40, max_completion_length=48)
-    whole = sample(llama, prompts, 4, sampling, rows=96)
-    small = sample(llama, prompts, 4, sampling, rows=5)
-    alone = sample(llama, prompts[7:8], 4, sampling, rows=64)
+    whole = sample(llama, prompts[:8], 3, sampling, rows=96)
+    small = sample(llama, prompts[:8], 3, sampling, rows=5)
+    alone = sample(llama, prompts[7:8], 3, sampling, rows=64)
     assert [r.token_ids for r in whole] == [r.token_ids for r in small]
-    assert [r.token_ids for r in whole[28:32]] == [r.token_ids for r in alone]
+    assert [r.token_ids for r in whole[21:24]] == [r.token_ids for r in alone]
 
 
 def test_cut_off_answers_say_so(llama: LoadedModel, prompts: list[Prompt]) -> None:
@@ -106,7 +106,7 @@ def test_the_logprob_of_an_answer_that_a_stop_text_ended_is_that_of_its_tokens(
 ) -> None:
     engine = engine_of(llama)
     monkeypatch.setattr(engine.renderer, "stop_texts", lambda prompt: ("a",))
-    for response in engine.generate(prompts[:8], 4, SamplingParams(1.0, max_completion_length=48), "k", 0):
+    for response in engine.generate(prompts[:4], 3, SamplingParams(1.0, max_completion_length=48), "k", 0):
         start = engine.renderer.prompt_ids(response.prompt)
         with torch.inference_mode():
             logits = llama.model(torch.tensor([start + list(response.token_ids)])).logits[0].double().log_softmax(-1)
@@ -126,8 +126,7 @@ def test_any_architecture_with_a_cache_runs(tmp_path, prompts: list[Prompt], lla
     torch.manual_seed(0)
     config = transformers.GPT2Config(vocab_size=700, n_positions=256, n_embd=32, n_layer=2, n_head=2)
     other = LoadedModel(transformers.GPT2LMHeadModel(config).eval(), llama.tokenizer, llama.stop_ids)
-    ours = sample(other, prompts[:4], 1, GREEDY, rows=4)
-    for response in ours:
+    for response in sample(other, prompts[:4], 1, GREEDY, rows=4):
         ids = llama.tokenizer(response.prompt_text, return_tensors="pt")["input_ids"]
         with torch.inference_mode():
             whole = other.model.generate(
