@@ -22,7 +22,7 @@ from selftrain.engines.packed import quickest_engine
 from selftrain.engines.transformers import TransformersEngine
 from selftrain.models.loading import LoadedModel
 from selftrain.models.prompts import PromptConfig, make_prompts
-from selftrain.models.rendering import Renderer, Row
+from selftrain.models.rendering import Renderer, TokenizedExample
 from selftrain.problems import load_problems
 
 BATCH = 16
@@ -34,7 +34,7 @@ HEAD = (
 
 
 @torch.inference_mode()
-def by_transformers(loaded: LoadedModel, rows: Sequence[Row], *, is_sorted: bool) -> list[float]:
+def by_transformers(loaded: LoadedModel, rows: Sequence[TokenizedExample], *, is_sorted: bool) -> list[float]:
     order = sorted(range(len(rows)), key=lambda i: len(rows[i].token_ids)) if is_sorted else range(len(rows))
     found = [0.0] * len(rows)
     for start in range(0, len(rows), BATCH):
@@ -60,7 +60,7 @@ def measure(size: str, count: int, repeats: int) -> list[list[str]]:
     answers = [one for prompt in prompts for one in engine.generate([prompt], 16, SAMPLING, "benchmark", 0)]
     random.Random(0).shuffle(answers)
     asked, texts = [one.prompt for one in answers], [one.text for one in answers]
-    scored = [renderer.row(prompt, text, None) for prompt, text in zip(asked, texts, strict=True)]
+    scored = renderer.tokenize_completions(asked, texts)
     works: dict[str, Callable[[], list[float]]] = {
         "naive": lambda: by_transformers(loaded, scored, is_sorted=False),
         "sorted": lambda: by_transformers(loaded, scored, is_sorted=True),

@@ -25,10 +25,10 @@ from benchmarks.models import SIZES, make_model
 from benchmarks.turns import Spent, Way, here, machine, one_core, peak, rows, table, take_turns, timed
 from selftrain.models.loading import LoadedModel
 from selftrain.models.prompts import PromptConfig, make_prompts
-from selftrain.models.rendering import Renderer, Row
+from selftrain.models.rendering import Renderer, TokenizedExample
 from selftrain.problems import load_problems
-from selftrain.training.base import TrainingConfig
-from selftrain.training.gradients import Gradients, LossConfig
+from selftrain.training.base import TrainingConfig, TrainingJob
+from selftrain.training.gradients import GradientAccumulator, LossConfig
 from selftrain.training.step import Stepper
 from selftrain.types import TrainingExample
 
@@ -46,7 +46,7 @@ TRL: dict[str, dict[str, Any]] = {
 HEAD = ("model", "", "tokens a second of CPU time", "ours is times as fast", "CPU share", "of the float32 peak")
 
 
-def plain_step(loaded: LoadedModel, optimizer: torch.optim.Optimizer, rows: Sequence[Row]) -> None:
+def plain_step(loaded: LoadedModel, optimizer: torch.optim.Optimizer, rows: Sequence[TokenizedExample]) -> None:
     """One optimizer step over `rows`, in batches of `PLAIN`."""
     total = sum(row.completion_length for row in rows)
     for start in range(0, len(rows), PLAIN):
@@ -65,7 +65,7 @@ def plain_step(loaded: LoadedModel, optimizer: torch.optim.Optimizer, rows: Sequ
     optimizer.zero_grad(set_to_none=True)
 
 
-def trl_way(name: str, settings: dict[str, Any], loaded: LoadedModel, trained: Sequence[Row]) -> Way:
+def trl_way(name: str, settings: dict[str, Any], loaded: LoadedModel, trained: Sequence[TokenizedExample]) -> Way:
     """TRL on the very same token ids. Only `train` is timed, not the reading of the data."""
     if find_spec("trl") is None:
         return Way(name, None, "not installed")
@@ -112,11 +112,13 @@ def measure(size: str, count: int, repeats: int) -> list[list[str]]:
         TrainingExample(prompt, f" {problem.solution}")
         for prompt, problem in zip(make_prompts(problems), problems, strict=True)
     ]
-    trained = renderer.training_rows(examples)
+    trained = renderer.tokenize_examples(examples)
     optimizer = torch.optim.AdamW(loaded.model.parameters(), lr=1e-6, fused=True)
-    training = TrainingConfig()
-    how = LossConfig(renderer.pad_id, False, 1.0, training.loss_normalization, training.gradient_checkpointing)
-    stepper = Stepper(Gradients(loaded.model, how), optimizer, trained, examples, training)
+    loss = LossConfig(
+        pad_id=renderer.pad_id, bf16=False, temperature=1.0, normalization="token", gradient_checkpointing=False
+    )
+    job = TrainingJob(examples, TrainingConfig(), "benchmark")
+    stepper = Stepper(GradientAccumulator(loaded.model, loss), optimizer, trained, job)
     steps = [range(start, start + STEP) for start in range(0, len(trained), STEP)]
     tokens = sum(len(row.token_ids) for row in trained)
 

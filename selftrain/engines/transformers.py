@@ -15,7 +15,7 @@ from selftrain.engines.oom_splitter import OomSplitter
 from selftrain.engines.rng import stream_start, uniforms
 from selftrain.engines.sampler import sample_tokens
 from selftrain.models.loading import load_model
-from selftrain.models.logprobs import autocast, evaluating, score_rows
+from selftrain.models.logprobs import autocast, evaluating, sequence_logprobs
 from selftrain.models.prompts import PromptConfig
 from selftrain.models.rendering import Renderer
 from selftrain.types import FinishReason, Prompt, Response, SamplingParams
@@ -239,8 +239,8 @@ class TransformersEngine(Live, InTurn):
 
     def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         """In float32 whatever the setting: texts are weighed by it, and bfloat16 moves one by half a nat."""
-        rows = [self.renderer.row(prompt, text, None) for prompt, text in zip(prompts, completions, strict=True)]
-        return score_rows(self.model, rows, self.renderer.pad_id, self.score_tokens)
+        rows = self.renderer.tokenize_completions(prompts, completions)
+        return sequence_logprobs(self.model, rows, self.renderer.pad_id, self.score_tokens)
 
     def num_tokens(self, completions: Sequence[str]) -> list[int]:
         return [len(self.renderer.completion_ids(text)) for text in completions]

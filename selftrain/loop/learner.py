@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,8 @@ from selftrain.engines.base import Engine
 from selftrain.models.placement import DeviceSlot
 from selftrain.storage import AnswerCache
 from selftrain.storage.rows import response_row, responses_of
-from selftrain.training.base import (
-    Checkpoints,
-    OnStep,
-    RoundProgress,
-    Trainer,
-    TrainingConfig,
-    TrainingReport,
-    ValidationMetric,
-)
-from selftrain.types import Prompt, Response, SamplingParams, TrainingExample
+from selftrain.training.base import NO_HOOKS, Trainer, TrainingHooks, TrainingJob, TrainingReport, ValidationMetric
+from selftrain.types import Prompt, Response, SamplingParams
 
 #: Called with the answers of each finished unit.
 OnUnit = Callable[[Sequence[Response]], None]
@@ -68,7 +60,7 @@ class Learner:
         questions = [self._question(unit, n, sampling, key, first) for unit in units]
         new = [unit for unit, known in zip(units, self.answer_cache.knows(questions), strict=True) if not known]
         if new:
-            self._seat.take(self.trainer.move)
+            self._seat.take(self.trainer.to)
         asked = f"{key}/{self.name}"
         with closing(self.engine.generate_units(new, n, sampling, asked, self.weights_version, first)) as drawn:
             for indices, unit, question in zip(plan, units, questions, strict=True):
@@ -100,7 +92,7 @@ class Learner:
 
     def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         def score() -> list[dict[str, Any]]:
-            self._seat.take(self.trainer.move)
+            self._seat.take(self.trainer.to)
             return [{"logprob": logprob} for logprob in self.engine.logprob(prompts, completions)]
 
         return [row["logprob"] for row in self.answer_cache(f"logprob/{self.name}", score)]
@@ -108,25 +100,17 @@ class Learner:
     def num_tokens(self, completions: Sequence[str]) -> list[int]:
         return self.engine.num_tokens(completions)
 
-    def learn(
-        self,
-        examples: Sequence[TrainingExample],
-        training: TrainingConfig,
-        round_progress: RoundProgress,
-        seed: str,
-        validation_metric: ValidationMetric | None = None,
-        on_step: OnStep | None = None,
-        checkpoints: Checkpoints | None = None,
-    ) -> TrainingReport:
+    def train(self, job: TrainingJob, hooks: TrainingHooks = NO_HOOKS) -> TrainingReport:
         """Trains on a round's examples; afterwards the new weights answer."""
-        if training.start_from == "base" and self.weights_version != 0:
+        if job.config.start_from == "base" and self.weights_version != 0:
             self.trainer.load(self.base)
         self.engine.rest()
-        self._seat.take(self.trainer.move)
-        measured = None if validation_metric is None else partial(self._measured, validation_metric)
-        report = self.trainer.fit(examples, training, seed, measured, on_step, round_progress, checkpoints)
+        self._seat.take(self.trainer.to)
+        if hooks.validation_metric is not None:
+            hooks = replace(hooks, validation_metric=partial(self._measured, hooks.validation_metric))
+        report = self.trainer.train(job, hooks)
         self.engine.renew(self.trainer.save_merged)
-        self.weights_version = round_progress.number
+        self.weights_version = job.round_progress.number
         return report
 
     def _measured(self, validation_metric: ValidationMetric) -> float:

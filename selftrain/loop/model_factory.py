@@ -72,9 +72,9 @@ class ModelFactory:
         by_others = engine_config.engine in ("vllm", "openai") or self.adapter.load_in_4bit or self.spread
         if not found or engine_config.device != "auto" or engine_config.training_processes > 1 or by_others:
             return Placement(dict.fromkeys(models, engine_config.device), planned=False)
-        from selftrain.models.loading import count_weights
+        from selftrain.models.loading import count_parameters
 
-        weights = {name: count_weights(model, self.revision) for name, model in models.items()}
+        weights = {name: count_parameters(model, self.revision) for name, model in models.items()}
         # Of an adapter the few weights beside the model are as nothing.
         return place(
             {
@@ -116,7 +116,9 @@ class ModelFactory:
         )  # fmt: skip
         trained = self._adapted(slow, model) if self.adapter.use_peft else None
         followers = self._followers(slow, model) if engine_config.training_processes > 1 else None
-        trainer = TransformersTrainer(slow.model, slow.renderer, engine_config.bf16, trained, followers)
+        trainer = TransformersTrainer(
+            slow.model, slow.renderer, bf16=engine_config.bf16, trained=trained, followers=followers
+        )
         told = {**loading, "prompt_config": asdict(self.prompt_config)}
         # Our own forward pass is for models that stay on the CPU.
         engine = slow if seat.in_turns else self._engine(slow, trainer.save_merged, told)
@@ -141,10 +143,10 @@ class ModelFactory:
         return LoraAdapter(engine.model, self.adapter, base, self.revision)
 
     def _followers(self, engine: TransformersEngine, model: str) -> Followers:
-        from selftrain.training.followers import Followers, devices_beside
+        from selftrain.training.followers import Followers, follower_devices
 
         loading = {"model": model, "revision": self.revision, "adapter": asdict(self.adapter)}
-        return Followers(loading, devices_beside(engine.model.device, self.engine_config.training_processes))
+        return Followers(loading, follower_devices(engine.model.device, self.engine_config.training_processes))
 
     def _by_server(self, slow: TransformersEngine, save: Save) -> Engine:
         try:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from selftrain.errors import RunError
-from selftrain.models.adapter import base_of
+from selftrain.models.adapter import base_model_of
 from selftrain.problems.splits import DataSplits
 from selftrain.storage import AnswerCache, Record
 from selftrain.types import Problem
@@ -85,7 +85,7 @@ def _of_model(path: str) -> str:
 
     An adapter's folder is an adapter and the model that it belongs to.
     """
-    folder, base = Path(path), base_of(path)[0]
+    folder, base = Path(path), base_model_of(path)[0]
     if not folder.is_dir():
         return path
     digest = hashlib.sha256(b"" if base == path else _of_model(base).encode())

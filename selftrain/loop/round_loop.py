@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from selftrain.evaluation import EvalConfig, EvalTask
@@ -37,7 +38,7 @@ from selftrain.methods.base import Method
 from selftrain.models.prompts import make_prompts
 from selftrain.problems.splits import DataSplits, problems_of_round
 from selftrain.storage import Record, Told, merged, remember_grade
-from selftrain.training.base import RoundProgress, TrainingConfig, TrainingReport
+from selftrain.training.base import RoundProgress, TrainingConfig, TrainingHooks, TrainingJob, TrainingReport
 from selftrain.types import Grade, Problem, Response, Round, Sampler, Score
 
 
@@ -207,17 +208,17 @@ class RoundLoop:
         total = math.ceil(len(examples) / training.train_batch_size) * training.num_train_epochs
         title = f"round {number}: training {learner.name}"
         with self._seconds.timing("train"), self.progress.phase(title, total, "steps") as phase:
-            return learner.learn(
-                examples,
-                training,
+            job = TrainingJob(
+                examples, training, f"{self.seed}/round {number}/{learner.name}",
                 RoundProgress(number, self.method.num_rounds),
-                f"{self.seed}/round {number}/{learner.name}",
-                validation_metric=(lambda: self._validator.reward(learner))
-                if self._validator and self._labelled
-                else None,
+            )  # fmt: skip
+            validator = self._validator if self._labelled else None
+            hooks = TrainingHooks(
+                validation_metric=partial(validator.reward, learner) if validator else None,
                 on_step=lambda done, _, loss: phase.advance(done - phase.done, f"loss {loss:.3f}"),
                 checkpoints=self._checkpoints.of_training(number, learner.name),
             )
+            return learner.train(job, hooks)
 
     def _probe(self, number: int) -> dict[str, Probe]:
         if not self._validator:

@@ -1,4 +1,4 @@
-"""Training an adapter instead of all weights, and what is to be known of one that was saved."""
+"""Settings of LoRA adapters, and which base model a saved adapter belongs to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from selftrain.config import config_dataclass, setting
 from selftrain.errors import SettingsError
 
-#: Of a folder that holds an adapter; it names the model that the adapter belongs to.
+#: In the folder of an adapter; names its base model.
 ADAPTER_CONFIG = "adapter_config.json"
 
 
@@ -47,22 +47,22 @@ class AdapterConfig:
     def require_packages(self) -> None:
         """
         Raises:
-            SettingsError: what this needs is not installed.
+            SettingsError: a package that the settings need is not installed.
         """
         extras = {"use_peft": ("peft", "peft"), "load_in_4bit": ("bitsandbytes", "quantization")}
         for name, (package, extra) in extras.items():
             if getattr(self, name) and find_spec(package) is None:
                 raise SettingsError(
                     f"{name} is set, and {package} is not installed",
-                    "it is no part of a plain installation",
+                    "it is an optional dependency",
                     f"pip install 'selftrain[{extra}]'",
                 )
 
 
-def base_of(name_or_path: str, revision: str = "main") -> tuple[str, str]:
-    """The model itself and its revision; of an adapter's folder those of the model it belongs to."""
-    config = Path(name_or_path) / ADAPTER_CONFIG
-    if not config.exists():
+def base_model_of(name_or_path: str, revision: str = "main") -> tuple[str, str]:
+    """The base model and its revision of an adapter's folder; else the model itself."""
+    path = Path(name_or_path) / ADAPTER_CONFIG
+    if not path.exists():
         return name_or_path, revision
-    told = json.loads(config.read_text(encoding="utf-8"))
-    return told["base_model_name_or_path"], told.get("revision") or "main"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    return config["base_model_name_or_path"], config.get("revision") or "main"

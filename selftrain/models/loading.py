@@ -1,4 +1,4 @@
-"""Loads a causal language model and its tokenizer: any local folder or hub id, through `from_pretrained`."""
+"""Loads a causal language model and its tokenizer from a local folder or hub id, through `from_pretrained`."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ import torch
 import transformers
 
 from selftrain.errors import ModelError
-from selftrain.models.adapter import ADAPTER_CONFIG, base_of
+from selftrain.models.adapter import ADAPTER_CONFIG, base_model_of
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A float32 module, its tokenizer and the ids that end its answers. An adapter that was saved is merged."""
+    """A float32 module, its tokenizer and the ids of its end tokens. A saved adapter is merged into it."""
 
     model: Any
     tokenizer: Any
     stop_ids: frozenset[int]
 
 
-def count_weights(name_or_path: str, revision: str) -> int:
-    """Of a model that is not loaded: its configuration says how many it has.
+def count_parameters(name_or_path: str, revision: str) -> int:
+    """Of a model that is not loaded, from its config.
 
     Raises:
-        ModelError: there is no such model, or it has no configuration that says so.
+        ModelError: there is no such model, or its config does not tell.
     """
     _check_path(name_or_path)
-    base, its_revision = base_of(name_or_path, revision)
+    base, base_revision = base_model_of(name_or_path, revision)
     try:
-        config = transformers.AutoConfig.from_pretrained(base, revision=its_revision)
+        config = transformers.AutoConfig.from_pretrained(base, revision=base_revision)
         with torch.device("meta"):
             return int(transformers.AutoModelForCausalLM.from_config(config).num_parameters())
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise _cannot_load(name_or_path, error) from error
 
 
-def pick_device(device: str) -> str:
-    """'auto' is the first CUDA device where there is one, else the CPU."""
+def resolve_device(device: str) -> str:
+    """'auto' is CUDA where it is available, else the CPU."""
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return device
 
 
 @contextmanager
-def without_bars() -> Iterator[None]:
-    """Keeps transformers' own progress bars out of ours; loading and saving here take moments."""
+def no_progress_bars() -> Iterator[None]:
+    """Turns off transformers' progress bars, which would break the run's own."""
     shown = transformers.utils.logging.is_progress_bar_enabled()
     transformers.utils.logging.disable_progress_bar()
     try:
@@ -66,20 +66,21 @@ def load_model(
 ) -> LoadedModel:
     """
     Args:
-        load_in_4bit: weights of linear layers in NF4, by bitsandbytes.
+        device: 'auto', 'cpu', 'cuda', 'cuda:1', ...
+        load_in_4bit: linear layers in NF4, by bitsandbytes.
 
     Raises:
-        ModelError: no such folder or hub id, no weights in safetensors, a tokenizer that does not fit.
+        ModelError: no such folder or hub id, no weights in safetensors, or more tokens than embeddings.
     """
     _check_path(name_or_path)
-    device = pick_device(device)
-    options = _four_bits(device) if load_in_4bit else {}
-    base, its_revision = base_of(name_or_path, revision)
+    device = resolve_device(device)
+    options = _nf4_options(device) if load_in_4bit else {}
+    base, base_revision = base_model_of(name_or_path, revision)
     try:
-        with without_bars():
+        with no_progress_bars():
             tokenizer = transformers.AutoTokenizer.from_pretrained(name_or_path, revision=revision)
             model = transformers.AutoModelForCausalLM.from_pretrained(
-                base, revision=its_revision, dtype=torch.float32, use_safetensors=True, **options
+                base, revision=base_revision, dtype=torch.float32, use_safetensors=True, **options
             )
             model = model if base == name_or_path else _with_adapter(model, name_or_path)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -87,12 +88,12 @@ def load_model(
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
         raise ModelError(
-            f"{name_or_path!r}: the tokenizer has {len(tokenizer)} tokens, the model room for {rows}",
-            "an id above that has no embedding",
+            f"{name_or_path!r}: the tokenizer has {len(tokenizer)} tokens, the model {rows} embeddings",
+            "the ids above that have no embedding",
             "use the tokenizer the model was trained with, or resize the embeddings",
         )
-    end = model.generation_config.eos_token_id
-    stop = [] if end is None else [end] if isinstance(end, int) else list(end)
+    eos = model.generation_config.eos_token_id
+    stop = [] if eos is None else [eos] if isinstance(eos, int) else list(eos)
     return LoadedModel((model if load_in_4bit else model.to(device)).eval(), tokenizer, frozenset(stop))
 
 
@@ -105,11 +106,11 @@ def _cannot_load(name_or_path: str, error: Exception) -> ModelError:
 
 
 def _with_adapter(model: Any, folder: str) -> Any:
-    """A plain model again, with the adapter merged."""
+    """The base model with the adapter merged into it."""
     if find_spec("peft") is None:
         raise ModelError(
             f"{folder!r} holds an adapter, and peft is not installed",
-            "peft merges it into the model that it belongs to",
+            "peft is needed to merge it into its base model",
             "pip install 'selftrain[peft]'",
         )
     from peft import PeftModel
@@ -117,7 +118,7 @@ def _with_adapter(model: Any, folder: str) -> Any:
     return PeftModel.from_pretrained(model, folder).merge_and_unload()
 
 
-def _four_bits(device: str) -> dict[str, Any]:
+def _nf4_options(device: str) -> dict[str, Any]:
     config = transformers.BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
     )
@@ -125,7 +126,7 @@ def _four_bits(device: str) -> dict[str, Any]:
 
 
 def _check_path(name_or_path: str) -> None:
-    """A path that is not there would else be taken for a hub id, and end in a network error."""
+    """A missing path would otherwise be taken for a hub id and end in a network error."""
     path = Path(name_or_path)
     # A hub id is at most owner/name; anything else can only be a path.
     looks_local = path.is_absolute() or name_or_path.startswith((".", "~")) or name_or_path.count("/") > 1
@@ -137,10 +138,10 @@ def _check_path(name_or_path: str) -> None:
         )
     if path.exists() or not (looks_local or (path.parent != Path() and path.parent.exists())):
         return
-    there = [str(p) for p in path.parent.iterdir() if p.is_dir()] if path.parent.exists() else []
-    near = difflib.get_close_matches(name_or_path, there, n=1)
+    folders = [str(p) for p in path.parent.iterdir() if p.is_dir()] if path.parent.exists() else []
+    near = difflib.get_close_matches(name_or_path, folders, n=1)
     raise ModelError(
         f"no such model folder: {name_or_path!r}",
-        "it is not on this disk, and its form is not that of a hub id (owner/name)",
+        "it is not on this disk, and a hub id has the form owner/name",
         f"did you mean {near[0]!r}?" if near else "check the path",
     )

@@ -1,4 +1,4 @@
-"""How likely a model finds given tokens: the one forward pass of trainer and scorer."""
+"""Log-probabilities of given tokens: one forward pass for training and scoring."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from selftrain.models.rendering import Row, batches_by_tokens
+from selftrain.models.rendering import TokenizedExample, batches_by_tokens
 
 
 def autocast(model: Any, bf16: bool) -> AbstractContextManager[object]:
-    """Computes in bfloat16 where that is asked for; weights, sums and softmaxes stay float32."""
+    """bfloat16 autocast; weights, sums and softmaxes stay float32."""
     return torch.autocast(model.device.type, dtype=torch.bfloat16) if bf16 else nullcontext()
 
 
 @contextmanager
 def evaluating(model: Any) -> Iterator[None]:
-    """Without dropout; afterwards as it was."""
+    """`model.eval()` inside; restores the mode afterwards."""
     was_training = model.training
     model.eval()
     try:
@@ -29,8 +29,8 @@ def evaluating(model: Any) -> Iterator[None]:
 
 
 @contextmanager
-def on_threads(number: int) -> Iterator[None]:
-    """Computes on so many threads; afterwards on as many as before."""
+def torch_threads(number: int) -> Iterator[None]:
+    """Sets torch's number of threads inside; restores it afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:
@@ -39,47 +39,45 @@ def on_threads(number: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def token_logprobs(model: Any, rows: Sequence[Row], pad_id: int, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
-    """log p of every completion token given all before it, at a temperature.
+def token_logprobs(
+    model: Any, examples: Sequence[TokenizedExample], pad_id: int, temperature: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """log p of every completion token given all before it, from logits divided by `temperature`.
 
     Args:
-        rows: prompt and completion ids; padded on the right here. Under causal attention a real token never
-            sees what stands to its right, so no attention mask is needed.
+        examples: padded on the right here. Under causal attention no token sees the padding, so no attention mask is
+            needed.
 
     Returns:
-        `[rows, columns]` log-probabilities in nats (0 where there is no completion token), and the bool mask.
-        The columns are those of the longest row from the shortest prompt's last token on.
+        `[batch, length]` log-probabilities in nats (0 where there is no completion token), and the bool mask.
+        `length` goes from the token after the shortest prompt to the end of the longest example.
     """
-    lengths = [len(row.token_ids) for row in rows]
-    longest, first = max(lengths), min(row.prompt_length for row in rows) - 1
-    # A prompt without a single token has no position that could predict the first completion token.
+    lengths = [len(example.token_ids) for example in examples]
+    longest, first = max(lengths), min(example.prompt_length for example in examples) - 1
+    # No position predicts the first token of an example whose prompt is empty.
     first = max(first, 0)
-    ids = torch.tensor([(*row.token_ids, *(pad_id,) * (longest - len(row.token_ids))) for row in rows]).to(model.device)
+    padded = [(*e.token_ids, *(pad_id,) * (longest - len(e.token_ids))) for e in examples]
+    ids = torch.tensor(padded).to(model.device)
     kept = torch.arange(first, longest - 1, device=ids.device)
     logits = model(input_ids=ids[:, :-1], use_cache=False, logits_to_keep=kept).logits.float()
     if temperature != 1.0:
         logits = logits / temperature
     targets = ids[:, first + 1 :]
-    places = torch.arange(first + 1, longest, device=ids.device)
-    starts = torch.tensor([row.prompt_length for row in rows], device=ids.device)
+    positions = torch.arange(first + 1, longest, device=ids.device)
+    starts = torch.tensor([example.prompt_length for example in examples], device=ids.device)
     ends = torch.tensor(lengths, device=ids.device)
-    mask = (places >= starts[:, None]) & (places < ends[:, None])
+    mask = (positions >= starts[:, None]) & (positions < ends[:, None])
     logprobs = logits.gather(-1, targets[..., None]).squeeze(-1) - logits.logsumexp(dim=-1)
     return logprobs * mask, mask
 
 
-def sum_logprobs(model: Any, rows: Sequence[Row], pad_id: int) -> Tensor:
-    """log p(completion | prompt) of each row; `[rows]`, nats."""
-    return token_logprobs(model, rows, pad_id)[0].sum(dim=-1, dtype=torch.float64)
-
-
 @torch.inference_mode()
-def score_rows(model: Any, rows: Sequence[Row], pad_id: int, budget: int) -> list[float]:
-    """The same for any number of rows, in their order, at most `budget` tokens at a time, padding included."""
-    found = [0.0] * len(rows)
-    for batch in batches_by_tokens(rows, budget):
+def sequence_logprobs(model: Any, examples: Sequence[TokenizedExample], pad_id: int, max_tokens: int) -> list[float]:
+    """log p(completion | prompt) of each example in nats, `max_tokens` tokens at a time, padding included."""
+    scores = [0.0] * len(examples)
+    for batch in batches_by_tokens(examples, max_tokens):
         with evaluating(model):
-            sums = sum_logprobs(model, [rows[i] for i in batch], pad_id)
-        for index, value in zip(batch, sums.tolist(), strict=True):
-            found[index] = value
-    return found
+            logprobs, _ = token_logprobs(model, [examples[i] for i in batch], pad_id)
+        for index, value in zip(batch, logprobs.sum(dim=-1, dtype=torch.float64).tolist(), strict=True):
+            scores[index] = value
+    return scores

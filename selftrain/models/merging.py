@@ -1,4 +1,4 @@
-"""A model's weights with its LoRA adapter merged, for whoever knows plain layers only; the model stays as it is."""
+"""The weights of a model with its LoRA adapter merged, for engines that know plain layers only; a copy."""
 
 from __future__ import annotations
 
@@ -10,31 +10,35 @@ from torch import Tensor
 
 from selftrain.errors import ModelError
 
-#: What peft calls the matrices of an adapter of linear layers.
+#: peft's parameter names of LoRA matrices.
 _MATRICES = re.compile(r"\.lora_[AB]\.[^.]+\.weight$")
 
 
-def is_adapters(name: str) -> bool:
-    """Whether a parameter belongs to an adapter, by its name."""
-    return _MATRICES.search(name) is not None
+def is_lora_matrix(parameter: str) -> bool:
+    """By the parameter's name."""
+    return _MATRICES.search(parameter) is not None
 
 
-def plain_name(name: str) -> str:
-    """What a parameter would be called if its layer were not adapted."""
-    return name.replace(".base_layer.", ".")
+def base_name(parameter: str) -> str:
+    """A parameter's name in the model without the adapter."""
+    return parameter.replace(".base_layer.", ".")
 
 
-def weight_of(linear: Any) -> Tensor:
-    """`[out, in]`, of a layer with an adapter or without."""
+def merged_weight(linear: Any) -> Tensor:
+    """`[out, in]`, of a linear layer with or without an adapter.
+
+    Raises:
+        ModelError: its base weight has 4 bits.
+    """
     if not hasattr(linear, "base_layer"):
         weight: Tensor = linear.weight.detach()
         return weight
     weight = linear.base_layer.weight.detach()
     if not weight.dtype.is_floating_point:
         raise ModelError(
-            "an adapter cannot be merged into weights of 4 bits",
-            "rounded to 4 bits again they would be another model, and in full they are one that never answered",
-            "load the adapter with peft, beside the model in 4 bits",
+            "an adapter cannot be merged into 4-bit weights",
+            "quantized again, or dequantized, the result would be another model than the one that was trained",
+            "load the adapter with peft, on top of the 4-bit model",
         )
     with torch.no_grad():
         merged: Tensor = weight + sum(linear.get_delta_weight(name) for name in linear.active_adapters)
@@ -42,9 +46,8 @@ def weight_of(linear: Any) -> Tensor:
 
 
 def merged_weights(model: Any) -> dict[str, Tensor]:
-    """Every parameter once, by the names of a plain model."""
-    adapted = {f"{name}.weight": weight_of(one) for name, one in model.named_modules() if hasattr(one, "base_layer")}
-    return {
-        plain: adapted[plain] if plain in adapted else value.detach()
-        for plain, value in ((plain_name(n), v) for n, v in model.named_parameters() if not is_adapters(n))
-    }
+    """Every parameter once, under its name in the model without the adapter."""
+    modules = model.named_modules()
+    adapted = {f"{name}.weight": merged_weight(module) for name, module in modules if hasattr(module, "base_layer")}
+    plain = {base_name(name): value for name, value in model.named_parameters() if not is_lora_matrix(name)}
+    return {name: adapted[name] if name in adapted else value.detach() for name, value in plain.items()}

@@ -1,4 +1,4 @@
-"""How a problem is put to a model: the one setting that is the same for sampling, training and evaluating."""
+"""The prompt of a problem, the same for sampling, training and evaluation."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ class PromptConfig:
             )
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Self:
-        """From `dataclasses.asdict` of one, read back from JSON or not."""
-        return cls(**{**told, "stop_strings": tuple(told["stop_strings"])})
+    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
+        """The inverse of `dataclasses.asdict`, also after a round trip through JSON."""
+        return cls(**{**fields, "stop_strings": tuple(fields["stop_strings"])})
 
 
 def make_prompts(problems: Sequence[Problem], few_shot: tuple[tuple[str, str], ...] = ()) -> list[Prompt]:

@@ -1,4 +1,4 @@
-"""The contract of a trainer: weighted examples in, better weights out. It never hears what they are for."""
+"""The interface of a trainer: weighted examples in, trained weights out. It does not know the method."""
 
 from __future__ import annotations
 
@@ -83,57 +83,67 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class RoundProgress:
-    """Where in a run a training stands: round `number`, from 1, of `num_rounds`."""
+    """Which round of a run a training belongs to: `number`, from 1, of `num_rounds`."""
 
     number: int = 1
     num_rounds: int = 1
 
 
 @dataclass(frozen=True)
+class TrainingJob:
+    """One training: all that its result depends on, besides the weights it starts from.
+
+    TrainingJob(examples, TrainingConfig(), "42/round 1/llama", RoundProgress(1, 3))
+    """
+
+    examples: Sequence[TrainingExample]
+    config: TrainingConfig
+    #: Every random stream of the training is derived from it.
+    seed: str
+    round_progress: RoundProgress = RoundProgress()
+
+
+@dataclass(frozen=True)
 class TrainingReport:
-    """What a training came to. Epoch 0 is the weights it started from."""
+    """The result of a training. Epoch 0 is the weights it started from."""
 
     examples: int
     tokens: int
-    #: All steps of the schedule that were reached, the skipped ones among them.
+    #: Steps made, skipped ones included.
     steps: int
-    #: Steps that changed no weight, for their loss or gradient was no finite number.
+    #: Steps that changed no weight, since their loss or gradient was not finite.
     skipped: int
     epochs: int
     best_epoch: int
-    #: Of the first step that was not skipped.
+    #: Loss of the first step that was not skipped.
     loss_first: float
-    #: Mean over the last steps that were not skipped, as many as an epoch has.
+    #: Mean loss of the last steps that were not skipped, as many as an epoch has.
     loss_last: float
-    #: Held-out reward at epoch 0, 1, ...; empty where there was no yardstick.
+    #: The validation metric at epoch 0, 1, ...; empty where there was none.
     validation_metric: tuple[float, ...]
-    #: Processes that were left before the end included, from where each was taken up.
+    #: Wall clock, over all processes of a training that was interrupted.
     seconds: float
-    #: Tokens of one micro-batch in the end: lower than the setting where memory did not suffice.
+    #: Tokens of one micro-batch at the end: lower than the setting where memory ran out.
     max_tokens_per_batch: int
-    #: Share of the trained weights whose bfloat16 image changed; near 0 it taught a bfloat16 sampler nothing.
+    #: Share of the trained weights that changed when rounded to bfloat16; near 0 a bfloat16 sampler sees no update.
     bf16_changed: float = 1.0
 
 
 ValidationMetric = Callable[[], float]
-#: Called with (steps done, steps in all, latest loss); the loss is NaN where the step was skipped.
+#: Called with (steps done, total steps, loss of the last); the loss is NaN where the step was skipped.
 OnStep = Callable[[int, int, float], None]
 
 
-#: A training that is a run of its own.
-ALONE = RoundProgress()
-
-
 class Checkpoints(Protocol):
-    """Where a training puts its state, so that another process can take it up again."""
+    """Where a training saves its state, so that another process can resume it."""
 
     @property
     def latest(self) -> Path | None:
-        """Folder that an earlier process's `save` of this same training left; None to begin anew."""
+        """Folder that an earlier process's `save` of this same training wrote; None to start from the beginning."""
         ...
 
     def due(self) -> bool:
-        """Whether to save now; asked after every step and every yardstick."""
+        """Whether to save now; called after every step and every validation."""
         ...
 
     def save(self, write: Callable[[Path], None]) -> None:
@@ -141,58 +151,62 @@ class Checkpoints(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class TrainingHooks:
+    """What a training calls while it runs.
+
+    TrainingHooks(validation_metric=lambda: 0.41, on_step=print)
+    """
+
+    #: Measures the live weights, higher is better; after every epoch, and before the first as epoch 0.
+    validation_metric: ValidationMetric | None = None
+    on_step: OnStep | None = None
+    checkpoints: Checkpoints | None = None
+
+
+NO_HOOKS = TrainingHooks()
+
+
 class Trainer(Protocol):
-    def fit(
-        self,
-        examples: Sequence[TrainingExample],
-        training: TrainingConfig,
-        seed: str,
-        validation_metric: ValidationMetric | None = None,
-        on_step: OnStep | None = None,
-        round_progress: RoundProgress = ALONE,
-        checkpoints: Checkpoints | None = None,
-    ) -> TrainingReport:
+    def train(self, job: TrainingJob, hooks: TrainingHooks = NO_HOOKS) -> TrainingReport:
         """Trains the live model in place and leaves it at the best epoch.
 
-        With `checkpoints` it goes on from `latest`, whatever weights are live, and comes to the same weights, report
-        (but for its seconds) and optimizer as if it had never been left. A state of other examples, settings, seed or
-        model is not taken up: the training begins anew.
+        With `checkpoints` it resumes from `latest`, whatever the live weights are, and ends with the same weights,
+        report (but for its seconds) and optimizer as if it had not been interrupted. A state of other examples,
+        settings, seed or model is ignored: the training starts from the beginning.
 
         Raises:
-            ModelError: more than `max_skipped_steps` steps had a loss or gradient that is no finite number, or all
-                had, or memory does not suffice for a single example. The weights are those before that step.
+            ModelError: more than `max_skipped_steps` steps, or all, had a loss or gradient that is not finite; or out
+                of memory on a single example. The weights are those before that step.
         """
         ...
 
     def load(self, weights: str | Path) -> None:
-        """Puts saved weights into the live model; an optimizer that lived on is gone, for its state was of others."""
+        """Copies saved weights into the live model, and discards the optimizer of the run, if any."""
         ...
 
     def save(self, folder: Path) -> None:
-        """Writes the live model so that plain `from_pretrained` loads it; of an adapter only the adapter."""
+        """Writes the live model for plain `from_pretrained`; with an adapter, the adapter only."""
         ...
 
     def save_merged(self, folder: Path) -> None:
-        """The same as one whole model, for whoever answers from a copy of it."""
+        """The same with an adapter merged into its base model, for an engine that samples from a copy."""
         ...
 
-    def move(self, device: str) -> None:
-        """Takes the live model, and an optimizer that lives on, to another device."""
+    def to(self, device: str) -> None:
+        """Moves the live model, and the optimizer of the run, to another device."""
         ...
 
     def close(self) -> None:
-        """Gives back what it holds besides the model."""
+        """Frees what it holds besides the model."""
         ...
 
     def save_state(self, folder: Path) -> None:
-        """Writes what a later round needs besides the weights: the optimizer, where one lives on across rounds.
-
-        Nothing is written where none does.
-        """
+        """Writes the optimizer where it spans the run; else nothing."""
         ...
 
     def load_state(self, folder: Path) -> None:
-        """Takes back what `save_state` wrote, or its nothing. To be called after `load`, which clears it.
+        """Restores what `save_state` wrote. Call it after `load`, which discards the optimizer.
 
         Raises:
             ModelError: it belongs to another model, or cannot be read.
@@ -200,13 +214,20 @@ class Trainer(Protocol):
         ...
 
 
-def learning_rate_factor(step: int, total: int, training: TrainingConfig) -> float:
+def schedule_step(step: int, total: int, job: TrainingJob) -> tuple[int, int]:
+    """Step (from 0) and length of the learning-rate schedule: rounds of the run where the optimizer spans it."""
+    if job.config.optimizer_spans == "run":
+        return job.round_progress.number - 1, job.round_progress.num_rounds
+    return step, total
+
+
+def learning_rate_factor(step: int, total: int, config: TrainingConfig) -> float:
     """What the peak learning rate is multiplied by at `step` (from 0) of `total`."""
-    warmup = training.warmup_steps or math.ceil(training.warmup_ratio * total)
+    warmup = config.warmup_steps or math.ceil(config.warmup_ratio * total)
     if step < warmup:
-        # Over a run it rises from exactly 0, as SePT's does; within a round, where steps are few, none is wasted.
-        return step / warmup if training.optimizer_spans == "run" else (step + 1) / (warmup + 1)
+        # Over a run it rises from exactly 0, as in SePT's code; within a round steps are few, and none is wasted.
+        return step / warmup if config.optimizer_spans == "run" else (step + 1) / (warmup + 1)
     done = (step - warmup) / max(1, total - warmup)
-    if training.lr_scheduler_type == "constant":
+    if config.lr_scheduler_type == "constant":
         return 1.0
-    return 1.0 - done if training.lr_scheduler_type == "linear" else 0.5 * (1 + math.cos(math.pi * done))
+    return 1.0 - done if config.lr_scheduler_type == "linear" else 0.5 * (1 + math.cos(math.pi * done))

@@ -1,4 +1,4 @@
-"""Weights and gradients between the processes of a training; process 0 has the say. All have to call alike."""
+"""Weights and gradients between the processes of a training. Collective: every process has to make the same calls."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-#: Numbers that travel at once, 64 MiB: many small tensors each by itself would take longer.
-AT_ONCE = 2**24
+#: Elements sent at once, 64 MiB of float32: sending many small tensors one by one would take longer.
+CHUNK = 2**24
 
-#: Waits until an exchange is over.
+#: Waits until a collective operation has finished.
 Wait = Callable[[dist.Work], object]
 
 
-def spread(weights: Sequence[Tensor], wait: Wait = dist.Work.wait) -> None:
-    """Everybody's weights become those of process 0."""
-    for some in _at_once(weights):
-        flat = torch.cat([one.detach().flatten() for one in some])
+def broadcast_weights(weights: Sequence[Tensor], wait: Wait = dist.Work.wait) -> None:
+    """Copies the weights of process 0 into those of all others."""
+    for chunk in _chunks(weights):
+        flat = torch.cat([tensor.detach().flatten() for tensor in chunk])
         wait(dist.broadcast(flat, 0, async_op=True))
         if dist.get_rank() != 0:
-            for one, part in zip(some, flat.split([one.numel() for one in some]), strict=True):
-                one.detach().copy_(part.view_as(one))
+            for tensor, part in zip(chunk, flat.split([tensor.numel() for tensor in chunk]), strict=True):
+                tensor.detach().copy_(part.view_as(tensor))
 
 
-def add_up(weights: Sequence[Tensor], wait: Wait = dist.Work.wait) -> None:
-    """The gradients of process 0 become the sums of everybody's."""
-    for some in _at_once(weights):
-        flat = torch.cat([torch.zeros_like(one).flatten() if one.grad is None else one.grad.flatten() for one in some])
+def reduce_gradients(weights: Sequence[Tensor], wait: Wait = dist.Work.wait) -> None:
+    """Sums the gradients of all processes into those of process 0."""
+    for chunk in _chunks(weights):
+        flat = torch.cat([torch.zeros_like(t).flatten() if t.grad is None else t.grad.flatten() for t in chunk])
         wait(dist.reduce(flat, 0, async_op=True))
         if dist.get_rank() == 0:
-            for one, part in zip(some, flat.split([one.numel() for one in some]), strict=True):
-                one.grad = part.view_as(one).clone()
+            for tensor, part in zip(chunk, flat.split([tensor.numel() for tensor in chunk]), strict=True):
+                tensor.grad = part.view_as(tensor).clone()
 
 
-def _at_once(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-    some: list[Tensor] = []
-    for one in tensors:
-        if some and sum(other.numel() for other in some) + one.numel() > AT_ONCE:
-            yield some
-            some = []
-        some.append(one)
-    if some:
-        yield some
+def _chunks(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    chunk: list[Tensor] = []
+    for tensor in tensors:
+        if chunk and sum(other.numel() for other in chunk) + tensor.numel() > CHUNK:
+            yield chunk
+            chunk = []
+        chunk.append(tensor)
+    if chunk:
+        yield chunk

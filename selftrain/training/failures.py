@@ -1,4 +1,4 @@
-"""What is said when a training cannot go on: which examples, what it means, what to do."""
+"""Errors of a training that cannot continue: which examples, why, what to do."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from selftrain.problems.rows import excerpt
 from selftrain.training.base import TrainingConfig
 from selftrain.types import TrainingExample
 
-#: So many examples are named before the message only counts them.
+#: How many examples a message names; the rest are counted.
 _SHOWN = 5
 
 
 def not_finite(
-    skipped: int, steps: int, offenders: Sequence[TrainingExample], involved: Sequence[TrainingExample]
+    skipped: int, steps: int, alone: Sequence[TrainingExample], involved: Sequence[TrainingExample]
 ) -> ModelError:
     """
     Args:
-        skipped: steps whose loss or gradient was no finite number, of `steps` so far.
-        offenders: examples of which that is true alone.
+        skipped: how many of `steps` steps had a loss or gradient that is not finite.
+        alone: examples for which that holds even without the rest of their step.
         involved: all examples of the skipped steps.
     """
-    unharmed = "an update from it would destroy the weights, so none was made"
-    do = "lower --learning_rate; --max_skipped_steps lets more of them pass"
-    if offenders and (len(offenders) < len(involved) or len(involved) == 1):
-        why = f"each of these examples alone makes it so; {unharmed}"
-        do = "see what is odd about their texts and weights, and leave them out; --max_skipped_steps lets more pass"
-    elif offenders:
-        why = f"every example of these steps makes it so, as where the weights have grown without bound; {unharmed}"
+    unchanged = "an update from it would destroy the weights, so none was made"
+    do = "lower --learning_rate; --max_skipped_steps allows more skipped steps"
+    if alone and (len(alone) < len(involved) or len(involved) == 1):
+        why = f"each of these examples alone causes it; {unchanged}"
+        do = "check their texts and weights, and leave them out; --max_skipped_steps allows more skipped steps"
+    elif alone:
+        why = f"every example of these steps causes it, as when the weights have diverged; {unchanged}"
     else:
-        why = f"no example of these steps makes it so alone; {unharmed}"
+        why = f"no single example of these steps causes it; {unchanged}"
     return ModelError(
-        f"the loss or its gradient was no finite number in {skipped} of {steps} steps: {_named(offenders or involved)}",
+        f"the loss or its gradient was not finite (NaN or inf) in {skipped} of {steps} steps: "
+        f"{_named(alone or involved)}",
         why,
         do,
     )
@@ -44,18 +45,18 @@ def _named(examples: Sequence[TrainingExample]) -> str:
     return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
 
 
-def too_long(example: TrainingExample, tokens: int, training: TrainingConfig) -> ModelError:
+def example_out_of_memory(example: TrainingExample, tokens: int, config: TrainingConfig) -> ModelError:
     shorter = "lower --max_completion_length, so that answers are shorter"
     return ModelError(
-        f"memory does not suffice to train on one example of {tokens:,} tokens (problem {example.prompt.problem_id!r})",
-        "it was alone in its micro-batch, which can be cut no further",
-        shorter if training.gradient_checkpointing else f"set --gradient_checkpointing, or {shorter}",
+        f"out of memory while training on one example of {tokens:,} tokens (problem {example.prompt.problem_id!r})",
+        "it was alone in its micro-batch, which cannot be made smaller",
+        shorter if config.gradient_checkpointing else f"set --gradient_checkpointing, or {shorter}",
     )
 
 
-def no_room_for_moments(weights: int) -> ModelError:
+def optimizer_out_of_memory(weights: int) -> ModelError:
     return ModelError(
-        "memory does not suffice for the optimizer",
-        f"AdamW keeps two float32 numbers for each of {weights:,} weights: {8 * weights / 2**30:.1f} GiB",
-        "use a device with more memory, or a smaller model",
+        "out of memory in the optimizer",
+        f"AdamW keeps two float32 moments for each of {weights:,} weights: {8 * weights / 2**30:.1f} GiB",
+        "use a device with more memory, a smaller model, or --use_peft",
     )

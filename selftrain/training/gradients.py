@@ -1,4 +1,4 @@
-"""Gradients of one micro-batch: what every process of a training does alike."""
+"""Forward and backward pass of one micro-batch, the same in every process of a training."""
 
 from __future__ import annotations
 
@@ -10,67 +10,70 @@ import torch
 
 from selftrain.models.logprobs import autocast, token_logprobs
 from selftrain.models.out_of_memory import is_out_of_memory
-from selftrain.models.rendering import Row
+from selftrain.models.rendering import TokenizedExample
 from selftrain.training.loss import Normalization, weighted_nll
-from selftrain.training.seeding import chance
+from selftrain.training.seeding import seeded
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LossConfig:
-    """How gradients are computed; fit for JSON.
+    """How gradients are computed; can be sent as JSON.
 
-    How(pad_id=0, bf16=False, temperature=1.0, normalization="token", checkpointing=False)
+    LossConfig(pad_id=0, bf16=False, temperature=1.0, normalization="token", gradient_checkpointing=False)
     """
 
-    #: Filler outside every mask.
+    #: Padding, outside every mask.
     pad_id: int
-    #: Compute the forward pass under bfloat16 autocast.
+    #: Run the forward pass under bfloat16 autocast.
     bf16: bool
-    #: Of the loss.
+    #: Logits are divided by it before the softmax.
     temperature: float
     normalization: Normalization
-    #: Compute activations twice instead of keeping them.
-    checkpointing: bool
+    #: Recompute activations in the backward pass instead of keeping them.
+    gradient_checkpointing: bool
 
 
-class Gradients:
-    """Adds gradients up in a model's trained weights."""
+class GradientAccumulator:
+    """Accumulates gradients in `model`'s trained parameters, micro-batch by micro-batch."""
 
-    def __init__(self, model: Any, how: LossConfig) -> None:
-        self.model, self.how = model, how
-        if how.checkpointing:
-            checkpoint_activations(model)
+    def __init__(self, model: Any, config: LossConfig) -> None:
+        self.model, self.config = model, config
+        if config.gradient_checkpointing:
+            enable_gradient_checkpointing(model)
         model.train()
 
-    def add(self, rows: Sequence[Row], divisor: float, key: str) -> float | None:
-        """Adds those of some rows at once, and gives their share of the loss; None where memory does not suffice.
+    def add(self, examples: Sequence[TokenizedExample], divisor: float, key: str) -> float | None:
+        """Adds the gradients of one micro-batch.
 
         Args:
-            divisor: what the sum over all rows of a step is divided by; the same for all of its micro-batches.
-            key: what chance there is (dropout) is a function of it.
+            divisor: what the sum over the whole step is divided by; the same for all of its micro-batches.
+            key: seeds dropout.
+
+        Returns:
+            The micro-batch's part of the step's loss; None where memory ran out.
         """
-        how = self.how
+        config = self.config
         try:
-            with chance(self.model.device, key):
-                with autocast(self.model, how.bf16):
-                    logprobs, mask = token_logprobs(self.model, rows, how.pad_id, how.temperature)
-                weights = torch.tensor([row.weight for row in rows], device=logprobs.device)
-                loss = weighted_nll(logprobs, mask, weights, how.normalization) / divisor
+            with seeded(self.model.device, key):
+                with autocast(self.model, config.bf16):
+                    logprobs, mask = token_logprobs(self.model, examples, config.pad_id, config.temperature)
+                weights = torch.tensor([example.weight for example in examples], device=logprobs.device)
+                loss = weighted_nll(logprobs, mask, weights, config.normalization) / divisor
                 loss.backward()
             return loss.item()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            # Nothing is tried again in here: the error still holds on to the memory of the failed pass.
+            # No retry in here: the exception keeps the memory of the failed pass alive.
             return None
 
-    def forget(self) -> None:
+    def zero_grad(self) -> None:
         for value in self.model.parameters():
             value.grad = None
 
 
-def checkpoint_activations(model: Any) -> None:
-    """Has the model do so from now on; once, since each time would leave another hook in it."""
+def enable_gradient_checkpointing(model: Any) -> None:
+    """Once per model: each call would register another hook."""
     if not any(getattr(module, "gradient_checkpointing", False) for module in model.modules()):
-        # Before transformers 5.20 or so the one name, from 6 on the other.
+        # The method is renamed in transformers: the old name goes in version 6, the new one came in 5.20 or so.
         (getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable)()

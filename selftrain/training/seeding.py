@@ -1,4 +1,4 @@
-"""Torch's chance as a function of a key, so that no generator's state has to be kept."""
+"""Torch's random numbers as a function of a key, so that no generator's state has to be saved."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 
 
 @contextmanager
-def chance(device: torch.device, key: str) -> Iterator[None]:
-    """Whatever is drawn within is a function of `key`; nobody else's chance is touched."""
+def seeded(device: torch.device, key: str) -> Iterator[None]:
+    """Everything drawn inside is a function of `key`; the caller's generators are left as they were."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(random.Random(key).getrandbits(63))
         yield

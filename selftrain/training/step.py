@@ -1,126 +1,127 @@
-"""One optimizer step: in micro-batches that fit into memory, and with no update from what is no finite number."""
+"""One optimizer step: micro-batches that fit into memory, and no update from a loss or gradient that is not finite."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from selftrain.models.out_of_memory import is_out_of_memory
-from selftrain.models.rendering import Row, batches_by_tokens
-from selftrain.training.base import TrainingConfig
-from selftrain.training.failures import no_room_for_moments, too_long
-from selftrain.training.followers import Followers, shares
-from selftrain.training.gradients import Gradients
+from selftrain.models.rendering import TokenizedExample, batches_by_tokens
+from selftrain.training.base import TrainingJob
+from selftrain.training.failures import example_out_of_memory, optimizer_out_of_memory
+from selftrain.training.followers import Followers, assign_batches
+from selftrain.training.gradients import GradientAccumulator
 from selftrain.training.loss import normalizer
-from selftrain.types import TrainingExample
+
+Batches = Sequence[Sequence[TokenizedExample]]
 
 
 class Stepper:
-    """Makes the steps of one training; `rows` are its `examples` as token ids.
+    """Makes the optimizer steps of one training.
 
     Args:
-        followers: other processes that compute gradients, too; None where this one is alone.
+        examples: those of `job`, tokenized, in the same order.
+        followers: further processes that compute gradients; None for training in this process alone.
     """
 
     def __init__(
-        self, gradients: Gradients, optimizer: torch.optim.Optimizer, rows: Sequence[Row],
-        examples: Sequence[TrainingExample], training: TrainingConfig, followers: Followers | None = None,
+        self, gradients: GradientAccumulator, optimizer: torch.optim.Optimizer,
+        examples: Sequence[TokenizedExample], job: TrainingJob, *, followers: Followers | None = None,
     ) -> None:  # fmt: skip
-        self.gradients, self.optimizer, self.rows, self.examples = gradients, optimizer, rows, examples
-        self.training, self._followers = training, followers
-        #: Tokens of one micro-batch, padding included; lowered for good where memory does not suffice.
-        self.budget = training.max_tokens_per_batch
+        self.gradients, self.optimizer, self.examples = gradients, optimizer, examples
+        self._job, self._config, self._followers = job, job.config, followers
+        #: Tokens of one micro-batch, padding included; lowered for good where memory runs out.
+        self.max_tokens_per_batch = job.config.max_tokens_per_batch
 
     @property
     def model(self) -> Any:
         return self.gradients.model
 
     def step(self, indices: Sequence[int], learning_rate: float, key: str) -> float | None:
-        """Learns from some rows. What chance there is (dropout) is a function of `key`.
+        """One update from the examples at `indices`; `key` seeds dropout.
 
         Returns:
-            The loss before the update; None where it or its gradient is no finite number, and no weight was changed.
+            The loss before the update; None where it or its gradient is not finite, and no weight was changed.
 
         Raises:
-            ModelError: memory does not suffice for one of the rows, or for the optimizer.
+            ModelError: out of memory on a single example, or in the optimizer.
         """
-        loss = self._gradients(indices, key)
-        while loss is None:  # memory did not suffice: all of it again, in smaller micro-batches
-            loss = self._gradients(indices, key)
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.training.max_grad_norm)
+        loss = self._accumulate(indices, key)
+        while loss is None:  # out of memory: the whole step again, in smaller micro-batches
+            loss = self._accumulate(indices, key)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self._config.max_grad_norm)
         finite = math.isfinite(loss) and math.isfinite(norm.item())
         if finite:
             self._update(learning_rate)
         self.optimizer.zero_grad(set_to_none=True)
         return loss if finite else None
 
-    def offenders(self, indices: Sequence[int], key: str) -> list[int]:
-        """Which of some rows have alone a loss or gradient that is no finite number."""
+    def not_finite_examples(self, indices: Sequence[int], key: str) -> list[int]:
+        """Those of some examples whose loss or gradient alone is not finite."""
         divisor, found = self._divisor(indices), []
         for index in indices:
-            loss = self.gradients.add([self.rows[index]], divisor, key)
+            loss = self.gradients.add([self.examples[index]], divisor, key)
             gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
             norm = torch.nn.utils.get_total_norm(gradients).item()
-            # None is a lack of memory, which is no fault of the example's.
+            # None is out of memory, which says nothing about the example's values.
             if loss is not None and not (math.isfinite(loss) and math.isfinite(norm)):
                 found.append(index)
             self.optimizer.zero_grad(set_to_none=True)
         return found
 
     def _divisor(self, indices: Sequence[int]) -> float:
-        return normalizer([self.rows[i] for i in indices], self.training.loss_normalization)
+        return normalizer([self.examples[i] for i in indices], self._config.loss_normalization)
 
-    def _gradients(self, indices: Sequence[int], key: str) -> float | None:
-        """Adds up the gradients of a step and gives its loss; None where memory did not suffice.
+    def _accumulate(self, indices: Sequence[int], key: str) -> float | None:
+        """Accumulates the gradients of a step and returns its loss; None where memory ran out.
 
-        What the loss is divided by is known beforehand, so it is the same in whatever micro-batches.
+        The divisor is that of the whole step, so the loss does not depend on how it is cut into micro-batches.
         """
         divisor = self._divisor(indices)
-        batches = [
-            [indices[place] for place in batch]
-            for batch in batches_by_tokens([self.rows[i] for i in indices], self.budget)
-        ]
-        losses = self._losses([[self.rows[i] for i in batch] for batch in batches], divisor, key)
+        cut = batches_by_tokens([self.examples[i] for i in indices], self.max_tokens_per_batch)
+        batches = [[self.examples[indices[place]] for place in batch] for batch in cut]
+        losses = self._losses(batches, divisor, key)
         failed = next((number for number, loss in losses.items() if loss is None), None)
         if failed is not None:
-            self.gradients.forget()
-            self._lower_budget(batches[failed])
+            self.gradients.zero_grad()
+            self._lower_max_tokens([indices[place] for place in cut[failed]])
             return None
         if self._followers is not None:
-            self._followers.add_up(self.model)
-        # In one order, so that the sum is the same in however many processes.
+            self._followers.add_gradients(self.model)
+        # Always in this order, so that the sum does not depend on the number of processes.
         return sum(losses[number] or 0.0 for number in range(len(batches)))
 
-    def _losses(self, batches: Sequence[Sequence[Row]], divisor: float, key: str) -> dict[int, float | None]:
-        """Of micro-batches by number, while their gradients are added up; None where memory did not suffice."""
+    def _losses(self, batches: Batches, divisor: float, key: str) -> Mapping[int, float | None]:
+        """Of each micro-batch by number, while gradients are accumulated; None where memory ran out."""
         if self._followers is None:
-            return self._own_losses(batches, range(len(batches)), divisor, key)
-        sizes = [len(batch) * max(len(row.token_ids) for row in batch) for batch in batches]
-        mine, *theirs = shares(sizes, self._followers.size)
+            return self._own_losses(dict(enumerate(batches)), divisor, key)
+        sizes = [len(batch) * max(len(example.token_ids) for example in batch) for batch in batches]
+        own, *others = (
+            {number: batches[number] for number in share} for share in assign_batches(sizes, self._followers.size)
+        )
         with self._followers.sharing_cores():
-            asked = [{number: batches[number] for number in share} for share in theirs]
-            self._followers.ask(self.model, asked, divisor, key)
-            return self._own_losses(batches, mine, divisor, key) | self._followers.losses()
+            self._followers.send(self.model, others, divisor, key)
+            return self._own_losses(own, divisor, key) | self._followers.losses()
 
     def _own_losses(
-        self, batches: Sequence[Sequence[Row]], mine: Sequence[int], divisor: float, key: str
+        self, batches: Mapping[int, Sequence[TokenizedExample]], divisor: float, key: str
     ) -> dict[int, float | None]:
         losses: dict[int, float | None] = {}
-        for number in mine:
-            losses[number] = self.gradients.add(batches[number], divisor, f"{key}/{number}")
+        for number, batch in batches.items():
+            losses[number] = self.gradients.add(batch, divisor, f"{key}/{number}")
             if losses[number] is None:
                 break
         return losses
 
-    def _lower_budget(self, batch: Sequence[int]) -> None:
-        longest = max(len(self.rows[i].token_ids) for i in batch)
-        if len(batch) == 1:
-            raise too_long(self.examples[batch[0]], longest, self.training)
-        # A micro-batch need not fill the budget: half of what this one held is sure to cut it.
-        self.budget = min(self.budget, len(batch) * longest) // 2
+    def _lower_max_tokens(self, failed: Sequence[int]) -> None:
+        longest = max(len(self.examples[i].token_ids) for i in failed)
+        if len(failed) == 1:
+            raise example_out_of_memory(self._job.examples[failed[0]], longest, self._config)
+        # The failed micro-batch may be smaller than the limit; half of its own size is sure to split it.
+        self.max_tokens_per_batch = min(self.max_tokens_per_batch, len(failed) * longest) // 2
 
     def _update(self, learning_rate: float) -> None:
         for group in self.optimizer.param_groups:
@@ -130,4 +131,4 @@ class Stepper:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            raise no_room_for_moments(sum(p.numel() for p in self.model.parameters() if p.requires_grad)) from error
+            raise optimizer_out_of_memory(sum(p.numel() for p in self.model.parameters() if p.requires_grad)) from error

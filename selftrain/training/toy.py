@@ -1,4 +1,4 @@
-"""Trains the toy model: the same weighted loss, its gradient written out by hand."""
+"""Trains the toy model: the same weighted loss, with its gradient written by hand."""
 
 from __future__ import annotations
 
@@ -9,21 +9,19 @@ from pathlib import Path
 
 from selftrain.models.toy import ToyModel
 from selftrain.training.base import (
-    ALONE,
+    NO_HOOKS,
     Checkpoints,
-    OnStep,
-    RoundProgress,
-    TrainingConfig,
+    TrainingHooks,
+    TrainingJob,
     TrainingReport,
-    ValidationMetric,
     learning_rate_factor,
+    schedule_step,
 )
 from selftrain.training.trainer_state import TrainerState, fingerprint
-from selftrain.types import TrainingExample
 
 
 class ToyTrainer:
-    """Plain gradient descent. Examples that no habit says are left out."""
+    """Plain gradient descent. Examples whose text is none of the habits are ignored."""
 
     def __init__(self, model: ToyModel) -> None:
         self.model = model
@@ -37,84 +35,70 @@ class ToyTrainer:
     def save_merged(self, folder: Path) -> None:
         self.save(folder)
 
-    def move(self, device: str) -> None:
-        """Three numbers are everywhere."""
+    def to(self, device: str) -> None:
+        """The model is three Python floats."""
 
     def close(self) -> None:
-        """It holds nothing."""
+        """Holds no resources."""
 
     def save_state(self, folder: Path) -> None:
-        """Plain gradient descent has none."""
+        """There is no optimizer state."""
 
     def load_state(self, folder: Path) -> None:
-        """There is none to take back."""
+        """There is no optimizer state."""
 
-    def fit(
-        self,
-        examples: Sequence[TrainingExample],
-        training: TrainingConfig,
-        seed: str,
-        validation_metric: ValidationMetric | None = None,
-        on_step: OnStep | None = None,
-        round_progress: RoundProgress = ALONE,
-        checkpoints: Checkpoints | None = None,
-    ) -> TrainingReport:
-        epochs = training.num_train_epochs
-        named = [(self.model.habit_of(e.prompt.question, e.completion), e.weight) for e in examples]
-        lessons = [(habit, weight) for habit, weight in named if habit is not None]
-        now = self._take_up(
-            fingerprint(lessons, training, seed, round_progress, validation_metric is not None), checkpoints
-        )
-        began = time.monotonic() - now.seconds
+    def train(self, job: TrainingJob, hooks: TrainingHooks = NO_HOOKS) -> TrainingReport:
+        config, epochs = job.config, job.config.num_train_epochs
+        habits = [(self.model.habit_of(e.prompt.question, e.completion), e.weight) for e in job.examples]
+        data = [(habit, weight) for habit, weight in habits if habit is not None]
+        validated = hooks.validation_metric is not None
+        state = self._resume(fingerprint(data, config, job.seed, job.round_progress, validated), hooks.checkpoints)
+        started = time.monotonic() - state.seconds
 
-        def save_where_due() -> None:
-            now.seconds = time.monotonic() - began
-            if checkpoints is not None and checkpoints.due():
-                checkpoints.save(lambda folder: self._write(folder, now))
+        def save_if_due() -> None:
+            state.seconds = time.monotonic() - started
+            if hooks.checkpoints is not None and hooks.checkpoints.due():
+                hooks.checkpoints.save(lambda folder: self._write(folder, state))
 
-        def measure(epoch: int) -> None:
-            if validation_metric is not None and len(now.values) == epoch:
-                now.values.append(validation_metric())
-                save_where_due()
+        def validate(epoch: int) -> None:
+            if hooks.validation_metric is not None and len(state.values) == epoch:
+                state.values.append(hooks.validation_metric())
+                save_if_due()
 
-        measure(0)
+        validate(0)
         for epoch in range(epochs):
-            if epoch == len(now.losses):
-                step = (
-                    (round_progress.number - 1, round_progress.num_rounds)
-                    if training.optimizer_spans == "run"
-                    else (epoch, epochs)
-                )
-                rate = training.learning_rate * learning_rate_factor(*step, training)
-                now.losses.append(self._descend(lessons, rate))
-                save_where_due()
-                if on_step is not None:
-                    on_step(epoch + 1, epochs, now.finite_losses[-1])
-            measure(epoch + 1)
+            if epoch == len(state.losses):
+                rate = config.learning_rate * learning_rate_factor(*schedule_step(epoch, epochs, job), config)
+                state.losses.append(self._descend(data, rate))
+                save_if_due()
+                if hooks.on_step is not None:
+                    hooks.on_step(epoch + 1, epochs, state.finite_losses[-1])
+            validate(epoch + 1)
         return TrainingReport(
-            examples=len(lessons), tokens=len(lessons), steps=epochs, skipped=0, epochs=epochs, best_epoch=epochs,
-            loss_first=now.finite_losses[0], loss_last=now.finite_losses[-1], validation_metric=tuple(now.values),
-            seconds=time.monotonic() - began, max_tokens_per_batch=training.max_tokens_per_batch,
+            examples=len(data), tokens=len(data), steps=epochs, skipped=0, epochs=epochs, best_epoch=epochs,
+            loss_first=state.finite_losses[0], loss_last=state.finite_losses[-1],
+            validation_metric=tuple(state.values), seconds=time.monotonic() - started,
+            max_tokens_per_batch=config.max_tokens_per_batch,
         )  # fmt: skip
 
-    def _take_up(self, own: str, checkpoints: Checkpoints | None) -> TrainerState:
+    def _resume(self, own: str, checkpoints: Checkpoints | None) -> TrainerState:
         latest = None if checkpoints is None else checkpoints.latest
-        left = TrainerState.read(latest, own)
-        if latest is None or left is None:
+        saved = TrainerState.read(latest, own)
+        if latest is None or saved is None:
             return TrainerState(own)
         self.load(latest)
-        return left
+        return saved
 
-    def _write(self, folder: Path, now: TrainerState) -> None:
-        now.write(folder)
+    def _write(self, folder: Path, state: TrainerState) -> None:
+        state.write(folder)
         self.save(folder)
 
-    def _descend(self, lessons: Sequence[tuple[int, float]], rate: float) -> float:
-        shares = self.model.probabilities()
-        # Gradient of the mean weighted negative log-likelihood of a softmax: weight times (share - hit).
+    def _descend(self, data: Sequence[tuple[int, float]], rate: float) -> float:
+        probabilities = self.model.probabilities()
+        # Gradient of the mean weighted NLL of a softmax: weight * (probability - one_hot).
         gradient = [
-            sum(weight * (share - (habit == own)) for own, weight in lessons) / max(1, len(lessons))
-            for habit, share in enumerate(shares)
+            sum(weight * (p - (habit == target)) for target, weight in data) / max(1, len(data))
+            for habit, p in enumerate(probabilities)
         ]
         self.model.logits = [logit - rate * slope for logit, slope in zip(self.model.logits, gradient, strict=True)]
-        return -sum(weight * math.log(shares[own]) for own, weight in lessons) / max(1, len(lessons))
+        return -sum(weight * math.log(probabilities[target]) for target, weight in data) / max(1, len(data))

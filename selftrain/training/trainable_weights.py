@@ -1,30 +1,30 @@
-"""The weights of a training: what is saved of a model, and how it is loaded again."""
+"""Which weights of a model are trained, and how they are saved and loaded."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Protocol
 
-from selftrain.models.loading import load_model, without_bars
+from selftrain.models.loading import load_model, no_progress_bars
 
 
 class TrainableWeights(Protocol):
-    """What is trained of a live model."""
+    """The trained weights of a live model."""
 
-    def begin(self, seed: str) -> None:
-        """A training begins; what there is of chance in its first weights is a function of `seed`."""
+    def initialize(self, seed: str) -> None:
+        """Called when a training starts; weights that are new are a function of `seed`."""
         ...
 
     def load(self, weights: str | Path) -> None:
-        """Copies saved weights into the live module; the module itself stays, since the engine shares it."""
+        """Copies saved weights into the live module, which the engine shares."""
         ...
 
     def save(self, folder: Path) -> None:
-        """For `from_pretrained`, without the tokenizer."""
+        """Writes a folder for `from_pretrained`, without the tokenizer."""
         ...
 
     def save_merged(self, folder: Path) -> None:
-        """The same as one whole model."""
+        """The same with an adapter merged into its base model."""
         ...
 
 
@@ -34,15 +34,15 @@ class WholeModel:
     def __init__(self, model: Any) -> None:
         self._model = model
 
-    def begin(self, seed: str) -> None:
-        """They are there already."""
+    def initialize(self, seed: str) -> None:
+        """No weights are new."""
 
     def load(self, weights: str | Path) -> None:
         fresh = load_model(str(weights), device="cpu").model
         self._model.load_state_dict(fresh.state_dict())
 
     def save(self, folder: Path) -> None:
-        with without_bars():
+        with no_progress_bars():
             self._model.save_pretrained(folder)
 
     def save_merged(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Where a training stands, apart from its tensors, and whether a state is of this very training."""
+"""The position of a training without its tensors, and whether a saved one belongs to this very training."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-FILE = "training.json"
+FILE = "trainer_state.json"
 
 
 @dataclass
 class TrainerState:
     """
-    Standing(fingerprint="9f86d081...", budget=2048, losses=[2.1, None, 1.9], values=[0.41], offenders=[17])
+    TrainerState("9f86d081...", max_tokens_per_batch=2048, losses=[2.1, None, 1.9], values=[0.41])
     """
 
     #: See `fingerprint`.
     fingerprint: str
-    #: Tokens of one micro-batch, padding included; 0 where a trainer has none.
-    budget: int = 0
-    #: One for each step done; None of a step that was skipped.
+    #: Tokens of one micro-batch, padding included; 0 for a trainer without micro-batches.
+    max_tokens_per_batch: int = 0
+    #: One per step; None for a step that was skipped.
     losses: list[float | None] = field(default_factory=list)
-    #: Held-out reward at epoch 0, 1, ...
+    #: The validation metric at epoch 0, 1, ...
     values: list[float] = field(default_factory=list)
     best_epoch: int = 0
-    #: Examples by index that alone have a loss or gradient which is no finite number.
-    offenders: list[int] = field(default_factory=list)
-    #: Spent by the processes so far.
+    #: Indices of the examples whose loss or gradient alone is not finite.
+    not_finite_examples: list[int] = field(default_factory=list)
+    #: Spent so far, by all processes.
     seconds: float = 0.0
 
     @property
@@ -43,7 +43,7 @@ class TrainerState:
 
     @classmethod
     def read(cls, folder: Path | None, fingerprint: str) -> TrainerState | None:
-        """What `write` left in a folder; None where there is nothing, or nothing readable of this training."""
+        """What `write` saved in a folder; None where nothing readable of this training is there."""
         try:
             found = None if folder is None else cls(**json.loads((folder / FILE).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
@@ -52,7 +52,7 @@ class TrainerState:
 
 
 def fingerprint(*parts: object) -> str:
-    """A hash of all that a training depends on, each part by its `repr`."""
+    """A hash of everything a training depends on, each part by its `repr`."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(repr(part).encode() + b"\n")

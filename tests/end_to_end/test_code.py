@@ -15,7 +15,7 @@ from selftrain.models.prompts import PromptConfig
 from selftrain.models.seeds import seed_model
 from selftrain.sandbox import self_test
 from selftrain.storage import RunFolder
-from selftrain.training.base import RoundProgress, TrainingConfig
+from selftrain.training.base import RoundProgress, TrainingConfig, TrainingJob
 from selftrain.types import Prompt, TrainingExample
 
 PLAIN = PromptConfig(prompt_template="{question}")
@@ -53,7 +53,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for form in (RIGHT, WRONG)
     ]
     teaching = TrainingConfig(learning_rate=2e-3, num_train_epochs=80, train_batch_size=16, validation_size=0)
-    learner.learn(examples, teaching, RoundProgress(1, 1), "teach")
+    learner.train(TrainingJob(examples, teaching, "teach", RoundProgress(1, 1)))
     learner.save(place / "model")
     return place
 

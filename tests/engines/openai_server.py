@@ -30,7 +30,7 @@ from selftrain.engines.transformers import TransformersEngine
 from selftrain.models.loading import load_model
 from selftrain.models.logprobs import token_logprobs
 from selftrain.models.prompts import PromptConfig
-from selftrain.models.rendering import Renderer, Row
+from selftrain.models.rendering import Renderer, TokenizedExample
 from selftrain.types import Prompt, Response, SamplingParams
 
 EXTRAS = ("top_k", "min_p", "repetition_penalty", "return_token_ids")
@@ -86,7 +86,7 @@ class Model:
 
     def logprobs(self, response: Response, temperature: float) -> list[float]:
         prompt_ids = self.prompt_ids(response.prompt)
-        row = Row((*prompt_ids, *response.token_ids), len(prompt_ids))
+        row = TokenizedExample((*prompt_ids, *response.token_ids), len(prompt_ids))
         values, mask = token_logprobs(self.loaded.model, [row], 0, temperature)
         return [float(one) for one in values[mask].tolist()]
 

@@ -12,7 +12,7 @@ from selftrain.engines.packed import compiled_attention as compiled
 from selftrain.engines.packed import quickest_engine
 from selftrain.engines.packed.compiled_attention import kernels
 from selftrain.models.loading import LoadedModel
-from selftrain.models.logprobs import on_threads
+from selftrain.models.logprobs import torch_threads
 from selftrain.types import Prompt, SamplingParams
 from tests.conftest import engine_of
 from tests.engines.test_packed import assert_same, packed_of
@@ -64,10 +64,10 @@ def test_threads_share_the_rows_and_change_no_bit(
     alone, together = packed_of(llama), packed_of(llama)
     together._small = False  # as of a model for which torch uses several threads
     products = torch.nn.functional.linear
-    with on_threads(3):
+    with torch_threads(3):
 
         def on_one_thread(*values: torch.Tensor | None) -> torch.Tensor:
-            with on_threads(1):
+            with torch_threads(1):
                 return products(*values)  # type: ignore[arg-type]
 
         monkeypatch.setattr("torch.nn.functional.linear", on_one_thread)

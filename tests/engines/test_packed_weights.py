@@ -12,7 +12,7 @@ import torch
 from selftrain.engines.packed import weights
 from selftrain.engines.packed.engine import PackedEngine
 from selftrain.models.loading import LoadedModel
-from selftrain.training.base import TrainingConfig
+from selftrain.training.base import TrainingConfig, TrainingJob
 from selftrain.training.trainer import TransformersTrainer
 from selftrain.types import Prompt, SamplingParams, TrainingExample
 from tests.engines.test_packed import assert_same, packed_of
@@ -33,7 +33,7 @@ def test_after_training_the_new_weights_answer(trainable: LoadedModel, prompts: 
     before = packed.logprob(prompts[:2], TEXTS)
     trainer.save(tmp_path)
     for learning_rate in (1e-3, 1e-6):  # a change that shows, and one that hardly does
-        trainer.fit(examples, TrainingConfig(num_train_epochs=1, learning_rate=learning_rate), "seed")
+        trainer.train(TrainingJob(examples, TrainingConfig(num_train_epochs=1, learning_rate=learning_rate), "seed"))
         assert packed.logprob(prompts[:2], TEXTS) != before
         assert_fresh(packed, prompts[:2])
     trainer.load(tmp_path)

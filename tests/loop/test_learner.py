@@ -15,7 +15,7 @@ from selftrain.models.loading import LoadedModel
 from selftrain.models.seeds import seed_model
 from selftrain.storage import RunFolder
 from selftrain.trainer import SelfTrainer
-from selftrain.training.base import RoundProgress, TrainingConfig
+from selftrain.training.base import RoundProgress, TrainingConfig, TrainingJob
 from selftrain.training.trainer import TransformersTrainer
 from selftrain.types import Problem, Prompt, Response, TrainingExample
 from tests.conftest import engine_of
@@ -30,10 +30,10 @@ class Watched(TransformersTrainer):
         super().__init__(*arguments)
         self.starts: list[str] = []
 
-    def fit(self, *arguments, **named):
+    def train(self, *arguments):
         parts = (value.numpy().tobytes() for value in self.model.state_dict().values())
         self.starts.append(hashlib.sha256(b"".join(parts)).hexdigest())
-        return super().fit(*arguments, **named)
+        return super().train(*arguments)
 
 
 @pytest.mark.parametrize("start_from", ["base", "previous"])
@@ -43,7 +43,7 @@ def test_every_round_starts_from_the_base_weights_unless_asked_otherwise(trainab
     learner = Learner(engine, trainer, seed_model("llama"))
     for number in (1, 2, 3):
         training = TrainingConfig(learning_rate=1e-3, start_from=start_from, num_train_epochs=1)
-        learner.learn(EXAMPLES, training, RoundProgress(number, 3), "s")
+        learner.train(TrainingJob(EXAMPLES, training, "s", RoundProgress(number, 3)))
     assert len(set(trainer.starts)) == (1 if start_from == "base" else 3)
     assert learner.weights_version == 3
 

@@ -74,7 +74,7 @@ def test_what_is_not_shown_says_nothing(model: LoadedModel) -> None:
 def test_the_text_has_the_same_ids_in_both_contexts(model: LoadedModel) -> None:
     renderer = engine_of(model).renderer
     for one in ASKED:
-        given, alone = (renderer.row(prompt, one.text, None) for prompt in (one.given, one.alone))
+        given, alone = renderer.tokenize_completions([one.given, one.alone], [one.text] * 2)
         assert given.token_ids[given.prompt_length :] == alone.token_ids[alone.prompt_length :]
         assert given.prompt_length > alone.prompt_length
 

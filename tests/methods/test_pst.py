@@ -22,7 +22,7 @@ from selftrain.models.loading import LoadedModel
 from selftrain.models.prompts import make_prompts
 from selftrain.models.toy import SILENT, ToyModel, toy_problems
 from selftrain.storage import RunFolder
-from selftrain.training.base import TrainingConfig
+from selftrain.training.base import TrainingConfig, TrainingJob
 from selftrain.training.loss import weighted_nll
 from selftrain.training.toy import ToyTrainer
 from selftrain.training.trainer import TransformersTrainer
@@ -379,7 +379,7 @@ def test_weights_scale_the_update_and_are_not_divided_away(
     # A round in which the learning rate is 0: the weights stay, so the gradients can be compared.
     training = PSTTrainingConfig(warmup_steps=5, loss_normalization=normalization)
     for factor in (1.0, 2.0, 0.0):
-        trainer.fit(weighed(factor), training, "s")
+        trainer.train(TrainingJob(weighed(factor), training, "s"))
     assert (gradients[1] - 2 * gradients[0]).norm() < 1e-5 * gradients[0].norm()
     assert gradients[2].abs().max() == 0
 
@@ -387,9 +387,9 @@ def test_weights_scale_the_update_and_are_not_divided_away(
 def test_weight_0_leaves_the_model_as_it_is(trainable: LoadedModel) -> None:
     before = [parameter.detach().clone() for parameter in trainable.model.parameters()]
     trainer = TransformersTrainer(trainable.model, engine_of(trainable).renderer)
-    trainer.fit(weighed(0.0), PSTTrainingConfig(learning_rate=1e-2), "s")
+    trainer.train(TrainingJob(weighed(0.0), PSTTrainingConfig(learning_rate=1e-2), "s"))
     assert all(torch.equal(a, b) for a, b in zip(before, trainable.model.parameters(), strict=True))
-    trainer.fit(weighed(1.0), PSTTrainingConfig(learning_rate=1e-2), "s")
+    trainer.train(TrainingJob(weighed(1.0), PSTTrainingConfig(learning_rate=1e-2), "s"))
     assert not all(torch.equal(a, b) for a, b in zip(before, trainable.model.parameters(), strict=True))
 
 

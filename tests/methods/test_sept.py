@@ -25,13 +25,13 @@ from selftrain.methods.sept import SePTTrainingConfig, check_newest
 from selftrain.models.loading import LoadedModel
 from selftrain.models.logprobs import token_logprobs
 from selftrain.models.prompts import PromptConfig, make_prompts
-from selftrain.models.rendering import Row
+from selftrain.models.rendering import TokenizedExample
 from selftrain.models.seeds import seed_model
 from selftrain.models.toy import ToyModel, toy_problems
 from selftrain.problems import load_problems
 from selftrain.storage import RunFolder
 from selftrain.trainer import SelfTrainer
-from selftrain.training.base import RoundProgress, TrainingConfig, TrainingReport, learning_rate_factor
+from selftrain.training.base import RoundProgress, TrainingConfig, TrainingJob, TrainingReport, learning_rate_factor
 from selftrain.training.loss import weighted_nll
 from selftrain.training.toy import ToyTrainer
 from selftrain.training.trainer import TransformersTrainer
@@ -62,7 +62,7 @@ class Table(torch.nn.Module):
 
 def expected_loss(model: Table, drawn: Tensor, tau_t: float) -> Tensor:
     """The loss in exact expectation: every answer once, weighted by how likely it is drawn."""
-    rows = [Row((0, answer), 1, share) for answer, share in enumerate(drawn.tolist())]
+    rows = [TokenizedExample((0, answer), 1, share) for answer, share in enumerate(drawn.tolist())]
     logprobs, mask = token_logprobs(model, rows, pad_id=0, temperature=tau_t)
     return weighted_nll(logprobs, mask, drawn, "token")
 
@@ -162,9 +162,9 @@ def answers(llama: LoadedModel) -> list[Response]:
     return drawn
 
 
-def rows_of(loaded: LoadedModel, answers: Sequence[Response]) -> list[Row]:
+def rows_of(loaded: LoadedModel, answers: Sequence[Response]) -> list[TokenizedExample]:
     (examples,) = collected_from(with_scores(answers, read(answers)), answers[0].model).examples.values()
-    return engine_of(loaded).renderer.training_rows(examples)
+    return engine_of(loaded).renderer.tokenize_examples(examples)
 
 
 def test_e_every_token_written_is_learnt_the_end_among_them_and_no_other(
@@ -218,7 +218,7 @@ def test_f_the_loss_is_the_mean_over_all_tokens_however_micro_batches_are_cut(
     (examples,) = collected_from(with_scores(answers, read(answers)), "seed").examples.values()
     # A first round of the schedule, whose learning rate is 0: all three see the same weights.
     reports = [
-        trainer.fit(examples, SePTTrainingConfig(max_tokens_per_batch=budget), "s", round_progress=RoundProgress(1, 20))
+        trainer.train(TrainingJob(examples, SePTTrainingConfig(max_tokens_per_batch=budget), "s", RoundProgress(1, 20)))
         for budget in (100_000, 400, 1)
     ]
     rows = rows_of(trainable, answers)
@@ -246,7 +246,7 @@ def test_h_at_1e_7_float32_weights_move_and_bfloat16_ones_do_not(trainable: Load
     trainer = TransformersTrainer(trainable.model, engine_of(trainable).renderer)
     before = flat(trainable.model)
     training = SePTTrainingConfig(warmup_steps=0, warmup_ratio=0.0, weight_decay=0.0)
-    report = trainer.fit(EXAMPLES, training, "s", round_progress=RoundProgress(1, 9))
+    report = trainer.train(TrainingJob(EXAMPLES, training, "s", RoundProgress(1, 9)))
     moved = (flat(trainable.model) != before).float().mean()
     assert training.learning_rate == 1e-7 and moved > 0.9
     # The trainer says itself how little of this a sampler in bfloat16 would see.
@@ -263,7 +263,7 @@ def test_h_weights_below_float32_are_refused_with_the_reason(trainable: LoadedMo
     trainable.model.bfloat16()
     trainer = TransformersTrainer(trainable.model, engine_of(trainable).renderer)
     with pytest.raises(ModelError, match=r"(?s)bfloat16.*1e-07 a weight vanishes.*load the model in float32"):
-        trainer.fit(EXAMPLES, SePTTrainingConfig(), "s")
+        trainer.train(TrainingJob(EXAMPLES, SePTTrainingConfig(), "s"))
 
 
 # (i) sampler and trainer speak of the same probabilities
@@ -336,7 +336,7 @@ def after_two_rounds(loaded: LoadedModel, training: TrainingConfig, moments: Seq
     trainer = TransformersTrainer(loaded.model, engine_of(loaded).renderer)
     trainer.load(seed_model("llama"))
     for round_progress in moments:
-        trainer.fit(EXAMPLES, training, "s", round_progress=round_progress)
+        trainer.train(TrainingJob(EXAMPLES, training, "s", round_progress))
     return flat(loaded.model)
 
 
@@ -360,9 +360,9 @@ def test_the_learning_rate_is_0_in_the_first_round_and_rises_over_ten(trainable:
     trainer = TransformersTrainer(trainable.model, engine_of(trainable).renderer)
     before = flat(trainable.model)
     # Both updates of a round have its learning rate.
-    assert trainer.fit(EXAMPLES, warm, "s", round_progress=RoundProgress(1, 50)).steps == 2
+    assert trainer.train(TrainingJob(EXAMPLES, warm, "s", RoundProgress(1, 50))).steps == 2
     assert torch.equal(flat(trainable.model), before)
-    trainer.fit(EXAMPLES, warm, "s", round_progress=RoundProgress(2, 50))
+    trainer.train(TrainingJob(EXAMPLES, warm, "s", RoundProgress(2, 50)))
     assert 1e-5 < (flat(trainable.model) - before).abs().max() < 1e-3
 
 
@@ -371,7 +371,7 @@ def test_two_updates_a_round(trainable: LoadedModel) -> None:
     assert (method.problems_per_round, method.num_generations, training.train_batch_size) == (128, 1, 64)
     examples = [TrainingExample(Prompt(f"p{i}", "Tom?"), " 7") for i in range(128)]
     trainer = TransformersTrainer(trainable.model, engine_of(trainable).renderer)
-    report: TrainingReport = trainer.fit(examples, training, "s", round_progress=RoundProgress(5, 250))
+    report: TrainingReport = trainer.train(TrainingJob(examples, training, "s", RoundProgress(5, 250)))
     assert (report.steps, report.epochs, report.examples) == (2, 1, 128)
 
 
@@ -410,9 +410,9 @@ def test_coupled_a_round_is_trained_at_the_temperature_it_was_drawn_at(tmp_path:
     trained_at: list[float] = []
 
     class Spy(ToyTrainer):
-        def fit(self, examples, training, *rest):
-            trained_at.append(training.train_temperature)
-            return super().fit(examples, training, *rest)
+        def train(self, job, *hooks):
+            trained_at.append(job.config.train_temperature)
+            return super().train(job, *hooks)
 
     for coupled in (True, False):
         model = ToyModel()

@@ -14,7 +14,7 @@ from selftrain.loop import model_factory as machinery
 from selftrain.loop.progress import Progress
 from selftrain.methods import PST
 from selftrain.methods.pst import PSTTrainingConfig
-from selftrain.models.loading import count_weights, load_model
+from selftrain.models.loading import count_parameters, load_model
 from selftrain.models.placement import USABLE, Device, DeviceSlot, Need, Placement, place
 from selftrain.models.seeds import SEED_MODELS, seed_model
 from selftrain.problems import load_problems
@@ -87,29 +87,29 @@ def test_only_one_of_several_is_there() -> None:
         def __init__(self, name: str) -> None:
             self.name = name
 
-        def move(self, device: str) -> None:
+        def to(self, device: str) -> None:
             moved.append((self.name, device))
 
     first, second = Model("first"), Model("second")
     seat = DeviceSlot("cuda:1", in_turns=True)
     for model in (first, first, second, first):
-        seat.take(model.move)
+        seat.take(model.to)
     assert moved == [
         ("first", "cuda:1"), ("first", "cpu"), ("second", "cuda:1"), ("second", "cpu"), ("first", "cuda:1")
     ]  # fmt: skip
-    DeviceSlot("cuda:0").take(first.move)
+    DeviceSlot("cuda:0").take(first.to)
     assert len(moved) == 5
 
 
 @pytest.mark.parametrize("name", SEED_MODELS)
 def test_weights_are_counted_without_loading_them(name: str) -> None:
     model = load_model(seed_model(name), device="cpu").model
-    assert count_weights(seed_model(name), "main") == model.num_parameters()
+    assert count_parameters(seed_model(name), "main") == model.num_parameters()
 
 
 def test_of_no_model_no_weights_are_counted() -> None:
     with pytest.raises(ModelError, match="no such model folder"):
-        count_weights("./no/such/model", "main")
+        count_parameters("./no/such/model", "main")
 
 
 @pytest.mark.slow

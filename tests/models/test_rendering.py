@@ -7,7 +7,7 @@ import pytest
 from selftrain.errors import ModelError, SettingsError
 from selftrain.models.loading import LoadedModel
 from selftrain.models.prompts import PromptConfig
-from selftrain.models.rendering import Renderer, Row, batches_by_tokens
+from selftrain.models.rendering import Renderer, TokenizedExample, batches_by_tokens
 from selftrain.types import Prompt, TrainingExample
 
 
@@ -15,7 +15,7 @@ def test_training_sees_the_very_ids_of_sampling(loaded: LoadedModel) -> None:
     renderer = Renderer(loaded.tokenizer, PromptConfig(), loaded.stop_ids)
     prompt = Prompt("p", "Tom has 3 apples.", few_shot=(("1+1?", "#### 2"),))
     own_ids = tuple(renderer.completion_ids(" 1+2=3. #### 3"))
-    (row,) = renderer.training_rows([TrainingExample(prompt, " 1+2=3. #### 3", own_ids, 0.5)])
+    (row,) = renderer.tokenize_examples([TrainingExample(prompt, " 1+2=3. #### 3", own_ids, 0.5)])
     assert list(row.token_ids[: row.prompt_length]) == renderer.prompt_ids(prompt)
     assert row.token_ids[row.prompt_length :] == own_ids and row.weight == 0.5
 
@@ -44,13 +44,13 @@ def test_a_prompt_is_encoded_once_and_what_is_given_out_can_be_changed(llama: Lo
 def test_an_answer_that_was_cut_off_is_trained_on_as_it_was_written(llama: LoadedModel) -> None:
     renderer = Renderer(llama.tokenizer, PromptConfig(), llama.stop_ids)
     prompt, ids = Prompt("p", "Tom has 3 apples."), tuple(llama.tokenizer(" 3+4=7. ##")["input_ids"])
-    cut, whole = renderer.training_rows(
+    cut, whole = renderer.tokenize_examples(
         [TrainingExample(prompt, " 3+4=7. ##", ids, cut_off=cut_off) for cut_off in (True, False)]
     )
     assert cut.token_ids[cut.prompt_length :] == ids
     assert whole.token_ids[whole.prompt_length :] == (*ids, llama.tokenizer.eos_token_id)
     # A text from elsewhere is a whole one, and there is always something to learn.
-    elsewhere, nothing = renderer.training_rows(
+    elsewhere, nothing = renderer.tokenize_examples(
         [TrainingExample(prompt, " 3+4=7. ##", None, cut_off=True), TrainingExample(prompt, "", (), cut_off=True)]
     )
     assert elsewhere == whole and nothing.completion_length == 1
@@ -61,7 +61,7 @@ def test_every_target_ends_with_one_end_token(llama: LoadedModel) -> None:
     prompt, end = Prompt("p", "Tom has 3 apples."), llama.tokenizer.eos_token_id
     text_ids = tuple(llama.tokenizer(" #### 3")["input_ids"])
     for ids in (None, text_ids, (*text_ids, end)):
-        row = renderer.row(prompt, " #### 3", ids)
+        row = renderer.tokenize(TrainingExample(prompt, " #### 3", ids))
         assert row.token_ids[row.prompt_length :] == (*text_ids, end)
 
 
@@ -98,7 +98,7 @@ def test_a_template_without_a_place_for_the_question_is_refused() -> None:
 
 
 def test_batches_hold_every_row_once_and_keep_to_the_budget() -> None:
-    rows = [Row(tuple(range(length)), 1) for length in (9, 3, 50, 4, 4, 12, 8)]
+    rows = [TokenizedExample(tuple(range(length)), 1) for length in (9, 3, 50, 4, 4, 12, 8)]
     batches = batches_by_tokens(rows, 24)
     assert sorted(i for batch in batches for i in batch) == list(range(len(rows)))
     for batch in batches:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from selftrain.models.loading import LoadedModel
 from selftrain.models.prompts import PromptConfig
 from selftrain.models.rendering import Renderer
-from selftrain.training.base import TrainingReport
+from selftrain.training.base import (
+    RoundProgress,
+    Trainer,
+    TrainingConfig,
+    TrainingHooks,
+    TrainingJob,
+    TrainingReport,
+)
 from selftrain.training.trainer import TransformersTrainer
 from selftrain.types import Prompt, TrainingExample
 
+FIRST = RoundProgress()
 EXAMPLES = [
     TrainingExample(Prompt(f"p{i}", f"Tom has {i} apples."), f" {i}+1={i + 1}. #### {i + 1}", None, 1.0 + i % 2)
     for i in range(10)
@@ -56,3 +65,10 @@ class Folders:
         self.states.append(folder)
         if len(self.states) in self.leave_after:
             raise LeftError
+
+
+def train(
+    trainer: Trainer, config: TrainingConfig, examples: Sequence[TrainingExample] = EXAMPLES, seed: str = "s",
+    round_progress: RoundProgress = FIRST, **hooks: Any,
+) -> TrainingReport:  # fmt: skip
+    return trainer.train(TrainingJob(examples, config, seed, round_progress), TrainingHooks(**hooks))

@@ -14,7 +14,7 @@ from selftrain.errors import ModelError, SettingsError
 from selftrain.models.loading import LoadedModel, load_model
 from selftrain.models.seeds import seed_model
 from selftrain.training.base import TrainingConfig
-from tests.training.small import EXAMPLES, Folders, trainer_of, weights
+from tests.training.small import EXAMPLES, Folders, train, trainer_of, weights
 
 #: Two steps an epoch.
 LEARNING = TrainingConfig(learning_rate=1e-3, num_train_epochs=2, train_batch_size=5)
@@ -34,7 +34,7 @@ class Followed:
 
 def test_a_step_without_a_finite_loss_is_skipped_and_counted(trainable: LoadedModel) -> None:
     followed = Followed(trainable)
-    report = trainer_of(trainable).fit(ODD, LEARNING, "s", on_step=followed)
+    report = train(trainer_of(trainable), LEARNING, examples=ODD, on_step=followed)
     bad = [number for number, loss in enumerate(followed.losses) if loss != loss]
     assert (report.steps, report.skipped, len(bad)) == (4, 2, 2)
     for number in range(4):
@@ -49,12 +49,12 @@ def test_a_step_without_a_finite_loss_is_skipped_and_counted(trainable: LoadedMo
 def test_one_step_too_many_names_the_example(trainable: LoadedModel, allowed: int) -> None:
     followed = Followed(trainable)
     with pytest.raises(ModelError) as told:
-        trainer_of(trainable).fit(ODD, replace(LEARNING, max_skipped_steps=allowed), "s", on_step=followed)
+        train(trainer_of(trainable), replace(LEARNING, max_skipped_steps=allowed), examples=ODD, on_step=followed)
     assert "problem 'p3'" in told.value.found
     assert r"' odd\x1b\n777" in told.value.found and "7" * 60 not in told.value.found
     assert not any(f"'p{i}'" in str(told.value) for i in range(10) if i != 3)
     assert f" in {allowed + 1} of " in told.value.found
-    assert "alone makes it so" in told.value.why
+    assert "each of these examples alone" in told.value.why
     assert torch.equal(weights(trainable), followed.weights[-1])
     assert sum(loss != loss for loss in followed.losses) == allowed
 
@@ -63,7 +63,7 @@ def test_a_gradient_without_an_end_is_no_update(trainable: LoadedModel) -> None:
     followed = Followed(trainable)
     trainable.model.lm_head.weight.register_hook(lambda gradient: gradient * float("inf"))
     with pytest.raises(ModelError, match="every example of these steps") as told:
-        trainer_of(trainable).fit(EXAMPLES, LEARNING, "s", on_step=followed)
+        train(trainer_of(trainable), LEARNING, on_step=followed)
     assert "and 5 more" in told.value.found
     assert torch.equal(weights(trainable), followed.weights[0])
 
@@ -71,7 +71,7 @@ def test_a_gradient_without_an_end_is_no_update(trainable: LoadedModel) -> None:
 def test_a_training_of_skipped_steps_only_is_no_training(trainable: LoadedModel) -> None:
     before = weights(trainable)
     with pytest.raises(ModelError, match="in 2 of 2 steps"):
-        trainer_of(trainable).fit(ODD[3:4], LEARNING, "s")
+        train(trainer_of(trainable), LEARNING, examples=ODD[3:4])
     assert torch.equal(weights(trainable), before)
 
 
@@ -81,16 +81,16 @@ def test_what_no_example_does_alone_is_told_as_that(trainable: LoadedModel) -> N
         return out
 
     trainable.model.register_forward_hook(only_together, with_kwargs=True)
-    with pytest.raises(ModelError, match="no example of these steps makes it so alone"):
-        trainer_of(trainable).fit(EXAMPLES, replace(LEARNING, max_skipped_steps=0), "s")
+    with pytest.raises(ModelError, match="no single example of these steps causes it"):
+        train(trainer_of(trainable), replace(LEARNING, max_skipped_steps=0))
 
 
 def test_the_count_of_skipped_steps_outlives_a_process(tmp_path: Path, trainable: LoadedModel) -> None:
     strict, folders = replace(LEARNING, max_skipped_steps=1), Folders(tmp_path / "states")
     with pytest.raises(ModelError) as first:
-        trainer_of(trainable).fit(ODD, strict, "s", checkpoints=folders)
+        train(trainer_of(trainable), strict, examples=ODD, checkpoints=folders)
     with pytest.raises(ModelError) as again:
-        trainer_of(trainable).fit(ODD, strict, "s", checkpoints=Folders(None, folders.states[-1]))
+        train(trainer_of(trainable), strict, examples=ODD, checkpoints=Folders(None, folders.states[-1]))
     assert str(again.value) == str(first.value)
 
 
@@ -110,25 +110,25 @@ def limit_memory(loaded: LoadedModel, tokens: int) -> None:
 
 
 def longest(loaded: LoadedModel) -> int:
-    return max(len(row.token_ids) for row in trainer_of(loaded).renderer.training_rows(EXAMPLES))
+    return max(len(row.token_ids) for row in trainer_of(loaded).renderer.tokenize_examples(EXAMPLES))
 
 
 def test_where_memory_does_not_suffice_a_step_is_cut_up_and_comes_to_the_same(tmp_path: Path) -> None:
     limited, small, whole = (load_model(seed_model("llama"), device="cpu") for _ in range(3))
     limit_memory(limited, 2 * longest(limited))
     folders, followed = Folders(tmp_path), (Followed(limited), Followed(whole))
-    report = trainer_of(limited).fit(EXAMPLES, LEARNING, "s", on_step=followed[0], checkpoints=folders)
+    report = train(trainer_of(limited), LEARNING, on_step=followed[0], checkpoints=folders)
     budget = report.max_tokens_per_batch
     assert longest(limited) < budget < 5 * longest(limited)
     # To the byte as if the budget had been so small from the start; nearly as if memory had sufficed.
-    trainer_of(small).fit(EXAMPLES, replace(LEARNING, max_tokens_per_batch=budget), "s")
+    train(trainer_of(small), replace(LEARNING, max_tokens_per_batch=budget))
     assert torch.equal(weights(limited), weights(small))
-    assert trainer_of(whole).fit(EXAMPLES, LEARNING, "s", on_step=followed[1]).max_tokens_per_batch == 2048
+    assert train(trainer_of(whole), LEARNING, on_step=followed[1]).max_tokens_per_batch == 2048
     assert followed[0].losses == pytest.approx(followed[1].losses, rel=1e-5)
     assert (weights(limited) - weights(whole)).abs().max() < 1e-4
     # And so it stays, even where the next process has memory enough.
     again = load_model(seed_model("llama"), device="cpu")
-    resumed = trainer_of(again).fit(EXAMPLES, LEARNING, "s", checkpoints=Folders(None, folders.states[1]))
+    resumed = train(trainer_of(again), LEARNING, checkpoints=Folders(None, folders.states[1]))
     assert resumed.max_tokens_per_batch == budget
     assert torch.equal(weights(again), weights(limited))
 
@@ -148,11 +148,11 @@ def test_gradients_of_a_failed_step_are_dropped(trainable: LoadedModel, error: E
 
     trainable.model.model.layers[1].mlp.up_proj.weight.register_hook(fail)
     followed = Followed(trainable)
-    report = trainer_of(trainable).fit(EXAMPLES, training, "s", on_step=followed)
+    report = train(trainer_of(trainable), training, on_step=followed)
     assert report.max_tokens_per_batch < training.max_tokens_per_batch
     whole = load_model(seed_model("llama"), device="cpu")
     unharmed = Followed(whole)
-    trainer_of(whole).fit(EXAMPLES, training, "s", on_step=unharmed)
+    train(trainer_of(whole), training, on_step=unharmed)
     assert followed.losses == pytest.approx(unharmed.losses, rel=1e-5)
     assert (weights(trainable) - weights(whole)).abs().max() < 1e-4
 
@@ -163,9 +163,7 @@ def test_an_example_too_long_for_memory_is_named(trainable: LoadedModel, checkpo
     # What the model is given has one token less than the row.
     limit_memory(trainable, tokens - 2)
     with pytest.raises(ModelError) as told:
-        trainer_of(trainable).fit(
-            EXAMPLES, replace(LEARNING, gradient_checkpointing=checkpointing), "s", on_step=followed
-        )
+        train(trainer_of(trainable), replace(LEARNING, gradient_checkpointing=checkpointing), on_step=followed)
     assert f"one example of {tokens} tokens (problem 'p9')" in told.value.found
     assert "--max_completion_length" in told.value.do
     assert ("--gradient_checkpointing" in told.value.do) is not checkpointing
@@ -178,7 +176,7 @@ def test_another_error_is_not_taken_for_a_lack_of_memory(trainable: LoadedModel)
 
     trainable.model.register_forward_pre_hook(fail)
     with pytest.raises(RuntimeError, match="mat1"):
-        trainer_of(trainable).fit(EXAMPLES, LEARNING, "s")
+        train(trainer_of(trainable), LEARNING)
 
 
 def test_an_optimizer_too_large_for_memory_says_so(trainable: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,27 +184,27 @@ def test_an_optimizer_too_large_for_memory_says_so(trainable: LoadedModel, monke
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     monkeypatch.setattr(torch.optim.AdamW, "step", fail)
-    with pytest.raises(ModelError, match="memory does not suffice for the optimizer"):
-        trainer_of(trainable).fit(EXAMPLES, LEARNING, "s")
+    with pytest.raises(ModelError, match="out of memory in the optimizer"):
+        train(trainer_of(trainable), LEARNING)
 
 
 #: Trains under a real limit of memory. What is measured beforehand lies outside it: threads, caches, a first pass.
 IN_A_SMALL_PROCESS = """
 import resource, torch
 from dataclasses import replace
-from selftrain.training.base import Learning
+from selftrain.training.base import TrainingConfig
 from selftrain.models.loading import load_model
 from selftrain.models.seeds import seed_model
-from tests.training.small import EXAMPLES, trainer_of
+from tests.training.small import EXAMPLES, train, trainer_of
 
 torch.set_num_threads(1)
-learning = Learning(num_train_epochs=1, train_batch_size=400, max_tokens_per_batch=100_000)
+config = TrainingConfig(num_train_epochs=1, train_batch_size=400, max_tokens_per_batch=100_000)
 loaded = load_model(seed_model("llama"), device="cpu")
-trainer_of(loaded).fit(EXAMPLES, learning, "warm")
+train(trainer_of(loaded), config, seed="warm")
 with open("/proc/self/statm") as file:
     taken = int(file.read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (taken + (100 << 20), resource.RLIM_INFINITY))
-report = trainer_of(loaded).fit(EXAMPLES * 40, learning, "s")
+report = train(trainer_of(loaded), config, EXAMPLES * 40)
 print(report.steps, report.skipped, report.max_tokens_per_batch)
 """
 

@@ -22,9 +22,9 @@ from selftrain.models.prompts import PromptConfig
 from selftrain.models.rendering import Renderer
 from selftrain.models.seeds import seed_model
 from selftrain.training.base import TrainingConfig, TrainingReport
-from selftrain.training.followers import Followers, devices_beside, shares
+from selftrain.training.followers import Followers, assign_batches, follower_devices
 from selftrain.training.trainer import TransformersTrainer
-from tests.training.small import EXAMPLES, Folders, LeftError, timeless
+from tests.training.small import EXAMPLES, Folders, LeftError, timeless, train
 
 #: Several micro-batches a step.
 LEARNING = TrainingConfig(learning_rate=1e-3, num_train_epochs=2, train_batch_size=5, max_tokens_per_batch=60)
@@ -41,12 +41,12 @@ def trainer_of(processes: int, adapter: AdapterConfig | None = None, bf16: bool 
     loading = {"model": MODEL, "revision": "main", "adapter": asdict(adapter)}
     followers = Followers(loading, ["cpu"] * (processes - 1)) if processes > 1 else None
     renderer = Renderer(loaded.tokenizer, PromptConfig(), loaded.stop_ids)
-    return TransformersTrainer(loaded.model, renderer, bf16, trained, followers)
+    return TransformersTrainer(loaded.model, renderer, bf16=bf16, trained=trained, followers=followers)
 
 
 def followed(trainer: TransformersTrainer, training: TrainingConfig = LEARNING) -> tuple[list[float], TrainingReport]:
     losses: list[float] = []
-    report = trainer.fit(EXAMPLES, training, "s", on_step=lambda *told: losses.append(told[2]))
+    report = train(trainer, training, on_step=lambda *told: losses.append(told[2]))
     return losses, report
 
 
@@ -111,10 +111,10 @@ def test_left_and_taken_up_it_ends_with_the_same_bytes(pair: TransformersTrainer
     pair.load(MODEL)
     left = Folders(tmp_path, leave_after=[2])
     with pytest.raises(LeftError):
-        pair.fit(EXAMPLES, LEARNING, "s", checkpoints=left)
+        train(pair, LEARNING, checkpoints=left)
     assert not pids(pair)
     pair.load(MODEL)
-    again = pair.fit(EXAMPLES, LEARNING, "s", checkpoints=Folders(None, left.states[-1]))
+    again = train(pair, LEARNING, checkpoints=Folders(None, left.states[-1]))
     assert timeless(again) == timeless(report) and torch.equal(weights(pair), whole)
 
 
@@ -134,13 +134,13 @@ def test_without_a_follower_the_training_ends_and_says_so(
             if how == "killed while it computes":
                 os.system(f"(sleep 1; kill -KILL {seen[0]}) &")
 
-    pair.fit(EXAMPLES, replace(LEARNING, num_train_epochs=1), "warm")
+    train(pair, replace(LEARNING, num_train_epochs=1), seed="warm")
     began = time.monotonic()
     with pytest.raises(RunError) as told:
-        pair.fit(EXAMPLES, LEARNING, "s", on_step=hurt)
+        train(pair, LEARNING, on_step=hurt)
     assert time.monotonic() - began < 200
     monkeypatch.undo()
-    assert "a process that trains along" in told.value.found and "resume" in told.value.do
+    assert "a training process" in told.value.found and "resume" in told.value.do
     assert not torch.distributed.is_initialized()
     assert not Path(f"/proc/{seen[0]}").exists()
     assert followed(pair)[1].steps == 4, "the next training has processes again"
@@ -164,7 +164,7 @@ def test_a_lack_of_memory_in_a_follower_makes_all_repeat_the_step(pair: Transfor
             if done == 1 and hurt is not None:
                 hurt()
 
-        report = trainer.fit(EXAMPLES * 40, training, "s", on_step=on_step)
+        report = train(trainer, training, examples=EXAMPLES * 40, on_step=on_step)
         found[processes] = losses
     assert report.max_tokens_per_batch < 6000, "nothing failed"
     assert (report.steps, report.skipped) == (2, 0)
@@ -182,10 +182,10 @@ def test_a_follower_that_cannot_load_ends_it_with_its_own_words() -> None:
 
 
 def test_shares_are_even_and_whole() -> None:
-    assert shares([3, 5, 3, 4, 3], 2) == [[1, 2], [0, 3, 4]]
-    assert shares([7], 3) == [[0], [], []]
+    assert assign_batches([3, 5, 3, 4, 3], 2) == [[1, 2], [0, 3, 4]]
+    assert assign_batches([7], 3) == [[0], [], []]
     sizes = [(i * 37) % 11 + 1 for i in range(40)]
-    found = shares(sizes, 4)
+    found = assign_batches(sizes, 4)
     assert sorted(number for share in found for number in share) == [*range(40)]
     laden = [sum(sizes[number] for number in share) for share in found]
     assert max(laden) - min(laden) <= max(sizes)
@@ -193,6 +193,6 @@ def test_shares_are_even_and_whole() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without GPUs")
 def test_more_processes_than_gpus_are_refused() -> None:
-    assert devices_beside(torch.device("cpu"), 3) == ["cpu", "cpu"]
+    assert follower_devices(torch.device("cpu"), 3) == ["cpu", "cpu"]
     with pytest.raises(SettingsError, match="training_processes is 2, and there are 0 GPUs"):
-        devices_beside(torch.device("cuda:0"), 2)
+        follower_devices(torch.device("cuda:0"), 2)

@@ -23,7 +23,7 @@ from selftrain.models.rendering import Renderer
 from selftrain.models.seeds import SEED_MODELS, seed_model
 from selftrain.types import Prompt, SamplingParams
 from tests.conftest import engine_of
-from tests.training.small import EXAMPLES, Folders, LeftError, timeless, weights
+from tests.training.small import EXAMPLES, Folders, LeftError, timeless, train, weights
 from tests.training.test_taking_up import LEARNING
 
 peft = pytest.importorskip("peft", reason="adapters are trained through peft: pip install 'selftrain[peft]'")
@@ -56,7 +56,7 @@ def logits(model: Any) -> torch.Tensor:
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, LoadedModel, Path]:
     """The model's name, the model with its trained adapter, and a folder that holds it as `adapter` and `merged`."""
     loaded, trainer = adapted(request.param)
-    trainer.fit(EXAMPLES, LEARNING, "s")
+    train(trainer, LEARNING)
     loaded.model.eval()
     folder = tmp_path_factory.mktemp("saved")
     trainer.save(folder / "adapter")
@@ -114,21 +114,21 @@ def test_every_training_from_the_base_is_of_a_new_adapter_by_its_seed(tmp_path: 
 
     loaded, trainer = adapted()
     base = logits(loaded.model)
-    trainer.fit(EXAMPLES, LEARNING, "s")
+    train(trainer, LEARNING)
     once = saved(trainer, "once")
     trainer.load(seed_model("llama"))
     assert torch.equal(logits(loaded.model.eval()), base)
     torch.rand(3)
-    trainer.fit(EXAMPLES, LEARNING, "s")
+    train(trainer, LEARNING)
     assert saved(trainer, "again") == once
     _, other = adapted()
-    other.fit(EXAMPLES, LEARNING, "t")
+    train(other, LEARNING, seed="t")
     assert saved(other, "other") != once
     other.load(tmp_path / "once")
     assert saved(other, "loaded") == once
-    other.fit(EXAMPLES, LEARNING, "s")
+    train(other, LEARNING)
     trainer.load(tmp_path / "again")
-    trainer.fit(EXAMPLES, LEARNING, "s")
+    train(trainer, LEARNING)
     assert saved(other, "on") == saved(trainer, "on-too") != once, "it goes on with the same adapter"
 
 
@@ -136,17 +136,17 @@ def test_every_training_from_the_base_is_of_a_new_adapter_by_its_seed(tmp_path: 
 def test_left_after_any_step_it_ends_the_same(tmp_path: Path) -> None:
     never_left, trainer = adapted()
     values = iter([0.5, 0.7, 0.6])
-    report = trainer.fit(EXAMPLES, LEARNING, "s", lambda: next(values))
+    report = train(trainer, LEARNING, validation_metric=lambda: next(values))
     assert report.best_epoch == 1 and report.bf16_changed > 0.5
     for number in (1, 3, 6):
         _, first = adapted()
         values, left = iter([0.5, 0.7, 0.6]), Folders(tmp_path / str(number), leave_after=[number])
         with pytest.raises(LeftError):
-            first.fit(EXAMPLES, LEARNING, "s", lambda: next(values), checkpoints=left)  # noqa: B023
+            train(first, LEARNING, validation_metric=lambda: next(values), checkpoints=left)  # noqa: B023
         assert not any(name.stat().st_size > 5_000_000 for name in left.states[-1].iterdir()), "it holds the base too"
         again, second = adapted()
         folders = Folders(None, left.states[-1])
-        resumed = second.fit(EXAMPLES, LEARNING, "s", lambda: next(values), checkpoints=folders)  # noqa: B023
+        resumed = train(second, LEARNING, validation_metric=lambda: next(values), checkpoints=folders)  # noqa: B023
         assert timeless(resumed) == timeless(report)
         assert torch.equal(weights(again), weights(never_left))
         for who, whose in ((trainer, "whole"), (second, "left")):
@@ -158,9 +158,9 @@ def test_left_after_any_step_it_ends_the_same(tmp_path: Path) -> None:
 def test_dropout_is_for_training_only() -> None:
     loaded, trainer = adapted(adapter=replace(ADAPTER, lora_dropout=0.5))
     assert not any(module.training for module in loaded.model.modules())
-    trainer.fit(EXAMPLES, LEARNING, "s")
+    train(trainer, LEARNING)
     plain, other = adapted(adapter=replace(ADAPTER, lora_dropout=0.0))
-    other.fit(EXAMPLES, LEARNING, "s")
+    train(other, LEARNING)
     assert not torch.equal(weights(loaded), weights(plain)), "nothing was dropped"
     engine = engine_of(loaded)
     asked = [example.prompt for example in EXAMPLES]
@@ -175,7 +175,7 @@ def test_checkpointing_bfloat16_and_an_adapter_go_together(recwarn: pytest.Warni
         loaded, trainer = adapted()
         trainer.bf16 = True
         for seed in "st":
-            report = trainer.fit(EXAMPLES, replace(LEARNING, gradient_checkpointing=checkpointing), seed)
+            report = train(trainer, replace(LEARNING, gradient_checkpointing=checkpointing), seed=seed)
         losses.append(report.loss_last)
         engine_of(loaded).generate([EXAMPLES[0].prompt], 1, SamplingParams(0.0, max_completion_length=4), "k", 1)
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
@@ -218,11 +218,11 @@ def test_an_adapter_beside_weights_of_four_bits_is_trained_in_float32(tmp_path: 
     assert "transformers" in learner.engine.how
     model = learner.trainer.model
     assert {p.dtype for p in model.parameters() if not p.requires_grad} == {torch.uint8, torch.float32}
-    report = learner.trainer.fit(EXAMPLES[:2], replace(LEARNING, train_batch_size=2, learning_rate=2e-2), "s")
+    report = train(learner.trainer, replace(LEARNING, train_batch_size=2, learning_rate=2e-2), examples=EXAMPLES[:2])
     assert report.loss_last < report.loss_first and report.bf16_changed > 0.5
     assert {p.dtype for p in model.parameters() if p.requires_grad} == {torch.float32}
     learner.save(tmp_path)
     base = AutoModelForCausalLM.from_pretrained(seed_model("llama"), dtype=torch.float32)
     assert peft.PeftModel.from_pretrained(base, tmp_path)
-    with pytest.raises(ModelError, match="4 bits"):
+    with pytest.raises(ModelError, match="4-bit weights"):
         learner.trainer.save_merged(tmp_path / "merged")

@@ -5,13 +5,17 @@ import torch
 
 from selftrain.models.loading import LoadedModel
 from selftrain.models.logprobs import token_logprobs
-from selftrain.models.rendering import Row
+from selftrain.models.rendering import TokenizedExample as Example
 from selftrain.training.loss import normalizer, weighted_nll
 
-ROWS = [Row((5, 6, 7, 8, 9), 2, 1.0), Row((5, 9, 3), 1, 0.5), Row((4, 4, 4, 4, 4, 4, 11), 5, 2.0)]
+ROWS = [
+    Example((5, 6, 7, 8, 9), 2, 1.0),
+    Example((5, 9, 3), 1, 0.5),
+    Example((4, 4, 4, 4, 4, 4, 11), 5, 2.0),
+]
 
 
-def by_hand(model: torch.nn.Module, rows: list[Row], temperature: float, normalization: str) -> torch.Tensor:
+def by_hand(model: torch.nn.Module, rows: list[Example], temperature: float, normalization: str) -> torch.Tensor:
     total = torch.tensor(0.0)
     for row in rows:
         logits = model(torch.tensor([row.token_ids])).logits[0] / temperature
@@ -34,7 +38,7 @@ def test_the_loss_is_a_hand_written_one(llama: LoadedModel, normalization, tempe
     assert ours.item() == pytest.approx(by_hand(llama.model, ROWS, temperature, normalization).item(), rel=1e-5)
 
 
-def gradient(model: torch.nn.Module, rows: list[Row], divisor: float) -> torch.Tensor:
+def gradient(model: torch.nn.Module, rows: list[Example], divisor: float) -> torch.Tensor:
     model.zero_grad()
     logprobs, mask = token_logprobs(model, rows, pad_id=1)
     (weighted_nll(logprobs, mask, torch.tensor([r.weight for r in rows]), "token") / divisor).backward()
@@ -42,11 +46,11 @@ def gradient(model: torch.nn.Module, rows: list[Row], divisor: float) -> torch.T
 
 
 def test_weight_0_gives_no_gradient(trainable: LoadedModel) -> None:
-    assert gradient(trainable.model, [Row((5, 6, 7), 1, 0.0)], 1.0).abs().max() == 0
+    assert gradient(trainable.model, [Example((5, 6, 7), 1, 0.0)], 1.0).abs().max() == 0
 
 
 def test_weight_2_is_the_example_twice(trainable: LoadedModel) -> None:
-    once, double = Row((5, 6, 7), 1, 1.0), Row((5, 6, 7), 1, 2.0)
+    once, double = Example((5, 6, 7), 1, 1.0), Example((5, 6, 7), 1, 2.0)
     twice, weighted = gradient(trainable.model, [once, once], 4.0), gradient(trainable.model, [double], 4.0)
     assert (twice - weighted).norm() < 1e-5 * twice.norm()
 

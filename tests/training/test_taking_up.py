@@ -15,7 +15,7 @@ from selftrain.models.loading import LoadedModel, load_model
 from selftrain.models.seeds import seed_model
 from selftrain.training.base import RoundProgress, TrainingConfig
 from selftrain.training.trainer import TransformersTrainer
-from tests.training.small import EXAMPLES, Folders, LeftError, timeless, trainer_of, weights
+from tests.training.small import EXAMPLES, Folders, LeftError, timeless, train, trainer_of, weights
 
 #: Three steps an epoch. The optimizer lives on, so that it can be looked at afterwards.
 LEARNING = TrainingConfig(
@@ -58,12 +58,12 @@ def optimizer_of(trainer: TransformersTrainer, folder: Path) -> str:
 def test_left_after_any_step_or_yardstick_it_ends_the_same(tmp_path: Path, rule, name: str, every: int) -> None:
     told, training, never_left = Told(VALUES[rule]), replace(LEARNING, early_stopping=rule), fresh(name)
     trainer = trainer_of(never_left)
-    report = trainer.fit(EXAMPLES, training, "s", told.of(never_left), round_progress=MOMENT)
+    report = train(trainer, training, round_progress=MOMENT, validation_metric=told.of(never_left))
     assert (report.epochs, report.best_epoch) == ((2, 1) if rule == "best" else (1, 0))
     ends = [weights(never_left), optimizer_of(trainer, tmp_path / "whole")]
     saving = Folders(tmp_path / "states")
     watched = fresh(name)
-    trainer_of(watched).fit(EXAMPLES, training, "s", told.of(watched), round_progress=MOMENT, checkpoints=saving)
+    train(trainer_of(watched), training, round_progress=MOMENT, validation_metric=told.of(watched), checkpoints=saving)
     assert torch.equal(weights(watched), ends[0]), "saving changes the training"
     assert len(saving.states) == report.steps + len(report.validation_metric)
     for number, state in list(enumerate(saving.states))[::every]:
@@ -71,7 +71,7 @@ def test_left_after_any_step_or_yardstick_it_ends_the_same(tmp_path: Path, rule,
         # Nothing may depend on the weights that a process begins with.
         torch.nn.init.zeros_(again.model.get_input_embeddings().weight)
         trainer, folders = trainer_of(again), Folders(None, latest=state)
-        resumed = trainer.fit(EXAMPLES, training, "s", told.of(again), round_progress=MOMENT, checkpoints=folders)
+        resumed = train(trainer, training, round_progress=MOMENT, validation_metric=told.of(again), checkpoints=folders)
         assert folders.asked == len(saving.states) - number - 1, "something was done twice"
         assert timeless(resumed) == timeless(report)
         assert torch.equal(weights(again), ends[0])
@@ -79,18 +79,16 @@ def test_left_after_any_step_or_yardstick_it_ends_the_same(tmp_path: Path, rule,
 
 
 def test_left_after_every_single_step_it_ends_the_same(tmp_path: Path, trainable: LoadedModel) -> None:
-    report = trainer_of(trainable).fit(EXAMPLES, LEARNING, "s")
+    report = train(trainer_of(trainable), LEARNING)
     latest, seen = None, list[int]()
     for process in range(report.steps):
         again = fresh()
         folders = Folders(tmp_path / str(process), latest, leave_after=[1])
         with pytest.raises(LeftError):
-            trainer_of(again).fit(
-                EXAMPLES, LEARNING, "s", on_step=lambda done, *_: seen.append(done), checkpoints=folders
-            )
+            train(trainer_of(again), LEARNING, on_step=lambda done, *_: seen.append(done), checkpoints=folders)
         latest = folders.states[0]
     again = fresh()
-    end = trainer_of(again).fit(EXAMPLES, LEARNING, "s", checkpoints=Folders(None, latest))
+    end = train(trainer_of(again), LEARNING, checkpoints=Folders(None, latest))
     assert timeless(end) == timeless(report) and report.bf16_changed > 0
     assert torch.equal(weights(again), weights(trainable))
     assert not seen, "a step is told of after its state is safe"
@@ -107,12 +105,12 @@ def test_chance_in_the_model_is_taken_up_too(tmp_path: Path) -> None:
     never_left, plain, again = dropping(), fresh(), dropping()
     saving = Folders(tmp_path / "states")
     before = torch.get_rng_state()
-    trainer_of(never_left).fit(EXAMPLES, LEARNING, "s", checkpoints=saving)
+    train(trainer_of(never_left), LEARNING, checkpoints=saving)
     assert torch.equal(torch.get_rng_state(), before), "the caller's generator was touched"
-    trainer_of(plain).fit(EXAMPLES, LEARNING, "s")
+    train(trainer_of(plain), LEARNING)
     assert not torch.equal(weights(never_left), weights(plain)), "nothing was dropped"
     torch.rand(7)
-    trainer_of(again).fit(EXAMPLES, LEARNING, "s", checkpoints=Folders(None, saving.states[2]))
+    train(trainer_of(again), LEARNING, checkpoints=Folders(None, saving.states[2]))
     assert torch.equal(weights(again), weights(never_left))
 
 
@@ -120,9 +118,9 @@ def test_an_optimizer_lives_on_through_rounds_and_processes(tmp_path: Path, trai
     rounds = [EXAMPLES[:5], EXAMPLES[5:]]
     one = trainer_of(trainable)
     for number, examples in enumerate(rounds, start=1):
-        one.fit(examples, LEARNING, f"s{number}", round_progress=RoundProgress(number, 2))
+        train(one, LEARNING, examples=examples, seed=f"s{number}", round_progress=RoundProgress(number, 2))
     first = trainer_of(fresh())
-    first.fit(rounds[0], LEARNING, "s1", round_progress=RoundProgress(1, 2))
+    train(first, LEARNING, examples=rounds[0], seed="s1", round_progress=RoundProgress(1, 2))
     first.save(tmp_path / "weights")
     first.save_state(tmp_path / "state")
 
@@ -134,18 +132,25 @@ def test_an_optimizer_lives_on_through_rounds_and_processes(tmp_path: Path, trai
 
     left = Folders(tmp_path / "states", leave_after=[2])
     with pytest.raises(LeftError):
-        next_process().fit(rounds[1], LEARNING, "s2", round_progress=RoundProgress(2, 2), checkpoints=left)
+        train(
+            next_process(),
+            LEARNING,
+            examples=rounds[1],
+            seed="s2",
+            round_progress=RoundProgress(2, 2),
+            checkpoints=left,
+        )
     for trainer, folders in ((next_process(), None), (next_process(), Folders(None, left.states[-1]))):
-        trainer.fit(rounds[1], LEARNING, "s2", round_progress=RoundProgress(2, 2), checkpoints=folders)
+        train(trainer, LEARNING, rounds[1], "s2", RoundProgress(2, 2), checkpoints=folders)
         assert all(torch.equal(a, b) for a, b in zip(trainer.model.parameters(), one.model.parameters(), strict=True))
         assert optimizer_of(trainer, tmp_path / "other") == optimizer_of(one, tmp_path / "one")
 
 
 def test_an_optimizer_is_kept_only_where_it_lives_on(tmp_path: Path, trainable: LoadedModel) -> None:
     trainer = trainer_of(trainable)
-    trainer.fit(EXAMPLES, replace(LEARNING, optimizer_spans="round"), "s")
+    train(trainer, replace(LEARNING, optimizer_spans="round"))
     trainer.save_state(tmp_path / "round")
-    trainer.fit(EXAMPLES, LEARNING, "s")
+    train(trainer, LEARNING)
     trainer.load(seed_model("llama"))
     trainer.save_state(tmp_path / "cleared")
     assert not list(tmp_path.iterdir())
@@ -154,14 +159,14 @@ def test_an_optimizer_is_kept_only_where_it_lives_on(tmp_path: Path, trainable: 
 
 def test_an_optimizer_of_another_model_is_refused(tmp_path: Path, trainable: LoadedModel) -> None:
     other = trainer_of(fresh("qwen2"))
-    other.fit(EXAMPLES[:2], LEARNING, "s")
+    train(other, LEARNING, examples=EXAMPLES[:2])
     other.save_state(tmp_path)
-    with pytest.raises(ModelError, match="no state of this model's optimizer"):
+    with pytest.raises(ModelError, match="not the optimizer state of this model"):
         trainer_of(trainable).load_state(tmp_path)
 
 
 #: Of two steps.
-SHORT = {"examples": EXAMPLES[:4], "training": replace(LEARNING, num_train_epochs=1, train_batch_size=2), "seed": "s"}
+SHORT = {"examples": EXAMPLES[:4], "config": replace(LEARNING, num_train_epochs=1, train_batch_size=2)}
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +174,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of SHORT, left after one step."""
     folders = Folders(tmp_path_factory.mktemp("states"), leave_after=[1])
     with pytest.raises(LeftError):
-        trainer_of(fresh()).fit(**SHORT, checkpoints=folders)
+        train(trainer_of(fresh()), **SHORT, checkpoints=folders)
     return folders.states[-1]
 
 
@@ -182,15 +187,15 @@ def cut(file: Path) -> None:
     [
         ({"seed": "t"}, None),
         ({"examples": [*EXAMPLES[:3], replace(EXAMPLES[3], weight=3.0)]}, None),
-        ({"training": replace(SHORT["training"], learning_rate=2e-3)}, None),
+        ({"config": replace(SHORT["config"], learning_rate=2e-3)}, None),
         ({"round_progress": RoundProgress(1, 3)}, None),
         ({"validation_metric": lambda: 1.0}, None),
         ({}, lambda folder: cut(folder / "weights.safetensors")),
         ({}, lambda folder: cut(folder / "optimizer.safetensors")),
-        ({}, lambda folder: cut(folder / "training.json")),
-        ({}, lambda folder: (folder / "before.safetensors").unlink()),
+        ({}, lambda folder: cut(folder / "trainer_state.json")),
+        ({}, lambda folder: (folder / "initial.safetensors").unlink()),
     ],
-    ids=["seed", "examples", "settings", "round", "validation_metric", "weights", "optimizer", "json", "before"],
+    ids=["seed", "examples", "settings", "round", "validation_metric", "weights", "optimizer", "json", "initial"],
 )
 def test_a_state_of_another_training_or_a_damaged_one_is_not_taken_up(
     tmp_path: Path, state: Path, change, spoil
@@ -204,16 +209,19 @@ def test_a_state_of_another_training_or_a_damaged_one_is_not_taken_up(
     arguments = SHORT | change
     anew, given = fresh(), fresh()
     steps: list[int] = []
-    trainer_of(anew).fit(**arguments)
-    trainer_of(given).fit(**arguments, checkpoints=Folders(None, own), on_step=lambda done, *_: steps.append(done))
+    train(trainer_of(anew), **arguments)
+    train(trainer_of(given), **arguments, checkpoints=Folders(None, own), on_step=lambda done, *_: steps.append(done))
     assert steps == [1, 2]
     assert torch.equal(weights(given), weights(anew)) and not torch.equal(weights(given), weights(fresh()))
 
 
 def test_a_state_of_another_model_is_not_taken_up(state: Path) -> None:
     steps: list[int] = []
-    trainer_of(fresh("qwen2")).fit(
-        **SHORT, checkpoints=Folders(None, state), on_step=lambda done, *_: steps.append(done)
+    train(
+        trainer_of(fresh("qwen2")),
+        **SHORT,
+        checkpoints=Folders(None, state),
+        on_step=lambda done, *_: steps.append(done),
     )
     assert steps == [1, 2]
 
@@ -221,5 +229,5 @@ def test_a_state_of_another_model_is_not_taken_up(state: Path) -> None:
 def test_what_a_training_left_is_taken_up(state: Path) -> None:
     """So that the refusals above are refusals."""
     steps: list[int] = []
-    trainer_of(fresh()).fit(**SHORT, checkpoints=Folders(None, state), on_step=lambda done, *_: steps.append(done))
+    train(trainer_of(fresh()), **SHORT, checkpoints=Folders(None, state), on_step=lambda done, *_: steps.append(done))
     assert steps == [2]

@@ -12,7 +12,7 @@ from selftrain.models.seeds import seed_model
 from selftrain.training.base import TrainingConfig, learning_rate_factor
 from selftrain.types import SamplingParams
 from tests.conftest import engine_of
-from tests.training.small import EXAMPLES, trainer_of, weights
+from tests.training.small import EXAMPLES, train, trainer_of, weights
 
 
 def test_micro_batches_change_nothing(trainable: LoadedModel) -> None:
@@ -20,10 +20,9 @@ def test_micro_batches_change_nothing(trainable: LoadedModel) -> None:
     for budget in (10_000, 40):
         trainer = trainer_of(trainable)
         trainer.load(seed_model("llama"))
-        trainer.fit(
-            EXAMPLES,
+        train(
+            trainer,
             TrainingConfig(learning_rate=1e-3, num_train_epochs=2, train_batch_size=5, max_tokens_per_batch=budget),
-            "s",
         )
         results.append(weights(trainable))
     # AdamW's first steps are as large as the sign of a gradient, so rounding shows; far below one step of 1e-3.
@@ -35,14 +34,14 @@ def test_the_same_seed_trains_to_the_same_bytes(trainable: LoadedModel) -> None:
     for _ in range(2):
         trainer = trainer_of(trainable)
         trainer.load(seed_model("llama"))
-        trainer.fit(EXAMPLES, TrainingConfig(learning_rate=1e-3, train_batch_size=4), "s")
+        train(trainer, TrainingConfig(learning_rate=1e-3, train_batch_size=4))
         results.append(weights(trainable))
     assert torch.equal(*results)
 
 
 def test_a_trained_model_stops_by_itself(trainable: LoadedModel) -> None:
     trainer = trainer_of(trainable)
-    report = trainer.fit(EXAMPLES, TrainingConfig(learning_rate=1e-3, num_train_epochs=12, train_batch_size=5), "s")
+    report = train(trainer, TrainingConfig(learning_rate=1e-3, num_train_epochs=12, train_batch_size=5))
     assert report.loss_last < report.loss_first
     answers = engine_of(trainable).generate(
         [e.prompt for e in EXAMPLES], 1, SamplingParams(0.0, max_completion_length=40), "k", 1
@@ -69,8 +68,10 @@ def test_early_stopping_keeps_the_best_epoch(trainable: LoadedModel, rule, value
         seen.append(weights(trainable))
         return next(told)
 
-    report = trainer_of(trainable).fit(
-        EXAMPLES, TrainingConfig(learning_rate=1e-3, early_stopping=rule, train_batch_size=5), "s", validation_metric
+    report = train(
+        trainer_of(trainable),
+        TrainingConfig(learning_rate=1e-3, early_stopping=rule, train_batch_size=5),
+        validation_metric=validation_metric,
     )
     assert (report.epochs, report.best_epoch, list(report.validation_metric)) == (
         epochs_run,
@@ -83,7 +84,7 @@ def test_early_stopping_keeps_the_best_epoch(trainable: LoadedModel, rule, value
 
 def test_saved_weights_are_loadable_by_plain_from_pretrained(trainable: LoadedModel, tmp_path: Path) -> None:
     trainer = trainer_of(trainable)
-    trainer.fit(EXAMPLES, TrainingConfig(learning_rate=1e-3, num_train_epochs=1), "s")
+    train(trainer, TrainingConfig(learning_rate=1e-3, num_train_epochs=1))
     trainer.save(tmp_path / "w")
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "w")
     assert all(
@@ -96,7 +97,7 @@ def test_saved_weights_are_loadable_by_plain_from_pretrained(trainable: LoadedMo
 def test_weights_below_float32_are_refused(trainable: LoadedModel) -> None:
     trainable.model.bfloat16()
     with pytest.raises(ModelError, match="bfloat16"):
-        trainer_of(trainable).fit(EXAMPLES, TrainingConfig(), "s")
+        train(trainer_of(trainable), TrainingConfig())
 
 
 def test_the_learning_rate_rises_and_falls_as_told() -> None:

@@ -10,7 +10,7 @@ import torch
 import transformers
 from torch import Tensor
 
-from selftrain.models.merging import is_adapters, plain_name
+from selftrain.models.merging import base_name, is_lora_matrix
 
 _ATTENTION = {f"self_attn.{part}_proj.weight" for part in "qkvo"}
 _LLAMA = {
@@ -121,7 +121,7 @@ def _check_parameters(model: Any) -> None:
         f"model.layers.{number}.{name}" for number in range(len(model.model.layers)) for name in KNOWN[type(model)]
     }
     found = dict(model.named_parameters(remove_duplicate=False))
-    if odd := sorted({plain_name(n) for n in found if not is_adapters(n)} ^ (layers | _OUTSIDE_LAYERS)):
+    if odd := sorted({base_name(n) for n in found if not is_lora_matrix(n)} ^ (layers | _OUTSIDE_LAYERS)):
         raise NotPackedError(
             f"it differs from a plain {type(model).__name__} in {len(odd)} parameters, {odd[0]} among them"
         )

@@ -24,7 +24,7 @@ from selftrain.engines.packed.worker_pool import WorkerPool
 from selftrain.engines.rng import stream_start
 from selftrain.engines.transformers import TransformersEngine
 from selftrain.engines.workers.requests import Question
-from selftrain.models.logprobs import on_threads
+from selftrain.models.logprobs import torch_threads
 from selftrain.types import Prompt, Response, SamplingParams
 
 #: The next prompts are read once this share of the rows or less is being written: late enough to read several at a
@@ -156,7 +156,7 @@ class PackedEngine(Before, Live, InTurn):
 
     @torch.inference_mode()
     def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
-        rows = [self.slow.renderer.row(prompt, text, None) for prompt, text in zip(prompts, completions, strict=True)]
+        rows = self.slow.renderer.tokenize_completions(prompts, completions)
         if not all(row.prompt_length for row in rows):
             return self.slow.logprob(prompts, completions)
         with self._threads():
@@ -166,7 +166,7 @@ class PackedEngine(Before, Live, InTurn):
         """A small model on one thread: a second wins little and costs much where anything else runs, and the bytes of
         sums differ by how many add them up, which no run is to depend on.
         """
-        return on_threads(1 if self._small else torch.get_num_threads())
+        return torch_threads(1 if self._small else torch.get_num_threads())
 
 
 def _step(decoder: Decoder, groups: Sequence[SequenceGroup], state: DecodeState) -> None:

@@ -11,7 +11,7 @@ from selftrain.engines.packed.decoder import Decoder
 from selftrain.engines.packed.kv_cache import KVCache
 from selftrain.engines.packed.sequence_group import TOKENS_AT_ONCE, read
 from selftrain.engines.packed.slot_layout import SlotLayout
-from selftrain.models.rendering import Row
+from selftrain.models.rendering import TokenizedExample
 
 #: Logits held at once, as a number: 64 MiB of them.
 LOGITS_AT_ONCE = 2**24
@@ -20,7 +20,7 @@ LOGITS_AT_ONCE = 2**24
 _Siblings = list[int]
 
 
-def score(decoder: Decoder, rows: Sequence[Row]) -> list[float]:
+def score(decoder: Decoder, rows: Sequence[TokenizedExample]) -> list[float]:
     """log p(completion | prompt) of each row, in nats; rows have a token of prompt and one of completion at least."""
     found = [0.0] * len(rows)
     prompts: list[tuple[int, ...]] = []
@@ -37,7 +37,7 @@ def score(decoder: Decoder, rows: Sequence[Row]) -> list[float]:
     return found
 
 
-def _batches(rows: Sequence[Row]) -> list[list[_Siblings]]:
+def _batches(rows: Sequence[TokenizedExample]) -> list[list[_Siblings]]:
     """What is computed at once: rectangles of prompts by completions by tokens, of like length."""
     by_prompt: dict[tuple[int, ...], _Siblings] = {}
     for number in sorted(range(len(rows)), key=lambda i: rows[i].completion_length):
@@ -55,7 +55,7 @@ def _batches(rows: Sequence[Row]) -> list[list[_Siblings]]:
     return batches
 
 
-def _split(rows: Sequence[Row], siblings: _Siblings) -> list[_Siblings]:
+def _split(rows: Sequence[TokenizedExample], siblings: _Siblings) -> list[_Siblings]:
     """Parts that are small enough; `siblings` come by rising length."""
     parts: list[_Siblings] = []
     for number in siblings:

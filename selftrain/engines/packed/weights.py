@@ -12,7 +12,7 @@ from torch import Tensor
 
 from selftrain.engines.packed.architecture import Architecture
 from selftrain.engines.packed.linear import Linear, make_linear
-from selftrain.models.merging import weight_of
+from selftrain.models.merging import merged_weight
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,14 @@ def pack(model: Any, architecture: Architecture, *, bf16: bool) -> Weights:
         attention, mlp, names = one.self_attn, one.mlp, dict(one.named_children())
         after = "pre_feedforward_layernorm" in names
         before_mlp = norm(one.pre_feedforward_layernorm if after else one.post_attention_layernorm)
-        gate_up = torch.cat((weight_of(mlp.gate_proj), weight_of(mlp.up_proj)))
+        gate_up = torch.cat((merged_weight(mlp.gate_proj), merged_weight(mlp.up_proj)))
         return Layer(
             kind=kind,
             qkv=_qkv(attention, norm(one.input_layernorm), architecture, bf16),
             qk_norm=_qk_norm(attention, architecture) if "q_norm" in dict(attention.named_children()) else None,
-            attention_out=make_linear(weight_of(attention.o_proj), bf16=bf16),
+            attention_out=make_linear(merged_weight(attention.o_proj), bf16=bf16),
             gate_up=make_linear(gate_up * before_mlp, bf16=bf16),
-            down=make_linear(weight_of(mlp.down_proj), bf16=bf16),
+            down=make_linear(merged_weight(mlp.down_proj), bf16=bf16),
             out_norms=(norm(one.post_attention_layernorm), norm(one.post_feedforward_layernorm)) if after else None,
         )
 
@@ -87,7 +87,7 @@ def pack(model: Any, architecture: Architecture, *, bf16: bool) -> Weights:
         embedding=model.model.embed_tokens.weight.detach(),
         layers=tuple(layer(*pair) for pair in zip(architecture.kinds, model.model.layers, strict=True)),
         norm=norm(model.model.norm),
-        head=make_linear(weight_of(model.lm_head), bf16=bf16),
+        head=make_linear(merged_weight(model.lm_head), bf16=bf16),
     )
 
 
@@ -106,7 +106,7 @@ def _qkv(attention: Any, norm: Tensor, architecture: Architecture, bf16: bool) -
         return torch.cat((q[:, :, order], k[:, :, order], v), dim=1).flatten(0, 2)
 
     bias = None if attention.q_proj.bias is None else by_group(lambda linear: linear.bias)
-    return make_linear(by_group(weight_of) * norm, bias, bf16=bf16)
+    return make_linear(by_group(merged_weight) * norm, bias, bf16=bf16)
 
 
 def _qk_norm(attention: Any, architecture: Architecture) -> Tensor:

@@ -17,7 +17,9 @@ from selftrain.models.prompts import PromptConfig
 
 
 def load(asked: dict[str, Any]) -> PackedEngine:
-    slow = TransformersEngine.load(**{**asked, "prompt_config": PromptConfig.of(asked["prompt_config"])}, device="cpu")
+    slow = TransformersEngine.load(
+        **{**asked, "prompt_config": PromptConfig.from_dict(asked["prompt_config"])}, device="cpu"
+    )
     return PackedEngine(slow, read_architecture(slow.model))
 
 

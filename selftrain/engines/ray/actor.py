@@ -86,7 +86,7 @@ class Actor:
         from selftrain.engines.packed import quickest_engine
         from selftrain.engines.transformers import TransformersEngine
 
-        quickest, prompt_config = loading.pop("quickest"), PromptConfig.of(loading.pop("prompt_config"))
+        quickest, prompt_config = loading.pop("quickest"), PromptConfig.from_dict(loading.pop("prompt_config"))
         slow = TransformersEngine.load(**loading, prompt_config=prompt_config, device=self._device)
         self._models[key] = slow, quickest_engine(slow) if quickest else slow
 

@@ -12,7 +12,7 @@ from selftrain.engines.ray.weights import Weights
 from selftrain.engines.ray.workers import RayWorker, RayWorkers
 from selftrain.engines.workers import answer_all
 from selftrain.engines.workers.requests import Question, problems_of
-from selftrain.models.logprobs import on_threads
+from selftrain.models.logprobs import torch_threads
 from selftrain.types import Prompt, Response, SamplingParams
 
 _NUMBERS = count()
@@ -72,7 +72,7 @@ class RayEngine(Before):
 
         def here(unit: Sequence[Prompt]) -> list[Response]:
             # On as many threads as a worker has: the last bits of large sums differ by how many add them up.
-            with on_threads(self._workers.settings.ray_worker_cpus):
+            with torch_threads(self._workers.settings.ray_worker_cpus):
                 return self.slow.generate(unit, n, sampling, key, weights_version, first)
 
         yield from answer_all(units, self._workers, ask, here, problems_of)
@@ -99,7 +99,7 @@ class RayEngine(Before):
             self._weights = Weights.of_model(self._loading["model"])
         if self._save is not None:
             self._weights, self._save = self._weights.then(self._save), None
-        with on_threads(self._workers.settings.ray_worker_cpus):
+        with torch_threads(self._workers.settings.ray_worker_cpus):
             self._computes = computes(self.slow)
         return self._weights, self._computes
 

@@ -13,7 +13,7 @@ from selftrain.engines.server.managed import Started
 from selftrain.engines.server.replies import Reply, logprob_of, read_reply, request, row_of, tokens_and_text
 from selftrain.engines.transformers import TransformersEngine
 from selftrain.errors import ModelError, RunError
-from selftrain.models.logprobs import score_rows
+from selftrain.models.logprobs import sequence_logprobs
 from selftrain.types import Prompt, SamplingParams
 
 #: Tries of a server that should be there already, before anything is paid for.
@@ -139,5 +139,5 @@ def _agree(prompt: Prompt, reply: Reply, slow: TransformersEngine) -> bool | Non
     theirs = logprob_of(reply, ids)
     if theirs is None or not ids:
         return None
-    (ours,) = score_rows(slow.model, [row_of(renderer, prompt, ids)], renderer.pad_id, slow.score_tokens)
+    (ours,) = sequence_logprobs(slow.model, [row_of(renderer, prompt, ids)], renderer.pad_id, slow.score_tokens)
     return abs(ours - theirs) <= TOLERANCE * len(ids)

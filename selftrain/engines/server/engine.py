@@ -14,8 +14,8 @@ from selftrain.engines.server.managed import Started
 from selftrain.engines.server.replies import Reply, logprob_of, read_reply, request, row_of, tokens_and_text
 from selftrain.engines.transformers import TransformersEngine
 from selftrain.errors import RunError
-from selftrain.models.logprobs import score_rows
-from selftrain.models.rendering import Row
+from selftrain.models.logprobs import sequence_logprobs
+from selftrain.models.rendering import TokenizedExample
 from selftrain.types import Prompt, Response, SamplingParams
 
 #: Answers that are written down together. Small, for what a killed run loses is units in flight; a constant, for the
@@ -162,5 +162,5 @@ class ServerEngine(Before):
             for place, ((ids, text), theirs) in enumerate(zip(read, given, strict=True))
         ]
 
-    def _score(self, rows: Sequence[Row]) -> list[float]:
-        return score_rows(self.slow.model, rows, self.slow.renderer.pad_id, self.slow.score_tokens)
+    def _score(self, rows: Sequence[TokenizedExample]) -> list[float]:
+        return sequence_logprobs(self.slow.model, rows, self.slow.renderer.pad_id, self.slow.score_tokens)

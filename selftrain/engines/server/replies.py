@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from selftrain.engines.rng import stream_start
-from selftrain.models.rendering import Renderer, Row
+from selftrain.models.rendering import Renderer, TokenizedExample
 from selftrain.types import FinishReason, Prompt, SamplingParams
 
 #: What servers call an end that the model chose.
@@ -132,7 +132,7 @@ def logprob_of(reply: Reply, token_ids: tuple[int, ...]) -> float | None:
     return sum(values[: len(token_ids)]) if fits else None
 
 
-def row_of(renderer: Renderer, prompt: Prompt, token_ids: Sequence[int]) -> Row:
+def row_of(renderer: Renderer, prompt: Prompt, token_ids: Sequence[int]) -> TokenizedExample:
     """Just these ids to score, without an end token that nobody wrote."""
     prompt_ids = renderer.prompt_ids(prompt)
-    return Row((*prompt_ids, *token_ids), len(prompt_ids))
+    return TokenizedExample((*prompt_ids, *token_ids), len(prompt_ids))
