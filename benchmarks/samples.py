@@ -154,7 +154,7 @@ def child(mode: str, count: int, folder: Path) -> None:
     by_id = {problem.id: problem for problem in problems}
     Log.append = clock.wrap("log", Log.append)  # type: ignore[method-assign]
     method = RestEM(num_generations=N, stop_at_cap=False)
-    type(method)._kept = clock.wrap("select", type(method)._kept)  # type: ignore[method-assign]
+    type(method)._filter = clock.wrap("select", type(method)._filter)  # type: ignore[method-assign]
     engine.generate = clock.wrap("made up", engine.generate)  # type: ignore[method-assign]
     learner = Learner(engine, ToyTrainer(engine.model), "base", answer_cache)
     grade = remember_grade(answer_cache, clock.wrap("judge", lambda responses: grader.grade(responses, by_id)))

@@ -158,8 +158,8 @@ class Collected:
     examples: Mapping[str, tuple[TrainingExample, ...]]
     #: Temperature of this round's training loss, where the method sets it; else that of the training settings.
     train_temperature: float | None = None
-    #: Figures of the round that the method wants on record, by name, for example the mean of its weights.
-    facts: Mapping[str, float] = field(default_factory=dict)
+    #: Metrics of the round for rounds.jsonl, such as the mean weight.
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 Grade = Callable[[Sequence[Response]], list[Score]]

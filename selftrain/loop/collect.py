@@ -87,14 +87,14 @@ class CollectedRound:
         self.stats = {name: SampleStats() for name in names}
         self.examples: dict[str, list[TrainingExample]] = {name: [] for name in names}
         self.train_temperature: float | None = None
-        self.facts: dict[str, float] = {}
+        self.metrics: dict[str, float] = {}
 
     def add(self, lessons: Collected) -> None:
         for name, stats in self.stats.items():
             stats.add([sample for sample in lessons.samples if sample.response.model == name])
             self.examples[name] += lessons.examples[name]
         self.train_temperature = lessons.train_temperature
-        self.facts |= lessons.facts
+        self.metrics |= lessons.metrics
 
 
 def collect_round(

@@ -73,7 +73,7 @@ def round_lines(
         line |= measured.get(name, {})
         if collected is not None:
             line["sampling"] = collected.stats[name].facts()
-            line |= {"method_metrics": collected.facts} if collected.facts else {}
+            line |= {"method_metrics": collected.metrics} if collected.metrics else {}
         if report is not None:
             line["training"] = report_facts(report)
         if name in probes:

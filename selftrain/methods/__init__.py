@@ -1,4 +1,4 @@
-"""One page a paper. A new method is one file and one line here."""
+"""One file per paper. A new method is one file and one line here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract of a method: one round, from problems to lessons."""
+"""The interface of a method: one round, from problems to training examples."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ from selftrain.types import Collected, Round, Sample, SamplingParams, TrainingEx
 class Method(Protocol):
     """A frozen dataclass of settings and the page `collect`, which reads like the paper's algorithm box."""
 
-    #: The word after `selftrain` on the command line.
+    #: The command: `selftrain <name>`.
     name: ClassVar[str]
-    #: Paper and what it does, in a line.
+    #: What it does, and the paper, in one line.
     summary: ClassVar[str]
-    #: Whether samples are judged. A method that needs no judge is given problems without references.
+    #: Whether samples are graded. Without, the method is given problems without references.
     needs_grader: ClassVar[bool]
-    #: Whether several models learn together.
+    #: Whether it trains several models together.
     needs_peers: ClassVar[bool]
-    #: The settings of training the method comes with.
+    #: Its defaults of training and evaluation.
     training: ClassVar[TrainingConfig]
-    #: How its runs are evaluated.
     evaluation: ClassVar[EvalConfig]
 
     @property
     def collects_by_problem(self) -> bool:
-        """Whether what `collect` makes of a problem hangs on that problem alone, and it names no facts: then a round
-        can be collected some problems at a time.
+        """Whether the samples of a problem do not depend on the other problems, and there are no metrics: then a round
+        can be collected in parts, some problems at a time.
         """
         ...
 
@@ -38,17 +37,19 @@ class Method(Protocol):
 
     @property
     def problems_per_round(self) -> int | None:
-        """How many problems a round draws; None is all of them."""
+        """How many problems a round uses; None for all."""
         ...
 
     @property
     def sampling(self) -> SamplingParams: ...
 
-    def collect(self, now: Round) -> Collected: ...
+    def collect(self, round: Round) -> Collected:
+        """One round of the paper's algorithm, without its training."""
+        ...
 
 
 def collected_from(samples: Sequence[Sample], *names: str) -> Collected:
-    """Each kept sample is an example for the model that wrote it."""
+    """Every kept sample becomes an example for the model that generated it."""
     examples: dict[str, tuple[TrainingExample, ...]] = {}
     for name in names:
         examples[name] = tuple(

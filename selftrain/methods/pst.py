@@ -1,12 +1,13 @@
 """PST: Peer-Predictive Self-Training, arXiv 2604.13356.
 
-Several models answer a question in turn, each reading those before; the last answer is the aggregate. How much an
-answer says about the aggregate, as pointwise mutual information (PMI), scales the update of the model that wrote it:
-the less it says, the larger. No labels, no teacher.
+    y_1, ..., y_n   n models answer question x in turn, each shown the answers before its own; y_n is the aggregate
+    PMI_k = log p(y_n | x, y_k) - log p(y_n | x)       how informative answer k is about the aggregate
+    w_k = sigmoid(-PMI_k)                              the more informative, the smaller the update
+    each model minimizes the mean of w_k * cross-entropy(target) over its turns; no labels, no teacher
 
-The full text of the paper was not to be had, and what is known of it leaves the central point open: whether a model
-is trained on the aggregate (`target` "aggregate", our default) or on its own answer ("own"). See docs/methods/pst.md.
-No profile is called faithful for that reason. All figures here are ours.
+How this page differs from the paper: the full text was not available, and its summaries contradict each other on the
+target: the aggregate (`target` "aggregate", our default) or the model's own answer ("own"). See docs/methods/pst.md.
+So no profile is called faithful, and all default values are ours.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class PSTEvalConfig(EvalConfig):
 
 @dataclass(frozen=True)
 class Turn:
-    """An answer, and the aggregate of the conversation it stands in, which is the last turn's own answer."""
+    """One answer of a conversation, and the conversation's aggregate, which is the last turn's own response."""
 
     response: Response
     aggregate: Response
@@ -134,39 +135,38 @@ class PST:
     def sampling(self) -> SamplingParams:
         return SamplingParams(self.temperature, 0, self.top_p, self.max_completion_length)
 
-    def collect(self, now: Round) -> Collected:
-        # 1. For every question the models answer in turn, each reading those before. The last answer is the aggregate.
-        turns = [turn for number in range(self.num_generations) for turn in self._conversations(now, number)]
-        samples = with_scores([turn.response for turn in turns], now.grade([turn.response for turn in turns]))
-        samples = self._drop(turns, samples)
+    def collect(self, round: Round) -> Collected:
+        # 1. For every question the models answer in turn, each shown those before. The last answer is the aggregate.
+        turns = [turn for index in range(self.num_generations) for turn in self._conversations(round, index)]
+        responses = [turn.response for turn in turns]
+        samples = self._drop(turns, with_scores(responses, round.grade(responses)))
         # 2. PMI of each answer and its aggregate; the weight falls with it: w = sigmoid(-PMI).
-        samples = self._weigh(now, turns, samples)
-        # 3. Each model learns from the turns in which it spoke: minimise the mean of w * cross-entropy(target).
-        examples: dict[str, list[TrainingExample]] = {learner.name: [] for learner in now.learners}
+        samples = self._weigh(round, turns, samples)
+        # 3. Each model learns from its own turns: minimize the mean of w * cross-entropy(target).
+        examples: dict[str, list[TrainingExample]] = {learner.name: [] for learner in round.learners}
         for turn, sample in zip(turns, samples, strict=True):
             if sample.kept:
                 examples[turn.response.model].append(self._example(turn, sample.weight))
-        return Collected(
-            tuple(samples), {name: tuple(those) for name, those in examples.items()}, facts=_facts(turns, samples)
-        )
+        own = {name: tuple(of_model) for name, of_model in examples.items()}
+        return Collected(tuple(samples), own, metrics=_metrics(turns, samples))
 
-    def _conversations(self, now: Round, number: int) -> list[Turn]:
-        talks = take_turns(
-            now.learners, now.prompts, self._orders(now, number), self.sampling, f"{now.key}/conversation {number}"
-        )
-        talks = [[replace(response, sample_index=number) for response in talk] for talk in talks]
+    def _conversations(self, round: Round, index: int) -> list[Turn]:
+        """Conversation number `index` about every question."""
+        orders, key = self._orders(round, index), f"{round.key}/conversation {index}"
+        talks = take_turns(round.learners, round.prompts, orders, sampling=self.sampling, key=key)
+        talks = [[replace(response, sample_index=index) for response in talk] for talk in talks]
         return [Turn(response, talk[-1]) for talk in talks for response in talk]
 
-    def _orders(self, now: Round, number: int) -> list[tuple[int, ...]]:
-        """Who speaks when, for each question: places of `now.learners`."""
-        places, chance = range(len(now.learners)), now.rng(f"order {number}")
+    def _orders(self, round: Round, index: int) -> list[tuple[int, ...]]:
+        """The order of turns for each question, as indices of `round.learners`."""
+        models, rng = range(len(round.learners)), round.rng(f"order {index}")
         if self.order == "random":
-            return [tuple(chance.sample(places, len(places))) for _ in now.prompts]
-        first = (now.number - 1 + number) % len(places) if self.order == "rotate" else 0
-        return [(*places[first:], *places[:first])] * len(now.prompts)
+            return [tuple(rng.sample(models, len(models))) for _ in round.prompts]
+        first = (round.number - 1 + index) % len(models) if self.order == "rotate" else 0
+        return [(*models[first:], *models[:first])] * len(round.prompts)
 
     def _drop(self, turns: Sequence[Turn], samples: Sequence[Sample]) -> list[Sample]:
-        """A conversation whose aggregate is no whole answer teaches nobody; the last speaker had no one to predict."""
+        """Drops conversations without a complete aggregate, and the last turns, which are the aggregate itself."""
         answers = {id(sample.response): sample.score.extracted_answer for sample in samples}
 
         def drop_reason(turn: Turn) -> str | None:
@@ -177,42 +177,44 @@ class PST:
             return "spoke last" if turn.response is turn.aggregate and not self.update_last else None
 
         return [
-            replace(sample, weight=0.0 if (why := drop_reason(turn)) else 1.0, drop_reason=why)
+            replace(sample, weight=0.0 if (reason := drop_reason(turn)) else 1.0, drop_reason=reason)
             for turn, sample in zip(turns, samples, strict=True)
         ]
 
-    def _weigh(self, now: Round, turns: Sequence[Turn], samples: Sequence[Sample]) -> list[Sample]:
-        weighed = list(samples)
-        for learner in now.learners:
-            places = [at for at, s in enumerate(samples) if s.kept and s.response.model == learner.name]
-            values = self._pmi(now, [turns[at] for at in places])
-            weights = pmi_weights(values, self.pmi_temperature, self.pmi_shift, self.pmi_standardize, self.weight_clip)
+    def _weigh(self, round: Round, turns: Sequence[Turn], samples: Sequence[Sample]) -> list[Sample]:
+        weighted = list(samples)
+        for learner in round.learners:
+            own = [i for i, s in enumerate(samples) if s.kept and s.response.model == learner.name]
+            values = self._pmi(round, [turns[i] for i in own])
+            weights = pmi_weights(
+                values, self.pmi_temperature, self.pmi_shift, standardize=self.pmi_standardize, clip=self.weight_clip
+            )
             if self.pmi_weights == "one":
                 weights = [1.0] * len(weights)
             if self.pmi_weights == "shuffled":
-                weights = now.rng(f"shuffle/{learner.name}").sample(weights, len(weights))
-            for at, value, weight in zip(places, values, weights, strict=True):
-                weighed[at] = replace(samples[at], pmi=value, weight=weight)
-        return weighed
+                weights = round.rng(f"shuffle/{learner.name}").sample(weights, len(weights))
+            for i, value, weight in zip(own, values, weights, strict=True):
+                weighted[i] = replace(samples[i], pmi=value, weight=weight)
+        return weighted
 
-    def _pmi(self, now: Round, turns: Sequence[Turn]) -> list[float]:
-        """PMI of each of one model's turns with its aggregate, in nats (a token, by default)."""
-        questions = [self._question(turn) for turn in turns]
+    def _pmi(self, round: Round, turns: Sequence[Turn]) -> list[float]:
+        """PMI of each turn and its aggregate, in nats, or nats a token; all turns are of one model."""
+        pairs = [self._pair(turn) for turn in turns]
         totals = [0.0] * len(turns)
-        scorers = now.base_models() if self.pmi_scorer == "untouched" else now.learners
+        scorers = round.base_models() if self.pmi_scorer == "untouched" else round.learners
         for scorer in scorers:
-            asked = [at for at, turn in enumerate(turns) if self.pmi_scorer == "mean" or self._scores(scorer, turn)]
-            if asked:
-                share = len(now.learners) if self.pmi_scorer == "mean" else 1
-                values = pmi(scorer, [questions[at] for at in asked], self.pmi_normalization == "token")
-                for at, value in zip(asked, values, strict=True):
-                    totals[at] += value / share
+            own = [i for i, turn in enumerate(turns) if self.pmi_scorer == "mean" or self._scores(scorer, turn)]
+            if own:
+                share = len(round.learners) if self.pmi_scorer == "mean" else 1
+                values = pmi(scorer, [pairs[i] for i in own], self.pmi_normalization == "token")
+                for i, value in zip(own, values, strict=True):
+                    totals[i] += value / share
         return totals
 
     def _scores(self, scorer: Sampler, turn: Turn) -> bool:
         return scorer.name == (turn.aggregate if self.pmi_scorer == "last" else turn.response).model
 
-    def _question(self, turn: Turn) -> PmiPair:
+    def _pair(self, turn: Turn) -> PmiPair:
         shown, scored = turn.response.text, turn.aggregate.text
         if self.pmi_of == "answer_given_aggregate":
             shown, scored = scored, shown
@@ -226,24 +228,23 @@ class PST:
         alone = replace(turn.response.prompt, peer_answers=())
         own = turn.response
         if self.target == "aggregate":
-            # Text crosses between models, ids never do: each has a tokenizer of its own.
+            # Models exchange text, never token ids: each has its own tokenizer.
             ids = turn.aggregate.token_ids if turn.aggregate.model == own.model else None
             return TrainingExample(alone, turn.aggregate.text, ids, weight)
-        return TrainingExample(
-            own.prompt if self.target == "own_in_context" else alone, own.text, own.token_ids, weight, own.truncated
-        )
+        prompt = own.prompt if self.target == "own_in_context" else alone
+        return TrainingExample(prompt, own.text, own.token_ids, weight, cut_off=own.truncated)
 
 
-def _facts(turns: Sequence[Turn], samples: Sequence[Sample]) -> dict[str, float]:
-    """What the record keeps of a round, without a label."""
+def _metrics(turns: Sequence[Turn], samples: Sequence[Sample]) -> dict[str, float]:
+    """Metrics that need no labels."""
     answer = {id(sample.response): sample.score.extracted_answer for sample in samples}
     pairs = [(answer[id(t.response)], answer[id(t.aggregate)]) for t in turns if t.response is not t.aggregate]
     kept = [sample for sample in samples if sample.kept]
-    facts = {"agreement": sum(one == other is not None for one, other in pairs) / max(1, len(pairs))}
+    metrics = {"agreement": sum(own == aggregate is not None for own, aggregate in pairs) / max(1, len(pairs))}
     if kept:
-        facts["mean_weight"] = fmean(sample.weight for sample in kept)
-        facts["mean_pmi"] = fmean(sample.pmi or 0.0 for sample in kept)
-    return facts
+        metrics["mean_weight"] = fmean(sample.weight for sample in kept)
+        metrics["mean_pmi"] = fmean(sample.pmi or 0.0 for sample in kept)
+    return metrics
 
 
 #: Defaults that differ by profile, as flat settings.

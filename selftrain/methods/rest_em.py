@@ -1,11 +1,13 @@
 """ReST-EM: Beyond Human Data, arXiv 2312.06585.
 
-Sample many solutions a problem, keep at most ten that a checker proves right, fine-tune the *base* model on
-them, repeat with the new model as sampler. No human solution is mixed in, and no data of earlier rounds.
+    E-step:  D_i = { (x, y) : y ~ p_theta(. | x), n times for each x in D, with r(x, y) = 1 }, at most 10 y a problem
+    M-step:  theta' = argmax sum over D_i of log p(y | x), trained from the *base* model while reward on D_val improves
 
-How this page differs from the paper: truncated answers are dropped even where they score, and exact
-duplicates are dropped first in the `recommended` profile; `faithful` does neither. Which ten are kept is not
-stated; ours are the first, so that a problem which has them need not be asked again.
+D_i holds this round's samples only, and no human solutions. The new model is the next round's sampler.
+
+How this page differs from the paper: the `recommended` profile drops truncated answers even where they are correct,
+and exact duplicates before the cap; `faithful` does neither. The paper does not state which ten are kept; here they
+are the first ten, so a problem that has them needs no further samples.
 """
 
 from __future__ import annotations
@@ -20,12 +22,12 @@ from selftrain.errors import DataError
 from selftrain.evaluation import EvalConfig
 from selftrain.methods.base import collected_from
 from selftrain.methods.filters import (
-    at_most_per_problem,
+    cap_per_problem,
     drop_duplicates,
     drop_truncated,
     drop_unrewarded,
-    in_order_of,
     problems_with,
+    sort_by_prompt,
     weigh_problems_equally,
     with_scores,
 )
@@ -102,69 +104,63 @@ class RestEM:
     def collects_by_problem(self) -> bool:
         return self.prompt_weight != "uniform"  # whose weights sum to the number of all kept ones
 
-    def collect(self, now: Round) -> Collected:
-        (learner,) = now.learners
+    def collect(self, round: Round) -> Collected:
+        (learner,) = round.learners
         samples: list[Sample] = []
-        wanting = now.prompts
-        for first, until in self._draws(now):
+        prompts = round.prompts
+        for first, end in self._index_ranges(round):
             # E-step: y ~ p(. | x) for every x, n times; r(x, y) in {0, 1}.
-            responses = learner.sample(wanting, until - first, self.sampling, now.key, first)
+            responses = learner.sample(prompts, end - first, self.sampling, round.key, first=first)
             # D_i = those with reward 1, at most ten a problem.
-            samples = self._kept([*samples, *with_scores(responses, now.grade(responses))])
+            samples = self._filter([*samples, *with_scores(responses, round.grade(responses))])
             full = problems_with(samples, self.max_kept_per_problem)
-            wanting = [prompt for prompt in now.prompts if prompt.problem_id not in full]
-        samples = in_order_of(now.prompts, samples)
+            prompts = [prompt for prompt in round.prompts if prompt.problem_id not in full]
+        samples = sort_by_prompt(samples, round.prompts)
         if self.prompt_weight == "uniform":
             samples = weigh_problems_equally(samples)
-        # M-step, by the learner: maximise sum over D_i of log p(y | x), from the base weights.
-        lessons = collected_from(samples, learner.name)
-        return lessons if self.solutions == "model" else with_human_solutions(lessons, now.problems)
+        # M-step, by the trainer: maximize the sum over D_i of log p(y | x), from the base weights.
+        collected = collected_from(samples, learner.name)
+        return collected if self.solutions == "model" else with_human_solutions(collected, round.problems)
 
-    def _kept(self, samples: Sequence[Sample]) -> list[Sample]:
+    def _filter(self, samples: Sequence[Sample]) -> list[Sample]:
         if self.mask_truncated_completions:
             samples = drop_truncated(samples)
         samples = drop_unrewarded(samples, self.reward_threshold)
         if self.deduplicate == "exact":
             samples = drop_duplicates(samples)
-        return at_most_per_problem(samples, self.max_kept_per_problem) if self.capped else [*samples]
+        return cap_per_problem(samples, self.max_kept_per_problem) if self.capped else [*samples]
 
     @property
     def capped(self) -> bool:
         return self.prompt_weight == "capped"
 
-    def _draws(self, now: Round) -> Iterator[tuple[int, int]]:
-        """Ranges of sample indices, drawn and judged one after another: all at once, or the cap and then quarters."""
+    def _index_ranges(self, round: Round) -> Iterator[tuple[int, int]]:
+        """Ranges of sample indices to sample and grade in turn: with `stop_at_cap` the cap, then n/4 at a time."""
         n, cap = self.num_generations, self.max_kept_per_problem
-        waits = self.stop_at_cap and self.capped and now.scores_independently
-        ends = range(cap, n, max(1, n // 4)) if waits else ()
+        in_parts = self.stop_at_cap and self.capped and round.scores_independently
+        ends = range(cap, n, max(1, n // 4)) if in_parts else ()
         return pairwise((0, *ends, n))
 
 
-def with_human_solutions(lessons: Collected, problems: Sequence[Problem]) -> Collected:
-    """The control: as many examples of the same problems, written by humans.
+def with_human_solutions(collected: Collected, problems: Sequence[Problem]) -> Collected:
+    """The paper's control (section 5.2): every example's completion replaced by the problem's human solution.
 
     Raises:
         DataError: a problem has no human solution.
     """
-    written = {problem.id: problem.solution for problem in problems}
-    lacking = [s.response.prompt.problem_id for s in lessons.samples if s.kept
-               and not written[s.response.prompt.problem_id]]  # fmt: skip
-    if lacking:
+    solutions = {problem.id: (problem.solution or "").strip() for problem in problems}
+    solved = dict.fromkeys(s.response.prompt.problem_id for s in collected.samples if s.kept)
+    if missing := [problem_id for problem_id in solved if not solutions[problem_id]]:
         raise DataError(
-            f"{len(set(lacking)):,} solved problems have no human solution, the first is {lacking[0]}",
+            f"{len(missing):,} solved problems have no human solution, the first is {missing[0]}",
             "solutions is 'human'",
             "use data with a solution column, or --solutions model",
         )
-    return replace(
-        lessons,
-        examples={
-            name: tuple(
-                replace(one, completion=f" {(written[one.prompt.problem_id] or '').strip()}", token_ids=None)
-                for one in examples
-            )
-            for name, examples in lessons.examples.items()
-        },
-    )
+    examples = {
+        name: tuple(replace(e, completion=f" {solutions[e.prompt.problem_id]}", token_ids=None) for e in own)
+        for name, own in collected.examples.items()
+    }
+    return replace(collected, examples=examples)
 
 
 #: Defaults that differ by profile, as flat settings. `recommended` is what the dataclasses say.

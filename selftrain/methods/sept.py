@@ -1,11 +1,13 @@
-"""SePT: A Model Can Help Itself, arXiv 2510.18814.
+"""SePT: A Model Can Help Itself, arXiv 2510.18814 (v2).
 
-Every round the newest weights answer a small batch of questions at a low temperature, and are trained on those
-answers at temperature 1: no reward, no filter, no teacher. Sharper sampling than training is all that drives it.
+    o ~ pi_theta(. | q; tau_s)                       the newest weights answer a batch of questions, tau_s < 1
+    minimize mean over tokens of -log pi_theta(o_t | q, o_<t; tau_t),  tau_t = 1;  repeat with the new weights
 
-How this page differs from the paper: not in the round itself. The paper's equation sums over tokens, its code takes
-the mean over each micro-batch; ours is the mean over all tokens of an update, which depends on neither micro-batches
-nor the number of devices. The run around it is shorter by default, and watched: see docs/methods/sept.md.
+No reward, no filter, no teacher: sampling at a lower temperature than training is all that drives it.
+
+How this page differs from the paper: not in the round itself. The paper's equation sums over tokens and its code
+averages over each micro-batch; here the mean is over all tokens of an update, which depends on neither micro-batches
+nor the number of devices. By default the run is shorter and has a collapse monitor: see docs/methods/sept.md.
 """
 
 from __future__ import annotations
@@ -111,45 +113,46 @@ class SePT:
     evaluation: ClassVar[EvalConfig] = SePTEvalConfig()
 
     def temperature_at(self, done: float) -> float:
-        """Sampling temperature when this share of the run lies behind."""
-        risen = min(1.0, done / self.anneal_share) if self.anneal_share else 0.0
-        return self.temperature + risen * (self.temperature_end - self.temperature)
+        """tau_s, linear over the first `anneal_share` of the run; `done` is the share of the run before this round."""
+        progress = min(1.0, done / self.anneal_share) if self.anneal_share else 0.0
+        return self.temperature + progress * (self.temperature_end - self.temperature)
 
     @property
     def sampling(self) -> SamplingParams:
         return SamplingParams(self.temperature, max_completion_length=self.max_completion_length)
 
-    def collect(self, now: Round) -> Collected:
-        (learner,) = now.learners
-        sampler = learner if self.refresh == "round" else now.base_models()[0]
+    def collect(self, round: Round) -> Collected:
+        (learner,) = round.learners
+        sampler = learner if self.refresh == "round" else round.base_models()[0]
         # o ~ pi(. | q; tau_s): the newest weights answer at a low temperature.
-        tau = self.temperature_at(now.done)
+        tau = self.temperature_at(round.done)
         sampling = SamplingParams(tau, max_completion_length=self.max_completion_length)
-        responses = sampler.sample(now.prompts, self.num_generations, sampling, now.key)
+        responses = sampler.sample(round.prompts, self.num_generations, sampling, round.key)
         if self.refresh == "round":
-            check_newest(responses, now.number - 1)
-        # No reward and no filter, unless asked for.
-        samples = with_scores(responses, now.grade(responses))
+            check_newest(responses, round.number - 1)
+        # No reward, and by default no filter; grades are for the record only.
+        samples = with_scores(responses, round.grade(responses))
         if self.mask_truncated_completions:
             samples = drop_truncated(samples)
         if self.drop_empty_completions:
             samples = drop_empty(samples)
-        # The learner minimises the mean over tokens of -log pi(o | q; tau_t), tau_t = 1.
-        lessons = collected_from(samples, learner.name)
-        return replace(lessons, train_temperature=tau if self.couple_temperatures else None, facts={"temperature": tau})
+        # The trainer minimizes the mean over tokens of -log pi(o | q; tau_t), tau_t = 1.
+        collected = collected_from(samples, learner.name)
+        tau_t = tau if self.couple_temperatures else None
+        return replace(collected, train_temperature=tau_t, metrics={"temperature": tau})
 
 
 def check_newest(responses: Sequence[Response], version: int) -> None:
     """
     Raises:
-        RunError: an answer was written by older weights than those of round `version`.
+        RunError: an answer is not by the weights of round `version`.
     """
     stale = {r.weights_version for r in responses} - {version}
     if stale:
         raise RunError(
-            f"answers for round {version + 1} were written by the weights of round {min(stale)}, not {version}",
-            "trained on its own old answers a model is taught what it has left behind",
-            "this is a defect of the engine: it did not take over the newest weights; please report it",
+            f"answers for round {version + 1} were sampled from the weights of round {min(stale)}, not {version}",
+            "SePT trains on answers of the newest weights only",
+            "this is a bug of the engine, which did not update its weights; please report it",
         )
 
 

@@ -1,4 +1,4 @@
-"""Several models answer one after the other, each shown what those before it said."""
+"""Several models answer one after the other, each shown the answers before its own."""
 
 from __future__ import annotations
 
@@ -13,46 +13,48 @@ def take_turns(
     samplers: Sequence[Sampler],
     prompts: Sequence[Prompt],
     orders: Sequence[Sequence[int]],
+    *,
     sampling: SamplingParams,
     key: str,
 ) -> list[list[Response]]:
-    """One pass of a conversation on every prompt.
+    """One conversation of n models about every prompt.
 
-    Whoever speaks is asked the prompt with the texts of those before as its `peer_answers`, behind what the prompt
-    already had there. At most n turns x n models calls of `sample`, each under the key "<key>/turn <k>". A prompt that
-    stands here twice is asked with the same luck twice: give each rollout of a problem a key of its own.
+    In each turn a model is given the prompt with the texts of the turns before appended to its `peer_answers`. At most
+    n x n calls of `sample`, each under the key "<key>/turn <k>". Equal prompts draw equal random numbers, so further
+    conversations about the same problems need keys of their own.
 
     Args:
-        orders: one permutation of the n answerers' places for each prompt: who speaks first, second, ...
+        orders: `[prompts][n]`, for each prompt a permutation of the samplers' indices: who answers first, second, ...
 
     Returns:
-        `[prompts][n]` responses, in order of speaking; the last one has seen all others.
+        `[prompts][n]` responses in the order of the turns; the last one has seen all others.
 
     Raises:
-        RunError: an order is missing, or is no permutation.
+        RunError: an order is missing or not a permutation.
     """
-    places = list(range(len(samplers)))
-    if len(orders) != len(prompts) or any(sorted(order) != places for order in orders):
+    indices = list(range(len(samplers)))
+    if len(orders) != len(prompts) or any(sorted(order) != indices for order in orders):
         raise RunError(
-            f"{len(orders)} orders of speaking for {len(prompts)} prompts and {len(samplers)} models",
-            "every prompt needs one order, in which every model speaks once",
-            "give one permutation of the models' places for each prompt",
+            f"{len(orders)} orders of turns for {len(prompts)} prompts and {len(samplers)} models",
+            "every prompt needs one order, in which every model occurs once",
+            "give one permutation of the models' indices for each prompt",
         )
-    said: list[list[Response]] = [[] for _ in prompts]
-    for turn in places:
-        for place, sampler in enumerate(samplers):
-            asked = [i for i, order in enumerate(orders) if order[turn] == place]
-            heard = [
-                replace(prompts[i], peer_answers=(*prompts[i].peer_answers, *(response.text for response in said[i])))
-                for i in asked
-            ]  # fmt: skip
-            if heard:
-                responses = sampler.sample(heard, 1, sampling, f"{key}/turn {turn}")
-                for i, response in zip(asked, responses, strict=True):
-                    said[i].append(response)
-    return said
+    talks: list[list[Response]] = [[] for _ in prompts]
+    for turn in indices:
+        for index, sampler in enumerate(samplers):
+            own = [i for i, order in enumerate(orders) if order[turn] == index]
+            if own:
+                shown = [_with_answers(prompts[i], talks[i]) for i in own]
+                responses = sampler.sample(shown, 1, sampling, f"{key}/turn {turn}")
+                for i, response in zip(own, responses, strict=True):
+                    talks[i].append(response)
+    return talks
+
+
+def _with_answers(prompt: Prompt, responses: Sequence[Response]) -> Prompt:
+    return replace(prompt, peer_answers=(*prompt.peer_answers, *(response.text for response in responses)))
 
 
 def rotations(prompts: int, samplers: int) -> list[list[int]]:
-    """`[prompts][samplers]`: for prompt i the order that starts at i mod n, so that all are last equally often."""
+    """`[prompts][samplers]`: prompt i starts with model i mod n, so that all models are last equally often."""
     return [[(i + turn) % samplers for turn in range(samplers)] for i in range(prompts)]

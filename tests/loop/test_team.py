@@ -26,7 +26,7 @@ def team() -> list[Learner]:
 
 def test_each_speaker_sees_all_before_in_order() -> None:
     orders = [[0, 1, 2], [2, 0, 1], [1, 2, 0], [0, 2, 1]]
-    said = take_turns(team(), PROMPTS[:4], orders, DRAWN, "key")
+    said = take_turns(team(), PROMPTS[:4], orders, sampling=DRAWN, key="key")
     names = ["good", "hasty", "shy"]
     for prompt, order, responses in zip(PROMPTS, orders, said, strict=False):
         assert [r.model for r in responses] == [names[place] for place in order]
@@ -36,13 +36,15 @@ def test_each_speaker_sees_all_before_in_order() -> None:
 
 
 def test_what_was_posted_before_stays_in_front() -> None:
-    (responses,) = take_turns(team(), [replace(PROMPTS[0], peer_answers=("first",))], [[0, 1, 2]], DRAWN, "key")
+    (responses,) = take_turns(
+        team(), [replace(PROMPTS[0], peer_answers=("first",))], [[0, 1, 2]], sampling=DRAWN, key="key"
+    )
     assert responses[2].prompt.peer_answers == ("first", responses[0].text, responses[1].text)
 
 
 def test_the_first_turn_is_what_the_model_says_alone() -> None:
     model = toy(0, 0, 0)
-    said = take_turns([model, toy(0, 0, 0, name="other")], PROMPTS, [[0, 1]] * len(PROMPTS), DRAWN, "key")
+    said = take_turns([model, toy(0, 0, 0, name="other")], PROMPTS, [[0, 1]] * len(PROMPTS), sampling=DRAWN, key="key")
     assert [r[0] for r in said] == model.sample(PROMPTS, 1, DRAWN, "key/turn 0")
     assert [r[0].text for r in said] != [r[1].text for r in said]
 
@@ -55,7 +57,7 @@ def test_at_most_one_call_for_each_turn_and_model() -> None:
 
     calls: Counter[str] = Counter()
     counted = [Counted(one.engine, one.trainer, one.base) for one in team()]
-    take_turns(counted, PROMPTS, rotations(len(PROMPTS), 3), DRAWN, "key")
+    take_turns(counted, PROMPTS, rotations(len(PROMPTS), 3), sampling=DRAWN, key="key")
     assert calls == {"good": 3, "hasty": 3, "shy": 3}
 
 
@@ -66,8 +68,8 @@ def test_rotations_give_all_the_last_word_equally_often() -> None:
 
 @pytest.mark.parametrize("orders", [[], [[0, 1, 1]], [[0, 1]], [[1, 2, 3]]])
 def test_orders_that_are_none(orders: list[list[int]]) -> None:
-    with pytest.raises(RunError, match="orders of speaking"):
-        take_turns(team(), PROMPTS[:1], orders, DRAWN, "key")
+    with pytest.raises(RunError, match="orders of turns"):
+        take_turns(team(), PROMPTS[:1], orders, sampling=DRAWN, key="key")
 
 
 def test_the_teams_answer_is_that_of_the_last_speaker() -> None:
@@ -119,4 +121,4 @@ def test_votes_on_different_problems_are_refused() -> None:
 
 def test_no_prompts_no_conversation() -> None:
     assert evaluate_in_turn(team(), replace(TASK, prompts=[])) == []
-    assert take_turns([], [Prompt("a", "?")], [[]], DRAWN, "key") == [[]]
+    assert take_turns([], [Prompt("a", "?")], [[]], sampling=DRAWN, key="key") == [[]]

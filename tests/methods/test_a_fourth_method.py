@@ -41,9 +41,9 @@ class Majority:
     def sampling(self) -> SamplingParams:
         return SamplingParams(0.7, 40, 1.0, self.max_completion_length)
 
-    def collect(self, now: Round) -> Collected:
-        (learner,) = now.learners
-        responses = learner.sample(now.prompts, self.num_generations, self.sampling, now.key)
+    def collect(self, round: Round) -> Collected:
+        (learner,) = round.learners
+        responses = learner.sample(round.prompts, self.num_generations, self.sampling, round.key)
         votes = defaultdict(Counter)
         for r in responses:
             votes[r.prompt.problem_id][r.text.rpartition("####")[2].strip()] += 1

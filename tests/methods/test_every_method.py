@@ -63,7 +63,7 @@ def test_each_model_has_its_lessons_and_every_sample_a_fate(name: str) -> None:
     assert list(lessons.examples) == [learner.name for learner in learners(name)]
     assert all(sample.kept == (sample.weight > 0) == (sample.drop_reason is None) for sample in lessons.samples)
     assert sum(map(len, lessons.examples.values())) == sum(sample.kept for sample in lessons.samples)
-    assert all(math.isfinite(fact) for fact in lessons.facts.values())
+    assert all(math.isfinite(fact) for fact in lessons.metrics.values())
 
 
 @pytest.mark.parametrize("name", METHODS)

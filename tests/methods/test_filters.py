@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selftrain.methods.filters import (
-    at_most_per_problem,
+    cap_per_problem,
     drop_duplicates,
     drop_truncated,
     drop_unrewarded,
@@ -35,7 +35,7 @@ def samples_of(rows) -> list[Sample]:
 
 
 def select(samples: list[Sample], cap: int, threshold: float = 0.5) -> list[Sample]:
-    return at_most_per_problem(drop_duplicates(drop_unrewarded(drop_truncated(samples), threshold)), cap)
+    return cap_per_problem(drop_duplicates(drop_unrewarded(drop_truncated(samples), threshold)), cap)
 
 
 @given(scored, st.integers(1, 5))
@@ -72,7 +72,7 @@ def test_wrong_unread_and_unjudged_are_three_things() -> None:
 
 def test_the_cap_keeps_the_first() -> None:
     samples = with_scores([response(p, i, str(i)) for p in (0, 1) for i in range(20)], [Score(1.0, "1")] * 40)
-    kept = [(s.response.prompt.problem_id, s.response.sample_index) for s in at_most_per_problem(samples, 3) if s.kept]
+    kept = [(s.response.prompt.problem_id, s.response.sample_index) for s in cap_per_problem(samples, 3) if s.kept]
     assert [index for _, index in kept] == [0, 1, 2, 0, 1, 2] and len({problem for problem, _ in kept}) == 2
 
 

@@ -326,10 +326,10 @@ def test_facts_of_a_round_need_no_label() -> None:
         for talk in talks(lessons).values()
         for s in talk[:-1]
     ]
-    assert lessons.facts["agreement"] == pytest.approx(sum(a == b is not None for a, b in said) / len(said))
+    assert lessons.metrics["agreement"] == pytest.approx(sum(a == b is not None for a, b in said) / len(said))
     kept = [sample for sample in lessons.samples if sample.kept]
-    assert lessons.facts["mean_weight"] == pytest.approx(sum(s.weight for s in kept) / len(kept))
-    assert lessons.facts["mean_pmi"] == pytest.approx(sum(s.pmi for s in kept) / len(kept))
+    assert lessons.metrics["mean_weight"] == pytest.approx(sum(s.weight for s in kept) / len(kept))
+    assert lessons.metrics["mean_pmi"] == pytest.approx(sum(s.pmi for s in kept) / len(kept))
 
 
 def test_a_round_in_which_no_conversation_ends_well_has_facts_all_the_same() -> None:
@@ -337,7 +337,7 @@ def test_a_round_in_which_no_conversation_ends_well_has_facts_all_the_same() -> 
             for n in "abc"]  # fmt: skip
     lessons = collect(mute, temperature=0.1)
     assert set(lessons.examples) == {"a", "b", "c"} and not any(lessons.examples.values())
-    assert lessons.facts == {"agreement": 0.0}
+    assert lessons.metrics == {"agreement": 0.0}
 
 
 def test_who_is_always_last_is_never_trained_and_the_run_goes_on(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_d_a_round_is_drawn_at_its_temperature_untruncated() -> None:
     for number in (1, 2, 3, 4):
         learner.weights_version = number - 1
         lessons = SePT(num_rounds=3, max_completion_length=9).collect(round_of(number, learner, 3))
-        assert lessons.facts["temperature"] == asked[-1].temperature
+        assert lessons.metrics["temperature"] == asked[-1].temperature
     assert [one.temperature for one in asked] == pytest.approx([0.6, 0.8, 1.0, 1.0])
     assert {(one.top_k, one.top_p, one.max_completion_length) for one in asked} == {(0, 1.0, 9)}
 
@@ -321,7 +321,7 @@ def test_j_answers_of_older_weights_are_refused() -> None:
     learner = toy()
     learner.weights_version = 3
     assert SePT(num_rounds=9).collect(round_of(4, learner, 9)).samples
-    with pytest.raises(RunError, match=r"(?s)round 5 were written by the weights of round 3, not 4.*report it"):
+    with pytest.raises(RunError, match=r"(?s)round 5 were sampled from the weights of round 3, not 4.*report it"):
         SePT(num_rounds=9).collect(round_of(5, learner, 9))
     one = SePT(num_rounds=9).collect(round_of(4, learner, 9)).samples[0].response
     check_newest([one], 3)
