@@ -21,7 +21,9 @@ def evaluate_in_turn(samplers: Sequence[Sampler], task: EvalTask) -> list[EvalRe
     favoured. In prompt order.
     """
     prompts = task.prompts
-    turns = take_turns(samplers, prompts, rotations(len(prompts), len(samplers)), sampling=task.params(0.0), key=task.key)
+    turns = take_turns(
+        samplers, prompts, rotations(len(prompts), len(samplers)), sampling=task.params(0.0), key=task.key
+    )
     last = task.graded([responses[-1] for responses in turns])
     return [EvalResult(prompt.problem_id, sample, ()) for prompt, sample in zip(prompts, last, strict=True)]
 

@@ -21,8 +21,8 @@ from selftrain.methods.pst import PSTEvalConfig, PSTTrainingConfig
 from selftrain.methods.sept import SePTTrainingConfig
 from selftrain.models.toy import ToyModel
 from selftrain.sizing import Plan, Work, saved_weights, work_of
-from selftrain.training.base import TrainingConfig
-from selftrain.types import Prompt, Response, SamplingParams, TrainingExample
+from selftrain.training.base import TrainingConfig, TrainingHooks, TrainingJob, TrainingReport
+from selftrain.types import Prompt, Response, SamplingParams
 from tests.toys import grade, toy, toy_loop
 
 WATCH = MonitorConfig(probe_rounds=2, probe_generations=3, consensus_generations=5, collapse_watch="warn")
@@ -33,7 +33,7 @@ TALKATIVE = (0.0, 0.5, -99.0)
 
 def counted(learner: Learner, counts: Counter[str]) -> Learner:
     """A learner that counts what its engine answers and scores, and its trainer trains on."""
-    generate, logprob, fit = learner.engine.generate, learner.engine.logprob, learner.trainer.fit
+    generate, logprob, train = learner.engine.generate, learner.engine.logprob, learner.trainer.train
 
     def counting_generate(
         prompts: Sequence[Prompt], n: int, sampling: SamplingParams, key: str, version: int, first: int = 0
@@ -46,15 +46,13 @@ def counted(learner: Learner, counts: Counter[str]) -> Learner:
         # A toy finds what it would never say impossible; that is no number to weigh by.
         return [max(one, -9.0) for one in logprob(prompts, completions)]
 
-    def counting_fit(
-        examples: Sequence[TrainingExample], training: TrainingConfig, *arguments: Any, **named: Any
-    ) -> Any:
-        counts["trained"] += len(examples) * training.num_train_epochs
-        return fit(examples, training, *arguments, **named)
+    def counting_train(job: TrainingJob, hooks: TrainingHooks) -> TrainingReport:
+        counts["trained"] += len(job.examples) * job.config.num_train_epochs
+        return train(job, hooks)
 
     learner.engine.generate = counting_generate  # type: ignore[method-assign]
     learner.engine.logprob = counting_logprob  # type: ignore[method-assign]
-    learner.trainer.fit = counting_fit  # type: ignore[method-assign]
+    learner.trainer.train = counting_train  # type: ignore[method-assign]
     return learner
 
 
