@@ -24,10 +24,10 @@ from pathlib import Path
 from math_verify import parse, verify
 from math_verify.parser import parse_expr_cached, parse_latex_cached
 
-from selftrain.graders import MathGrader
+from selftrain.graders import MathGrader, as_response
 from selftrain.graders.math.plain_numbers import read_numbers, same_numbers
 from selftrain.graders.math.worker import MathWorker
-from selftrain.types import Problem, Prompt, Response
+from selftrain.types import Problem
 
 PAIRS, TURNS = 500, 7
 Pair = tuple[str, str]
@@ -88,13 +88,11 @@ def numbers() -> None:
 def published(path: Path) -> None:
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     problems = {str(at): Problem(str(at), "", row["gold"]) for at, row in enumerate(rows)}
-    responses = [
-        Response(Prompt(str(at), ""), "", 0, r["prediction"], (), 0.0, "stop", "", 0) for at, r in enumerate(rows)
-    ]
+    responses = [as_response(problem, row["prediction"]) for problem, row in zip(problems.values(), rows, strict=True)]
     with MathGrader() as grader, MathGrader(strictness="lenient") as lenient:
         ours, kind = grader.grade(responses, problems), lenient.grade(responses, problems)
     worker = MathWorker()
-    alone = [worker.alone(row["gold"], row["prediction"]) for row in rows]
+    alone = [worker.math_verify_alone(row["gold"], row["prediction"]) for row in rows]
     worker.close()
     print(f"slowest: {max(score.seconds for score in ours):.2f} s")
     for tier in dict.fromkeys(row["tier"] for row in rows):

@@ -205,7 +205,7 @@ class SelfTrainer:
                 "models": {learner.name: learner.base for learner in learners},
                 "engines": {learner.name: learner.engine.how for learner in learners},
                 "prompt_examples": {learner.name: learner.engine.prompt_text(example) for learner in learners},
-                "grader": {"name": graders.evaluation_grader.name} | graders.evaluation_grader.facts,
+                "grader": {"name": graders.evaluation_grader.name} | graders.evaluation_grader.metadata,
                 "train": {"name": train.name, "mapping": train.mapping, "warnings": train.warnings},
                 "evaluation": {"name": evaluation.name, "mapping": evaluation.mapping, "warnings": evaluation.warnings},
             },

@@ -98,7 +98,7 @@ class Score:
     Score(1.0, "18", "equal as numbers")            right
     Score(0.0, "20", "20 is not 18")                wrong
     Score(0.0, None, "no answer found")             nothing to read
-    Score(None, None, "judge failed: ...")          unjudged: never trained on, never counted as wrong
+    Score(None, None, "grader failed: ...")         unjudged: never trained on, never counted as wrong
     """
 
     value: float | None

@@ -18,19 +18,20 @@ from selftrain.config import Resolved
 from selftrain.errors import RunError
 from selftrain.graders.agreement import (
     CHECKERS,
-    Checked,
-    check,
+    CheckedAnswer,
+    SampledAnswer,
+    check_answers,
+    choose_to_label,
     disagreements,
     error_rates,
     read_labels,
     share,
-    to_label,
     write_rows,
 )
 from selftrain.report.visible import visible
 from selftrain.storage import RunFolder
 
-_COLUMNS = "problem_id, question, reference, completion, finish_reason, reward"
+_COLUMNS = "question, reference, completion, finish_reason, reward"
 #: Characters of an example that are shown.
 _SHOWN = 300
 
@@ -51,15 +52,15 @@ def run(settings: Resolved) -> int:
             "An audit holds checkers of mathematical answers against each other.",
             "Look at `held_back_gap` in its report: rewarded programs that fail the tests which give no reward.",
         )
-    rows, found = _draw(folder, asked.max_answers, asked.seed)
-    checked = check(rows)
+    answers, found = _draw(folder, asked.max_answers, asked.seed)
+    checked = check_answers(answers)
     rng = random.Random(f"{asked.seed}/audit")
     if asked.to_label:
-        write_rows(Path(asked.to_label), to_label(checked, asked.num_to_label, rng))
+        write_rows(Path(asked.to_label), choose_to_label(checked, asked.num_to_label, rng))
     figures = {
         "answers": found,
         "looked_at": len(checked),
-        "right": {name: share([getattr(row, name) is True for row in checked]) for name in CHECKERS},
+        "right": {name: share([row.verdicts[name] is True for row in checked]) for name in CHECKERS},
         "disagreement": disagreements(checked),
         "errors": error_rates(labelled) if labelled else {},
     }
@@ -79,7 +80,7 @@ def _grader(folder: RunFolder) -> str:
     return str(json.loads(path.read_text("utf-8")).get("grader", {}).get("name", "")) if path.exists() else ""
 
 
-def _draw(folder: RunFolder, most: int, seed: int) -> tuple[list[dict[str, Any]], int]:
+def _draw(folder: RunFolder, most: int, seed: int) -> tuple[list[SampledAnswer], int]:
     """Answers to problems with a gold, drawn by chance from samples and evaluations, and how many there are."""
     tables = [name for name in ("samples", "evaluations") if any((folder.path / name).glob("*.parquet"))]
     if not tables:
@@ -90,11 +91,11 @@ def _draw(folder: RunFolder, most: int, seed: int) -> tuple[list[dict[str, Any]]
     )
     labelled = f"from ({union}) where reference is not null"
     ((found,),) = folder.query(f"select count(*) {labelled}").fetchall()
-    drawn = folder.query(f"select * {labelled} order by md5(concat({seed}, id)), id limit {most}")
-    rows = [dict(zip(drawn.columns, row, strict=True)) for row in drawn.fetchall()]
-    if not rows:
+    drawn = folder.query(f"select {_COLUMNS} {labelled} order by md5(concat({seed}, id)), id limit {most}")
+    answers = [SampledAnswer(*row) for row in drawn.fetchall()]
+    if not answers:
         raise RunError(f"no answer in {str(folder.path)!r} is to a problem with a gold", "nothing to hold it against")
-    return rows, found
+    return answers, found
 
 
 def _print(figures: Mapping[str, Any], labelled: int) -> None:
@@ -119,13 +120,13 @@ def _told(found: Mapping[str, Any]) -> str:
     return f"{100 * found['share']:.2f} % [{low:.2f}, {high:.2f}], {found['count']:,} of {found['of']:,}"
 
 
-def _show_examples(checked: Sequence[Checked], most: int, rng: random.Random) -> None:
-    kinds: dict[tuple[bool | None, ...], list[Checked]] = {}
+def _show_examples(checked: Sequence[CheckedAnswer], most: int, rng: random.Random) -> None:
+    patterns: dict[tuple[bool | None, ...], list[CheckedAnswer]] = {}
     for row in checked:
-        if len({verdict is True for verdict in row.kind}) > 1:
-            kinds.setdefault(row.kind, []).append(row)
-    for kind, rows in kinds.items():
-        says = ", ".join(f"{name} {verdict}" for name, verdict in zip(CHECKERS, kind, strict=True))
+        if len({verdict is True for verdict in row.pattern}) > 1:
+            patterns.setdefault(row.pattern, []).append(row)
+    for pattern, rows in patterns.items():
+        says = ", ".join(f"{name} {verdict}" for name, verdict in zip(CHECKERS, pattern, strict=True))
         print(f"\n{says}: {len(rows):,}")
         for row in rng.sample(rows, min(most, len(rows))):
             prediction = row.prediction if len(row.prediction) <= _SHOWN else f"...{row.prediction[-_SHOWN:]}"

@@ -31,9 +31,9 @@ from typing import Any
 from selftrain.cli.sections import GradeConfig
 from selftrain.config import Resolved
 from selftrain.errors import DataError, RunError, SettingsError
-from selftrain.graders import Grader, MathGrader, grader_names, open_grader
+from selftrain.graders import Grader, MathGrader, as_response, grader_names, open_grader
 from selftrain.graders.code.config import CodeConfig
-from selftrain.types import Problem, Prompt, Response, Score
+from selftrain.types import Problem, Score
 
 Keys = Mapping[str, tuple[type, str]]
 _GOLD: Keys = {"gold": (str, "a text"), "prediction": (str, "a text")}
@@ -196,16 +196,12 @@ def _grade(grader: Grader, rows: Sequence[Row]) -> list[Score]:
     """A judge's scores. Where it breaks over several rows, each is judged by itself and only the broken ones lose."""
     problems = {str(row.line): row.problem for row in rows}
     try:
-        return grader.grade([_response(row) for row in rows], problems)
+        return grader.grade([as_response(row.problem, row.text) for row in rows], problems)
     except Exception as error:
         # Whatever a strange row breaks, it must not cost the others their verdicts.
         if len(rows) == 1:
-            return [Score(None, None, f"judge failed: {type(error).__name__}: {str(error)[:200]}")]
+            return [Score(None, None, f"grader failed: {type(error).__name__}: {str(error)[:200]}")]
         return [score for row in rows for score in _grade(grader, [row])]
-
-
-def _response(row: Row) -> Response:
-    return Response(Prompt(str(row.line), ""), "", 0, row.text, (), 0.0, "stop", "", 0)
 
 
 def as_line(row: dict[str, Any]) -> bytes:

@@ -16,7 +16,7 @@ from selftrain.config import Command, Resolved, parse, settings_of
 from selftrain.engines.config import EngineConfig
 from selftrain.errors import SettingsError
 from selftrain.evaluation import EvalConfig
-from selftrain.graders import ABLATIONS
+from selftrain.graders import is_ablation
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.methods import METHODS
 from selftrain.models.prompts import PromptConfig
@@ -93,7 +93,7 @@ def plan_of(asked: SizeConfig, settings: Resolved) -> Plan:
     method: Any = next(one for one in settings.sections.values() if type(one) in METHODS.values())
     data, training, monitor = settings[DataConfig], settings[TrainingConfig], settings[MonitorConfig]
     rewards = settings[RewardConfig].reward_funcs if method.needs_grader else ()
-    control = any(name in ABLATIONS for name in rewards)
+    control = any(is_ablation(name) for name in rewards)
     problems = min(asked.problems, data.max_train_samples or asked.problems) - settings[PromptConfig].num_fewshot
     held_out = training.validation_size
     validation = max(held_out > 0, round(problems * held_out)) if held_out < 1 else int(held_out)

@@ -1,4 +1,4 @@
-"""What a judge is, and the question it must pass first: can it read its own gold answers?"""
+"""The interface of a grader, and the self-test that asks it to grade its own gold answers."""
 
 from __future__ import annotations
 
@@ -7,50 +7,50 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from selftrain.errors import GraderError
-from selftrain.types import Problem, Prompt, Response, Score
+from selftrain.types import FinishReason, Problem, Prompt, Response, Score
 
 
 class Grader(Protocol):
-    """Scores answers. One `Score` a response, in their order; `Score.value` None is "unjudged", never "wrong".
-
-    May be used as a context manager, and from several threads.
-    """
+    """Scores responses. May be used as a context manager, and from several threads."""
 
     name: str
-    #: Whether what an answer is given depends on that answer alone, so that some can be judged before others are drawn.
+    #: Whether a response's score depends on that response alone, so that grading can start before sampling ends.
     scores_independently: bool = False
 
     def grade(self, responses: Sequence[Response], problems: Mapping[str, Problem]) -> list[Score]:
-        """The scores of `responses` to `problems` (by problem id).
+        """One score per response, in their order; `Score.value` is None for "unjudged", never for "wrong".
+
+        Args:
+            problems: by id; holds the problem of every response.
 
         Raises:
-            GraderError: the judge itself is broken. A run must stop then: no answer may pay for it.
+            GraderError: the grader itself is broken. The run stops; no response is scored 0 for it.
         """
         ...
 
     def evaluation_grader(self) -> Grader:
-        """The judge that evaluations ask: this one, unless what is rewarded is less than what is asked for."""
+        """The grader for evaluations: this one, unless it rewards less than the task asks for."""
         return self
 
-    def gold(self, problem: Problem) -> str | None:
-        """An answer that this judge should find right; None where it cannot tell one."""
+    def gold_completion(self, problem: Problem) -> str | None:
+        """A completion that must score above 0; None if the grader cannot name one."""
         gold = problem.reference or ""
-        # Both usual forms, for judges that know but one. A gold that is a whole solution has its own.
+        # Both common markers, since some graders know only one. A worked solution brings its own.
         marked = "####" in gold or r"\boxed" in gold
         return gold if marked else f"The answer is $\\boxed{{{gold}}}$.\n#### {' '.join(gold.split())}"
 
     @property
-    def facts(self) -> dict[str, str]:
-        """What a run's record should say of how it judges."""
+    def metadata(self) -> dict[str, str]:
+        """How it grades, for the run's record."""
         return {}
 
     @property
     def warning(self) -> str:
-        """What every report has to say."""
+        """What every report has to warn of; empty for nothing."""
         return ""
 
     def close(self) -> None:
-        """Ends whatever the judge has started; most have started nothing."""
+        """Releases processes and threads, if there are any."""
         return
 
     def __enter__(self) -> Self:
@@ -66,30 +66,15 @@ def problem_of(response: Response, problems: Mapping[str, Problem]) -> Problem:
     problem = problems.get(response.prompt.problem_id)
     if problem is None:
         raise GraderError(
-            f"An answer is to problem {response.prompt.problem_id!r}, which is not among the {len(problems)} given.",
-            "Without its problem an answer cannot be judged.",
-            "Hand the judge every problem that was asked.",
+            f"A response has the problem {response.prompt.problem_id!r}, which is not among the {len(problems)} given.",
+            "A response cannot be graded without its problem.",
+            "Pass every problem that was sampled.",
         )
     return problem
 
 
-def self_test(grader: Grader, problems: Sequence[Problem]) -> list[tuple[Problem, str]]:
-    """Shows the judge each gold answer as if a model had given it.
-
-    Returns:
-        The problems whose own gold is not scored above 0, with the reason. Nothing can be learnt from them.
-    """
-    golds = [(problem, gold) for problem in problems if (gold := grader.gold(problem)) is not None]
-    responses = [_as_response(problem, gold) for problem, gold in golds]
-    scores = grader.grade(responses, {problem.id: problem for problem, _ in golds})
-    return [
-        (problem, score.reason or f"its own gold answer scores {score.value}")
-        for (problem, _), score in zip(golds, scores, strict=True)
-        if score.value is None or score.value <= 0
-    ]
-
-
-def _as_response(problem: Problem, text: str) -> Response:
+def as_response(problem: Problem, text: str, finish_reason: FinishReason = "stop") -> Response:
+    """A text that no model of ours sampled, as a response to `problem`, so that it can be graded."""
     return Response(
         prompt=Prompt(problem.id, problem.question),
         prompt_text=problem.question,
@@ -97,7 +82,23 @@ def _as_response(problem: Problem, text: str) -> Response:
         text=text,
         token_ids=(),
         logprob=0.0,
-        finish_reason="stop",
-        model="gold",
+        finish_reason=finish_reason,
+        model="",
         weights_version=0,
     )
+
+
+def self_test(grader: Grader, problems: Sequence[Problem]) -> list[tuple[Problem, str]]:
+    """Grades each problem's gold answer as if a model had written it.
+
+    Returns:
+        The problems whose gold does not score above 0, each with the reason. No sample of theirs could be right.
+    """
+    golds = [(problem, gold) for problem in problems if (gold := grader.gold_completion(problem)) is not None]
+    responses = [as_response(problem, gold) for problem, gold in golds]
+    scores = grader.grade(responses, {problem.id: problem for problem, _ in golds})
+    return [
+        (problem, score.reason or f"its own gold answer scores {score.value}")
+        for (problem, _), score in zip(golds, scores, strict=True)
+        if score.value is None or score.value <= 0
+    ]

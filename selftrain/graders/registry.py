@@ -1,87 +1,62 @@
-"""From what the setting `reward_funcs` holds to a judge."""
+"""The graders by name: from the setting `reward_funcs` to a grader."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from selftrain.errors import GraderError, SettingsError
-from selftrain.graders.ablations import ABLATIONS, AlwaysOne, Majority, Shuffled
+from selftrain.graders.ablations import AlwaysOne, Majority, Shuffled, is_ablation
 from selftrain.graders.base import Grader
 from selftrain.graders.code.config import CodeConfig
+from selftrain.graders.code.extract_program import extract_code
 from selftrain.graders.code.grader import CodeGrader
+from selftrain.graders.math.canonical import extract_canonical
 from selftrain.graders.math.grader import MathGrader
-from selftrain.graders.reader import open_reader
-from selftrain.graders.rewards.functions import RewardFunctionGrader, returned_none
+from selftrain.graders.reader import AnswerReader
+from selftrain.graders.rewards.functions import RewardFunctionGrader
 from selftrain.graders.rewards.trl_arguments import RewardFunction
-from selftrain.graders.text import choice_grader, exact_grader
-from selftrain.types import Problem, Response, Score
+from selftrain.graders.text import choice_grader, exact_grader, extract_after_phrase, extract_option
+from selftrain.graders.weighted import WeightedGrader
+from selftrain.types import Response
 
 
-class WeightedGrader(Grader):
-    """The weighted sum of several judges.
+@dataclass(frozen=True)
+class Options:
+    """What the code grader needs to know; see `open_grader`."""
 
-    As in TRL, a reward function that returned None is left out of a row's sum, and a row that has no number at all
-    is None. Unlike TRL, a row that one judge could not judge (a gold it cannot read, a function that raised) is
-    unjudged: the sum of what is left would be taken for the verdict.
-    """
-
-    def __init__(self, graders: Sequence[Grader], weights: Sequence[float]) -> None:
-        self.name = " + ".join(grader.name for grader in graders)
-        self._graders, self._weights = tuple(graders), tuple(weights)
-        self.scores_independently = all(grader.scores_independently for grader in graders)
-
-    def grade(self, responses: Sequence[Response], problems: Mapping[str, Problem]) -> list[Score]:
-        by_grader = [grader.grade(responses, problems) for grader in self._graders]
-        return [self._sum(scores) for scores in zip(*by_grader, strict=True)]
-
-    def evaluation_grader(self) -> Grader:
-        return WeightedGrader([grader.evaluation_grader() for grader in self._graders], self._weights)
-
-    def gold(self, problem: Problem) -> str | None:
-        return self._graders[0].gold(problem)
-
-    @property
-    def facts(self) -> dict[str, str]:
-        return {name: fact for grader in self._graders for name, fact in grader.facts.items()}
-
-    @property
-    def warning(self) -> str:
-        return "\n".join(grader.warning for grader in self._graders if grader.warning)
-
-    def close(self) -> None:
-        for grader in self._graders:
-            grader.close()
-
-    def _sum(self, scores: Sequence[Score]) -> Score:
-        none_reasons = [returned_none(grader.name) for grader in self._graders]
-        unjudged = [s for s, none in zip(scores, none_reasons, strict=True) if s.value is None and s.reason != none]
-        terms = [w * s.value for w, s in zip(self._weights, scores, strict=True) if s.value is not None]
-        return Score(
-            value=sum(terms) if terms and not unjudged else None,
-            extracted_answer=next(
-                (score.extracted_answer for score in scores if score.extracted_answer is not None), None
-            ),
-            reason="; ".join(score.reason for score in unjudged or scores if score.reason),
-            seconds=sum(score.seconds for score in scores),
-            extra_scores={name: verdict for score in scores for name, verdict in score.extra_scores.items()},
-        )
+    code: CodeConfig
+    programs_at_once: int | None
 
 
-#: Judges by name. Those that are no control also serve `selftrain grade`.
-_NAMED: dict[str, Callable[[CodeConfig, int | None], Grader]] = {
-    "math": lambda *_: MathGrader(),
-    "choice": lambda *_: choice_grader(),
-    "exact": lambda *_: exact_grader(),
-    "code": CodeGrader,
-    "always_one": lambda *_: AlwaysOne(),
+@dataclass(frozen=True)
+class Entry:
+    #: From the full name and the options to a grader.
+    open: Callable[[str, Options], Grader]
+    #: How the grader reads an answer, spelled alike for all answers that mean the same; None if it cannot.
+    extract: Callable[[Response], str | None] | None = None
+    #: Whether its name may be followed by that of the grader it builds on, as in "shuffled:choice".
+    has_base: bool = False
+
+
+#: One line per grader. `--reward_funcs` takes any of them, `selftrain grade --judge` those that are no ablation.
+_GRADERS = {
+    "math": Entry(lambda *_: MathGrader(), extract_canonical),
+    # "choice" and "exact" compare what they extract as it is, so it needs no canonical spelling.
+    "choice": Entry(lambda *_: choice_grader(), lambda response: extract_option(response.text)),
+    "exact": Entry(lambda *_: exact_grader(), lambda response: extract_after_phrase(response.text) or None),
+    "code": Entry(lambda _, o: CodeGrader(o.code, o.programs_at_once), lambda response: extract_code(response.text)),
+    "always_one": Entry(lambda *_: AlwaysOne()),
+    "majority": Entry(lambda name, _: Majority(open_reader(_base(name)), name), has_base=True),
+    "shuffled": Entry(lambda name, options: Shuffled(_open(_base(name), options), name), has_base=True),
 }
 
 
 def grader_names() -> tuple[str, ...]:
-    """The names of judges that say what an answer is worth, and are no control."""
-    return tuple(name for name in _NAMED if name not in ABLATIONS)
+    """The graders of `selftrain grade`: all but the ablations."""
+    return tuple(name for name in _GRADERS if not is_ablation(name))
 
 
 def open_grader(
@@ -91,54 +66,72 @@ def open_grader(
     code: CodeConfig | None = None,
     programs_at_once: int | None = None,
 ) -> Grader:
-    """The judge that `reward_funcs` names.
+    """The grader that `reward_funcs` names.
 
     Args:
-        reward_funcs: "math", "choice", "exact", "code", a control ("always_one", "majority", "shuffled", or such as
-            "shuffled:choice" with the judge it stands in for), a dotted path such as "my_rewards:length" or
-            "trl.rewards.accuracy_reward", a function, or several of these.
-        reward_weights: one weight for each; all 1 where None.
-        code: how "code" judges.
-        programs_at_once: by "code"; by default one for each processor.
+        reward_funcs: "math", "choice", "exact", "code", an ablation ("always_one", "majority", "shuffled", or with
+            the grader it builds on: "shuffled:choice"), a dotted path ("my_rewards:length",
+            "trl.rewards.accuracy_reward"), a function, or several of these.
+        reward_weights: one per entry of `reward_funcs`; all 1 for None.
+        code: how the grader "code" works.
+        programs_at_once: programs that "code" runs in parallel; None for one per processor.
 
     Raises:
-        GraderError: there is no such judge. SettingsError: not as many weights as functions.
-        SandboxError: "code" is asked for, and nothing on this machine holds model code.
+        GraderError: there is no such grader.
+        SettingsError: the numbers of weights and functions differ.
+        SandboxError: "code" is named, and no sandbox works on this machine.
     """
     several = [reward_funcs] if isinstance(reward_funcs, str) or callable(reward_funcs) else list(reward_funcs)
     if not several:
-        raise SettingsError("reward_funcs is empty.", "Answers need a judge.", 'Name one, such as "math".')
+        raise SettingsError("reward_funcs is empty.", "Responses need a grader.", 'Name one, such as "math".')
     if reward_weights is not None and len(reward_weights) != len(several):
         raise SettingsError(
             f"reward_weights has {len(reward_weights)} weights, reward_funcs {len(several)} functions.",
             "Each function has one weight.",
             "Give as many weights as functions, or none.",
         )
-    graders = [_open_one(reward_func, code or CodeConfig(), programs_at_once) for reward_func in several]
+    options = Options(code or CodeConfig(), programs_at_once)
+    graders = [_open(reward_func, options) for reward_func in several]
     if len(graders) == 1 and reward_weights is None:
         return graders[0]
     return WeightedGrader(graders, reward_weights or [1.0] * len(graders))
 
 
-def _open_one(reward_func: str | RewardFunction, code: CodeConfig, programs_at_once: int | None) -> Grader:
+def open_reader(grader_name: str = "math") -> AnswerReader:
+    """The reader that extracts answers as the named grader does.
+
+    Raises:
+        GraderError: it only scores, and extracts no answers (an ablation, a reward function).
+    """
+    entry = _GRADERS.get(grader_name)
+    if entry is None or entry.extract is None:
+        raise GraderError(
+            f"The grader {grader_name!r} cannot read answers without grading them.",
+            "Answers have to be extracted before they can be compared with each other.",
+            f"Name one of {', '.join(map(repr, grader_names()))}.",
+        )
+    return AnswerReader(grader_name, entry.extract)
+
+
+def _open(reward_func: str | RewardFunction, options: Options) -> Grader:
     if callable(reward_func):
         return RewardFunctionGrader(reward_func)
-    if reward_func in _NAMED:
-        return _NAMED[reward_func](code, programs_at_once)
-    control, _, grader = reward_func.partition(":")
-    if control == "majority":
-        return Majority(open_reader(grader or "math"), reward_func)
-    if control == "shuffled":
-        return Shuffled(_open_one(grader or "math", code, programs_at_once), reward_func)
-    return RewardFunctionGrader(_import(reward_func))
+    name, colon, _ = reward_func.partition(":")
+    entry = _GRADERS.get(name)
+    if entry is None or (colon and not entry.has_base):
+        return RewardFunctionGrader(_import(reward_func))
+    return entry.open(reward_func, options)
+
+
+def _base(name: str) -> str:
+    return name.partition(":")[2] or "math"
 
 
 def _import(path: str) -> RewardFunction:
     module, _, name = path.partition(":") if ":" in path else path.rpartition(".")
-    names = ", ".join(map(repr, (*_NAMED, "majority", "shuffled")))
-    known = f"Name one of {names}, or a function as 'package.module:function'."
+    known = f"Name one of {', '.join(map(repr, _GRADERS))}, or a function as 'package.module:function'."
     if not module or not name:
-        raise GraderError(f"There is no judge {path!r}.", "It is no known name and no dotted path.", known)
+        raise GraderError(f"There is no grader {path!r}.", "It is no known name and no dotted path.", known)
     try:
         function: Any = importlib.import_module(module)
         for attribute in name.split("."):
@@ -146,7 +139,7 @@ def _import(path: str) -> RewardFunction:
     except (ImportError, AttributeError) as error:
         raise GraderError(
             f"The reward function {path!r} cannot be imported: {error}.",
-            "Without it no answer can be judged.",
+            "No response can be graded without it.",
             f"Check the spelling, and that its folder is on PYTHONPATH. {known}",
         ) from error
     if not callable(function):

@@ -1,4 +1,4 @@
-"""The newest entries of a mapping that would else grow for ever."""
+"""A bounded cache, so that grading a long run does not fill the memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ V = TypeVar("V")
 
 
 class VerdictCache(Generic[K, V]):
-    """At most `size` entries; the oldest go first. Thread-safe."""
+    """Keeps the newest `size` entries. Thread-safe."""
 
     def __init__(self, size: int) -> None:
         self._size, self._entries, self._lock = size, OrderedDict[K, V](), threading.Lock()

@@ -9,7 +9,7 @@ from typing import Any
 
 from selftrain.engines.ray.backend import NOWHERE_ELSE, RayBackend
 from selftrain.errors import DataError
-from selftrain.graders import ABLATIONS, Grader, RewardFunctionGrader, open_reader, self_test
+from selftrain.graders import Grader, RewardFunctionGrader, is_ablation, open_reader, self_test
 from selftrain.graders.code.config import CodeConfig
 from selftrain.loop.progress import Progress
 from selftrain.methods.base import Method
@@ -83,7 +83,7 @@ def open_run_graders(
             grader = stack.enter_context(
                 spread.open_grader(reward_funcs or own, reward_weights=reward_weights, code=code)
             )
-            if grader.name not in ABLATIONS:
+            if not is_ablation(grader.name):
                 evaluation_grader = grader.evaluation_grader()
                 yield RunGraders(
                     grader.grade,

@@ -1,4 +1,4 @@
-"""Runs code that models wrote, so that it can hurt neither the machine nor the reward. See docs/sandbox.md.
+"""Runs model-written code so that neither the machine nor the reward comes to harm. See docs/sandbox.md.
 
 with open_sandbox() as sandbox:
     outcomes = sandbox.check([CheckJob(program, "add", "assert add(1, 2) == 3")])

@@ -1,47 +1,51 @@
-"""What goes into a sandbox and what comes out."""
+"""The jobs that a sandbox runs, and their outcomes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from selftrain.errors import SelftrainError, SettingsError
 
 Profile = Literal["pure", "files", "procs"]
-#: ran        it came to its own end: compare what it gave, for nothing here has (run_stdin, call)
-#: passed     the whole test went through, and the program answered in it (check)
-#: failed     the test did not go through, or the program never answered
+#: ran        it ended by itself; the caller compares its output (run_stdin, call)
+#: passed     the whole test passed, with answers from the program (check)
+#: failed     the test failed, or had no answer from the program
 #: timeout    over the wall or processor limit
-#: crashed    the program raised, or died of a signal
+#: crashed    the program raised, or was killed by a signal
 #: refused    more output than allowed, or an answer that is not in our format
-#: unjudged   our own machinery failed: never to be counted as wrong
+#: unjudged   our own machinery failed, or the test cannot run: never counted as wrong
 Status = Literal["ran", "passed", "failed", "timeout", "crashed", "refused", "unjudged"]
 
 
 class SandboxError(SelftrainError):
-    """Model code cannot be run here, or not this way."""
+    """Model code cannot be run on this machine, or not in this profile or tier."""
 
     exit_code = 77
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one program may use. SettingsError for a limit that is not above zero."""
+    """What one program may use.
 
-    #: Seconds from handing the program over to its end, kept by SIGKILL.
+    Raises:
+        SettingsError: a limit is not above zero.
+    """
+
+    #: Seconds from handing the program over to its end, enforced by SIGKILL.
     wall_seconds: float = 1.5
-    #: Processor seconds of each process, rounded up to whole ones.
+    #: Processor seconds of each process, rounded up to whole seconds.
     cpu_seconds: float = 2.0
-    #: Address space of each process, the interpreter (about 40 MiB) included.
+    #: Address space of each process, with the interpreter (about 40 MiB).
     memory_bytes: int = 512 << 20
-    #: Of standard output, of all answers of a call job, of one answer in a check.
+    #: Of standard output; of all answers of a call job; of one answer in a check job.
     output_bytes: int = 1 << 20
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
+        for name, value in asdict(self).items():
             if not value > 0:
-                raise SettingsError(f"{name} is {value}", "a limit is above zero")
+                raise SettingsError(f"{name} is {value}", "a limit has to be above zero")
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,11 @@ class StdinJob:
 
 @dataclass(frozen=True)
 class CallJob:
-    """Call a function of the program with the arguments of each call: plain data, positional.
+    """Calls a function of the program, once for each item of `calls`: positional arguments, plain data.
 
     CallJob("def add(a, b): return a + b", "add", ((1, 2), (3, 4)))
 
-    "Solution.method" names a method of a class, which is made anew for every call.
+    "Solution.method" names a method; every call gets a new object of its class.
     """
 
     program: str
@@ -68,12 +72,12 @@ class CallJob:
 
 @dataclass(frozen=True)
 class CheckJob:
-    """A test of assert statements, or one that defines `check(candidate)`, on a function of the program.
+    """A test on a function of the program: assert statements, or a definition of `check(candidate)`.
 
     CheckJob("def add(a, b): return a + b", "add", "assert add(1, 2) == 3")
 
-    `setup` is trusted code of the data set that the test needs (imports, helpers); it runs beside the test. Names that
-    neither it nor the test defines are asked of the program, and the outcome is marked weak.
+    `setup` is trusted code of the dataset that the test needs (imports, helpers); it runs in the test's process. Names
+    that neither it nor the test defines are taken from the program, and the outcome is marked weak.
     """
 
     program: str
@@ -84,7 +88,7 @@ class CheckJob:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one call gave: a value, or why there is none (the exception, or that it was not plain data)."""
+    """The result of one call: a value, or why there is none (an exception, or a value that is not plain data)."""
 
     value: Any = None
     error: str | None = None
@@ -92,38 +96,38 @@ class Answer:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job. `reason` may hold text that a program chose: printable characters, at most 300."""
+    """The result of a job. `reason` may hold text that a program chose: at most 300 printable characters."""
 
     status: Status
     reason: str = ""
-    #: Of a stdin job, undecodable bytes replaced.
+    #: Of a stdin job; undecodable bytes are replaced.
     stdout: str = ""
-    #: Of a call job, one for each call that was answered, in order.
+    #: Of a call job: one per call that was answered, in order.
     answers: tuple[Answer, ...] = ()
     #: Calls that the program answered.
     calls: int = 0
-    #: The test needs more than plain calls of the entry point, so passing it shows less.
+    #: The test needs more than plain calls of the entry point, so passing it proves less.
     weak: bool = False
-    #: Seconds from handing over to the verdict; of the last try, where there were several.
+    #: Seconds from handing over to the verdict, of the last try.
     seconds: float = 0.0
 
     @property
     def values(self) -> tuple[Any, ...]:
-        """The values of the answers, None where a call gave none."""
+        """The values of the answers, None for a call without one."""
         return tuple(answer.value for answer in self.answers)
 
 
 @dataclass(frozen=True)
 class Probe:
-    """One question of the self-test. `mend`: what would make it pass."""
+    """One check of the self-test. `fix`: what would make it pass."""
 
     tier: int
     name: str
     passed: bool
     found: str = ""
-    mend: str = ""
+    fix: str = ""
 
 
 def printable(text: str) -> str:
-    """Text by a program, safe to print: no control characters, at most 300."""
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text[:300])
+    """Text of a program, safe to print: at most 300 characters, none of them a control character."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[:300])

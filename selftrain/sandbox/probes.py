@@ -1,7 +1,7 @@
-"""The live self-test: programs that try to get out, run in the very sandbox that is to hold model code.
+"""The live self-test: programs that try to break out of the sandbox that is to hold model code.
 
-A tier is what its probes show, not what the kernel's version promises. Each program prints `held` where it was
-stopped; a program that should work prints `works`.
+A tier is what its probes show, not what the kernel's version promises. Each program prints `held` if it was stopped; a
+program that should work prints `works`.
 """
 
 from __future__ import annotations
@@ -33,76 +33,83 @@ def held(function, *arguments):
         print("held" if type(result) is int and result < 0 else f"open: {result!r}"[:60])
 """
 
-_MEND_SECCOMP = "a Linux kernel with seccomp filters (CONFIG_SECCOMP_FILTER), on x86_64 or aarch64"
-_MEND_LANDLOCK = "Linux 5.13 or newer with landlock among the lsm= of its command line, not blocked by a container"
-_MEND_SPACES = (
+_FIX_SECCOMP = "a Linux kernel with seccomp filters (CONFIG_SECCOMP_FILTER), on x86_64 or aarch64"
+_FIX_LANDLOCK = "Linux 5.13 or newer with landlock among the lsm= of its command line, not blocked by a container"
+_FIX_NAMESPACES = (
     "allow user namespaces: sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0, "
     "user.max_user_namespaces above 0; in a container, a seccomp profile that lets unshare and mount through"
 )
-_MEND_LIMITS = "a system whose rlimits hold: not every emulated kernel has them"
+_FIX_LIMITS = "a system whose rlimits hold: not every emulated kernel has them"
 
 
 @dataclass(frozen=True)
-class _Try:
+class _Attempt:
     name: str
     program: str
-    mend: str = _MEND_SECCOMP
+    fix: str = _FIX_SECCOMP
     wanted: str = "held"
 
 
+@dataclass(frozen=True)
+class Canary:
+    """A world-readable file that holds a secret; our own environment holds it, too."""
+
+    path: Path
+    secret: str
+
+
 _ANY_TIER = (
-    _Try(
+    _Attempt(
         "an honest program runs", "import math, threading; print('works' if math.comb(5, 2) == 10 else 1)", "", "works"
     ),
-    _Try("reads standard input", "print('works' if input() == 'in' else 1)", "", "works"),
-    _Try("memory is limited", "held(bytearray, 4 << 30)", _MEND_LIMITS),
-    _Try("no secret in the environment", "print('held' if {canary!r} not in str(os.environ) else 'open')"),
-    _Try("no descriptor is left over", "held(lambda: [os.dup(n) for n in range(4, 40) if os.write(n, b'') >= 0])"),
-    _Try("limits cannot be raised", "import resource; held(resource.setrlimit, 7, (9999, 9999))", _MEND_LIMITS),
+    _Attempt("reads standard input", "print('works' if input() == 'in' else 1)", "", "works"),
+    _Attempt("memory is limited", "held(bytearray, 4 << 30)", _FIX_LIMITS),
+    _Attempt("no secret in the environment", "print('held' if {canary!r} not in str(os.environ) else 'open')"),
+    _Attempt("no descriptor is left over", "held(lambda: [os.dup(n) for n in range(4, 40) if os.write(n, b'') >= 0])"),
+    _Attempt("limits cannot be raised", "import resource; held(resource.setrlimit, 7, (9999, 9999))", _FIX_LIMITS),
 )
 _SECCOMP = (
-    _Try("no file can be read", "held(open, {path!r})"),
-    _Try("nor by the bare call", "held(libc.open, {path!r}.encode(), 0)"),
-    _Try("nor asked about", "held(os.stat, {path!r})"),
-    _Try("no file can be written", "held(open, {path!r} + '.new', 'w')"),
-    _Try("no internet socket", "held(libc.socket, 2, 1, 0)"),
-    _Try("no unix socket", "held(libc.socket, 1, 1, 0)"),
-    _Try("no netlink socket", "held(libc.socket, 16, 3, 0)"),
-    _Try("no fork", "held(os.fork)"),
-    _Try("no vfork by the bare call", "held(libc.syscall, 220 if arm else 58, 17, 0, 0, 0, 0)"),
-    _Try("no other program", "held(os.execv, '/bin/true', ['true'])"),
-    _Try("no signal to the parent", "held(os.kill, os.getppid(), 0)"),
-    _Try("no signal to everybody", "held(os.kill, -1, 0)"),
-    _Try("no ptrace", "held(libc.ptrace, 16, os.getppid(), 0, 0)"),
-    _Try("no other memory", "held(libc.process_vm_readv, os.getppid(), 0, 0, 0, 0, 0)"),
-    _Try("no new namespace", "held(libc.unshare, 0x10000000)"),
-    _Try("no mount", "held(libc.mount, b'x', b'/', b'tmpfs', 0, b'')"),
-    _Try("no other user", "held(libc.setresuid, 0, 0, 0)"),
-    _Try("no file in memory", "held(libc.memfd_create, b'x', 0)"),
-    _Try("no io_uring", "held(libc.syscall, 425, 8, ctypes.create_string_buffer(120))"),
-    _Try("no bpf", "held(libc.syscall, 280 if arm else 321, 0, 0, 0)"),
-    _Try("no keyring", "held(libc.syscall, 219 if arm else 250, 0, -3, 0)"),
-    _Try("no other process's limits", "held(libc.prlimit, os.getppid(), 7, 0, 0)"),
-    _Try("the parent's death stays tied to ours", "held(libc.prctl, 1, 0, 0, 0, 0)"),
+    _Attempt("no file can be read", "held(open, {path!r})"),
+    _Attempt("nor by the bare call", "held(libc.open, {path!r}.encode(), 0)"),
+    _Attempt("nor asked about", "held(os.stat, {path!r})"),
+    _Attempt("no file can be written", "held(open, {path!r} + '.new', 'w')"),
+    _Attempt("no internet socket", "held(libc.socket, 2, 1, 0)"),
+    _Attempt("no unix socket", "held(libc.socket, 1, 1, 0)"),
+    _Attempt("no netlink socket", "held(libc.socket, 16, 3, 0)"),
+    _Attempt("no fork", "held(os.fork)"),
+    _Attempt("no vfork by the bare call", "held(libc.syscall, 220 if arm else 58, 17, 0, 0, 0, 0)"),
+    _Attempt("no other program", "held(os.execv, '/bin/true', ['true'])"),
+    _Attempt("no signal to the parent", "held(os.kill, os.getppid(), 0)"),
+    _Attempt("no signal to everybody", "held(os.kill, -1, 0)"),
+    _Attempt("no ptrace", "held(libc.ptrace, 16, os.getppid(), 0, 0)"),
+    _Attempt("no other memory", "held(libc.process_vm_readv, os.getppid(), 0, 0, 0, 0, 0)"),
+    _Attempt("no new namespace", "held(libc.unshare, 0x10000000)"),
+    _Attempt("no mount", "held(libc.mount, b'x', b'/', b'tmpfs', 0, b'')"),
+    _Attempt("no other user", "held(libc.setresuid, 0, 0, 0)"),
+    _Attempt("no file in memory", "held(libc.memfd_create, b'x', 0)"),
+    _Attempt("no io_uring", "held(libc.syscall, 425, 8, ctypes.create_string_buffer(120))"),
+    _Attempt("no bpf", "held(libc.syscall, 280 if arm else 321, 0, 0, 0)"),
+    _Attempt("no keyring", "held(libc.syscall, 219 if arm else 250, 0, -3, 0)"),
+    _Attempt("no other process's limits", "held(libc.prlimit, os.getppid(), 7, 0, 0)"),
+    _Attempt("the parent's death stays tied to ours", "held(libc.prctl, 1, 0, 0, 0, 0)"),
 )
 #: These run with landlock and without seccomp, so that one layer does not hide a hole in the other.
 _LANDLOCK = (
-    _Try("landlock: no file can be read", "held(open, {path!r})", _MEND_LANDLOCK),
-    _Try("landlock: no file can be written", "held(open, {path!r} + '.new', 'w')", _MEND_LANDLOCK),
-    _Try("landlock: no folder can be listed", "held(os.listdir, {folder!r})", _MEND_LANDLOCK),
+    _Attempt("landlock: no file can be read", "held(open, {path!r})", _FIX_LANDLOCK),
+    _Attempt("landlock: no file can be written", "held(open, {path!r} + '.new', 'w')", _FIX_LANDLOCK),
+    _Attempt("landlock: no folder can be listed", "held(os.listdir, {folder!r})", _FIX_LANDLOCK),
 )
-_SPACES = (
-    _Try("namespaces: alone among processes", "print('held' if os.getppid() == 1 else 'open')", _MEND_SPACES),
-    _Try("namespaces: nothing of the disk", "held(os.stat, {path!r})", _MEND_SPACES),
-    _Try(
+_NAMESPACES = (
+    _Attempt("namespaces: alone among processes", "print('held' if os.getppid() == 1 else 'open')", _FIX_NAMESPACES),
+    _Attempt("namespaces: nothing of the disk", "held(os.stat, {path!r})", _FIX_NAMESPACES),
+    _Attempt(
         "namespaces: no network",
         "with_ip = ctypes.create_string_buffer(b'lo', 40)\n"
         "made = libc.socket(2, 2, 0)\n"
         "held(lambda: (libc.ioctl(made, 0x8913, with_ip), with_ip.raw[16] & 1)[1] - 1)",
-        _MEND_SPACES,
+        _FIX_NAMESPACES,
     ),
 )
-_FILES_ALLOW = {"no file can be written", "nor asked about", "no file can be read", "nor by the bare call"}
 _PROCS_ALLOW = {
     "no fork",
     "no vfork by the bare call",
@@ -113,55 +120,57 @@ _PROCS_ALLOW = {
 
 
 def probe(tier: int, profile: str) -> Iterator[Probe]:
-    """Try a tier, probe by probe. A tier that cannot even be set up gives one failed probe with the reason."""
-    mend = {3: _MEND_SPACES, 2: _MEND_LANDLOCK, 1: _MEND_SECCOMP}.get(tier, "Linux 5.4 or newer")
-    with _canary() as (path, canary):
-        lane = SandboxWorker(0, tier, profile)
+    """Tries a tier, probe by probe. A tier that cannot be set up yields one failed probe with the reason."""
+    worker = SandboxWorker(0, tier, profile)
+    with open_canary() as canary:
         try:
-            layers = _ANY_TIER + (_seccomp(profile) if tier >= 1 else ())
-            yield from _tries(lane, layers, tier, path, canary)
-            yield _spin(lane, tier)
+            yield from probe_worker(worker, tier, profile, canary)
             if tier >= 2:
-                lane.close()
-                lane.supervisors["candidate"] = bare = Supervisor(tier, profile, 60198, no_filter=True)
+                worker.close()
+                worker.supervisors["candidate"] = bare = Supervisor(tier, profile, 60198, no_filter=True)
                 bare.await_ready()
-                yield from _tries(lane, _LANDLOCK + (_SPACES if tier == 3 else ()), tier, path, canary)
+                yield from _attempts(worker, tier, _LANDLOCK + (_NAMESPACES if tier == 3 else ()), canary)
         except (SupervisorDiedError, OSError, AttributeError) as error:
-            yield Probe(tier, "can be set up", False, str(error), mend)
+            fix = {3: _FIX_NAMESPACES, 2: _FIX_LANDLOCK, 1: _FIX_SECCOMP}.get(tier, "Linux 5.4 or newer")
+            yield Probe(tier, "can be set up", False, str(error), fix)
         finally:
-            lane.close()
+            worker.close()
 
 
-def _seccomp(profile: str) -> tuple[_Try, ...]:
-    """What the wider profiles let through is left to landlock, which has probes of its own."""
-    open_here = set() if profile == "pure" else {"no file can be written", "nor asked about"}
+def probe_worker(worker: SandboxWorker, tier: int, profile: str, canary: Canary) -> Iterator[Probe]:
+    """Tries whether a worker holds what seccomp and the limits of a tier promise."""
+    yield from _attempts(worker, tier, _ANY_TIER + (_seccomp(profile) if tier >= 1 else ()), canary)
+    spin = worker.run(StdinJob("while True:\n    try:\n        while True: pass\n    except: pass"), _SHORT)
+    killed = spin.status == "timeout" and spin.seconds < 1
+    yield Probe(tier, "a program that hangs is killed", killed, "" if killed else _describe(spin))
+
+
+def _seccomp(profile: str) -> tuple[_Attempt, ...]:
+    """The attempts that seccomp has to stop. What the wider profiles allow is left to landlock's own probes."""
+    allowed = set() if profile == "pure" else {"no file can be written", "nor asked about"}
     if profile == "procs":
-        open_here |= _PROCS_ALLOW
-    return tuple(one for one in _SECCOMP if one.name not in open_here)
+        allowed |= _PROCS_ALLOW
+    return tuple(attempt for attempt in _SECCOMP if attempt.name not in allowed)
 
 
-def _tries(lane: SandboxWorker, tries: tuple[_Try, ...], tier: int, path: Path, canary: str) -> Iterator[Probe]:
-    for one in tries:
-        text = one.program.replace("{path!r}", repr(str(path))).replace("{folder!r}", repr(str(path.parent)))
-        job = StdinJob(_PRELUDE + text.replace("{canary!r}", repr(canary)), "in\n")
-        outcome = lane.run(job, _LIMITS)
-        passed = outcome.status == "ran" and outcome.stdout.strip() == one.wanted
-        yield Probe(tier, one.name, passed, "" if passed else _found(outcome), "" if passed else one.mend)
+def _attempts(worker: SandboxWorker, tier: int, attempts: tuple[_Attempt, ...], canary: Canary) -> Iterator[Probe]:
+    path, folder = repr(str(canary.path)), repr(str(canary.path.parent))
+    for attempt in attempts:
+        text = attempt.program.replace("{path!r}", path).replace("{folder!r}", folder)
+        job = StdinJob(_PRELUDE + text.replace("{canary!r}", repr(canary.secret)), "in\n")
+        outcome = worker.run(job, _LIMITS)
+        if outcome.status == "ran" and outcome.stdout.strip() == attempt.wanted:
+            yield Probe(tier, attempt.name, True)
+        else:
+            yield Probe(tier, attempt.name, False, _describe(outcome), attempt.fix)
 
 
-def _found(outcome: Outcome) -> str:
+def _describe(outcome: Outcome) -> str:
     return f"{outcome.status} {outcome.reason} {outcome.stdout.strip()[:80]}".strip()
 
 
-def _spin(lane: SandboxWorker, tier: int) -> Probe:
-    outcome = lane.run(StdinJob("while True:\n    try:\n        while True: pass\n    except: pass"), _SHORT)
-    passed = outcome.status == "timeout" and outcome.seconds < 1
-    return Probe(tier, "a program that hangs is killed", passed, "" if passed else _found(outcome), "")
-
-
 @contextmanager
-def _canary() -> Iterator[tuple[Path, str]]:
-    """A file that anybody may read, and the same secret in our own environment."""
+def open_canary() -> Iterator[Canary]:
     secret = secrets.token_hex(8)
     with tempfile.TemporaryDirectory(prefix="selftrain-probe-") as folder:
         Path(folder).chmod(0o777)
@@ -170,6 +179,6 @@ def _canary() -> Iterator[tuple[Path, str]]:
         path.chmod(0o666)
         os.environ["SELFTRAIN_PROBE"] = secret
         try:
-            yield path, secret
+            yield Canary(path, secret)
         finally:
             del os.environ["SELFTRAIN_PROBE"]

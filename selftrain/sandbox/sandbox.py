@@ -1,4 +1,4 @@
-"""The sandbox as its caller sees it: choose a tier, run many jobs at once, lose none."""
+"""The sandbox: chooses a tier, runs jobs in parallel, loses none."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import os
 import queue
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import TracebackType
 
 from selftrain.sandbox.jobs import CallJob, CheckJob, Limits, Outcome, Probe, Profile, SandboxError, StdinJob
 from selftrain.sandbox.probes import probe
-from selftrain.sandbox.shifted_test import impossible
+from selftrain.sandbox.shifted_test import shift_expected_values
 from selftrain.sandbox.supervisors import SupervisorDiedError
 from selftrain.sandbox.worker import Job, SandboxWorker
 
-#: A job whose supervisor died is tried so often in all; then it is unjudged.
-_TRIES = 3
+#: Attempts at a job whose supervisor dies, before it is unjudged.
+_ATTEMPTS = 3
 #: Profiles that open files or start processes need namespaces around them: see docs/sandbox.md.
 _LOWEST_TIER = {"pure": 1, "files": 3, "procs": 3}
 TIERS = {
@@ -27,12 +28,12 @@ TIERS = {
 
 
 def self_test(profile: Profile = "pure", tiers: Sequence[int] = (3, 2, 1)) -> tuple[int | None, tuple[Probe, ...]]:
-    """The strongest of `tiers` whose probes all pass (None where none does), and every probe tried on the way."""
+    """The strongest of `tiers` whose probes all pass (None if none does), and every probe tried on the way."""
     probes: list[Probe] = []
     for tier in tiers:
-        found = list(probe(tier, profile))
-        probes += found
-        if all(one.passed for one in found):
+        results = list(probe(tier, profile))
+        probes += results
+        if all(result.passed for result in results):
             return tier, tuple(probes)
     return None, tuple(probes)
 
@@ -44,77 +45,85 @@ def open_sandbox(
     allow_unsandboxed: bool = False,
     limits: Limits | None = None,
 ) -> Sandbox:
-    """A sandbox of the strongest tier that this machine holds to, shown by a self-test of about half a second.
+    """A sandbox of the strongest tier that passes the self-test on this machine, which takes about half a second.
 
-    `tier` asks for a weaker one by name. `workers` programs run at once, by default one for each processor.
-    SandboxError (exit code 77) where no tier holds; then `allow_unsandboxed`, which a person has to have said in so
-    many words and which belongs into every record, runs model code with limits on time and memory only: tier 0.
+    Args:
+        tier: a weaker one to use instead.
+        workers: programs that run in parallel; None for one per processor.
+        allow_unsandboxed: whether to fall back to tier 0, limits on time and memory only. A user has to ask for it
+            explicitly, and it belongs into every record and report.
+
+    Raises:
+        SandboxError: no tier works (exit code 77).
     """
     lowest = _LOWEST_TIER[profile]
-    if tier == 0:
-        wanted: tuple[int, ...] = ()
-    else:
-        wanted = (tier,) if tier is not None else (3, 2, 1)
-    chosen, probes = self_test(profile, [one for one in wanted if one >= lowest])
+    wanted = (3, 2, 1) if tier is None else (tier,)
+    chosen, probes = self_test(profile, [number for number in wanted if number >= lowest])
     if chosen is None and allow_unsandboxed:
-        found = tuple(probe(0, profile))
-        probes += found
-        chosen = 0 if all(one.passed for one in found) else None
+        chosen, bare_probes = self_test(profile, (0,))
+        probes += bare_probes
     if chosen is None:
         raise SandboxError(
             f"no sandbox for profile {profile!r} on this machine",
-            "\n".join(_lines(probes)) or f"tier {tier} is below {lowest}, the lowest for this profile",
-            "mend one of the above, or accept the risk with --run_model_code unsandboxed (allow_unsandboxed=True)",
+            "\n".join(_probe_lines(probes)) or f"tier {tier} is below {lowest}, the lowest for this profile",
+            "fix one of the above, or accept the risk with --run_model_code unsandboxed (allow_unsandboxed=True)",
         )
-    return Sandbox(profile, chosen, probes, workers or os.cpu_count() or 1, limits or Limits())
+    pool = [SandboxWorker(number, chosen, profile) for number in range(workers or os.cpu_count() or 1)]
+    return Sandbox(pool, probes, limits or Limits())
 
 
 class Sandbox:
-    """Runs jobs and tells what became of each, in their order. Thread-safe. Close it, or use it in a `with`.
+    """Runs jobs and returns their outcomes, in order. Thread-safe; a context manager.
 
-    No job is lost: it is judged, or `unjudged` after three supervisors died on it.
+    No job is lost: it has an outcome of its own, or is `unjudged` after three supervisors died on it.
     """
 
-    def __init__(self, profile: Profile, tier: int, probes: tuple[Probe, ...], workers: int, limits: Limits) -> None:
-        self.profile, self.tier, self.probes, self.limits = profile, tier, probes, limits
-        self._lanes: queue.SimpleQueue[SandboxWorker] = queue.SimpleQueue()
-        self._all = [SandboxWorker(number, tier, profile) for number in range(workers)]
-        for lane in self._all:
-            self._lanes.put(lane)
-        self._pool = ThreadPoolExecutor(workers, "sandbox")
+    def __init__(self, workers: Sequence[SandboxWorker], probes: tuple[Probe, ...], limits: Limits) -> None:
+        self.profile, self.tier = workers[0].profile, workers[0].tier
+        self.probes, self.limits = probes, limits
+        self._workers = tuple(workers)
+        self._idle: queue.SimpleQueue[SandboxWorker] = queue.SimpleQueue()
+        for worker in workers:
+            self._idle.put(worker)
+        self._threads = ThreadPoolExecutor(len(workers), "sandbox")
 
     @property
     def unsandboxed(self) -> bool:
         """Whether nothing but limits holds the programs. Belongs into the record and every report of a run."""
         return self.tier == 0
 
+    @property
+    def supervisor_pids(self) -> list[int]:
+        """The running supervisors, sorted."""
+        return sorted(pid for worker in self._workers for pid in worker.supervisor_pids)
+
     def run_stdin(self, jobs: Sequence[StdinJob], limits: Limits | None = None) -> list[Outcome]:
-        """Run whole programs. The status is never better than "ran": the caller compares `stdout`."""
+        """Runs whole programs. The status is at best "ran": the caller compares `stdout`."""
         return self._run(jobs, limits)
 
     def call(self, jobs: Sequence[CallJob], limits: Limits | None = None) -> list[Outcome]:
-        """Call a function of each program. The status is never better than "ran": the caller compares `answers`."""
+        """Calls a function of each program. The status is at best "ran": the caller compares `answers`."""
         return self._run(jobs, limits)
 
     def check(self, jobs: Sequence[CheckJob], limits: Limits | None = None) -> list[Outcome]:
-        """Put each program to its test: "passed", or why not."""
+        """Runs each program's test: "passed", or why not."""
         return self._run(jobs, limits)
 
-    def twin(self, job: CheckJob, limits: Limits | None = None) -> Outcome:
-        """The same program against the test with its expected values shifted. Passing that shows a forgery.
+    def check_shifted(self, job: CheckJob, limits: Limits | None = None) -> Outcome:
+        """Runs the test with its expected values shifted. A program that passes it is a forgery.
 
-        "unjudged" where the test has nothing to shift.
+        The status is "unjudged" if the test has nothing to shift.
         """
-        test = impossible(job)
+        test = shift_expected_values(job)
         if test is None:
             return Outcome("unjudged", "the test has no expected value to shift")
-        return self._run([CheckJob(job.program, job.entry_point, test, job.setup)], limits)[0]
+        return self._run([replace(job, test_code=test)], limits)[0]
 
     def close(self) -> None:
-        """Wait for the jobs in flight, then end all processes."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        for lane in self._all:
-            lane.close()
+        """Waits for the running jobs, then ends all processes."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for worker in self._workers:
+            worker.close()
 
     def __enter__(self) -> Sandbox:
         return self
@@ -125,37 +134,37 @@ class Sandbox:
         self.close()
 
     def _run(self, jobs: Sequence[Job], limits: Limits | None) -> list[Outcome]:
-        return list(self._pool.map(lambda job: self._graded(job, limits or self.limits), jobs))
+        return list(self._threads.map(lambda job: self._run_one(job, limits or self.limits), jobs))
 
-    def _graded(self, job: Job, limits: Limits) -> Outcome:
-        why = ""
-        lane = self._lanes.get()
+    def _run_one(self, job: Job, limits: Limits) -> Outcome:
+        failure = ""
+        worker = self._idle.get()
         try:
-            for _ in range(_TRIES):
+            for _ in range(_ATTEMPTS):
                 try:
-                    return lane.run(job, limits)
+                    return worker.run(job, limits)
                 except (SupervisorDiedError, OSError) as error:
-                    why = str(error)
+                    failure = str(error)
         finally:
-            self._lanes.put(lane)
-        return Outcome("unjudged", f"our side failed {_TRIES} times: {why}")
+            self._idle.put(worker)
+        return Outcome("unjudged", f"our side failed {_ATTEMPTS} times: {failure}")
 
 
 def report_lines(sandbox: Sandbox) -> list[str]:
-    """For people: the tier, each probe, and what would mend those that failed."""
+    """For people: the tier, each probe, and what would fix those that failed."""
     return tier_lines(sandbox.tier, sandbox.profile, sandbox.probes)
 
 
-def tier_lines(tier: int | None, profile: Profile, probes: Sequence[Probe]) -> list[str]:
-    """The same of a self-test."""
+def tier_lines(tier: int | None, profile: str, probes: Sequence[Probe]) -> list[str]:
+    """`report_lines` of a self-test."""
     head = "no tier holds here" if tier is None else f"tier {tier} ({TIERS[tier]})"
-    return [f"{head}, profile {profile}", *_lines(probes)]
+    return [f"{head}, profile {profile}", *_probe_lines(probes)]
 
 
-def _lines(probes: Sequence[Probe]) -> list[str]:
+def _probe_lines(probes: Sequence[Probe]) -> list[str]:
     lines = []
-    for one in probes:
-        lines.append(f"  {'ok  ' if one.passed else 'FAIL'} tier {one.tier}: {one.name}")
-        if not one.passed:
-            lines += [f"       found: {one.found}"] * bool(one.found) + [f"       mend: {one.mend}"] * bool(one.mend)
+    for result in probes:
+        lines.append(f"  {'ok  ' if result.passed else 'FAIL'} tier {result.tier}: {result.name}")
+        lines += [f"       found: {result.found}"] if result.found else []
+        lines += [f"       fix: {result.fix}"] if result.fix else []
     return lines

@@ -1,4 +1,4 @@
-"""The driver's end of one supervisor: start it, hand it a job, wait with a deadline, kill."""
+"""The driver's end of a supervisor: start it, submit a job, wait with a deadline, kill."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from selftrain.sandbox.inside.protocol import KILL
 from selftrain.sandbox.jobs import Limits
 
 _BOOT = Path(__file__).parent / "inside" / "boot.py"
-_KILL = b"kill"
 _START_SECONDS = 20.0
-#: As long as a killed program may take to be gone (a full address space has to be given back).
+#: Seconds for a killed program to be gone (a full address space has to be freed).
 GRACE_SECONDS = 0.35
-#: All that a program can see of us. The fixed hash seed makes the order of sets, and so a verdict, repeatable.
+#: The whole environment of a program. The fixed hash seed makes the order of sets, and so a verdict, repeatable.
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "HOME": "/tmp",
@@ -35,22 +35,28 @@ _ENVIRONMENT = {
 
 
 class SupervisorDiedError(Exception):
-    """It is gone, or did not start, or could not dress a child: our failure. The job can be tried again."""
+    """It died, did not start, or could not lock a child in: our failure. The job can be tried again."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a child ended: its wait status and its processor seconds."""
+    """How a child ended."""
 
+    #: As of `os.wait`.
     status: int
+    #: Processor seconds.
     cpu: float
 
 
 class Supervisor:
-    """One clean interpreter that forks a child for each job. Not thread-safe: one lane owns it.
+    """One clean interpreter that forks a child for each job. Not thread-safe.
 
-    Started by exec from a process that may hold secrets, so it is given an environment of its own, no descriptor but
-    its control socket, and no more than the settings below.
+    The driver may hold secrets, so the interpreter is started by exec with an environment of its own, no descriptor but
+    its control socket, and only the settings below.
+
+    Args:
+        uid: the user that children become, where we are root.
+        no_filter: leaves out seccomp, so that the self-test sees whether landlock holds by itself.
     """
 
     def __init__(self, tier: int, profile: str, uid: int, no_filter: bool = False) -> None:
@@ -58,7 +64,7 @@ class Supervisor:
         self._control, self.jobs = ours, 0
         settings = {"tier": tier, "profile": profile, "uid": uid, "control": theirs.fileno(), "no_filter": no_filter}
         self.process = subprocess.Popen(
-            # Not -I, which would ignore the hash seed; the environment is ours already.
+            # Not -I, which would ignore the hash seed; the environment is our own anyway.
             [sys.executable, "-s", "-S", "-P", "-B", "-X", "utf8", str(_BOOT), json.dumps(settings)],
             env=_ENVIRONMENT,
             pass_fds=(theirs.fileno(),),
@@ -71,7 +77,10 @@ class Supervisor:
         theirs.close()
 
     def await_ready(self) -> None:
-        """Wait for its first word; SupervisorDiedError, with its reason, where it could not set itself up."""
+        """
+        Raises:
+            SupervisorDiedError: it could not set itself up, with its reason.
+        """
         reply = self._receive(time.monotonic() + _START_SECONDS)
         if reply is None:
             raise SupervisorDiedError("the supervisor did not start in time")
@@ -87,22 +96,22 @@ class Supervisor:
         self.jobs += 1
 
     def wait(self, deadline: float) -> Ended | None:
-        """How the child ended, or None where it still runs at `deadline` (of time.monotonic)."""
+        """How the child ended; None if it still runs at `deadline` (of time.monotonic)."""
         reply = self._receive(deadline)
         if reply is None:
             return None
-        if not reply["dressed"]:
+        if not reply["locked_in"]:
             raise SupervisorDiedError("the child could not be locked in")
         return Ended(reply["status"], reply["cpu"])
 
     def kill(self) -> Ended | None:
-        """Kill the child and wait for its end; None where it does not come: then the supervisor has to go too."""
+        """Kills the child and waits; None if it does not end, and then the supervisor has to be stopped."""
         with contextlib.suppress(OSError):
-            self._control.send(_KILL)
+            self._control.send(KILL)
         return self.wait(time.monotonic() + GRACE_SECONDS)
 
     def stop(self) -> None:
-        """Kill the supervisor. Its child is tied to it and dies too."""
+        """Kills the supervisor, and its child with it."""
         self._control.close()
         self.process.kill()
         self.process.wait()
@@ -122,7 +131,7 @@ class Supervisor:
 
 
 def memory_file(content: bytes = b"") -> int:
-    """A descriptor of a nameless file in memory: no pipe to fill, nothing to read while the program runs."""
+    """A descriptor of an anonymous file in memory: unlike a pipe, it needs no reader while the program runs."""
     descriptor = os.memfd_create("job", os.MFD_CLOEXEC)
     view = memoryview(content)
     while view:

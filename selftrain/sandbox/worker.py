@@ -1,4 +1,4 @@
-"""One lane: a candidate supervisor and, once a test needs it, a checker supervisor. It judges one job at a time."""
+"""One worker: a supervisor for programs and, once a test needs it, one for tests. It runs one job at a time."""
 
 from __future__ import annotations
 
@@ -11,34 +11,43 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from selftrain.sandbox.inside.checker import ENDED
 from selftrain.sandbox.inside.codec import Decoder, Encoder, NotPlainError, from_text, to_text
+from selftrain.sandbox.inside.protocol import ENDED, RAISED
 from selftrain.sandbox.jobs import Answer, CallJob, CheckJob, Limits, Outcome, Status, StdinJob, printable
-from selftrain.sandbox.supervisors import Ended, Supervisor, SupervisorDiedError, memory_file
+from selftrain.sandbox.supervisors import Ended, Supervisor, memory_file
 
 Job = StdinJob | CallJob | CheckJob
 
-#: Users that no system hands out; two for each lane: the candidate's and the checker's. Only root can become them.
+#: User ids that no system assigns; two per worker: the candidate's and the checker's. Only root can become them.
 _FIRST_UID = 60200
-_LANES = 400
-#: A supervisor is replaced after so many jobs, whatever it may have gathered by then.
-_MAX_JOBS = 1000
-_RAISED = 70
+_UID_PAIRS = 400
 
 
 class SandboxWorker:
-    """Not thread-safe: whoever holds a lane uses it alone."""
+    """Not thread-safe.
 
-    def __init__(self, number: int, tier: int, profile: str) -> None:
-        self._tier, self._profile = tier, profile
-        self._uid = _FIRST_UID + 2 * (number % _LANES)
+    Args:
+        number: tells the workers of a sandbox apart, for user ids of their own.
+        max_jobs: jobs after which a supervisor is replaced, in case it has accumulated something.
+    """
+
+    def __init__(self, number: int, tier: int, profile: str, max_jobs: int = 1000) -> None:
+        self.tier, self.profile, self._max_jobs = tier, profile, max_jobs
+        self._uid = _FIRST_UID + 2 * (number % _UID_PAIRS)
         self.supervisors: dict[str, Supervisor] = {}
 
+    @property
+    def supervisor_pids(self) -> list[int]:
+        return [supervisor.process.pid for supervisor in list(self.supervisors.values())]
+
     def run(self, job: Job, limits: Limits) -> Outcome:
-        """Judge a job. SupervisorDiedError where our side failed; both supervisors are then new for the next try."""
+        """
+        Raises:
+            SupervisorDiedError: our side failed. The next job gets new supervisors.
+        """
         try:
             self._start("candidate", *(["checker"] if isinstance(job, CheckJob) else []))
-            start = time.monotonic()  # the clock of the job; a supervisor may take longer to start
+            start = time.monotonic()  # after the supervisors' start, which does not count against the job
             if isinstance(job, CheckJob):
                 outcome = self._check(job, limits)
             else:
@@ -53,29 +62,29 @@ class SandboxWorker:
             self.supervisors.popitem()[1].stop()
 
     def _start(self, *roles: str) -> None:
-        """Have these supervisors, fresh ones for those that are missing or have done their share: side by side."""
-        fresh = []
+        """Starts supervisors, in parallel, for roles that have none or one with `max_jobs` behind it."""
+        started = []
         for role in roles:
             old = self.supervisors.get(role)
-            if old is not None and old.jobs < _MAX_JOBS:
+            if old is not None and old.jobs < self._max_jobs:
                 continue
             if old is not None:
                 self.supervisors.pop(role).stop()
-            # The checker needs no files and no processes, whatever the program needs.
-            profile = self._profile if role == "candidate" else "pure"
-            self.supervisors[role] = Supervisor(self._tier, profile, self._uid + (role == "checker"))
-            fresh.append(self.supervisors[role])
-        for supervisor in fresh:
+            # The checker needs neither files nor processes, whatever the program needs.
+            profile = self.profile if role == "candidate" else "pure"
+            self.supervisors[role] = Supervisor(self.tier, profile, self._uid + (role == "checker"))
+            started.append(self.supervisors[role])
+        for supervisor in started:
             supervisor.await_ready()
 
     def _end(self, role: str, deadline: float) -> tuple[Ended | None, bool]:
-        """How the child of a supervisor ended, and whether it had to be killed at the deadline."""
+        """How the supervisor's child ended, and whether it had to be killed at the deadline."""
         supervisor = self.supervisors[role]
         ended = supervisor.wait(deadline)
         if ended is not None:
             return ended, False
         ended = supervisor.kill()
-        if ended is None:  # not even SIGKILL came through in time: take the whole supervisor away
+        if ended is None:  # not even SIGKILL worked in time: end the whole supervisor
             self.supervisors.pop(role).stop()
         return ended, True
 
@@ -84,7 +93,7 @@ class SandboxWorker:
         with _files(to_text({"program": job.program}), text, b"", b"") as files:
             deadline = time.monotonic() + limits.wall_seconds
             self.supervisors["candidate"].submit("stdin", limits, files)
-            status, reason = _how(*self._end("candidate", deadline), limits)
+            status, reason = _status(*self._end("candidate", deadline), limits)
             output = os.pread(files[2], limits.output_bytes + 1, 0)
             note = os.pread(files[3], 4096, 0)
         if status == "ran" and len(output) > limits.output_bytes:
@@ -102,7 +111,7 @@ class SandboxWorker:
         with _files(content, b"") as files:
             deadline = time.monotonic() + limits.wall_seconds
             self.supervisors["candidate"].submit("call", limits, files)
-            status, reason = _how(*self._end("candidate", deadline), limits)
+            status, reason = _status(*self._end("candidate", deadline), limits)
             report = os.pread(files[1], limits.output_bytes + 1, 0)
         if len(report) > limits.output_bytes:
             return Outcome("refused", f"more than {limits.output_bytes} bytes of answers")
@@ -117,10 +126,10 @@ class SandboxWorker:
                 self.supervisors["candidate"].submit("serve", limits, [*program, left.fileno()])
                 self.supervisors["checker"].submit("check", limits, [files[0], right.fileno(), files[1]])
             ended, late = self._end("checker", deadline)
-            # The verdict is in; the candidate has hung up, or has nothing left to say.
-            other, _ = self._end("candidate", time.monotonic() + 0.02)
+            # The verdict is in: the candidate has ended, or has nothing more to do.
+            candidate, _ = self._end("candidate", time.monotonic() + 0.02)
             report = os.pread(files[1], 1 << 16, 0)
-        return _verdict(ended, late, other, report, limits)
+        return _check_outcome(report, None if late else ended, candidate, limits)
 
 
 @contextlib.contextmanager
@@ -135,8 +144,8 @@ def _files(*contents: bytes) -> Iterator[list[int]]:
             os.close(descriptor)
 
 
-def _how(ended: Ended | None, late: bool, limits: Limits) -> tuple[Status, str]:
-    """The fate of a child from how it ended: all that the kernel vouches for."""
+def _status(ended: Ended | None, late: bool, limits: Limits) -> tuple[Status, str]:
+    """Status and reason from how the child ended, as the kernel reports it."""
     if late or ended is None:
         return "timeout", f"over {limits.wall_seconds:g} s"
     if os.WIFSIGNALED(ended.status):
@@ -146,7 +155,7 @@ def _how(ended: Ended | None, late: bool, limits: Limits) -> tuple[Status, str]:
         if number == signal.SIGXFSZ:
             return "refused", f"more than {limits.output_bytes} bytes of output"
         return "crashed", f"killed by {signal.strsignal(number) or number}"
-    if os.WEXITSTATUS(ended.status) == _RAISED:
+    if os.WEXITSTATUS(ended.status) == RAISED:
         return "crashed", "raised an exception"
     return "ran", ""
 
@@ -162,7 +171,7 @@ def _note(note: bytes) -> str:
 def _answers(report: bytes, wanted: int, status: Status, reason: str) -> Outcome:
     answers: list[Answer] = []
     try:
-        whole = report[: report.rfind(b"\n")]  # a killed program may have left half a line
+        whole = report[: report.rfind(b"\n")]  # a killed program may leave half a line
         for line in whole.split(b"\n", wanted + 1)[: wanted + 1] if whole else []:
             data = from_text(line)
             if isinstance(data, dict) and "load" in data:
@@ -178,7 +187,7 @@ def _answers(report: bytes, wanted: int, status: Status, reason: str) -> Outcome
 
 
 def _answer(data: Any) -> Answer:
-    """One line of a call job. A value that is not plain costs that answer, not the others."""
+    """One line of a call job. A value that is not plain data costs that answer, not the others."""
     if not isinstance(data, dict):
         raise NotPlainError("no answer")
     if "v" in data:
@@ -191,18 +200,15 @@ def _answer(data: Any) -> Answer:
     raise NotPlainError("no answer")
 
 
-def _verdict(ended: Ended | None, late: bool, other: Ended | None, report: bytes, limits: Limits) -> Outcome:
-    if late or ended is None:
+def _check_outcome(report: bytes, checker: Ended | None, candidate: Ended | None, limits: Limits) -> Outcome:
+    if checker is None:
         return Outcome("timeout", f"over {limits.wall_seconds:g} s")
     try:
-        told = from_text(report)
-    except NotPlainError:  # it died; only what the program sent it can have done that
-        return Outcome("crashed", f"the test died on what the program answered: {_how(ended, late, limits)[1]}")
-    status: Status = {"passed": "passed", "failed": "failed"}.get(told["verdict"], "unjudged")  # type: ignore[assignment]
-    reason = told["reason"]
-    if status == "failed" and other is not None and os.WIFSIGNALED(other.status) and reason == ENDED:
-        status, reason = _how(other, False, limits)
-    return Outcome(status, reason, calls=told["calls"], weak=told["weak"])
-
-
-__all__ = ["Job", "SandboxWorker", "SupervisorDiedError"]
+        verdict = from_text(report)
+    except NotPlainError:  # the checker died; only what the program sent it can have done that
+        return Outcome("crashed", f"the test died on what the program answered: {_status(checker, False, limits)[1]}")
+    status: Status = {"passed": "passed", "failed": "failed"}.get(verdict["verdict"], "unjudged")  # type: ignore[assignment]
+    reason = verdict["reason"]
+    if reason == ENDED and status == "failed" and candidate is not None and os.WIFSIGNALED(candidate.status):
+        status, reason = _status(candidate, False, limits)
+    return Outcome(status, reason, calls=verdict["calls"], weak=verdict["weak"])

@@ -5,9 +5,15 @@ from collections.abc import Iterator
 import pytest
 
 from selftrain.graders import MathGrader
+from selftrain.graders.math.worker import MathWorker
 
 
 @pytest.fixture(scope="session")
-def math_grader() -> Iterator[MathGrader]:
-    with MathGrader() as grader:
+def math_worker() -> MathWorker:
+    return MathWorker()
+
+
+@pytest.fixture(scope="session")
+def math_grader(math_worker: MathWorker) -> Iterator[MathGrader]:
+    with MathGrader(worker=math_worker) as grader:
         yield grader

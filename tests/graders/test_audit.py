@@ -11,7 +11,7 @@ import pytest
 
 from selftrain.__main__ import COMMANDS
 from selftrain.cli.main import run_cli
-from selftrain.graders.agreement import Checked, error_rates, share, to_label
+from selftrain.graders.agreement import CheckedAnswer, choose_to_label, error_rates, share
 from selftrain.storage import Record, sample_row
 from selftrain.types import Sample, Score
 from tests.graders.answers import response
@@ -93,15 +93,28 @@ def test_labels_give_error_rates(run: Path, capsys: pytest.CaptureFixture[str]) 
     assert "Error rates, of 12 labelled answers" in capsys.readouterr().out
 
 
-def checked(strict: bool, lenient: bool, label: bool | None = None, weight: float = 1.0) -> Checked:
-    return Checked("", "1", "1", "1", strict, lenient, strict, None, weight, label)
+def checked(strict: bool, lenient: bool, label: bool | None = None, weight: float = 1.0) -> CheckedAnswer:
+    return CheckedAnswer(
+        question="",
+        reference="1",
+        prediction="1",
+        extracted_answer="1",
+        strict=strict,
+        lenient=lenient,
+        math_verify=strict,
+        reward=None,
+        weight=weight,
+        label=label,
+    )
 
 
 def test_rare_disagreements_are_labelled_first_and_weigh_what_they_are() -> None:
     rows = [checked(True, True)] * 950 + [checked(False, True)] * 45 + [checked(False, False)] * 5
-    chosen = to_label(rows, 60, random.Random(0))
-    by_kind = {kind: [row.weight for row in chosen if row.kind == kind] for kind in {row.kind for row in chosen}}
-    assert {kind: (len(found), sum(found)) for kind, found in by_kind.items()} == {
+    chosen = choose_to_label(rows, 60, random.Random(0))
+    weights: dict[tuple[bool | None, ...], list[float]] = {}
+    for row in chosen:
+        weights.setdefault(row.pattern, []).append(row.weight)
+    assert {pattern: (len(found), sum(found)) for pattern, found in weights.items()} == {
         (False, False, False): (5, 5),
         (False, True, False): (27, pytest.approx(45)),
         (True, True, True): (28, pytest.approx(950)),

@@ -100,7 +100,7 @@ def test_what_passes_a_weak_test_is_unjudged_unless_it_is_asked_for() -> None:
         assert values(grader, weak, [right, wrong]) == [1.0, 0.0]
 
 
-def test_a_forgery_of_a_weak_test_is_told_by_its_twin() -> None:
+def test_a_forgery_of_a_weak_test_passes_the_shifted_test_as_well() -> None:
     weak = asserting("assert f(Pair(1)) == Pair(1)", "assert f(Pair(2)) == Pair(2)")
     forged = (
         "class Pair:\n    def __init__(self, *a): pass\n    def __eq__(self, other): return True\ndef f(p): return p\n"
@@ -135,7 +135,7 @@ def test_the_self_test_runs_the_reference_solutions(evaluation_grader: Grader) -
 
 
 def test_the_grader_says_what_held_the_programs(grader: CodeGrader) -> None:
-    assert grader.facts["sandbox"].startswith("tier ") and grader.facts["run_model_code"] == "sandboxed"
+    assert grader.metadata["sandbox"].startswith("tier ") and grader.metadata["run_model_code"] == "sandboxed"
     assert grader.warning == ""
 
 

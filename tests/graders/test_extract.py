@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from selftrain.graders import read_answer
+from selftrain.graders import extract_answer
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ from selftrain.graders import read_answer
     ],
 )
 def test_every_marker_is_read(text: str, answer: str) -> None:
-    assert read_answer(text) == answer
+    assert extract_answer(text) == answer
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_every_marker_is_read(text: str, answer: str) -> None:
     ],
 )
 def test_the_last_marker_counts(text: str, answer: str) -> None:
-    assert read_answer(text) == answer
+    assert extract_answer(text) == answer
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_the_last_marker_counts(text: str, answer: str) -> None:
     ],
 )
 def test_boxes_are_one_list_only_where_joined(text: str, answer: str) -> None:
-    assert read_answer(text) == answer
+    assert extract_answer(text) == answer
 
 
 @pytest.mark.parametrize(
@@ -82,27 +82,27 @@ def test_boxes_are_one_list_only_where_joined(text: str, answer: str) -> None:
     ],
 )
 def test_an_empty_or_broken_marker_is_no_answer(text: str) -> None:
-    assert read_answer(text) is None
+    assert extract_answer(text) is None
 
 
 def test_only_what_follows_the_thought_counts() -> None:
-    assert read_answer("<think>Maybe \\boxed{41}</think>The answer is \\boxed{42}.") == "42"
-    assert read_answer("the template opened the thought: \\boxed{41}</think>\\boxed{42}") == "42"
-    assert read_answer("<think>\\boxed{41}</think>\nI am\nnot sure.") is None
+    assert extract_answer("<think>Maybe \\boxed{41}</think>The answer is \\boxed{42}.") == "42"
+    assert extract_answer("the template opened the thought: \\boxed{41}</think>\\boxed{42}") == "42"
+    assert extract_answer("<think>\\boxed{41}</think>\nI am\nnot sure.") is None
 
 
 @pytest.mark.parametrize("turn", ["Question: Tom has 3.", "Q: Tom?", "**Problem 2:** Tom?", "<|im_start|>user\nTom?"])
 def test_a_next_question_is_not_answered_by_this_one(turn: str) -> None:
-    assert read_answer(f"3*4=12\n#### 12\n\n{turn}\nAnswer: 5\n#### 5") == "12"
+    assert extract_answer(f"3*4=12\n#### 12\n\n{turn}\nAnswer: 5\n#### 5") == "12"
 
 
 def test_a_repeated_question_before_the_answer_is_skipped() -> None:
-    assert read_answer("Question: Tom has 3?\nHe has 3.\n#### 3") == "3"
+    assert extract_answer("Question: Tom has 3?\nHe has 3.\n#### 3") == "3"
 
 
 @pytest.mark.parametrize("text", ["First 5.\nThen 3 more.\nSo 8", "It may be 8.\n\nOr 9.", "We answered it\nwith 18"])
 def test_numbers_that_are_mentioned_are_not_answers(text: str) -> None:
-    assert read_answer(text) is None
+    assert extract_answer(text) is None
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_numbers_that_are_mentioned_are_not_answers(text: str) -> None:
     ],
 )
 def test_one_line_is_taken_whole_or_for_its_only_formula(text: str, answer: str) -> None:
-    assert read_answer(text) == answer
+    assert extract_answer(text) == answer
 
 
 @pytest.mark.parametrize(
@@ -137,5 +137,5 @@ def test_one_line_is_taken_whole_or_for_its_only_formula(text: str, answer: str)
 )
 def test_reading_is_quick_whatever_the_text(text: str) -> None:
     started = time.perf_counter()
-    read_answer(text)
+    extract_answer(text)
     assert time.perf_counter() - started < 1.0

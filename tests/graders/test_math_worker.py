@@ -18,20 +18,20 @@ from uuid import uuid4
 import pytest
 
 from selftrain.graders import MathGrader
-from selftrain.graders.math import worker_process
 from selftrain.graders.math.worker import MathWorker
 from tests.graders.answers import grade, problem
 
 
-def kill_keeper(grader: MathGrader) -> None:
-    with contextlib.suppress(OSError, AttributeError):
-        os.kill(grader._worker._keeper.process.pid, signal.SIGKILL)
+def kill_supervisor(worker: MathWorker) -> None:
+    if (pid := worker.supervisor_pid) is not None:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
 
 
-def kill_child(grader: MathGrader) -> None:
-    with contextlib.suppress(OSError, AttributeError, IndexError):
-        keeper = grader._worker._keeper.process.pid
-        os.kill(int(Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()[0]), signal.SIGKILL)
+def kill_child(worker: MathWorker) -> None:
+    pid = worker.supervisor_pid
+    with contextlib.suppress(OSError, IndexError):
+        os.kill(int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]), signal.SIGKILL)
 
 
 HOSTILE = {
@@ -95,10 +95,10 @@ def test_threads_share_a_worker(math_grader: MathGrader) -> None:
         assert list(pool.map(verdict, range(2, 40))) == [float(k % 2 == 0) for k in range(2, 40)]
 
 
-def test_a_worker_killed_from_outside_is_replaced(math_grader: MathGrader) -> None:
+def test_a_worker_killed_from_outside_is_replaced(math_grader: MathGrader, math_worker: MathWorker) -> None:
     assert grade(math_grader, problem("x^2+1"), "#### x^2+1+0").value == 1.0
-    for kill in (kill_keeper, kill_child, kill_child, kill_keeper, kill_child):
-        kill(math_grader)
+    for kill in (kill_supervisor, kill_child, kill_child, kill_supervisor, kill_child):
+        kill(math_worker)
         assert grade(math_grader, problem("x^2+1"), f"#### 1+{uuid4().int % 10**6} \\cdot 0+x^2").value == 1.0
 
 
@@ -106,16 +106,16 @@ def test_a_worker_killed_from_outside_is_replaced(math_grader: MathGrader) -> No
 def test_workers_killed_at_random_cost_no_verdict(gradings: int) -> None:
     """Formulas, so that each is asked of a worker, and every third answer is wrong."""
     rng = random.Random(gradings)
-    done = threading.Event()
+    done, worker = threading.Event(), MathWorker()
 
-    def kill_now_and_then(grader: MathGrader) -> None:
+    def kill_now_and_then() -> None:
         for turn in itertools.count(1):
             if done.wait(rng.uniform(0.0, 0.1)):
                 return
-            (kill_keeper if turn % 50 == 0 else kill_child)(grader)
+            (kill_supervisor if turn % 50 == 0 else kill_child)(worker)
 
-    with MathGrader() as grader:
-        killer = threading.Thread(target=kill_now_and_then, args=(grader,))
+    with MathGrader(worker=worker) as grader:
+        killer = threading.Thread(target=kill_now_and_then)
         killer.start()
         try:
             for k in range(gradings):
@@ -128,10 +128,8 @@ def test_workers_killed_at_random_cost_no_verdict(gradings: int) -> None:
             killer.join()
 
 
-def test_a_worker_that_is_always_killed_leaves_the_answer_unjudged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with grader_with(READY + "  os.kill(os.getpid(), 9)", tmp_path, monkeypatch) as grader:
+def test_a_worker_that_is_always_killed_leaves_the_answer_unjudged(tmp_path: Path) -> None:
+    with MathGrader(worker=worker_running(READY + "  os.kill(os.getpid(), 9)", tmp_path)) as grader:
         score = grade(grader, problem("x^2"), "#### y")
         assert (score.value, "killed 10 times from outside" in score.reason) == (None, True)
 
@@ -144,11 +142,13 @@ def test_the_next_child_is_there_at_once(math_grader: MathGrader) -> None:
 
 
 def test_closing_ends_the_process_and_is_not_final() -> None:
-    with MathGrader() as grader:
+    worker = MathWorker()
+    with MathGrader(worker=worker) as grader:
         assert grade(grader, problem("x^2"), "#### x \\cdot x").value == 1.0
-        process = grader._worker._keeper.process
-        assert process is not None
-    assert process.poll() is not None
+        pid = worker.supervisor_pid
+    assert pid is not None and worker.supervisor_pid is None
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
     grader.close()
     assert grade(grader, problem("x^2"), "#### x^3").value == 0.0
     grader.close()
@@ -160,12 +160,11 @@ def here_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def grader_with(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MathGrader:
-    """A judge whose worker is another program."""
+def worker_running(program: str, tmp_path: Path) -> MathWorker:
+    """A worker that runs another program than math-verify's."""
     path = tmp_path / "program.py"
     path.write_text(f"import json, os, sys, time\n{program}\n", encoding="utf-8")
-    monkeypatch.setattr(worker_process, "_PROGRAM", path)
-    return MathGrader(wall_limit=0.3)
+    return MathWorker(wall_limit=0.3, program=path)
 
 
 READY = """
@@ -177,35 +176,31 @@ for line in sys.stdin:
 
 
 @pytest.mark.parametrize("program", ["raise ImportError('no math_verify here')", "os._exit(3)"])
-def test_a_worker_that_cannot_start_leaves_formulas_unjudged(
-    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with grader_with(program, tmp_path, monkeypatch) as grader:
+def test_a_worker_that_cannot_start_leaves_formulas_unjudged(program: str, tmp_path: Path) -> None:
+    with MathGrader(worker=worker_running(program, tmp_path)) as grader:
         scores = [grade(grader, problem("x^2"), f"#### {answer}") for answer in ("x^2", "x", "y")]
         assert [score.value for score in scores] == [None] * 3
         assert all("math-verify cannot be started" in score.reason for score in scores)
         assert grade(grader, problem("18"), "#### 18").value == 1.0
 
 
-def test_a_gold_that_kills_the_worker_is_unjudged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with grader_with(READY + "  os._exit(1)", tmp_path, monkeypatch) as grader:
+def test_a_gold_that_kills_the_worker_is_unjudged(tmp_path: Path) -> None:
+    with MathGrader(worker=worker_running(READY + "  os._exit(1)", tmp_path)) as grader:
         score = grade(grader, problem("x^2"), "#### x^2")
         assert score.value is None
         assert "math-verify dies of it" in score.reason
 
 
-def test_an_answer_that_kills_the_worker_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_kills_the_worker_is_wrong(tmp_path: Path) -> None:
     program = READY + "  os._exit(1) if 'answer' in ask else say(True)"
-    with grader_with(program, tmp_path, monkeypatch) as grader:
+    with MathGrader(worker=worker_running(program, tmp_path)) as grader:
         score = grade(grader, problem("x^2"), "#### y")
         assert (score.value, score.reason) == (0.0, "math-verify died comparing it")
 
 
-def test_a_late_reply_is_not_taken_for_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_late_reply_is_not_taken_for_the_next(tmp_path: Path) -> None:
     program = READY + "  time.sleep(0.6 if ask.get('answer') == 'slow' else 0); say(ask.get('answer') != 'wrong')"
-    monkeypatch.setattr(worker_process, "_PROGRAM", tmp_path / "program.py")
-    grader_with(program, tmp_path, monkeypatch).close()
-    worker = MathWorker(wall_limit=0.3)
+    worker = worker_running(program, tmp_path)
     assert worker.compare("x", "slow") == (False, "took longer than 0.3 s to compare")
     assert worker.compare("x", "wrong")[0] is False
     assert worker.compare("x", "right")[0] is True
@@ -217,7 +212,7 @@ def orphaned() -> int:
     """The worker of a process that was killed."""
     code = (
         "import time; from selftrain.graders.math.worker import MathWorker\n"
-        "w = MathWorker(); w.compare('x', 'x'); print(w._keeper.process.pid, flush=True); time.sleep(60)"
+        "w = MathWorker(); w.compare('x', 'x'); print(w.supervisor_pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None

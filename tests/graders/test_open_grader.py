@@ -60,11 +60,11 @@ def test_a_dotted_path_is_imported(path: str, tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("path", "complaint"),
     [
-        ("maths", "There is no judge 'maths'"),
+        ("maths", "There is no grader 'maths'"),
         ("no_such_module:f", "cannot be imported"),
         ("selftrain.graders:no_such_function", "cannot be imported"),
         ("selftrain.graders.__all__", "not a function"),
-        (":f", "There is no judge"),
+        (":f", "There is no grader"),
     ],
 )
 def test_a_grader_that_cannot_be_had_is_named(path: str, complaint: str) -> None:

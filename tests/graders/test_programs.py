@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from selftrain.graders.code.extract_program import method_or_function, program_of, program_text
+from selftrain.graders.code.extract_program import extract_code, extract_program, method_or_function
 from selftrain.problems.code import CodeTask
 from selftrain.problems.code import Tests as Group
 
@@ -36,22 +36,22 @@ FUNCTION = "def area(r):\n    return 3 * r * r\n"
 )
 def test_a_continued_function_and_one_written_anew_both_run(answer: str, value: str) -> None:
     space: dict[str, object] = {}
-    exec(program_of(answer, CONTINUED) or "", space)
+    exec(extract_program(answer, CONTINUED) or "", space)
     assert space["area"](1) == {"pi": pytest.approx(3.14159, 1e-4), "3": 3}[value]  # type: ignore[operator]
 
 
 def test_marks_of_mbpp_are_taken_off() -> None:
-    assert program_of(f"[BEGIN]\n{FUNCTION}[DONE]\nmore", ASKED) == FUNCTION
+    assert extract_program(f"[BEGIN]\n{FUNCTION}[DONE]\nmore", ASKED) == FUNCTION
 
 
 @pytest.mark.parametrize("answer", ["", "   \n", "```\n```", "I do not know.", "return 3"])
 def test_an_answer_without_the_function_is_no_program(answer: str) -> None:
-    assert program_of(answer, ASKED) is None
+    assert extract_program(answer, ASKED) is None
 
 
 def test_a_whole_program_is_the_answer_itself_after_what_is_taken_for_granted() -> None:
-    assert program_of("print(input())", WHOLE) == "import sys\nprint(input())"
-    assert program_of("So:\n```python\nprint(1)\n```", WHOLE) == "import sys\nprint(1)\n"
+    assert extract_program("print(input())", WHOLE) == "import sys\nprint(input())"
+    assert extract_program("So:\n```python\nprint(1)\n```", WHOLE) == "import sys\nprint(1)\n"
 
 
 def test_a_method_of_solution_is_called_as_one() -> None:
@@ -62,11 +62,11 @@ def test_a_method_of_solution_is_called_as_one() -> None:
 
 
 def test_reading_without_a_task_gives_the_last_block_or_the_text() -> None:
-    assert program_text(f"a\n```\nx = 1\n```\nb\n```\n{FUNCTION}```") == FUNCTION.strip()
-    assert program_text(" x = 1 ") == "x = 1"
-    assert program_text("<think>only thought</think> ") is None
+    assert extract_code(f"a\n```\nx = 1\n```\nb\n```\n{FUNCTION}```") == FUNCTION.strip()
+    assert extract_code(" x = 1 ") == "x = 1"
+    assert extract_code("<think>only thought</think> ") is None
 
 
 def test_a_hostile_text_is_read_at_once() -> None:
     for text in ("(" * 200_000, "```" * 100_000, "def area(" * 50_000, " " * 500_000, "\n" * 500_000):
-        program_of(text, CONTINUED)
+        extract_program(text, CONTINUED)

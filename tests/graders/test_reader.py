@@ -107,5 +107,5 @@ def test_a_word_that_was_cut_off_is_not_read() -> None:
 
 
 def test_a_grader_without_a_reading_is_refused() -> None:
-    with pytest.raises(GraderError, match="no reader for the judge 'my_rewards:f'"):
+    with pytest.raises(GraderError, match="grader 'my_rewards:f' cannot read answers"):
         open_reader("my_rewards:f")

@@ -161,7 +161,7 @@ def test_a_function_that_always_raises_stops_the_run(texts: tuple[str, ...]) -> 
     def always(completions: list[str]) -> list[float]:
         raise KeyError("solution")
 
-    with pytest.raises(GraderError, match=r"always raised KeyError: 'solution', for every one of"):
+    with pytest.raises(GraderError, match=r"always raised KeyError: 'solution', for each of"):
         graded(always, *texts)
 
 

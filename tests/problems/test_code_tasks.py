@@ -81,9 +81,9 @@ def groups(task: CodeTask) -> tuple[list[str], list[str]]:
 def test_a_share_is_held_back_and_never_the_first(count: int, share: float, held_back: list[int]) -> None:
     given = [f"{n}\n" for n in range(count)]
     task = read_task(stdin(count), share)
-    held = [case.given for case in task.held_back.cases] if task.held_back else []
+    held = [case.input for case in task.held_back.cases] if task.held_back else []
     assert held == [given[place] for place in held_back]
-    assert [case.given for case in task.rewarded.cases] == [one for one in given if one not in held]
+    assert [case.input for case in task.rewarded.cases] == [one for one in given if one not in held]
     assert task.num_tests == count
     asserts = [f"assert f({n}) == {n}" for n in range(count)]
     rewarded, kept = groups(read_task(mbpp(*asserts), share))
@@ -96,7 +96,7 @@ def test_a_share_is_held_back_and_never_the_first(count: int, share: float, held
 def test_the_groups_share_nothing_and_lose_nothing(count: int, share: float) -> None:
     task = read_task(stdin(count), share)
     held = task.held_back.cases if task.held_back else ()
-    assert not {case.given for case in task.rewarded.cases} & {case.given for case in held}
+    assert not {case.input for case in task.rewarded.cases} & {case.input for case in held}
     assert len(task.rewarded.cases) + len(held) == count
     assert len(held) == (0 if count == 1 else min(count - 1, max(1, round(count * share))))
 
@@ -117,7 +117,7 @@ def test_equal_tests_go_together() -> None:
 def test_humaneval_asks_for_what_stands_in_front_of_the_program() -> None:
     task = read_task(humaneval("assert candidate(1) == 1"))
     assert (task.source, task.kind, task.entry_point) == ("humaneval", "check", "f")
-    assert task.question == task.opening == task.continues == humaneval("pass")["prompt"]
+    assert task.question == task.preamble == task.completion_prefix == humaneval("pass")["prompt"]
     assert task.solution == humaneval("pass")["prompt"] + "    return x\n"
     assert read_task(humaneval("assert candidate(1) == 1", canonical_solution=None)).solution is None
 
@@ -271,7 +271,7 @@ def test_integers_of_any_length_are_read_and_pythons_limit_stays() -> None:
     digits, before = "7" * 5000, sys.get_int_max_str_digits()
     task = read_task(apps(f'{{"fn_name": "f", "inputs": [[{digits}]], "outputs": [-{digits}]}}'))
     (case,) = task.rewarded.cases
-    assert case.given == [-case.expected]
+    assert case.input == [-case.expected]
     assert sys.get_int_max_str_digits() == before
     with pytest.raises(ValueError, match="no JSON"):
         read_task(apps(digits + "}"))

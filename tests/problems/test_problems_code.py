@@ -175,7 +175,7 @@ def test_huge_integers_stay_text():
     (problem,) = load_problems([apps(input_output=tests)])
     assert problem.reference == tests
     (case,) = read_task(problem.columns).rewarded.cases
-    assert case.given == [case.expected]
+    assert case.input == [case.expected]
     assert case.expected % 10**9 == 777777777
 
 

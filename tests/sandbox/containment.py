@@ -257,7 +257,7 @@ os.kill(os.getpid(), signal.SIGSTOP)
 os.kill(os.getpid(), signal.SIGKILL)
 === forge control-socket messages on all fds
 for n in range(3, 300):
-    try: os.write(n, b'{"status": 0, "cpu": 0, "dressed": true}')
+    try: os.write(n, b'{"status": 0, "cpu": 0, "locked_in": true}')
     except OSError: pass
 === gc search for supervisor state
 import gc, socket

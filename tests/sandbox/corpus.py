@@ -37,21 +37,17 @@ def contain(sandbox: Sandbox, wall_seconds: float = 1.5) -> dict[str, str]:
         ]
         # One job first, so that the supervisors are there to be counted.
         sandbox.run_stdin([StdinJob("pass")] * 8)
-        before = supervisors(sandbox)
+        before = sandbox.supervisor_pids
         outcomes = sandbox.run_stdin(jobs, Limits(wall_seconds=wall_seconds))
         complaints = {name: _complaint(one) for name, one in zip(corpus, outcomes, strict=True) if _complaint(one)}
-        if supervisors(sandbox) != before:
-            complaints["supervisors"] = f"{before} became {supervisors(sandbox)}"
+        if sandbox.supervisor_pids != before:
+            complaints["supervisors"] = f"{before} became {sandbox.supervisor_pids}"
         if canary.read_text() != SECRET or any(outside.iterdir()) or Path("/tmp/selftrain-escaped").exists():
             complaints["disk"] = "something was written"
         after = sandbox.run_stdin([StdinJob("print(input())", "still here")])[0]
         if after.stdout != "still here\n":
             complaints["afterwards"] = f"an honest program: {after}"
     return complaints
-
-
-def supervisors(sandbox: Sandbox) -> list[int]:
-    return sorted(one.process.pid for lane in sandbox._all for one in lane.supervisors.values())
 
 
 def _complaint(outcome: Outcome) -> str:

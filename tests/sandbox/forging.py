@@ -236,7 +236,7 @@ def f(n):
 === 55 answers that name handles
 sys.modules["selftrain.sandbox.inside.codec"].Encoder.encode = lambda self, value, depth=0: {"h": 0}
 === 56 replies with the name of an exception that is none
-sys.modules["selftrain.sandbox.inside.serving"]._builtin_name = lambda error: "SystemExit"
+sys.modules["selftrain.sandbox.inside.serve_calls"]._builtin_name = lambda error: "SystemExit"
 def f(n): raise ValueError
 """
 

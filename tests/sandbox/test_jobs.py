@@ -67,7 +67,7 @@ def test_limits_hold(sandbox: Sandbox) -> None:
     assert run(sandbox, "print('x' * 999)", limits=small).status == "ran"
     assert "MemoryError" in run(sandbox, "x = bytearray(1 << 28)", limits=small).reason
     spin = run(sandbox, "while True: pass", limits=Limits(wall_seconds=5, cpu_seconds=0.5))
-    assert spin.status == "timeout" and spin.seconds < 3
+    assert spin.status == "timeout" and "processor time" in spin.reason
 
 
 def test_a_limit_is_above_zero() -> None:
@@ -191,14 +191,14 @@ def test_classes_of_the_program_can_be_tested_and_are_weak(sandbox: Sandbox) -> 
         "def check(g):\n    assert g(2) == 3",
     ],
 )
-def test_an_honest_program_fails_the_impossible_twin(sandbox: Sandbox, test: str) -> None:
+def test_an_honest_program_fails_the_shifted_test(sandbox: Sandbox, test: str) -> None:
     job = CheckJob("def f(n): return n + 1", "f", test)
     assert sandbox.check([job])[0].status == "passed"
-    assert sandbox.twin(job).status == "failed"
+    assert sandbox.check_shifted(job).status == "failed"
 
 
-def test_a_test_without_expectations_has_no_twin(sandbox: Sandbox) -> None:
-    assert sandbox.twin(CheckJob("def f(): pass", "f", "f()")).status == "unjudged"
+def test_a_test_without_expected_values_cannot_be_shifted(sandbox: Sandbox) -> None:
+    assert sandbox.check_shifted(CheckJob("def f(): pass", "f", "f()")).status == "unjudged"
 
 
 def test_jobs_come_back_in_order_and_run_side_by_side(sandbox: Sandbox) -> None:

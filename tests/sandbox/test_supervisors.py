@@ -9,13 +9,14 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from selftrain.sandbox import CheckJob, Sandbox, StdinJob, open_sandbox
-from selftrain.sandbox import worker as lane
-from tests.sandbox.corpus import supervisors
+from selftrain.sandbox import CheckJob, Limits, Sandbox, StdinJob, open_sandbox
+from selftrain.sandbox.worker import SandboxWorker
+from tests.sandbox.conftest import holds
 
 
 def _with_killer(opened: Sandbox, jobs: int, pause: float) -> tuple[int, dict[str, int], int]:
@@ -25,7 +26,7 @@ def _with_killer(opened: Sandbox, jobs: int, pause: float) -> tuple[int, dict[st
     def kill() -> None:
         nonlocal killed
         while not done.wait(luck.uniform(0.5, 1.5) * pause):
-            alive = supervisors(opened)
+            alive = opened.supervisor_pids
             if alive:
                 killed += 1
                 os.kill(luck.choice(alive), signal.SIGKILL)
@@ -66,28 +67,28 @@ def test_none_of_2000_jobs_is_lost_to_random_kills() -> None:
     assert killed > 20 and wrong == 0 and sum(statuses.values()) == 2000
 
 
-def test_a_job_whose_supervisors_keep_dying_is_unjudged(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    tries = 0
+def test_a_job_whose_supervisors_keep_dying_is_unjudged() -> None:
+    with open_sandbox(workers=1) as opened, ThreadPoolExecutor(1) as background:
+        job = background.submit(opened.run_stdin, [StdinJob("import time; time.sleep(5)")], Limits(wall_seconds=10))
+        killed = set()
+        while not job.done():
+            for pid in {*opened.supervisor_pids} - killed:
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+            time.sleep(0.01)
+        (outcome,) = job.result()
+    assert (outcome.status, len(killed)) == ("unjudged", 3)
+    assert "failed 3 times" in outcome.reason and "gone" in outcome.reason
 
-    def dies(self: lane.SandboxWorker, job: object, limits: object) -> None:
-        nonlocal tries
-        tries += 1
-        raise lane.SupervisorDiedError("gone")
 
-    monkeypatch.setattr(lane.SandboxWorker, "run", dies)
-    (outcome,) = sandbox.run_stdin([StdinJob("print(1)")])
-    assert (outcome.status, tries) == ("unjudged", 3)
-    assert "gone" in outcome.reason
-
-
-def test_supervisors_are_replaced_after_so_many_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lane, "_MAX_JOBS", 5)
-    with open_sandbox(workers=1) as opened:
-        seen = set()
-        for _ in range(12):
-            assert opened.run_stdin([StdinJob("print(1)")])[0].stdout == "1\n"
-            seen |= set(supervisors(opened))
-        assert len(seen) == 3
+def test_supervisors_are_replaced_after_so_many_jobs() -> None:
+    tier = next((tier for tier in (3, 2, 1) if holds(tier)), 0)
+    worker, seen = SandboxWorker(0, tier, "pure", max_jobs=5), set()
+    for _ in range(12):
+        assert worker.run(StdinJob("print(1)"), Limits()).stdout == "1\n"
+        seen |= {*worker.supervisor_pids}
+    worker.close()
+    assert len(seen) == 3
 
 
 def test_nothing_outlives_a_driver_that_is_killed(tmp_path: Path) -> None:
@@ -96,7 +97,7 @@ def test_nothing_outlives_a_driver_that_is_killed(tmp_path: Path) -> None:
         "from selftrain.sandbox import Limits, StdinJob, open_sandbox\n"
         "opened = open_sandbox(workers=1)\n"
         "opened.run_stdin([StdinJob('pass')])\n"
-        "print(*[one.process.pid for lane in opened._all for one in lane.supervisors.values()], flush=True)\n"
+        "print(*opened.supervisor_pids, flush=True)\n"
         "opened.run_stdin([StdinJob('while True: pass')], Limits(wall_seconds=60, cpu_seconds=60))\n"
     )
     root = str(Path(__file__).parents[2])
@@ -122,6 +123,6 @@ def _runs(pid: int) -> bool:
 def test_closing_leaves_no_process() -> None:
     opened = open_sandbox(workers=2)
     opened.check([CheckJob("def f(): return 1", "f", "assert f() == 1")] * 4)
-    left = supervisors(opened)
+    left = opened.supervisor_pids
     opened.close()
     assert left and not any(_runs(pid) for pid in left)

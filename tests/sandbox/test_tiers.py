@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from selftrain.sandbox import Probe, SandboxError, StdinJob, open_sandbox, report_lines
-from selftrain.sandbox import sandbox as module
+from selftrain.sandbox import SandboxError, open_sandbox, report_lines
 from selftrain.sandbox.inside import seccomp_filter
-from selftrain.sandbox.inside.syscalls import ASKED, FILES, MACHINES, PROCS, PURE, numbers
-from tests.sandbox.conftest import holds
+from selftrain.sandbox.inside.syscalls import CONDITIONAL, FILES, MACHINES, PROCS, PURE, numbers
+from selftrain.sandbox.probes import open_canary, probe_worker
+from selftrain.sandbox.worker import SandboxWorker
+
+#: Run in a process whose kernel offers no seccomp: a filter denies prctl(PR_SET_SECCOMP) from now on.
+WITHOUT_SECCOMP = """
+import errno, struct
+from selftrain.sandbox import SandboxError, StdinJob, open_sandbox, report_lines
+from selftrain.sandbox.inside import kernel
+from selftrain.sandbox.inside.seccomp_filter import ALLOW, ERROR
+from selftrain.sandbox.inside.syscalls import CONDITIONAL, numbers
+steps = [
+    (0x20, 0, 0, 0), (0x15, 0, 3, numbers(CONDITIONAL, kernel.MACHINE)["prctl"]),
+    (0x20, 0, 0, 16), (0x15, 0, 1, kernel.PR_SET_SECCOMP), (0x06, 0, 0, ERROR | errno.EPERM), (0x06, 0, 0, ALLOW),
+]
+kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+kernel.seccomp(b"".join(struct.pack("HBBI", *step) for step in steps))
+"""
 
 
-@pytest.fixture
-def nothing_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = module.probe
-    no = Probe(3, "no fork", False, "open: 17", "another kernel")
-    monkeypatch.setattr(module, "probe", lambda tier, profile: real(0, profile) if tier == 0 else iter([no]))
+def without_seccomp(program: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_SECCOMP + program], capture_output=True, text=True, cwd=Path(__file__).parents[2]
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
 
 
 def test_each_tier_can_be_asked_for_and_tells_its_probes(each_tier) -> None:
@@ -24,19 +44,23 @@ def test_each_tier_can_be_asked_for_and_tells_its_probes(each_tier) -> None:
     assert f"tier {each_tier.tier}" in lines[0] and len(lines) == 1 + len(each_tier.probes)
 
 
-def test_without_a_tier_model_code_is_refused(nothing_holds: None) -> None:
-    with pytest.raises(SandboxError) as refused:
-        open_sandbox()
-    assert refused.value.exit_code == 77
-    for part in ("no fork", "open: 17", "another kernel", "unsandboxed"):
-        assert part in str(refused.value)
-
-
-def test_one_flag_overrides_and_shows(nothing_holds: None) -> None:
-    with open_sandbox(allow_unsandboxed=True, workers=1) as opened:
-        assert opened.unsandboxed and opened.tier == 0
-        assert "NOT SANDBOXED" in report_lines(opened)[0]
-        assert opened.run_stdin([StdinJob("print(1)")])[0].stdout == "1\n"
+def test_without_a_tier_model_code_is_refused_unless_one_flag_overrides() -> None:
+    refused, *_, unsandboxed = (
+        without_seccomp("""
+try:
+    open_sandbox()
+except SandboxError as error:
+    print(error.exit_code, str(error).replace("\\n", " "))
+with open_sandbox(allow_unsandboxed=True, workers=1) as opened:
+    print(opened.tier, opened.unsandboxed, report_lines(opened)[0], opened.run_stdin([StdinJob("print(1)")])[0].stdout)
+""")
+        .strip()
+        .splitlines()
+    )
+    assert refused.startswith("77 ")
+    for part in ("FAIL tier 1: can be set up", "locked in", "fix: a Linux kernel with seccomp filters", "unsandboxed"):
+        assert part in refused
+    assert unsandboxed == "0 True tier 0 (NOT SANDBOXED: limits only), profile pure 1"
 
 
 def test_tier_0_is_never_had_by_asking_for_it_alone() -> None:
@@ -51,24 +75,17 @@ def test_profiles_that_open_files_need_namespaces() -> None:
 
 
 def test_a_tier_that_cannot_be_set_up_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("selftrain.sandbox.supervisors._BOOT", "/nonexistent/boot.py")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(SandboxError, match="can be set up"):
         open_sandbox()
 
 
-def test_a_probe_that_is_not_held_fails_its_tier(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The probes bite: run without the layer they test, they say so."""
-    if not holds(1):
-        pytest.skip("no tier holds on this machine")
-    from selftrain.sandbox import probes
-    from selftrain.sandbox import worker as lane
-
-    class Loose(lane.Supervisor):
-        def __init__(self, tier: int, profile: str, uid: int, no_filter: bool = False) -> None:
-            super().__init__(0, profile, uid, no_filter)
-
-    monkeypatch.setattr(lane, "Supervisor", Loose)
-    failed = {one.name for one in probes.probe(1, "pure") if not one.passed}
+def test_a_probe_that_is_not_held_fails_its_tier() -> None:
+    """Without the layer that they test, the probes fail."""
+    worker = SandboxWorker(0, tier=0, profile="pure")
+    with open_canary() as canary:
+        failed = {one.name for one in probe_worker(worker, 1, "pure", canary) if not one.passed}
+    worker.close()
     assert {"no file can be read", "no internet socket", "no fork", "no other program", "nor asked about"} <= failed
 
 
@@ -77,9 +94,9 @@ def test_a_probe_that_is_not_held_fails_its_tier(monkeypatch: pytest.MonkeyPatch
 def test_filters_can_be_built_for_both_machines(machine: str, profile: str) -> None:
     program = seccomp_filter.build(profile, machine)
     assert len(program) % 8 == 0 and len(program) // 8 < 4096
-    names = [name for table in (PURE, FILES, PROCS, ASKED) for name in numbers(table, machine)]
+    names = [name for table in (PURE, FILES, PROCS, CONDITIONAL) for name in numbers(table, machine)]
     assert len(names) == len(set(names))
-    used = [number for table in (PURE, FILES, PROCS, ASKED) for number in numbers(table, machine).values()]
+    used = [number for table in (PURE, FILES, PROCS, CONDITIONAL) for number in numbers(table, machine).values()]
     assert len(used) == len(set(used))
 
 

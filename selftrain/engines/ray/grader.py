@@ -55,12 +55,12 @@ class RayGrader(Grader):
     def evaluation_grader(self) -> Grader:
         return RayGrader(self._grader.evaluation_grader(), self._workers, self._spec, examines=True)
 
-    def gold(self, problem: Problem) -> str | None:
-        return self._grader.gold(problem)
+    def gold_completion(self, problem: Problem) -> str | None:
+        return self._grader.gold_completion(problem)
 
     @property
-    def facts(self) -> dict[str, str]:
-        return self._grader.facts
+    def metadata(self) -> dict[str, str]:
+        return self._grader.metadata
 
     @property
     def warning(self) -> str:

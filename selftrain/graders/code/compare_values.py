@@ -1,14 +1,14 @@
-"""When what a program gave is what was expected.
+"""When a program's value or output equals the expected one.
 
 | expected                       | equal to it                                                                         |
 |--------------------------------|-------------------------------------------------------------------------------------|
 | a value                        | an equal value; a tuple counts as a list, and a list of one as its only item        |
-| a number with a fraction       | a finite number within a millionth of it                                            |
-| an object (JSON)               | a dict whose keys read the same: JSON has texts for keys only                       |
-| a text on standard output      | the same words in the same lines; blanks at the ends of lines and of the text aside |
+| a float                        | a finite number within a millionth of it                                            |
+| an object (JSON)               | a dict with the same keys as strings: JSON has no other keys                        |
+| a text on standard output      | the same words in the same lines, blanks at the ends of lines and of the text aside |
 | a word that is a decimal there | a plain decimal within a millionth of it                                            |
 
-Several right outputs cannot be told from the data: a problem that allows them is judged by the one it lists.
+A problem that allows several right outputs is graded by the one it lists: the data does not say which problems do.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ import math
 import re
 from typing import Any
 
-_CLOSE = 1e-6
+_TOLERANCE = 1e-6
 _DECIMAL = re.compile(r"[-+]?[0-9]{1,30}\.[0-9]{1,30}")
 _NUMBER = re.compile(r"[-+]?[0-9]{1,30}(\.[0-9]{1,30})?([eE][-+]?[0-9]{1,2})?")
-#: Not str.split: that also splits at control characters, which a right output does not hold.
+#: Not str.split, which also splits at control characters.
 _BLANKS = re.compile(r"[ \t]+")
 
 
 def same_value(found: Any, expected: Any) -> bool:
-    """Whether a call gave the value that a task lists."""
-    # The files wrap some expected values in a list of one, and there is no telling which.
+    """Whether a call returned the value that a task lists."""
+    # APPS wraps some expected values in a list of one, and does not say which.
     return _equal(found, expected) or (isinstance(expected, list) and len(expected) == 1 and _equal(found, expected[0]))
 
 
@@ -34,7 +34,7 @@ def _equal(found: Any, expected: Any) -> bool:
     if isinstance(expected, list):
         if not isinstance(found, (list, tuple)) or len(found) != len(expected):
             return False
-        return all(_equal(one, other) for one, other in zip(found, expected, strict=True))
+        return all(map(_equal, found, expected))
     if isinstance(expected, dict):
         if not isinstance(found, dict) or len(found) != len(expected):
             return False
@@ -49,15 +49,15 @@ def _equal(found: Any, expected: Any) -> bool:
 
 def _close(found: float, expected: float) -> bool:
     try:
-        return math.isfinite(expected) and math.isclose(found, expected, rel_tol=_CLOSE, abs_tol=_CLOSE)
-    except OverflowError:  # an integer beyond any float
+        return math.isfinite(expected) and math.isclose(found, expected, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
+    except OverflowError:  # an integer too large for a float
         return False
 
 
 def same_output(found: str, expected: str) -> bool:
-    """Whether a program wrote what a task lists."""
-    ours, theirs = _lines(found), _lines(expected)
-    return len(ours) == len(theirs) and all(map(_same_line, ours, theirs))
+    """Whether a program wrote the output that a task lists."""
+    found_lines, expected_lines = _lines(found), _lines(expected)
+    return len(found_lines) == len(expected_lines) and all(map(_same_line, found_lines, expected_lines))
 
 
 def _lines(text: str) -> list[list[str]]:
@@ -65,12 +65,12 @@ def _lines(text: str) -> list[list[str]]:
     return [[word for word in _BLANKS.split(line) if word] for line in lines]
 
 
-def _same_line(ours: list[str], theirs: list[str]) -> bool:
-    return len(ours) == len(theirs) and all(map(_same_word, ours, theirs))
+def _same_line(found: list[str], expected: list[str]) -> bool:
+    return len(found) == len(expected) and all(map(_same_word, found, expected))
 
 
-def _same_word(ours: str, theirs: str) -> bool:
-    if ours == theirs:
+def _same_word(found: str, expected: str) -> bool:
+    if found == expected:
         return True
-    # Plain spellings only: "nan" and "1e400" are no way past a tolerance.
-    return bool(_DECIMAL.fullmatch(theirs) and _NUMBER.fullmatch(ours)) and _close(float(ours), float(theirs))
+    # Plain spellings only, so that "nan" and "1e400" cannot meet a tolerance.
+    return bool(_DECIMAL.fullmatch(expected) and _NUMBER.fullmatch(found)) and _close(float(found), float(expected))

@@ -1,220 +1,135 @@
-"""The judge named "code": a program that a model wrote against the tests of its problem, in the sandbox."""
+"""The grader "code": a program that a model wrote against the tests of its problem, in the sandbox."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from copy import copy
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from selftrain.graders.base import Grader, problem_of
-from selftrain.graders.code.compare_values import same_output, same_value
 from selftrain.graders.code.config import CodeConfig
-from selftrain.graders.code.extract_program import method_or_function, program_of
+from selftrain.graders.code.extract_program import extract_program
+from selftrain.graders.code.run_tests import Trial, run_trials
 from selftrain.graders.verdict_cache import VerdictCache
-from selftrain.problems.code import Case, CodeTask, Tests, read_task
-from selftrain.sandbox import CallJob, CheckJob, Limits, Outcome, Sandbox, StdinJob, open_sandbox, report_lines
+from selftrain.problems.code import CodeTask, read_task
+from selftrain.sandbox import Limits, Sandbox, open_sandbox, report_lines
 from selftrain.types import Problem, Response, Score
 
-#: Tasks and verdicts that are remembered: the samples of one problem come together, and many are the same text.
-_TASKS, _VERDICTS = 1024, 65_536
+#: The samples of one problem come together, and many are the same text.
+_CACHED_TASKS, _CACHED_VERDICTS = 1024, 65_536
 
-
-@dataclass
-class _Trial:
-    """One program before one group of tests."""
-
-    program: str
-    task: CodeTask
-    tests: Tests
-    #: True, False, or None for unjudged, once it is known.
-    verdict: bool | None = None
-    reason: str = ""
-    seconds: float = 0.0
-    decided: bool = False
-    cases: Iterator[Case] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.cases = iter(self.tests.cases)
-
-    def decide(self, verdict: bool | None, reason: str) -> None:
-        self.verdict, self.reason, self.decided = verdict, reason, True
+#: A program and the id of its problem.
+_Key = tuple[str, str]
 
 
 class CodeGrader(Grader):
     """1.0 for a program that passes all tests that give reward, 0.0 for one that does not.
 
-    None where our own machinery failed, where the tests cannot be read, or where only a weak test was passed. The
-    verdict of the held-back tests on a rewarded program is `Score.extra_scores["held_back"]`; in evaluations both
-    groups decide.
+    None if our own machinery failed, if the tests cannot be read, or if only a weak test was passed. A rewarded program
+    has the verdict of the held-back tests in `Score.extra_scores["held_back"]`; in evaluations they count as well.
 
     Args:
-        settings: how; see `CodeConfig`.
-        programs_at_once: by default one for each processor.
+        programs_at_once: programs that run in parallel; None for one per processor.
+        sandbox: an open one to use instead; `close` ends it.
+        all_tests: whether the held-back tests count.
 
     Raises:
-        SandboxError: no sandbox holds on this machine (exit code 77).
+        SandboxError: no sandbox works on this machine (exit code 77).
     """
 
+    name = "code"
     scores_independently = True
 
-    name = "code"
-
-    def __init__(self, settings: CodeConfig | None = None, programs_at_once: int | None = None) -> None:
-        self._settings = settings or CodeConfig()
-        wall = self._settings.test_timeout
-        self._sandbox: Sandbox = open_sandbox(
-            allow_unsandboxed=self._settings.run_model_code == "unsandboxed",
+    def __init__(
+        self,
+        config: CodeConfig | None = None,
+        programs_at_once: int | None = None,
+        *,
+        sandbox: Sandbox | None = None,
+        all_tests: bool = False,
+    ) -> None:
+        self._config, self._all_tests = config or CodeConfig(), all_tests
+        wall = self._config.test_timeout
+        self._sandbox = sandbox or open_sandbox(
+            allow_unsandboxed=self._config.run_model_code == "unsandboxed",
             workers=programs_at_once,
             limits=Limits(wall_seconds=wall, cpu_seconds=wall + 0.5),
         )
-        self._all_tests = False
-        self._tasks: VerdictCache[str, CodeTask | str] = VerdictCache(_TASKS)
-        self._verdicts: VerdictCache[tuple[str, str], Score] = VerdictCache(_VERDICTS)
+        #: A task, or why it cannot be read.
+        self._tasks: VerdictCache[str, CodeTask | str] = VerdictCache(_CACHED_TASKS)
+        self._verdicts: VerdictCache[_Key, Score] = VerdictCache(_CACHED_VERDICTS)
 
     @property
-    def facts(self) -> dict[str, str]:
-        return {"sandbox": report_lines(self._sandbox)[0], "run_model_code": self._settings.run_model_code}
+    def metadata(self) -> dict[str, str]:
+        return {"sandbox": report_lines(self._sandbox)[0], "run_model_code": self._config.run_model_code}
 
     @property
     def warning(self) -> str:
         if not self._sandbox.unsandboxed:
             return ""
-        return "Model code was run UNSANDBOXED: it could have read and changed anything, its own verdict among it."
+        return "Model code was run UNSANDBOXED: it could read and change anything, its own verdict included."
 
     def evaluation_grader(self) -> Grader:
-        """The same, asking for all tests; it lives as long as this one."""
-        evaluation_grader = copy(self)
-        evaluation_grader._all_tests, evaluation_grader._verdicts = True, VerdictCache(_VERDICTS)
-        return evaluation_grader
+        """Counts all tests, in the same sandbox."""
+        return CodeGrader(self._config, sandbox=self._sandbox, all_tests=True)
 
-    def gold(self, problem: Problem) -> str | None:
+    def gold_completion(self, problem: Problem) -> str | None:
         return None if problem.solution is None else f"```python\n{problem.solution}\n```"
 
     def close(self) -> None:
         self._sandbox.close()
 
     def grade(self, responses: Sequence[Response], problems: Mapping[str, Problem]) -> list[Score]:
-        asked: list[Score | tuple[str, str]] = []
-        new: dict[tuple[str, str], CodeTask] = {}
+        scores: list[Score | _Key] = []
+        new: dict[_Key, CodeTask] = {}
         for response in responses:
             problem = problem_of(response, problems)
             task = self._task(problem)
             if isinstance(task, str):
-                asked.append(Score(None, None, task))
-            elif (program := program_of(response.text, task)) is None:
-                asked.append(Score(0.0, None, "no program found"))
+                scores.append(Score(None, None, task))
+            elif (program := extract_program(response.text, task)) is None:
+                scores.append(Score(0.0, None, "no program found"))
             else:
-                key = (problem.id, program)
+                key = (program, problem.id)
                 known = self._verdicts.get(key)
-                asked.append(known or key)
+                scores.append(known or key)
                 if known is None:
                     new[key] = task
-        found = self._grader(new)
-        # What failed on our side is not remembered: it may go better next time.
+        found = self._grade_new(new)
+        # Failures on our side are not cached: the next try may succeed.
         self._verdicts.update({key: score for key, score in found.items() if score.value is not None})
-        return [one if isinstance(one, Score) else found[one] for one in asked]
+        return [score if isinstance(score, Score) else found[score] for score in scores]
 
     def _task(self, problem: Problem) -> CodeTask | str:
-        """The task, or why there is none."""
         known = self._tasks.get(problem.id)
         if known is None:
             try:
-                known = read_task(problem.columns, self._settings.held_back_tests)
+                known = read_task(problem.columns, self._config.held_back_tests)
             except ValueError as error:
                 known = f"the tests of {problem.id} cannot be read: {error}"
             self._tasks.update({problem.id: known})
         return known
 
-    def _grader(self, programs: Mapping[tuple[str, str], CodeTask]) -> dict[tuple[str, str], Score]:
-        trials = {key: _Trial(key[1], task, task.rewarded) for key, task in programs.items()}
-        self._run(list(trials.values()))
-        second = {
-            key: _Trial(key[1], trial.task, trial.task.held_back)
+    def _grade_new(self, programs: Mapping[_Key, CodeTask]) -> dict[_Key, Score]:
+        trials = {key: Trial(key[0], task, task.rewarded) for key, task in programs.items()}
+        run_trials([*trials.values()], self._sandbox, self._config.weak_tests)
+        held_back = {
+            key: Trial(key[0], trial.task, trial.task.held_back)
             for key, trial in trials.items()
             if trial.verdict and trial.task.held_back
         }
-        self._run(list(second.values()))
-        return {key: self._score(key[1], trial, second.get(key)) for key, trial in trials.items()}
+        run_trials([*held_back.values()], self._sandbox, self._config.weak_tests)
+        return {key: self._score(trial, held_back.get(key)) for key, trial in trials.items()}
 
-    def _score(self, program: str, first: _Trial, second: _Trial | None) -> Score:
-        score = Score(_value(first.verdict), program, first.reason, first.seconds)
-        if second is None:
+    def _score(self, rewarded: Trial, held_back: Trial | None) -> Score:
+        score = Score(_value(rewarded.verdict), rewarded.program, rewarded.reason, rewarded.seconds)
+        if held_back is None:
             return score
-        seconds = first.seconds + second.seconds
+        seconds = rewarded.seconds + held_back.seconds
         if self._all_tests:
-            return replace(score, value=_value(second.verdict), reason=second.reason, seconds=seconds)
-        others = {} if second.verdict is None else {"held_back": float(second.verdict)}
-        return replace(score, extra_scores=others, seconds=seconds)
-
-    def _run(self, trials: Sequence[_Trial]) -> None:
-        self._check([trial for trial in trials if trial.task.kind == "check"])
-        self._call([trial for trial in trials if trial.task.kind == "call"])
-        self._feed([trial for trial in trials if trial.task.kind == "stdin"])
-
-    def _check(self, trials: Sequence[_Trial]) -> None:
-        jobs = [CheckJob(t.program, t.task.entry_point or "", t.tests.code, t.task.opening) for t in trials]
-        for trial, job, outcome in zip(trials, jobs, self._sandbox.check(jobs), strict=True):
-            trial.seconds += outcome.seconds
-            if outcome.status == "passed" and outcome.weak:
-                self._believe(trial, job)
-            else:
-                trial.decide(*_verdict(outcome, "passed"))
-
-    def _believe(self, trial: _Trial, job: CheckJob) -> None:
-        """What a weak test says of a program that passed it."""
-        if self._settings.weak_tests == "exclude":
-            trial.decide(None, "passed a weak test, which asks for more than plain calls (--weak_tests)")
-            return
-        twin = self._sandbox.twin(job)
-        trial.seconds += twin.seconds
-        if twin.status == "passed":
-            trial.decide(False, "also passes the test with its expected values shifted: a forgery")
-        else:
-            trial.decide(None if twin.status == "unjudged" else True, f"passed a weak test; its twin: {twin.status}")
-
-    def _call(self, trials: Sequence[_Trial]) -> None:
-        jobs = [
-            CallJob(t.program, method_or_function(t.program, str(t.task.entry_point)), [c.given for c in t.tests.cases])
-            for t in trials
-        ]
-        for trial, outcome in zip(trials, self._sandbox.call(jobs), strict=True):
-            trial.seconds += outcome.seconds
-            trial.decide(*_verdict(outcome, "ran"))
-            if trial.verdict:
-                trial.decide(*_compared(outcome, trial.tests.cases))
-
-    def _feed(self, trials: Sequence[_Trial]) -> None:
-        """Input by input: a program that failed one is not asked the next."""
-        while running := [(trial, case) for trial in trials if not trial.decided and (case := next(trial.cases, None))]:
-            outcomes = self._sandbox.run_stdin([StdinJob(trial.program, case.given) for trial, case in running])
-            for (trial, case), outcome in zip(running, outcomes, strict=True):
-                trial.seconds += outcome.seconds
-                verdict, reason = _verdict(outcome, "ran")
-                if verdict and not same_output(outcome.stdout, case.expected):
-                    verdict, reason = False, "another output than expected"
-                if not verdict:
-                    trial.decide(verdict, reason)
-        for trial in trials:
-            if not trial.decided:
-                trial.decide(True, f"passed {trial.tests.count} tests")
+            return replace(score, value=_value(held_back.verdict), reason=held_back.reason, seconds=seconds)
+        extra = {} if held_back.verdict is None else {"held_back": float(held_back.verdict)}
+        return replace(score, extra_scores=extra, seconds=seconds)
 
 
 def _value(verdict: bool | None) -> float | None:
     return None if verdict is None else float(verdict)
-
-
-def _verdict(outcome: Outcome, wanted: str) -> tuple[bool | None, str]:
-    told = f"{outcome.status}: {outcome.reason}" if outcome.reason else outcome.status
-    return (None if outcome.status == "unjudged" else outcome.status == wanted), told
-
-
-def _compared(outcome: Outcome, cases: Sequence[Case]) -> tuple[bool, str]:
-    for number, case in enumerate(cases):
-        if number >= len(outcome.answers):
-            return False, f"call {number + 1} of {len(cases)} had no answer"
-        answer = outcome.answers[number]
-        if answer.error is not None:
-            return False, f"call {number + 1}: {answer.error}"
-        if not same_value(answer.value, case.expected):
-            return False, f"call {number + 1}: another value than expected"
-    return True, f"passed {len(cases)} tests"

@@ -1,16 +1,16 @@
-"""The processes in which math-verify runs: started, timed and killed by `math_worker`.
+"""The program in which math-verify runs: started, timed and killed by `worker_process`.
 
-A keeper imports sympy once and forks a child that answers. Where the child dies, or is killed at the keeper's
-SIGUSR1, the keeper says so and forks another: 5 ms instead of a second. One JSON object a line in, one a line out:
+A supervisor imports sympy once and forks a child that handles requests. If the child dies, or is killed because the
+supervisor got SIGUSR1, the supervisor reports it and forks another: 5 ms instead of a second. JSON lines in and out:
 
     {"n": 1, "gold": "x^2"}                    ->  {"n": 1, "ok": true}    math-verify can read this gold
     {"n": 2, "gold": "x^2", "answer": "x*x"}   ->  {"n": 2, "ok": true}    the answer is equal to it
-    {"n": 3, "gold": "7", "text": "is 7."}     ->  {"n": 3, "ok": true}    what math-verify alone says, as it comes
-                                                   {"ready": 4711}         a child (by its id) waits for a question
-                                                   {"died": -9}            it died: a signal, or an exit code
+    {"n": 3, "gold": "7", "text": "is 7."}     ->  {"n": 3, "ok": true}    math-verify alone accepts this completion
+                                                   {"ready": 4711}         a child with this pid waits for a request
+                                                   {"died": -9}            it died: minus a signal, or an exit code
 
-A judge's verdict uses math-verify's LaTeX reader only. Its other reader, for plain expressions, also takes what
-merely stands in a text; it is asked where math-verify alone is what one wants to know (`selftrain audit`).
+Grading uses math-verify's LaTeX parser only. Its parser for plain expressions also accepts whatever is merely mentioned
+in a text; it takes part only in the verdict of math-verify alone (`selftrain audit`).
 """
 
 from __future__ import annotations
@@ -29,14 +29,13 @@ import sympy
 from latex2sympy2_extended import NormalizationConfig
 from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
 
-#: Bytes of address space: a runaway expansion ends here and not with the machine.
+#: Bytes of address space, so that a runaway expansion ends itself and not the machine.
 _MEMORY = 4 << 30
-#: Decimals that are compared where one side is a decimal number.
-_PLACES = 9
-_CLOSE = sympy.Rational(1, 10**9)
+#: Decimals compared if one side is a decimal number.
+_DECIMALS = 9
+_TOLERANCE = sympy.Rational(1, 10**9)
 
-
-#: Without its own rule for units, to which the h of `2\\pi r h` is hours.
+#: Without its rule for units, which takes the h of `2\\pi r h` for hours.
 _LATEX = LatexExtractionConfig(
     normalization_config=NormalizationConfig(
         basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none", equations=False
@@ -44,29 +43,29 @@ _LATEX = LatexExtractionConfig(
 )
 
 
-def read(text: str) -> list[Any]:
-    """All that math-verify makes of a text. Its own time limits are off: they are signals, ours is a kill."""
+def parse_latex(text: str) -> list[Any]:
+    """What math-verify reads in a text. Its own time limits, which are signals, are off: ours is a kill."""
     expressions: list[Any] = parse(f"${text}$", [_LATEX], fallback_mode="no_fallback", parsing_timeout=None)
     return expressions
 
 
 def gold_is_readable(gold: str) -> bool:
-    """Whether it equals itself and not just any number. The latter also shows a gold that is too heavy to compare."""
+    """Whether it equals itself, and not an arbitrary number. The latter also exposes golds too heavy to compare."""
     return is_equal(gold, gold) and not is_equal(gold, r"\sqrt{7919} + \frac{1}{7907}")
 
 
 def is_equal(gold: str, answer: str) -> bool:
-    golds, answers = read(gold), read(answer)
-    return verify(golds, answers, float_rounding=_PLACES, timeout_seconds=None) and not (
+    golds, answers = parse_latex(gold), parse_latex(answer)
+    return verify(golds, answers, float_rounding=_DECIMALS, timeout_seconds=None) and not (
         len(golds) == len(answers) == 1 and differs_at_a_point(golds[0], answers[0])
     )
 
 
 def differs_at_a_point(a: Any, b: Any) -> bool:
-    """A second opinion on every "equal": put numbers for the letters and see.
+    """A second opinion on every "equal": evaluates both with numbers in place of the symbols.
 
-    math-verify takes the difference of two tiny numbers for 0, and two equations without a real solution for the
-    same equation. Equations are compared by the ratio of their sides' differences, which must not change.
+    math-verify rounds the difference of two tiny numbers to 0, and equates any two equations without a real solution.
+    Equations are compared by the ratio of their sides' differences, which must be the same at two points.
     """
     if isinstance(a, sympy.core.relational.Relational) and type(a) is type(b):
         if not all(isinstance(side, sympy.Expr) for side in (*a.args, *b.args)):
@@ -81,61 +80,61 @@ def differs_at_a_point(a: Any, b: Any) -> bool:
 
 
 def _values(a: Any, b: Any, point: int) -> tuple[Any, ...]:
-    letters = sorted(a.free_symbols | b.free_symbols, key=str)
-    numbers = {letter: sympy.Rational(17 * point + 5 * i, 23) for i, letter in enumerate(letters)}
+    symbols = sorted(a.free_symbols | b.free_symbols, key=str)
+    numbers = {symbol: sympy.Rational(17 * point + 5 * i, 23) for i, symbol in enumerate(symbols)}
     values = tuple(sympy.N(side.doit().subs(numbers), 30) for side in (a, b))
     return values if all(value.is_number and value.is_finite for value in values) else ()
 
 
 def _near(a: Any, b: Any) -> bool:
-    return bool(abs(a - b) <= _CLOSE * max(abs(a), abs(b)))
+    return bool(abs(a - b) <= _TOLERANCE * max(abs(a), abs(b)))
 
 
-def alone(gold: str, text: str) -> bool:
+def math_verify_alone(gold: str, text: str) -> bool:
     """math-verify as its README uses it, on a whole completion and without any rule of ours.
 
-    At its best: the texts as they stand, or else with dollars around them, without which it reads no formula.
+    The better of two tries: the texts as they are, and with dollars around them, without which it reads no formula.
     """
     both = [LatexExtractionConfig(), ExprExtractionConfig()]
-    dressed = tuple(each if "$" in each or "\\boxed" in each else f"${each}$" for each in (gold, text))
+    in_dollars = tuple(each if "$" in each or "\\boxed" in each else f"${each}$" for each in (gold, text))
     return any(
         verify(*(parse(each, both, parsing_timeout=None) for each in pair), timeout_seconds=None)
-        for pair in dict.fromkeys(((gold, text), dressed))
+        for pair in dict.fromkeys(((gold, text), in_dollars))
     )
 
 
-def answer_one(request: dict[str, str]) -> bool:
+def handle(request: dict[str, str]) -> bool:
     try:
         if "text" in request:
-            return alone(**request)
+            return math_verify_alone(**request)
         return is_equal(**request) if "answer" in request else gold_is_readable(**request)
     except Exception:
-        # sympy fails in countless ways on text nobody meant as mathematics; no way of failing is a match.
+        # sympy fails in countless ways on text that is no mathematics; no failure is a match.
         return False
 
 
-def serve(say: Callable[..., None], own_limit: float) -> None:
-    """Answers until there are no more questions.
+def serve(reply: Callable[..., None], own_limit: float) -> None:
+    """Handles requests until there are no more.
 
     Args:
-        own_limit: seconds after which the kernel ends this process: none may outlive a run that was killed.
+        own_limit: seconds after which the kernel ends this process, so that none outlives a run that was killed.
     """
-    say(ready=os.getpid())
+    reply(ready=os.getpid())
     for line in sys.stdin:
         request = json.loads(line)
         number = request.pop("n")
         signal.setitimer(signal.ITIMER_REAL, own_limit)
-        ok = answer_one(request)
+        ok = handle(request)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        say(n=number, ok=ok)
+        reply(n=number, ok=ok)
 
 
-def keep(say: Callable[..., None], own_limit: float) -> None:
-    """Forks a child that serves, and the next where it dies; returns when the questions have ended."""
+def supervise(reply: Callable[..., None], own_limit: float) -> None:
+    """Forks a child that serves, and another whenever one dies; returns when the requests have ended."""
     child = 0
 
     def end_child(*_: object) -> None:
-        # Not yet waited for, so the id cannot have become that of a stranger.
+        # Not yet waited for, so the pid cannot belong to another process.
         if child:
             os.kill(child, signal.SIGKILL)
 
@@ -144,32 +143,32 @@ def keep(say: Callable[..., None], own_limit: float) -> None:
         child = os.fork()
         if child == 0:
             signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-            serve(say, own_limit)
+            serve(reply, own_limit)
             os._exit(0)
         status = os.waitpid(child, 0)[1]
         child = 0
         code = os.waitstatus_to_exitcode(status)
         if code == 0:
             return
-        say(died=code)
+        reply(died=code)
 
 
 def main() -> None:
-    # Whatever a library prints must not be taken for a reply.
-    replies = os.dup(sys.stdout.fileno())
+    # What a library prints must not be taken for a reply.
+    output = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     logging.disable(logging.CRITICAL)
     with contextlib.suppress(ValueError, OSError):  # some systems do not let a process limit itself
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-    # What is compiled at first use, is compiled now: children inherit it.
+    # Compile now what is compiled at first use: children inherit it.
     gold_is_readable(r"\frac{x^2}{2}")
-    alone("7", "It is 7.")
+    math_verify_alone("7", "It is 7.")
 
-    def say(**reply: object) -> None:
-        # In one write, so that a kill cannot leave half a line.
-        os.write(replies, json.dumps(reply).encode() + b"\n")
+    def reply(**fields: object) -> None:
+        # One write, so that a kill cannot leave half a line.
+        os.write(output, json.dumps(fields).encode() + b"\n")
 
-    keep(say, float(sys.argv[1]))
+    supervise(reply, float(sys.argv[1]))
 
 
 if __name__ == "__main__":

@@ -1,41 +1,38 @@
-"""The judge named "math": a stated answer against the gold answer."""
+"""The grader "math": a stated answer against the gold answer."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from copy import copy
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
 from selftrain.graders.base import Grader, problem_of
 from selftrain.graders.math.lenient import grade_leniently
-from selftrain.graders.math.strict import UnreadableGoldError, grade_text, read_gold
+from selftrain.graders.math.strict import Comparer, UnreadableGoldError, grade_strictly, read_gold
 from selftrain.graders.math.worker import MathWorker
 from selftrain.types import Problem, Response, Score
 
-Strictness = Literal["strict", "lenient"]
+Strictness = Literal["strict", "lenient", "both"]
 
 
 class MathGrader(Grader):
-    """1.0 for the gold answer, 0.0 for any other or none, None where the gold itself cannot be read.
+    """1.0 for the gold answer, 0.0 for any other or none, None if the gold itself cannot be read.
 
-    The rules are written in `math_answer` and `lenient`, side by side in docs/judging.md. math-verify is started when
-    the first formula comes along, before any clock runs: golds that are plain numbers or words never need it. Answers
-    that were compared before are not compared again: the last 65,536 pairs of gold and answer are remembered.
+    The rules are in `strict` and `lenient`, side by side in docs/grading.md. math-verify starts with the first formula
+    among the golds, before any clock runs: golds that are plain numbers or words never need it.
 
     Args:
-        wall_limit: seconds that math-verify has for one comparison.
-        strictness: "strict" is what training needs, where a wrong "right" is learnt; "lenient" is for reports.
+        strictness: "strict" for training, where a false "right" is learned; "lenient" for reports; "both" for the
+            strict verdict with the lenient one in `Score.extra_scores["lenient"]`.
+        worker: math-verify; by default a process of its own, which `close` ends.
     """
 
     scores_independently = True
 
-    def __init__(self, wall_limit: float = 1.0, strictness: Strictness = "strict") -> None:
-        self.name = "math" if strictness == "strict" else f"math:{strictness}"
-        self._grader_text = grade_text if strictness == "strict" else grade_leniently
-        self._worker = MathWorker(wall_limit)
-        self._shows_lenient = False
+    def __init__(self, strictness: Strictness = "strict", worker: MathWorker | None = None) -> None:
+        self.name = "math:lenient" if strictness == "lenient" else "math"
+        self._strictness, self._worker = strictness, worker or MathWorker()
 
     def grade(self, responses: Sequence[Response], problems: Mapping[str, Problem]) -> list[Score]:
         pairs = [(response, problem_of(response, problems)) for response in responses]
@@ -44,23 +41,32 @@ class MathGrader(Grader):
         return [self._grade_one(response, problem) for response, problem in pairs]
 
     def evaluation_grader(self) -> Grader:
-        """Shows the lenient verdict beside the strict one, in `Score.extra_scores["lenient"]`."""
-        evaluation_grader = copy(self)
-        evaluation_grader._shows_lenient = self.name == "math"
-        return evaluation_grader
+        """Adds the lenient verdict to the strict one."""
+        return self if self._strictness == "lenient" else MathGrader("both", self._worker)
 
     def close(self) -> None:
         self._worker.close()
 
     def _grade_one(self, response: Response, problem: Problem) -> Score:
-        started = time.perf_counter()
-        text = whole_words(response)
-        score = self._grader_text(problem.reference, text, self._worker)
-        if self._shows_lenient and score.value is not None:
-            # What the strict rules call right the lenient ones do as well.
-            lenient = score if score.value else grade_leniently(problem.reference, text, self._worker)
-            score = replace(score, extra_scores={} if lenient.value is None else {"lenient": lenient.value})
-        return replace(score, seconds=time.perf_counter() - started)
+        start = time.perf_counter()
+        score = _RULES[self._strictness](problem.reference, untruncated_text(response), self._worker)
+        return replace(score, seconds=time.perf_counter() - start)
+
+
+def _grade_both(reference: str | None, text: str, comparer: Comparer) -> Score:
+    score = grade_strictly(reference, text, comparer)
+    if score.value is None:
+        return score
+    # What is strictly right is leniently right, too.
+    lenient = 1.0 if score.value else grade_leniently(reference, text, comparer).value
+    return replace(score, extra_scores={} if lenient is None else {"lenient": lenient})
+
+
+_RULES: Mapping[Strictness, Callable[[str | None, str, Comparer], Score]] = {
+    "strict": grade_strictly,
+    "lenient": grade_leniently,
+    "both": _grade_both,
+}
 
 
 def _needs_math_verify(problem: Problem) -> bool:
@@ -70,7 +76,7 @@ def _needs_math_verify(problem: Problem) -> bool:
         return False
 
 
-def whole_words(response: Response) -> str:
+def untruncated_text(response: Response) -> str:
     """The text without the word it was cut off in: `#### 14` may have been going to be 1440."""
     text = response.text
     if not response.truncated or not text or text[-1].isspace():

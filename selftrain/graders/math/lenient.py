@@ -1,7 +1,7 @@
-r"""The lenient verdict of the maths judge: what a benevolent reader would let pass.
+r"""The lenient rule of the math grader: what a benevolent reader would accept.
 
-It counts in reports, beside the strict one, and is never trained on. What the strict rule takes for right is right;
-what it takes for wrong is looked at again in these ways, and in no other:
+Reports show it beside the strict verdict; it is never trained on. What is strictly right is right; what is strictly
+wrong gets another look in these ways, and in no other:
 
 | way                | strictly wrong                       | leniently right for                                    |
 |--------------------|--------------------------------------|--------------------------------------------------------|
@@ -10,9 +10,9 @@ what it takes for wrong is looked at again in these ways, and in no other:
 | number words       | `twelve`                             | 12                                                     |
 | decimal comma      | `1000,99`                            | 1000.99; `1,000` stays a thousand, a gold `1,2` a list |
 | value of a formula | `3+4`, `\binom{7}{1}`, `2^{10}`      | 7, 7, 1024, by math-verify                             |
-| rounding           | `583.3333`                           | 583 1/3: one part in 10,000 of what has no end         |
+| rounding           | `583.3333`                           | 583 1/3: one part in 10,000 of an endless decimal      |
 
-Neither lets pass: several values for one, a set or an interval around the gold, `7 = 7`, an equation yet to be solved,
+Neither rule accepts several values for one, a set or an interval around the gold, `7 = 7`, an unsolved equation,
 700% for 7, another order of a pair.
 """
 
@@ -24,10 +24,10 @@ from dataclasses import replace
 from fractions import Fraction
 
 from selftrain.graders.extract import has_marker
-from selftrain.graders.math.math_verify_guard import for_math_verify, trouble, unlike
-from selftrain.graders.math.normalize_latex import tidy
+from selftrain.graders.math.math_verify_guard import difference_in_kind, for_math_verify, too_hard
+from selftrain.graders.math.normalize_latex import normalize_latex
 from selftrain.graders.math.plain_numbers import is_tautology, read_numbers
-from selftrain.graders.math.strict import Comparer, Gold, UnreadableGoldError, grade_text, is_right, read_gold
+from selftrain.graders.math.strict import Comparer, Gold, UnreadableGoldError, grade_strictly, is_right, read_gold
 from selftrain.types import Score
 
 #: Zero to twenty, then the tens.
@@ -42,26 +42,26 @@ _FIRST = re.compile(rf"({_NUMBER.pattern})[,;.]\s+(?!(?:or|and|but|to|maybe|perh
 _DECIMAL_COMMA = re.compile(r"-?(?:\d+,(?:\d{1,2}|\d{4,})|0,\d+)")
 _COMMA_AFTER_ZERO = re.compile(r"-?0,\d{3,}")
 _ROUNDING = Fraction(1, 10_000)
-#: How much of a text's end is searched for a number.
+#: Characters at the end of a text that are searched for a number.
 _TAIL = 4000
 
 
-def grade_leniently(gold: str | None, text: str, comparer: Comparer) -> Score:
-    """The lenient verdict on a completion: the strict one, unless that is "wrong" and a way above makes it right."""
-    strict = grade_text(gold, text, comparer)
+def grade_leniently(reference: str | None, text: str, comparer: Comparer) -> Score:
+    """The lenient verdict on a completion: the strict one, unless it is "wrong" and one of the ways makes it right."""
+    strict = grade_strictly(reference, text, comparer)
     if strict.value != 0.0:
         return strict
     try:
-        for way, golds, answer in _looser(read_gold(gold), strict.extracted_answer, text):
-            if _is_right(golds, answer, comparer):
+        for way, gold, answer in _readings(read_gold(reference), strict.extracted_answer, text):
+            if _is_right(gold, answer, comparer):
                 return replace(strict, value=1.0, extracted_answer=answer, reason=f"leniently equal: {way}")
     except (UnreadableGoldError, OSError) as error:
-        return replace(strict, value=None, reason=f"judge failed: {error}")
+        return replace(strict, value=None, reason=f"grader failed: {error}")
     return strict
 
 
-def _looser(gold: Gold, answer: str | None, text: str) -> Iterator[tuple[str, Gold, str]]:
-    """Ways of reading, each with the gold and the answer as they are read then."""
+def _readings(gold: Gold, answer: str | None, text: str) -> Iterator[tuple[str, Gold, str]]:
+    """Lenient readings: the name of the way, and the gold and the answer read that way."""
     if answer is None or not has_marker(text):
         numbers = _NUMBER.findall(text[-_TAIL:]) if gold.numbers and not has_marker(text) else []
         if numbers:
@@ -87,20 +87,20 @@ def _is_right(gold: Gold, answer: str, comparer: Comparer) -> bool:
     numbers = read_numbers(answer)
     if numbers:
         return len(numbers) == 1 and _rounds(Fraction(gold.numbers[0].value), Fraction(numbers[0].value))
-    plain = tidy(answer)
-    if trouble(answer) or is_tautology(plain) or unlike(gold.tidy, plain):
+    plain = normalize_latex(answer)
+    if too_hard(answer) or is_tautology(plain) or difference_in_kind(gold.normalized, plain):
         return False
-    return comparer.compare(for_math_verify(gold.tidy), for_math_verify(plain))[0]
+    return comparer.compare(for_math_verify(gold.normalized), for_math_verify(plain))[0]
 
 
 def _rounds(a: Fraction, b: Fraction) -> bool:
-    return (_has_no_end(a) or _has_no_end(b)) and abs(a - b) <= _ROUNDING * min(abs(a), abs(b))
+    return (_is_endless(a) or _is_endless(b)) and abs(a - b) <= _ROUNDING * min(abs(a), abs(b))
 
 
-def _has_no_end(value: Fraction) -> bool:
-    """Whether it cannot be written as a decimal: 1/3, unlike 1/8."""
-    below = value.denominator
+def _is_endless(value: Fraction) -> bool:
+    """Whether its decimals never end: 1/3, unlike 1/8."""
+    rest = value.denominator
     for prime in (2, 5):
-        while below % prime == 0:
-            below //= prime
-    return below != 1
+        while rest % prime == 0:
+            rest //= prime
+    return rest != 1

@@ -1,7 +1,7 @@
-r"""What computer algebra must not be asked, and what it would overlook.
+r"""Checks on the text before math-verify sees it: inputs that would hang it, and differences that it overlooks.
 
-math-verify compares values. `5, 7` holds 5, `2x = 14` ends in 14, `204_6` and `204_5` are both read as 204, and
-`9^{9^{9}}` is a value too. All of this is settled here, by looking at the text.
+math-verify compares values: `5, 7` contains 5, `2x = 14` ends in 14, `204_6` and `204_5` are both read as 204, and
+`9^{9^{9}}` is a value too.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import re
 
 from selftrain.graders.math.plain_numbers import is_unit, solved_side
 
-#: math-verify's time doubles with each bare brace inside another.
-LONGEST, DEEPEST = 512, 16
+#: math-verify's time doubles with each level of bare braces.
+MAX_LENGTH, MAX_DEPTH = 512, 16
 
 _BASE = re.compile(r"(?<=[\dA-F])_\{?(\d+)\}?$")
 _RELATION = re.compile(r"[<>]|\\(?:le|ge|lt|gt|ne|leq|geq|neq)(?![a-zA-Z])|!=")
-_TROUBLE = (
+_TOO_HARD = (
     (re.compile(r"\^\s*\{?\s*-?\s*\d{4}"), "has a huge exponent"),
     (re.compile(r"\^[\s{(]*\d+\s*\^|\*\*"), "is a tower of powers"),
     (re.compile(r"(?:\d{3}|[)}!])\s*!"), "is a factorial of something large"),
@@ -25,24 +25,24 @@ _PIECES = re.compile(r"([()\[\]{},;]|\b(?:and|or)\b)")
 _TRAILING_WORDS = re.compile(r"(?<=[\w})])\s[A-Za-z][A-Za-z /.-]*(?: ?\^\{?[23]\}?)?$")
 
 
-def trouble(text: str) -> str:
-    """Why a text is not given to math-verify; "" where it is."""
-    if len(text) > LONGEST:
-        return f"has {len(text)} characters, more than {LONGEST}"
+def too_hard(text: str) -> str:
+    """Why a text must not be given to math-verify; "" if it may."""
+    if len(text) > MAX_LENGTH:
+        return f"has {len(text)} characters, more than {MAX_LENGTH}"
     depth = deepest = 0
-    for letter in text:
-        depth += (letter in "({[") - (letter in ")}]")
+    for character in text:
+        depth += (character in "({[") - (character in ")}]")
         deepest = max(deepest, depth)
-    if deepest > DEEPEST:
-        return f"is nested {deepest} deep, more than {DEEPEST}"
-    return next((why for pattern, why in _TROUBLE if pattern.search(text)), "")
+    if deepest > MAX_DEPTH:
+        return f"is nested {deepest} deep, more than {MAX_DEPTH}"
+    return next((why for pattern, why in _TOO_HARD if pattern.search(text)), "")
 
 
-def unlike(gold: str, answer: str) -> str:
-    """A difference in kind between two tidy texts; "" where there is none."""
+def difference_in_kind(gold: str, answer: str) -> str:
+    """A difference between two normalized texts that math-verify would overlook; "" if there is none."""
     if _RELATION.search(gold) or _RELATION.search(answer):
         return ""
-    golds, answers = listed(gold), listed(answer)
+    golds, answers = split_list(gold), split_list(answer)
     if len({value.replace(" ", "") for value in golds}) != len({value.replace(" ", "") for value in answers}):
         return f"not as many values: {len(answers)} for {len(golds)}"
     if "=" not in gold and any(solved_side(value) is None for value in answers):
@@ -53,7 +53,7 @@ def unlike(gold: str, answer: str) -> str:
     return ""
 
 
-def listed(text: str) -> list[str]:
+def split_list(text: str) -> list[str]:
     """The values that a text lists at its top level. `a \\pm b` is two."""
     text = without_set_braces(text)
     values = [""]
@@ -76,11 +76,11 @@ def without_set_braces(text: str) -> str:
 
 
 def for_math_verify(text: str) -> str:
-    """A tidy text without its unit, and with every `\\pm` written out."""
+    """A normalized text without its unit, and with every `\\pm` written out."""
     words = _TRAILING_WORDS.search(text)
     if words and is_unit(words[0]):
         text = text[: words.start()]
-    return ", ".join(listed(text)) if r"\pm" in text else text
+    return ", ".join(split_list(text)) if r"\pm" in text else text
 
 
 def _both_signs(value: str) -> list[str]:

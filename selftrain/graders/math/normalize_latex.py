@@ -1,4 +1,4 @@
-r"""Answers without their clothes: math delimiters, spacing commands, currency signs, synonyms.
+r"""The plainest spelling of an answer: without math delimiters, spacing commands and currency signs, synonyms unified.
 
 `\left( \tfrac12 ,\; 3 \right)`  ->  `( \frac12 , 3 )`        `$1{,}000\text{ cm}$`  ->  `1,000 cm`
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-#: Signs that say the same as an ASCII or LaTeX spelling. Look-alikes that are other letters stay what they are.
+#: Characters with an equivalent ASCII or LaTeX spelling. Look-alikes that are other letters stay as they are.
 _SIGNS = str.maketrans(
     {
         **dict.fromkeys("\N{MINUS SIGN}\N{EN DASH}\N{FULLWIDTH HYPHEN-MINUS}\N{SMALL HYPHEN-MINUS}", "-"),
@@ -23,7 +23,7 @@ _SIGNS = str.maketrans(
 _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
-        (r"\\\\(?=[a-zA-Z])", r"\\"),  # a backslash escaped twice; left alone where it ends a row, below
+        (r"\\\\(?=[a-zA-Z])", r"\\"),  # a backslash escaped twice; skipped below if it ends a row
         (r"(?<!\\)\\[()\[\]]", " "),
         (r"\\!\s*", ""),
         (r"√\s?(\d+)", r"\\sqrt{\1}"),
@@ -39,28 +39,23 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?<=\{)\s+|\s+(?=\})", ""),
     )
 )
-#: What one of these rewrites needs to find anything.
-_DRESSED = re.compile(r"[\\~√*{}]|percent|pct")
-_SPACE_BESIDE_A_SIGN = re.compile(r" (?=[^\w ])|(?<=[^\w ]) ")
+#: No rewrite applies to a text without one of these.
+_NEEDS_REWRITE = re.compile(r"[\\~√*{}]|percent|pct")
+_IDLE_SPACE = re.compile(r" (?=[^\w ])|(?<=[^\w ]) ")
 
 
-def tidy(text: str) -> str:
-    """The same answer in the plainest spelling. Meant for short texts: an answer, not a completion."""
+def normalize_latex(text: str) -> str:
+    """The same answer in its plainest spelling. For short texts: an answer, not a completion."""
     if not text.isascii():
         text = "".join(str(unicodedata.decimal(c, c)) for c in text)
     text = text.replace(r"\$", " ").replace(r"\"", " ").translate(_SIGNS)
     in_rows = "matrix}" in text or "array}" in text  # here `\\` ends a row
-    for pattern, replacement in _REWRITES[in_rows:] if _DRESSED.search(text) else ():
+    for pattern, replacement in _REWRITES[in_rows:] if _NEEDS_REWRITE.search(text) else ():
         text = pattern.sub(replacement, text)
     text = " ".join(text.split())
     return text.rstrip(".,;: ").lstrip(",;: ")
 
 
-def same_text(a: str, b: str) -> bool:
-    """Equal but for spaces that separate nothing: `(3, 4)` and `(3,4)`, not `1 2` and `12`."""
-    return tight(a) == tight(b)
-
-
-def tight(text: str) -> str:
-    """A tidy text without the spaces that separate nothing."""
-    return _SPACE_BESIDE_A_SIGN.sub("", text)
+def without_idle_spaces(text: str) -> str:
+    """A normalized text without spaces that separate nothing: `(3, 4)` is `(3,4)`, but `1 2` stays."""
+    return _IDLE_SPACE.sub("", text)

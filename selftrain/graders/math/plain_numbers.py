@@ -7,17 +7,17 @@ r"""The fast path: answers that are plain numbers, or lists of them, compared wi
 | `1/2`, `\frac12`, `\frac{-3}{4}`, `5\frac12` | the exact fraction, the mixed number                            |
 | `2e3`, `2 \times 10^3`                       | 2000; exponents up to 1,000                                     |
 | `$18`, `18€`, `18 dollars`, `12\text{ cm}^2` | 18, 18, 18, 12: currencies and units are not compared           |
-| `3x`, `3 million`, `5 or more`, `2 h 30 min` | no plain number: glued letters, scale words, further digits     |
-| `x = 12`, `7 + 5 = 12`, `x \approx 12`       | 12; `2x = 12` and `x + 3 = 12` are not solved, so no number     |
-| `7 = 7`, `x = x`                             | no number: nothing is said                                      |
+| `3x`, `3 million`, `5 or more`, `2 h 30 min` | no plain number: attached letters, scale words, more digits     |
+| `x = 12`, `7 + 5 = 12`, `x \approx 12`       | 12; `2x = 12` and `x + 3 = 12` are unsolved, so no number       |
+| `7 = 7`, `x = x`                             | no number: a tautology                                          |
 | `x = 1/3 \approx 0.33`                       | 1/3: the exact value counts, not its rounding                   |
-| `28%`, `28 percent`                          | 28; and where one side has no sign, 50% is also 0.5 (up to 1):  |
+| `28%`, `28 percent`                          | 28; if one side has no sign, 50% is also 0.5 (up to 1):         |
 |                                              | 28% is 28, 50% is 1/2, but 700% is not 7                        |
-| 0.3333333333                                 | 1/3: nine places or more are a rounding, to one part in 10^9    |
+| 0.3333333333                                 | 1/3: nine or more decimals are a rounding, to one part in 10^9  |
 | `15, 9`, `15 and 9`, `\{9; 15\}`             | a list; order is free, the count is not                         |
 | `x = 2, y = 3`                               | the same, but `3, 2` and `x = 3, y = 2` are wrong for it        |
 
-Digits are decimal digits of any script. Lengths are capped, so no number takes long to read.
+Digits are decimal digits of any script. Lengths are capped, so every number is read quickly.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
-from selftrain.graders.math.normalize_latex import tidy
+from selftrain.graders.math.normalize_latex import normalize_latex
 
-#: Longest text that is looked at, and largest power of ten.
-_LONGEST, _LARGEST_EXPONENT = 512, 1000
-_ROUNDED_PLACES, _ROUNDING = 9, Fraction(1, 10**9)
+#: Characters of a text, and power of ten.
+_MAX_LENGTH, _MAX_EXPONENT = 512, 1000
+_ROUNDED_DECIMALS, _ROUNDING = 9, Fraction(1, 10**9)
 
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
-#: The commonest spellings, read without tidying.
+#: The most common spellings, read without normalization.
 _COMMON = re.compile(
     r"(?P<digits>-?(?:[1-9]\d{0,2}(?:,\d{3}){1,5}|\d{1,18}))(?:\.(?P<decimals>\d{1,8}))?"
     r"|\\frac\{(?P<above>-?\d{1,18})\}\{(?P<below>[1-9]\d{0,17})\}",
@@ -58,7 +58,7 @@ _SEPARATOR = re.compile(r"\s*(?:,(?!\d{3}(?!\d))|;|\band\b|\bor\b)\s*")
 
 _SHORT_UNIT = re.compile(r"[ckdmn]?m|[km]?g|lb|oz|ft|in|mi|yd|m?s|hr?|[Ll]|m[Ll]|mph|k[mp]h|[ap]m|cc")
 _DEGREE_OR_POWER = re.compile(r"\^\s*\\circ(?:\s*[CF]\b)?|(?<=[A-Za-z])\s?\^\{?[23]\}?(?!\d)")
-#: Words that change the number, or add to it, or are numbers themselves.
+#: Words that change the number, add to it, or are numbers themselves.
 _NO_UNIT = re.compile(
     r"(?:hundred|thousand|million|billion|trillion|dozen|half|halve|third|quarter|fourth|fifth|sixth|eighth|tenth"
     r"|hundredth|thousandth)s?|squared|cubed|factorial|pi|e|i|mod|and|or|to|minus|plus|times|over|below|negative|not"
@@ -68,7 +68,7 @@ _NO_UNIT = re.compile(
 class Number(NamedTuple):
     value: int | Fraction
     percent: bool = False
-    #: Whether it is written with so many places that it must be a rounding.
+    #: Whether it has so many decimals that it must be a rounding.
     rounded: bool = False
     #: x of `x = 12`.
     name: str = ""
@@ -76,14 +76,14 @@ class Number(NamedTuple):
 
 @lru_cache(maxsize=1 << 16)
 def read_numbers(text: str) -> tuple[Number, ...] | None:
-    """The plain numbers that an answer lists (mostly one), or None where it is anything else."""
+    """The plain numbers that an answer lists (mostly one), or None if it is anything else."""
     if _INTEGER.fullmatch(text):
         return (Number(int(text)),)
     if common := _COMMON.fullmatch(text):
         return (Number(_common_value(common)),)
-    if len(text) > _LONGEST:
+    if len(text) > _MAX_LENGTH:
         return None
-    text = tidy(text)
+    text = normalize_latex(text)
     if text.startswith(r"\{") and text.endswith(r"\}"):
         text = text[2:-2]
     numbers = tuple(_read_number(part) for part in _SEPARATOR.split(text) if part)
@@ -99,7 +99,7 @@ def _common_value(match: re.Match[str]) -> int | Fraction:
 
 
 def same_numbers(gold: Sequence[Number], answer: Sequence[Number]) -> bool:
-    """Every number of one is a number of the other, and they are equally many."""
+    """Whether the lists hold the same numbers, in any order unless the gold names them."""
     if len(gold) == len(answer) == 1:
         return _same(gold[0], answer[0])
     names = {number.name for number in gold}
@@ -133,7 +133,7 @@ def _close(a: Number, b: Number) -> bool:
 
 
 def solved_side(text: str) -> str | None:
-    """What stands right of the last `=`, where all before it are names or sums of figures; else None."""
+    """What follows the last `=` if only names and sums of numbers precede it; else None."""
     exact, approximately, rounding = text.partition(r"\approx")
     if approximately:
         text = rounding if not exact or _is_name(exact) else exact
@@ -144,7 +144,7 @@ def solved_side(text: str) -> str | None:
 
 
 def is_tautology(text: str) -> bool:
-    """Whether a text is an equation whose sides all are the same text."""
+    """Whether a text is an equation whose sides are the same text."""
     first, *others = text.split("=")
     return bool(others) and all(side.strip() == first.strip() for side in others)
 
@@ -185,16 +185,16 @@ def _decimal(match: re.Match[str]) -> Number | None:
     digits = match["digits"].replace(",", "").replace(" ", "")
     decimals = match["decimals"] or ""
     exponent = int(match["e"] or match["power"] or 0)
-    if abs(exponent) > _LARGEST_EXPONENT:
+    if abs(exponent) > _MAX_EXPONENT:
         return None
     if not decimals and not exponent:
         return Number(int(digits))
     value = Fraction(int(digits + decimals)) * Fraction(10) ** (exponent - len(decimals))
-    return Number(value, rounded=len(decimals) >= _ROUNDED_PLACES)
+    return Number(value, rounded=len(decimals) >= _ROUNDED_DECIMALS)
 
 
 def is_unit(text: str) -> bool:
-    """Nothing, or words that say of what: ` dollars per day`, `cm^2`, `^\\circ`."""
+    """Whether a text is empty or names a unit: ` dollars per day`, `cm^2`, `^\\circ`."""
     rest = _DEGREE_OR_POWER.sub(" ", text)
     words = [word.strip("'’()") for word in re.split(r"[\s/.\-]+", rest) if word]
     if not words:

@@ -1,6 +1,7 @@
-"""The process that `math_worker` asks: how it is started, asked, timed, killed and replaced.
+"""The driver's end of the math-verify process: start it, send requests, keep the time limit, kill and replace.
 
-It is a keeper with a child, see `compare_process`. Questions are numbered, so that no late reply is taken for the next.
+The program is compare_process.py: a supervisor that forks one child to do the work. Requests are numbered, so that a
+late reply is never taken for the next one.
 """
 
 from __future__ import annotations
@@ -17,95 +18,101 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
-_PROGRAM = Path(__file__).with_name("compare_process.py")
-#: Seconds that a start may take: it imports sympy, perhaps on a busy machine.
+PROGRAM = Path(__file__).with_name("compare_process.py")
+#: Seconds to start: it imports sympy, perhaps on a busy machine.
 _START_LIMIT = 120.0
-#: Seconds that the keeper has for a new child before it is replaced itself.
+#: Seconds for the supervisor to fork a new child before it is replaced itself.
 _NEXT_CHILD_LIMIT = 0.5
-#: So many times its limit may a question wait, where others use the processor.
-_BUSY = 1.8
-#: Signals of a mishap in the process itself; any other comes from outside (an administrator, a system short of memory).
-_OWN_FAULT = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGALRM}
+#: How many times its limit a request may take while other processes use the processor.
+_BUSY_FACTOR = 1.8
+#: Signals of a crash; any other comes from outside (an administrator, a system out of memory).
+_CRASH_SIGNALS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGALRM}
 
 
-class DiedError(Exception):
-    """It died over a question: of itself, or killed from outside."""
+class ProcessDiedError(Exception):
+    """It died during a request: crashed, or killed from outside."""
 
-    def __init__(self, code: int) -> None:
-        self.from_outside = code < 0 and -code not in _OWN_FAULT
+    def __init__(self, exit_code: int) -> None:
+        self.from_outside = exit_code < 0 and -exit_code not in _CRASH_SIGNALS
 
 
 class BusyError(OSError):
     """The machine is so busy that the process hardly ran."""
 
 
-class Keeper:
-    """One process that answers, with all that may happen to it. Not to be used from two threads at a time.
+class WorkerProcess:
+    """One math-verify process and all that may happen to it. Not thread-safe.
 
     Args:
-        wall_limit: seconds for one question.
+        wall_limit: seconds for one request.
     """
 
-    def __init__(self, wall_limit: float) -> None:
-        self.wall_limit = wall_limit
-        self.process: subprocess.Popen[bytes] | None = None
-        self._complaints: IO[bytes] | None = None
+    def __init__(self, wall_limit: float, program: Path) -> None:
+        self.wall_limit, self._program = wall_limit, program
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stderr: IO[bytes] | None = None
         self._cannot_start = ""
-        self._asked = self._child = 0
+        self._number = self._child = 0
         self._unread = b""
 
+    @property
+    def pid(self) -> int | None:
+        process = self._process
+        return None if process is None else process.pid
+
     def start(self) -> None:
-        """Has it running. A failure shows when it is asked."""
-        with contextlib.suppress(OSError, DiedError):
-            if self.process is None:
+        """Starts it if it is not running. A failure shows in the first request."""
+        with contextlib.suppress(OSError, ProcessDiedError):
+            if self._process is None:
                 self._start()
 
-    def ask(self, request: dict[str, str]) -> bool:
+    def request(self, request: dict[str, str]) -> bool:
         """
         Raises:
-            TimeoutError: no reply in time; the child is replaced. DiedError: no reply any more.
-            BusyError: it hardly ran. OSError: it cannot be started.
+            TimeoutError: no reply in time; the child is replaced.
+            ProcessDiedError: no reply any more.
+            BusyError: the child hardly ran.
+            OSError: the process cannot be started.
         """
-        if self.process is None:
+        if self._process is None:
             self._start()
-        self._asked += 1
+        self._number += 1
         try:
-            self._write(json.dumps({"n": self._asked, **request}).encode() + b"\n")
+            self._write(json.dumps({"n": self._number, **request}).encode() + b"\n")
             return self._await_reply()
         except (TimeoutError, BusyError):
             self._replace_child()
             raise
         except EOFError:
-            raise DiedError(self._ended_with()) from None
-        except DiedError:
+            raise ProcessDiedError(self._exit_code()) from None
+        except ProcessDiedError:
             raise
         except BaseException:  # ctrl-C, above all
             self.stop()
             raise
 
     def _await_reply(self) -> bool:
-        began, (before, _) = time.monotonic(), self._processor()
-        deadline, last = began + self.wall_limit, began + _BUSY * self.wall_limit
+        start, (cpu_before, _) = time.monotonic(), self._child_cpu()
+        deadline, last_deadline = start + self.wall_limit, start + _BUSY_FACTOR * self.wall_limit
         while True:
             try:
                 reply = self._read(deadline)
             except TimeoutError:
-                used, wants_more = self._processor()
-                missing = 1 - (used - before) / self.wall_limit
-                if not wants_more or missing < 0.1 or (deadline == last and missing < 0.5):
+                cpu, runnable = self._child_cpu()
+                missing = 1 - (cpu - cpu_before) / self.wall_limit
+                if not runnable or missing < 0.1 or (deadline == last_deadline and missing < 0.5):
                     raise
-                if deadline == last:
+                if deadline == last_deadline:
                     raise BusyError("the machine is too busy to compare this") from None
-                deadline = min(last, time.monotonic() + missing * self.wall_limit)
+                deadline = min(last_deadline, time.monotonic() + missing * self.wall_limit)
                 continue
-            # A reply to an earlier question can come late; its number tells.
-            if reply.get("n") == self._asked:
+            if reply.get("n") == self._number:
                 return bool(reply["ok"])
             if "died" in reply:
-                raise DiedError(reply["died"])
+                raise ProcessDiedError(reply["died"])
 
-    def _processor(self) -> tuple[float, bool]:
-        """The seconds that the child has computed, and whether it wants to go on; (0, no) where none can tell."""
+    def _child_cpu(self) -> tuple[float, bool]:
+        """The child's processor seconds, and whether it is runnable; (0, False) if that cannot be read."""
         try:
             state, *fields = Path(f"/proc/{self._child}/stat").read_text().rpartition(")")[2].split()
             return sum(map(int, fields[10:12])) / os.sysconf("SC_CLK_TCK"), state in "RD"
@@ -113,10 +120,10 @@ class Keeper:
             return 0.0, False
 
     def _replace_child(self) -> None:
-        """Has the keeper kill the child that hangs and fork another; failing that, ends them both."""
-        assert self.process is not None
+        """Has the supervisor kill the child and fork another; if that fails, ends them both."""
+        assert self._process is not None
         try:
-            os.kill(self.process.pid, signal.SIGUSR1)  # not send_signal: it would bury a keeper before its child
+            os.kill(self._process.pid, signal.SIGUSR1)  # not send_signal: it would reap a supervisor before its child
             deadline = time.monotonic() + _NEXT_CHILD_LIMIT
             while "ready" not in self._read(deadline):
                 pass
@@ -126,13 +133,13 @@ class Keeper:
     def _start(self) -> None:
         if self._cannot_start:
             raise OSError(self._cannot_start)
-        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._unread = b""
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", str(_PROGRAM), f"{2 * self.wall_limit + 5:g}"],
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", str(self._program), f"{2 * self.wall_limit + 5:g}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._complaints,
+            stderr=self._stderr,
             bufsize=0,
             start_new_session=True,  # ctrl-C is for the run, which then closes its worker
         )
@@ -140,9 +147,10 @@ class Keeper:
             while "ready" not in self._read(time.monotonic() + _START_LIMIT):
                 pass
         except (EOFError, TimeoutError) as error:
-            self._complaints.seek(0)
-            last_words = self._complaints.read()[-500:].decode(errors="replace").strip()
-            death = DiedError(self._ended_with() if isinstance(error, EOFError) else 0)
+            self._stderr.seek(0)
+            last_words = self._stderr.read()[-500:].decode(errors="replace").strip()
+            death = ProcessDiedError(self._exit_code() if isinstance(error, EOFError) else 0)
+            self.stop()
             if death.from_outside:
                 raise death from None
             self._cannot_start = f"math-verify cannot be started ({type(error).__name__}): {last_words}"
@@ -152,48 +160,48 @@ class Keeper:
             raise
 
     def _write(self, line: bytes) -> None:
-        assert self.process is not None
-        assert self.process.stdin is not None
+        assert self._process is not None
+        assert self._process.stdin is not None
         try:
-            self.process.stdin.write(line)
+            self._process.stdin.write(line)
         except BrokenPipeError as error:
             raise EOFError from error
 
     def _read(self, deadline: float) -> dict[str, Any]:
-        """The next line that the process says."""
-        assert self.process is not None
-        assert self.process.stdout is not None
+        """The next line of output."""
+        assert self._process is not None
+        assert self._process.stdout is not None
         with selectors.DefaultSelector() as selector:
-            selector.register(self.process.stdout, selectors.EVENT_READ)
+            selector.register(self._process.stdout, selectors.EVENT_READ)
             while b"\n" not in self._unread:
                 if not selector.select(max(0.0, deadline - time.monotonic())):
                     raise TimeoutError
-                piece = os.read(self.process.stdout.fileno(), 4096)
-                if not piece:
+                part = os.read(self._process.stdout.fileno(), 4096)
+                if not part:
                     raise EOFError
-                self._unread += piece
+                self._unread += part
         line, _, self._unread = self._unread.partition(b"\n")
         reply: dict[str, Any] = json.loads(line)
         self._child = reply.get("ready", self._child)
         return reply
 
-    def _ended_with(self) -> int:
-        """How a process ended that has closed its output: its exit code, or minus a signal."""
-        assert self.process is not None
+    def _exit_code(self) -> int:
+        """How a process that closed its output ended: its exit code, or minus a signal."""
+        assert self._process is not None
         code = 0
         with contextlib.suppress(subprocess.TimeoutExpired):
-            code = self.process.wait(0.5)
+            code = self._process.wait(0.5)
         self.stop()
         return code
 
     def stop(self) -> None:
-        """Ends keeper and child."""
-        if self.process is not None:
-            if self.process.returncode is None:
+        """Ends supervisor and child."""
+        if self._process is not None:
+            if self._process.returncode is None:
                 with contextlib.suppress(OSError):
-                    os.killpg(self.process.pid, signal.SIGKILL)  # the keeper and its child
-            self.process.communicate()
-            self.process = None
-        if self._complaints is not None:
-            self._complaints.close()
-            self._complaints = None
+                    os.killpg(self._process.pid, signal.SIGKILL)  # the supervisor and its child
+            self._process.communicate()
+            self._process = None
+        if self._stderr is not None:
+            self._stderr.close()
+            self._stderr = None

@@ -1,11 +1,11 @@
-"""Reward functions as TRL defines them, used as they are.
+"""TRL's reward functions, used as they are.
 
     def f(prompts, completions, **columns) -> list[float | None]        also `async def`, also callable objects
 
-What goes in is written in `trl_arguments`. What may come back is one number or None for each completion; None is
-"does not apply". A wrong count, something that is no number, NaN or an infinity is a broken function: `GraderError`.
-A function that raises is called once more for each row alone. Rows that still raise are unjudged; if all of them
-do, the function is broken. A broken function stops a run; it never scores 0.
+`trl_arguments` lists what is passed. The function returns one number or None ("does not apply") per completion. A
+wrong count, a value that is no number, NaN or inf means that the function is broken: `GraderError`. A function that
+raises is called once more for each row alone. Rows that still raise are unjudged; if all of them do, the function is
+broken. A broken function stops the run; it never scores 0.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from selftrain.types import Problem, Response, Score
 
 
 class RewardFunctionGrader(Grader):
-    """A reward function as a judge."""
+    """A reward function as a grader."""
 
     def __init__(self, function: RewardFunction) -> None:
         self.name = name_of(function)
@@ -50,7 +50,7 @@ class RewardFunctionGrader(Grader):
         except GraderError:
             raise
         except Exception as error:
-            # It is the user's code: anything may come out of it, and one bad row must not cost the others.
+            # The user's code may raise anything, and one bad row must not cost the others.
             if len(rows) == 1:
                 raise self._always_raises(error, rows) from error
         scores: list[Score] = []
@@ -62,7 +62,7 @@ class RewardFunctionGrader(Grader):
                 raise
             except Exception as error:
                 failures.append(error)
-                scores.append(Score(None, None, f"reward function {self.name} raised {_told(error)}"))
+                scores.append(Score(None, None, f"reward function {self.name} raised {_describe(error)}"))
         if len(failures) == len(rows):
             raise self._always_raises(failures[-1], rows) from failures[-1]
         return scores
@@ -74,7 +74,7 @@ class RewardFunctionGrader(Grader):
             extra[column] = values
 
         def log_metric(name: str, value: float) -> None:
-            """Metrics of a reward function have no place in a score."""
+            """Dropped: a score has no place for metrics."""
 
         returned = self._function(**self._arguments.of(rows, log_extra=log_extra, log_metric=log_metric))
         values = self._checked(self._loop.run(returned) if self._loop else returned, rows)
@@ -88,36 +88,36 @@ class RewardFunctionGrader(Grader):
 
     def _checked(self, returned: Any, rows: Sequence[Row]) -> list[float | None]:
         if not hasattr(returned, "__len__") or isinstance(returned, (str, bytes, Mapping)):
-            raise self._breaks(f"returned {type(returned).__name__}; expected a list of {len(rows)} numbers")
+            raise self._broken(f"returned {type(returned).__name__}; expected a list of {len(rows)} numbers")
         if len(returned) != len(rows):
-            raise self._breaks(f"returned {len(returned)} scores; expected {len(rows)}, one for each answer")
+            raise self._broken(f"returned {len(returned)} scores; expected {len(rows)}, one for each answer")
         values: list[float | None] = []
-        for at, (value, (_, problem)) in enumerate(zip(returned, rows, strict=True)):
+        for row, (value, (_, problem)) in enumerate(zip(returned, rows, strict=True)):
             is_number = hasattr(value, "__float__") and math.isfinite(float(value))
             if value is not None and not is_number:
-                raise self._breaks(f"returned {value!r:.60} for row {at} (problem {problem.id}); expected a number")
+                raise self._broken(f"returned {value!r:.60} for row {row} (problem {problem.id}); expected a number")
             values.append(None if value is None else float(value))
         return values
 
-    def _breaks(self, how: str) -> GraderError:
+    def _broken(self, how: str) -> GraderError:
         return GraderError(
             f"Reward function {self.name} {how}.",
-            "What it meant cannot be guessed, and a guess would be trained on.",
-            "Return one finite number for each completion, or None where the function does not apply.",
+            "Its meaning cannot be guessed, and a guess would be trained on.",
+            "Return one finite number per completion, or None if the function does not apply.",
         )
 
     def _always_raises(self, error: Exception, rows: Sequence[Row]) -> GraderError:
         return GraderError(
-            f"Reward function {self.name} raised {_told(error)}, for every one of {len(rows)} answers.",
-            "A function that always fails says nothing about answers, so none is scored 0 for it.",
-            "Mend the function. selftrain/graders/rewards/trl_arguments.py lists what it is called with.",
+            f"Reward function {self.name} raised {_describe(error)}, for each of {len(rows)} completions.",
+            "A function that always fails says nothing about completions, so none is scored 0 for it.",
+            "Fix the function. selftrain/graders/rewards/trl_arguments.py lists the arguments that it gets.",
         )
 
 
 class _Loop:
-    """One event loop in a thread of its own, so that a client opened in one batch is good in the next.
+    """One event loop in a thread of its own, so that a client opened in one batch still works in the next.
 
-    The caller may have a loop running already (notebooks do), in which another one cannot be run.
+    The caller may be running a loop already (notebooks do), inside which another one cannot run.
     """
 
     def __init__(self) -> None:
@@ -133,11 +133,11 @@ class _Loop:
 
 
 def returned_none(name: str) -> str:
-    """The reason of a score that a function leaves to others."""
+    """The reason of a score for which the function does not apply."""
     return f"reward function {name} returned None"
 
 
-def _told(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error)[:200]}"
 
 

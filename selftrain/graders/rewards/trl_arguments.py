@@ -1,20 +1,20 @@
-"""What a reward function is called with: what TRL 1.16's GRPOTrainer passes, by name.
+"""The arguments of a reward function: what TRL 1.16's GRPOTrainer passes, by name.
 
 | name                      | value                                                                             |
 |---------------------------|-----------------------------------------------------------------------------------|
 | `prompts`, `completions`  | lists of texts, or of messages (below)                                            |
-| `completion_ids`          | a list of token ids for each completion                                           |
-| every column of all rows  | the list of its values, one for each completion; not `prompt`, not `completion`   |
+| `completion_ids`          | a list of token ids per completion                                                |
+| every column of all rows  | a list of values, one per completion; not `prompt`, not `completion`              |
 | `answer`, `solution`      | in rows without such a column: the problem's reference                            |
-| `trainer_state`           | None: there is no trainer while answers are judged                                |
-| `log_extra(column, list)` | `log_extra("extracted_answer", [...])`: which answers were read; the rest is dropped |
+| `trainer_state`           | None: no trainer runs while completions are graded                                |
+| `log_extra(column, list)` | `log_extra("extracted_answer", [...])` sets the answers read; the rest is dropped |
 | `log_metric(name, value)` | dropped                                                                           |
 
-A function without `**kwargs` gets what it names, and no more.
+A function without `**kwargs` gets only what it names.
 
 **Messages or text.** TRL passes `[{"role": "assistant", "content": text}]` for a completion if and only if the
-data set's prompts are conversational. Here: if every row has a column `prompt` or `messages` that holds messages.
-TRL's own functions can read nothing else, so those that come from `trl` are given messages always.
+dataset's prompts are conversational. Here: if every row has a column `prompt` or `messages` that holds messages.
+TRL's own functions read nothing else, so functions of the package `trl` always get messages.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Arguments:
         self._always_messages = module.split(".")[0] == "trl"
         try:
             parameters = list(inspect.signature(function).parameters.values())
-        except ValueError:  # some built-ins do not tell
+        except ValueError:  # some built-ins have no signature
             parameters = [inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)]
         self._takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
         variadic = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
@@ -77,13 +77,13 @@ class Arguments:
     def _columns(self, problems: Sequence[Problem]) -> dict[str, list[Any]]:
         by_row = [_columns_of(problem) for problem in problems]
         for name in self._required:
-            for at, columns in enumerate(by_row):
+            for row, columns in enumerate(by_row):
                 if name not in columns and name not in _RESERVED:
                     raise GraderError(
-                        f"Reward function {self._name} needs the column {name!r}; row {at} "
-                        f"(problem {problems[at].id}) has {', '.join(map(repr, columns)) or 'no column'}.",
+                        f"Reward function {self._name} needs the column {name!r}; row {row} "
+                        f"(problem {problems[row].id}) has {', '.join(map(repr, columns)) or 'no column'}.",
                         "Columns are passed by name, as TRL does.",
-                        f"Give every row of the data set a column {name!r}, or give the parameter a default.",
+                        f"Give every row of the dataset a column {name!r}, or give the parameter a default.",
                     )
         return {name: [columns[name] for columns in by_row] for name in by_row[0] if all(name in c for c in by_row)}
 
@@ -94,7 +94,7 @@ def _columns_of(problem: Problem) -> dict[str, Any]:
 
 
 def _messages(problem: Problem) -> list[Any] | None:
-    """The row's conversational prompt, where it has one."""
+    """The row's conversational prompt; None if it has none."""
     for name in ("prompt", "messages"):
         value = problem.columns.get(name)
         if isinstance(value, list) and value and isinstance(value[0], dict) and "role" in value[0]:

@@ -11,9 +11,9 @@ Kind = Literal["check", "call", "stdin"]
 
 @dataclass(frozen=True)
 class Case:
-    """One test of a call (`given`: the list of arguments) or of a whole program (`given`: its standard input)."""
+    """One test of a call (`input`: the list of arguments) or of a whole program (`input`: its standard input)."""
 
-    given: Any
+    input: Any
     expected: Any
 
 
@@ -36,10 +36,10 @@ class CodeTask:
     question: str
     #: The function that is tested; None where a whole program is.
     entry_point: str | None
-    #: Code of the data set that stands in front of a program and beside its test: imports and helpers.
-    opening: str
-    #: The beginning of a function, where a model may go on from it instead of writing a whole one; else empty.
-    continues: str
+    #: Code of the dataset that precedes a program and its test: imports and helpers.
+    preamble: str
+    #: The beginning of a function that a model may complete instead of writing a whole one; empty if there is none.
+    completion_prefix: str
     rewarded: Tests
     held_back: Tests | None
     #: A program known to be right, where the data has one.

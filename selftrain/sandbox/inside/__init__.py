@@ -1,1 +1,1 @@
-"""What runs inside the sandbox's own interpreters. Standard library only: started with no site and no packages."""
+"""The code of the sandbox's own interpreters. Standard library only: they start without site and packages."""

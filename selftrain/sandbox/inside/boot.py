@@ -1,8 +1,8 @@
-"""The first file of a supervisor: a clean interpreter that knows nothing of the package but this folder.
+"""The entry point of a supervisor: a clean interpreter that knows only this folder of the package.
 
 python -s -S -P boot.py '<settings as JSON>'
 
-The parent packages are stood in for by empty ones, so that their `__init__` (and all that it imports) never runs here.
+Empty modules stand in for the parent packages, so that their `__init__` and its imports never run here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The checker's side: it runs the test, and asks the candidate through a proxy. No model code is in this process."""
+"""The checker's side: it runs the test and calls the candidate through a proxy. No model code runs in this process."""
 
 from __future__ import annotations
 
@@ -9,31 +9,29 @@ from collections.abc import Mapping
 from typing import Any
 
 from selftrain.sandbox.inside.codec import Decoder, Encoder, NotPlainError, from_text, to_text
-from selftrain.sandbox.inside.reading_tests import Reading, read
-from selftrain.sandbox.inside.serving import read_frame, write_frame
-
-#: The driver looks for this one, since it knows better how the program ended.
-ENDED = "the program ended before it had answered"
+from selftrain.sandbox.inside.parse_test import ParsedTest, parse_test
+from selftrain.sandbox.inside.protocol import ENDED
+from selftrain.sandbox.inside.serve_calls import read_frame, write_frame
 
 
 class GoneError(BaseException):
-    """The candidate hung up or broke the rules. Not an Exception: a test's `except Exception` must not hide it."""
+    """The candidate ended or broke the protocol. Not an Exception, which a test's `except Exception` would hide."""
 
 
-class UnsplitError(BaseException):
-    """The test hands over something that cannot leave this process: the test cannot be judged here."""
+class NotTransferableError(BaseException):
+    """The test passes an object that cannot leave this process, so the test cannot run here."""
 
 
 class Link:
-    """Asks the candidate. Every question has a secret number that the answer must bear: none can be sent ahead."""
+    """Calls the candidate. Each request has a secret key that its reply must repeat, so no reply can be sent ahead."""
 
     def __init__(self, descriptor: int, cap: int) -> None:
         self._descriptor, self._cap = descriptor, cap
         self.calls, self.gone = 0, ""
-        #: Whether the test uses classes of the program, so that objects may stay with it.
+        #: Whether the test uses classes of the program, whose objects stay in its process.
         self.handles = False
 
-    def ask(self, target: str | list[Any], arguments: tuple[Any, ...], named: dict[str, Any], back: bool) -> Any:
+    def call(self, target: str | list[Any], arguments: tuple[Any, ...], named: dict[str, Any], back: bool) -> Any:
         if self.gone:
             raise GoneError
         key = secrets.token_hex(8)
@@ -41,11 +39,13 @@ class Link:
             encode = Encoder(handle=Handle).encode
             request = {"k": key, "t": target, "a": encode(list(arguments)), "w": encode(named), "m": back}
         except NotPlainError as error:
-            raise UnsplitError(f"the test hands the program something that is not plain data: {error}") from None
+            raise NotTransferableError(
+                f"the test passes the program something that is not plain data: {error}"
+            ) from None
         try:
             write_frame(self._descriptor, to_text(request))
             reply = self._reply(key)
-        except OSError:  # how a hang-up looks while we still write
+        except OSError:  # the candidate ended while we write
             self.gone = ENDED
             raise GoneError from None
         except NotPlainError as error:
@@ -61,7 +61,7 @@ class Link:
             raise NotPlainError(ENDED)
         reply = from_text(frame)
         if not isinstance(reply, dict) or reply.get("k") != key:
-            raise NotPlainError("an answer to another question")
+            raise NotPlainError("an answer to another request")
         if "x" in reply:
             raise NotPlainError(str(reply["x"])[:300])
         return reply
@@ -78,7 +78,7 @@ class Link:
                 decode = Decoder(self._handle if self.handles else None, iter).decode
                 value = decode(reply["v"])
                 if back:
-                    _copy_back(arguments, [decode(one) for one in reply["m"]])
+                    _copy_back(arguments, [decode(argument) for argument in reply["m"]])
                 return value
         except (NotPlainError, KeyError, TypeError, ValueError) as broken:
             self.gone = f"an answer that cannot be read: {broken}"[:300]
@@ -88,14 +88,14 @@ class Link:
 
 def _exception(name: str, text: str) -> Exception:
     kind = getattr(builtins, name, None)
-    # StopIteration would end a loop of the test early, as if all its cases had passed.
+    # StopIteration would end a loop of the test early, as if all its cases passed.
     if not isinstance(kind, type) or not issubclass(kind, Exception) or issubclass(kind, (StopIteration, Warning)):
         kind = RuntimeError
     if issubclass(kind, StopAsyncIteration):
         kind = RuntimeError
     try:
         return kind(text)
-    except TypeError:  # some take more than a text
+    except TypeError:  # some need more arguments than a text
         return RuntimeError(text)
 
 
@@ -111,7 +111,7 @@ def _copy_back(arguments: tuple[Any, ...], changed: list[Any]) -> None:
 
 
 class Handle:
-    """An object that stays with the candidate: it can be called and looked into, and equals nothing but itself."""
+    """An object in the candidate's process: it can be called and has attributes, and equals only itself."""
 
     __slots__ = ("_link", "_number")
 
@@ -121,20 +121,20 @@ class Handle:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        return self._link.ask([self._number, name, "get"], (), {}, back=False)
+        return self._link.call([self._number, name, "get"], (), {}, back=False)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name.startswith("_"):
             object.__setattr__(self, name, value)
         else:
-            self._link.ask([self._number, name, "set"], (value,), {}, back=False)
+            self._link.call([self._number, name, "set"], (value,), {}, back=False)
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        return self._link.ask([self._number, "__call__", "call"], arguments, named, back=False)
+        return self._link.call([self._number, "__call__", "call"], arguments, named, back=False)
 
 
 class Proxy:
-    """Stands for a function (or class) of the program."""
+    """A function or class of the program."""
 
     __slots__ = ("_link", "_target")
 
@@ -142,48 +142,48 @@ class Proxy:
         self._link, self._target = link, target
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        return self._link.ask(self._target, arguments, named, back=False)
+        return self._link.call(self._target, arguments, named, back=False)
 
     def in_place(self, *arguments: Any, **named: Any) -> Any:
-        """A call whose value the test throws away: what it does to its arguments is what counts."""
-        return self._link.ask(self._target, arguments, named, back=True)
+        """A call whose value the test ignores: its changes to the arguments are copied back."""
+        return self._link.call(self._target, arguments, named, back=True)
 
 
-def judge(job: Mapping[str, Any], descriptor: int, cap: int) -> dict[str, Any]:
-    """Run the test. {"verdict": "passed" | "failed" | "broken", "reason", "calls", "weak"}"""
+def run_test(job: Mapping[str, Any], descriptor: int, cap: int) -> dict[str, Any]:
+    """{"verdict": "passed" | "failed" | "broken", "reason": ..., "calls": ..., "weak": ...}"""
     link = Link(descriptor, cap)
     weak = False
     try:
         names: dict[str, Any] = {"__name__": "test", "__builtins__": builtins}
         exec(compile(job["setup"], "setup.py", "exec", dont_inherit=True), names)
-        reading = read(job["test_code"], job["entry_point"], set(names), set(sys.modules))
-        weak = reading.weak
-        verdict, reason = _run(reading, job["entry_point"], names, link)
+        test = parse_test(job["test_code"], job["entry_point"], set(names), set(sys.modules))
+        weak = test.weak
+        verdict, reason = _run(test, job["entry_point"], names, link)
     except BaseException as error:
         verdict, reason = "broken", f"the test cannot be run: {type(error).__name__}: {error}"[:300]
     return {"verdict": verdict, "reason": reason, "calls": link.calls, "weak": weak}
 
 
-def _run(reading: Reading, entry_point: str, names: dict[str, Any], link: Link) -> tuple[str, str]:
-    for name in reading.modules:
+def _run(test: ParsedTest, entry_point: str, names: dict[str, Any], link: Link) -> tuple[str, str]:
+    for name in test.modules:
         names[name] = sys.modules[name]
-    for name in reading.foreign:
+    for name in test.foreign:
         names[name] = Proxy(link, name)
-    link.handles = bool(reading.foreign)
+    link.handles = bool(test.foreign)
     candidate = Proxy(link, entry_point)
     names[entry_point.split(".")[0] if "." not in entry_point else "candidate"] = candidate
     try:
-        exec(compile(reading.tree, "test.py", "exec", dont_inherit=True), names)
-        if reading.calls_check:
+        exec(compile(test.tree, "test.py", "exec", dont_inherit=True), names)
+        if test.calls_check:
             names["check"](candidate)
     except GoneError:
         pass
-    except UnsplitError as error:
+    except NotTransferableError as error:
         return "broken", str(error)
     except BaseException as error:
         if not link.gone:
-            blame = "failed" if link.calls else "broken"
-            return blame, f"{type(error).__name__} in line {_line(error)} of the test: {error}"[:300]
+            verdict = "failed" if link.calls else "broken"
+            return verdict, f"{type(error).__name__} in line {_line(error)} of the test: {error}"[:300]
     if link.gone:
         return "failed", link.gone
     if not link.calls:

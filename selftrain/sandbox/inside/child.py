@@ -1,7 +1,7 @@
-"""One job in one process: dress, load the program, do what its kind asks, end. It never returns.
+"""One job in one process: lock itself in, load the program, do what the job's kind says, exit.
 
-stdin    descriptors: job, stdin, stdout, report     run as a script
-call     descriptors: job, report                    call a function, one line of plain data for each call
+stdin    descriptors: job, stdin, stdout, report     run the program as a script
+call     descriptors: job, report                    call a function, and write one line of plain data per call
 serve    descriptors: job, link                      answer the calls of a checker
 check    descriptors: job, link, report              be the checker
 """
@@ -18,43 +18,42 @@ from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
-from selftrain.sandbox.inside import checker, jail
+from selftrain.sandbox.inside.checker import run_test
 from selftrain.sandbox.inside.codec import Decoder, from_text, to_text
-from selftrain.sandbox.inside.serving import Answers, answer, resolve
-
-#: The only exit status with a meaning: the program raised something that nothing caught.
-RAISED = 70
+from selftrain.sandbox.inside.jail import Jail, place_descriptors, reset_interpreter
+from selftrain.sandbox.inside.protocol import RAISED
+from selftrain.sandbox.inside.serve_calls import CallServer, answer_call, resolve, write_all
 
 
 def run(
-    order: Mapping[str, Any],
-    descriptors: Sequence[int],
-    null: int,
-    dress: jail.Jail,
-    parent: int,
-    dressed: mmap.mmap,
+    order: Mapping[str, Any], descriptors: Sequence[int], jail: Jail, *, null: int, parent: int, locked_in: mmap.mmap
 ) -> NoReturn:
-    """`dressed` is one byte shared with the supervisor, let go of before any foreign code runs: only our own failures
-    are excused, and no program can make its own look like one of ours."""
+    """
+    Args:
+        null: a descriptor of /dev/null.
+        parent: the supervisor's pid.
+        locked_in: a byte shared with the supervisor, set once the jail is closed. It is unmapped before foreign code
+            runs: a program cannot make its failure look like one of ours.
+    """
     status = RAISED
     try:
         os.setsid()
-        job = from_text(_whole(descriptors[0]))
+        job = from_text(_read_all(descriptors[0]))
         streams = (descriptors[1], descriptors[2], null) if order["kind"] == "stdin" else (null, null, null)
         rest = descriptors[3:] if order["kind"] == "stdin" else descriptors[1:]
-        jail.place([*streams, *rest], after=(dress.ruleset,))
-        jail.tidy(streams=order["kind"] == "stdin")
-        jail.put_on(dress, order["limits"])
-        if os.getppid() != parent:  # it died before we could be tied to it
+        place_descriptors([*streams, *rest], keep=(jail.ruleset,))
+        reset_interpreter(own_streams=order["kind"] == "stdin")
+        jail.lock_in(order["limits"])
+        if os.getppid() != parent:  # it died before our life was tied to it
             os._exit(RAISED)
-        dressed[0] = 1
-        dressed.close()
+        locked_in[0] = 1
+        locked_in.close()
         status = _KINDS[order["kind"]](job, order["limits"])
     finally:
         os._exit(status)
 
 
-def _whole(descriptor: int) -> bytes:
+def _read_all(descriptor: int) -> bytes:
     os.lseek(descriptor, 0, os.SEEK_SET)
     parts = []
     while part := os.read(descriptor, 1 << 20):
@@ -70,7 +69,7 @@ def _load(program: str, name: str) -> dict[str, Any]:
 
 
 def describe(error: BaseException) -> str:
-    """One line about an exception whose class, and so whose text, may be anybody's."""
+    """One line about an exception; its class, and so its `__str__`, may be the program's."""
     try:
         return f"{type(error).__name__}: {error}"[:300]
     except BaseException:
@@ -86,13 +85,13 @@ def _stdin(job: Mapping[str, Any], limits: Mapping[str, Any]) -> int:
         pass
     except BaseException as error:
         status = RAISED
-        _write(3, to_text(describe(error)))
+        write_all(3, to_text(describe(error)))
     with contextlib.suppress(BaseException):
-        threading._shutdown()  # type: ignore[attr-defined]  # threads and exit handlers may still have lines to write
+        threading._shutdown()  # type: ignore[attr-defined]  # threads and exit handlers may still write
         atexit._run_exitfuncs()
-    for one in (flush, lambda: sys.stdout.flush()):
+    for flush_one in (flush, lambda: sys.stdout.flush()):
         with contextlib.suppress(BaseException):
-            one()
+            flush_one()
     return status
 
 
@@ -103,34 +102,29 @@ def _call(job: Mapping[str, Any], limits: Mapping[str, Any]) -> int:
     except SystemExit:
         return 0
     except BaseException as error:
-        _write(3, to_text({"load": describe(error)}) + b"\n")
+        write_all(3, to_text({"load": describe(error)}) + b"\n")
         return RAISED
     for arguments in calls:
-        _write(3, to_text(answer(function, arguments, {}, None)) + b"\n")
+        write_all(3, to_text(answer_call(function, arguments, {}, None)) + b"\n")
     return 0
 
 
 def _serve(job: Mapping[str, Any], limits: Mapping[str, Any]) -> int:
-    dead, names = None, {}
+    load_error, names = None, {}
     try:
         names = _load(job["program"], "solution")
     except SystemExit:
         return 0
     except BaseException as error:
-        dead = describe(error)
-    Answers(3, names, dead, limits["output_bytes"]).serve()
+        load_error = describe(error)
+    CallServer(3, names, load_error, limits["output_bytes"]).serve()
     return 0
 
 
 def _check(job: Mapping[str, Any], limits: Mapping[str, Any]) -> int:
-    verdict = checker.judge(job, 3, limits["output_bytes"])
-    _write(4, to_text(verdict))
+    verdict = run_test(job, 3, limits["output_bytes"])
+    write_all(4, to_text(verdict))
     return 0
-
-
-def _write(descriptor: int, text: bytes) -> None:
-    while text:
-        text = text[os.write(descriptor, text) :]
 
 
 _KINDS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], int]] = {

@@ -1,9 +1,9 @@
-"""Plain data as JSON: exact builtin types go through, everything else is refused.
+"""Plain data as JSON: exact builtin types only, everything else is refused.
 
-No subclass and no object with methods of its own passes, so nothing that arrives can pretend to be equal to something.
+No subclass and no object with methods of its own passes, so nothing that arrives can define its own equality.
 
     None, bool, float, str, short int    themselves
-    long int                             {"i": "-ff"}          in hex: no quadratic reading
+    long int                             {"i": "-ff"}          in hex, which is parsed in linear time
     list                                 [...]
     tuple, set, frozenset                {"t": [...]}, {"s": [...]}, {"f": [...]}
     dict                                 {"d": [[key, value], ...]}   also Counter, defaultdict, OrderedDict
@@ -12,7 +12,7 @@ No subclass and no object with methods of its own passes, so nothing that arrive
     iterator, deque, range and views     {"n": [...]}          drained up to a cap
     anything else                        {"h": number}         a handle, only where the caller keeps such objects
 
-The encoder may run beside model code, which can make it say anything; the decoder believes nothing it reads.
+The encoder may run in a process with model code, which can make it write anything; the decoder trusts nothing.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from typing import Any
 
 MAX_DEPTH = 60
 MAX_ITEMS = 200_000
-#: As many items of an iterator are read; an endless one is refused.
+#: Items of an iterator; a longer one is refused.
 MAX_DRAINED = 20_000
-#: So many keys of a set or dict may share a hash. Honest ones share it by twos: hash(-1) == hash(-2).
+#: Keys of a set or dict with the same hash. Honest ones come in pairs: hash(-1) == hash(-2).
 _MAX_SAME_HASH = 16
-#: Ints up to here travel as JSON numbers, which Python reads exactly.
+#: Ints below are JSON numbers, which Python parses exactly.
 _SHORT = 1 << 63
-#: Longer ones up to here in hex: 2 ** 400_000 has 120,000 digits.
+#: Longer ones are hex, up to this: 2 ** 400_000 has 120,000 digits.
 _MAX_BITS = 400_000
 
 _DICTS = (dict, collections.Counter, collections.defaultdict, collections.OrderedDict)
@@ -41,7 +41,7 @@ _ITERATORS: tuple[Any, ...] = (
     *(iter([]), iter(()), iter({}), iter(set()), iter(range(0)), iter(""), map(str, ""), filter(None, "")),
     *(zip(), enumerate(""), reversed([]), (0 for _ in ())),
 )
-_DRAINED: tuple[type, ...] = (*_VIEWS, range, collections.deque, *(type(one) for one in _ITERATORS))
+_DRAINED: tuple[type, ...] = (*_VIEWS, range, collections.deque, *map(type, _ITERATORS))
 _PLAIN: tuple[type, ...] = (bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict)
 _CLASSES = {kind.__name__: kind for kind in _PLAIN}
 _TAGS: dict[type, str] = {tuple: "t", set: "s", frozenset: "f"}
@@ -52,7 +52,11 @@ class NotPlainError(ValueError):
 
 
 class Encoder:
-    """`keep(value)` gives the number of a handle for a value that is not plain; without it such values are refused."""
+    """
+    Args:
+        keep: stores an object that is not plain data and returns the number of its handle. None: it is refused.
+        handle: the class of handles that may be passed back.
+    """
 
     def __init__(self, keep: Callable[[Any], int] | None = None, handle: type | None = None) -> None:
         self._keep, self._handle, self._items = keep, handle, 0
@@ -100,7 +104,11 @@ class Encoder:
 
 
 class Decoder:
-    """`find(number)` gives the object of a handle; without it handles are refused. `iterate` makes iterators."""
+    """
+    Args:
+        find: the object of a handle's number. None: handles are refused.
+        iterate: from a list of items to an iterator.
+    """
 
     def __init__(self, find: Callable[[int], Any] | None = None, iterate: Callable[[list[Any]], Any] = list) -> None:
         self._find, self._iterate, self._items = find, iterate, 0
@@ -143,20 +151,20 @@ class Decoder:
             return complex(float(real), float(imaginary))
         if tag == "d":
             pairs = [(self.decode(key, depth + 1), self.decode(item, depth + 1)) for key, item in body]
-            _spread([key for key, _ in pairs])
+            _refuse_collisions([key for key, _ in pairs])
             return dict(pairs)
         items = [self.decode(item, depth + 1) for item in body]
         if tag == "n":
             return self._iterate(items)
         if tag != "t":
-            _spread(items)
+            _refuse_collisions(items)
         return {"t": tuple, "s": set, "f": frozenset}[tag](items)
 
 
-def _spread(keys: list[Any]) -> None:
-    """Refuse keys chosen to share one hash: a set of them takes time quadratic in their number to build."""
+def _refuse_collisions(keys: list[Any]) -> None:
+    """Refuses keys chosen to share one hash, of which a set takes quadratic time to build."""
     hashes = sorted(map(hash, keys))
-    if any(one == other for one, other in zip(hashes, hashes[_MAX_SAME_HASH:], strict=False)):
+    if any(a == b for a, b in zip(hashes, hashes[_MAX_SAME_HASH:], strict=False)):
         raise NotPlainError("keys that all have the same hash")
 
 
@@ -165,7 +173,11 @@ def to_text(data: Any) -> bytes:
 
 
 def from_text(text: bytes) -> Any:
-    """Read JSON that nobody vouches for; NotPlainError whatever is wrong with it."""
+    """Parses untrusted JSON.
+
+    Raises:
+        NotPlainError: whatever is wrong with it.
+    """
     try:
         return json.loads(text.decode("utf-8"))
     except (ValueError, RecursionError) as error:

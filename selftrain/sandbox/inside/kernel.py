@@ -1,4 +1,4 @@
-"""The few kernel calls that Python has no name for, by ctypes. Every function raises OSError where the call fails."""
+"""System calls that Python does not offer, by ctypes. Every function raises OSError if the call fails."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NEW_NS, NEW_UTS, NEW_IPC, NEW_USER, NEW_PID, NEW_NET = (
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
 MNT_DETACH = 2
 
-#: The same number on every machine Linux runs on.
+#: The same numbers on every architecture.
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 _CAPSET = {"x86_64": 126, "aarch64": 91}
@@ -45,9 +45,9 @@ def prctl(option: int, value: int, pointer: object = 0) -> None:
 
 
 def fork() -> int:
-    """The C library's fork, keeping Python's lock, without what Python does for other threads: there are none here.
+    """The C library's fork, with the GIL held and without Python's handling of other threads: there are none here.
 
-    Half the price of os.fork, whose repairs to threading and random touch, and so copy, many pages.
+    Half the cost of os.fork, whose work on threading and random touches, and so copies, many pages.
     """
     return _checked(_fork(), "fork")
 
@@ -68,7 +68,7 @@ def unmount(target: str) -> None:
 
 
 def pivot_root_here() -> None:
-    """Make the working directory the root, and let go of the old one."""
+    """Makes the working directory the root, and unmounts the old one."""
     _checked(_libc.syscall(ctypes.c_long(_PIVOT_ROOT[MACHINE]), b".", b"."), "pivot_root")
     unmount(".")
     os.chdir("/")
@@ -81,17 +81,17 @@ def drop_capabilities() -> None:
 
 
 def landlock_abi() -> int:
-    """Version of landlock that the kernel offers; OSError where it offers none."""
+    """The kernel's version of landlock."""
     return _checked(
         _libc.syscall(ctypes.c_long(_LANDLOCK_CREATE), None, ctypes.c_size_t(0), ctypes.c_uint32(1)), "landlock"
     )
 
 
 def landlock_ruleset(rules: Sequence[tuple[str, int]]) -> int:
-    """A descriptor of a set of rules: all that landlock knows is denied, but for `rights` beneath each path."""
+    """A descriptor of a ruleset that denies all rights but those given for each path and beneath it."""
     abi = landlock_abi()
     files = (1 << (13 if abi < 2 else 14 if abi < 3 else 15 if abi < 5 else 16)) - 1
-    #: TCP bind and connect came with version 4; scopes (abstract sockets, signals) with version 6.
+    # TCP bind and connect came with version 4; scopes (abstract sockets, signals) with version 6.
     attributes = struct.pack("QQQ", files, 3 if abi >= 4 else 0, 3 if abi >= 6 else 0)
     size = 8 if abi < 4 else 16 if abi < 6 else 24
     create = _libc.syscall(ctypes.c_long(_LANDLOCK_CREATE), attributes, ctypes.c_size_t(size), ctypes.c_uint32(0))
@@ -110,7 +110,7 @@ def landlock_restrict(ruleset: int) -> None:
 
 
 def seccomp(program: bytes) -> None:
-    """Install a filter made by seccomp_filter.py. Needs no_new_privs."""
+    """Installs a filter built by seccomp_filter.py. Needs no_new_privs."""
     code = ctypes.create_string_buffer(program, len(program))
-    whole = struct.pack("HP", len(program) // 8, ctypes.addressof(code))
-    prctl(PR_SET_SECCOMP, 2, ctypes.create_string_buffer(whole, len(whole)))
+    header = struct.pack("HP", len(program) // 8, ctypes.addressof(code))
+    prctl(PR_SET_SECCOMP, 2, ctypes.create_string_buffer(header, len(header)))

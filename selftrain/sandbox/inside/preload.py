@@ -1,4 +1,4 @@
-"""Modules loaded before any program runs: in the `pure` profile no file can be opened, so no import reads one later."""
+"""Modules that are loaded before any program runs: the `pure` profile can open no file, so no import works later."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def preload() -> None:
     for name in _MODULES.split():
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    time.tzset()  # reads the time zone file now, since it cannot later
-    _give_back_what_site_gives()
+    time.tzset()  # reads the time zone file while it can
+    _add_exit_functions()
 
 
-def _give_back_what_site_gives() -> None:
-    """`exit` and `quit`, which the missing site module would have made; programs from stdin use them."""
+def _add_exit_functions() -> None:
+    """`exit` and `quit`, which the module `site` defines otherwise; stdin programs use them."""
     import builtins
 
     for name in ("exit", "quit"):

@@ -1,15 +1,15 @@
 """System call numbers: name, x86_64, aarch64 ("-": that machine has no such call).
 
-The allow-list of each profile is exactly what is written here. Whatever is missing is refused, so a call that a new
-kernel adds is refused until somebody writes it down.
+The allow-list of each profile is exactly what is written here. Anything else is denied, also a call that a new kernel
+adds.
 """
 
 from __future__ import annotations
 
-#: The machines we have a table for, with the kernel's name of each: AUDIT_ARCH_*.
+#: Column in the tables and the kernel's AUDIT_ARCH_* of each machine.
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
-#: Compute, read and write descriptors that are there already, keep time. Nothing that takes a path.
+#: Compute, read and write open descriptors, tell the time. Nothing that takes a path.
 PURE = """
 read 0 63, write 1 64, readv 19 65, writev 20 66, lseek 8 62, close 3 57, fstat 5 80, poll 7 -, ppoll 271 73,
 select 23 -, pselect6 270 72, mmap 9 222, mprotect 10 226, munmap 11 215, brk 12 214, mremap 25 216, madvise 28
@@ -24,7 +24,7 @@ set_robust_list 273 99, get_robust_list 274 100, rseq 334 293, exit 60 93, exit_
 restart_syscall 219 128, set_tid_address 218 96, membarrier 324 283
 """
 
-#: Paths too: landlock says which. No links, modes or owners: what is wiped afterwards stays simple.
+#: Calls that take a path; landlock decides which. No links, modes or owners, so that the scratch folder stays simple.
 FILES = """
 open 2 -, openat 257 56, creat 85 -, stat 4 -, lstat 6 -, newfstatat 262 79, statx 332 291, access 21 -,
 faccessat 269 48, faccessat2 439 439, readlink 89 -, readlinkat 267 78, getdents 78 -, getdents64 217 61, unlink
@@ -34,15 +34,15 @@ pwritev 296 70, chdir 80 49, fchdir 81 50, umask 95 166, utimensat 280 88, copy_
 71, pipe 22 -, pipe2 293 59, statfs 137 43, fstatfs 138 44, flock 73 32, fallocate 285 47, fadvise64 221 223
 """
 
-#: Other programs, and pipes and socket pairs to talk to them. Not socket(): there is nobody to reach.
+#: Other programs, and pipes and socket pairs to them. Not socket().
 PROCS = """
 fork 57 -, vfork 58 -, execve 59 221, wait4 61 260, waitid 247 95, setpgid 109 154, setsid 112 157, socketpair
 53 199, sendmsg 46 211, recvmsg 47 212, sendto 44 206, recvfrom 45 207, shutdown 48 210, epoll_create1 291 20,
 epoll_ctl 233 21, epoll_wait 232 -, epoll_pwait 281 22, eventfd2 290 19, arch_prctl 158 -
 """
 
-#: Calls that depend on their arguments; seccomp_filter.py says how.
-ASKED = """
+#: Calls that are allowed depending on their arguments: see seccomp_filter.py.
+CONDITIONAL = """
 kill 62 129, tgkill 234 131, clone 56 220, clone3 435 435, prlimit64 302 261, fcntl 72 25, ioctl 16 29, prctl
 157 167
 """

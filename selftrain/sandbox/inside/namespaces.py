@@ -1,4 +1,4 @@
-"""Namespaces: a process tree with no network, no other process and an almost empty root, where the kernel allows it."""
+"""Namespaces: a process tree without network and other processes, with an almost empty root."""
 
 from __future__ import annotations
 
@@ -10,22 +10,26 @@ from pathlib import Path
 
 from selftrain.sandbox.inside import kernel
 
-_SPACES = kernel.NEW_NS | kernel.NEW_PID | kernel.NEW_NET | kernel.NEW_IPC | kernel.NEW_UTS
+_NAMESPACES = kernel.NEW_NS | kernel.NEW_PID | kernel.NEW_NET | kernel.NEW_IPC | kernel.NEW_UTS
 
-#: Where the new root is put together: any folder that exists everywhere; only this process tree sees it change.
+#: Where the new root is assembled: a folder that exists everywhere. Only this process tree sees the change.
 _STAGE = "/tmp"
 SCRATCH = "/tmp"
 _SCRATCH_OPTIONS = "size=64m,nr_inodes=4096,mode=1777"
-_DEVICES = ("null", "zero", "urandom")
+DEVICES = ("null", "zero", "urandom")
 
 
 def enter(profile: str, control: int) -> None:
-    """Move this process into namespaces of its own. It comes back as their first process; OSError where it cannot."""
+    """Moves this process into namespaces of its own; it returns as their first process.
+
+    Raises:
+        OSError: the kernel does not allow it.
+    """
     try:
-        kernel.unshare(_SPACES)
-    except PermissionError:  # an ordinary user, or a root that was robbed of its rights: by way of a user namespace
+        kernel.unshare(_NAMESPACES)
+    except PermissionError:  # an ordinary user, or root without capabilities: through a user namespace
         uid, gid = os.getuid(), os.getgid()
-        kernel.unshare(kernel.NEW_USER | _SPACES)
+        kernel.unshare(kernel.NEW_USER | _NAMESPACES)
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
         Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
@@ -37,7 +41,7 @@ def enter(profile: str, control: int) -> None:
 
 
 def _wait_and_end(first: int, control: int) -> None:
-    """The process outside the namespaces: it only keeps the first process inside, which dies with it."""
+    """The process outside the namespaces: the first process inside dies with it."""
     os.close(control)
     os.waitpid(first, 0)
     os._exit(0)
@@ -48,12 +52,12 @@ def _bind(source: str, target: str) -> None:
 
 
 def _new_root(profile: str) -> None:
-    """`pure`: nothing at all. `files`, `procs`: the standard library and programs to read, one small scratch folder."""
+    """`pure`: empty. `files`, `procs`: the standard library and programs to read, and a small scratch folder."""
     kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
     folders = _readable() if profile != "pure" else ()
     kernel.mount("root", _STAGE, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=1m,mode=755")
     os.chdir(_STAGE)
-    # The stage hides what was below it: a folder there cannot be bound, and its modules are loaded already.
+    # The stage hides folders below it, so they cannot be bound; their modules are loaded already.
     for folder in folders:
         if folder.startswith(_STAGE + "/"):
             continue
@@ -61,7 +65,7 @@ def _new_root(profile: str) -> None:
         _bind(folder, "." + folder)
     if profile != "pure":
         Path("dev").mkdir()
-        for device in _DEVICES:
+        for device in DEVICES:
             Path("dev", device).touch()
             _bind(f"/dev/{device}", f"dev/{device}")
         Path("." + SCRATCH).mkdir()
@@ -84,7 +88,7 @@ def _readable() -> Sequence[str]:
 
 
 def fresh_scratch(first: bool = False) -> None:
-    """A new, empty scratch folder. The old one is let go of as a whole: no program's leavings are ever walked."""
+    """A new, empty scratch folder. The old one is unmounted as a whole: its files are never walked."""
     if not first:
         kernel.unmount(SCRATCH)
     kernel.mount("scratch", SCRATCH, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, _SCRATCH_OPTIONS)

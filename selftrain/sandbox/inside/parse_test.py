@@ -1,4 +1,4 @@
-"""What a test asks of the program, read from its syntax."""
+"""What a test needs from the program, read from its syntax tree."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What a test needs.
-
-    `modules`: of the standard library, used though never imported (the reference solution had imported them).
-    `foreign`: names that only the program can know, asked of it. `weak`: the test needs more than plain calls.
+class ParsedTest:
+    """
+    Args:
+        modules: of the standard library, used without import (the reference solution imported them).
+        foreign: names that only the program defines.
+        calls_check: whether `check` still has to be called.
+        weak: whether the test needs more than plain calls.
     """
 
     tree: ast.Module
@@ -22,25 +24,32 @@ class Reading:
     weak: bool
 
 
-def read(test_code: str, entry_point: str, known: set[str], loaded: set[str]) -> Reading:
-    """`known`: names the setup defines; `loaded`: modules at hand. SyntaxError where the test is not Python."""
+def parse_test(test_code: str, entry_point: str, known: set[str], loaded: set[str]) -> ParsedTest:
+    """
+    Args:
+        known: names that the setup defines.
+        loaded: names of loaded modules.
+
+    Raises:
+        SyntaxError: the test is not Python.
+    """
     tree = ast.parse(test_code)
     entry = entry_point if "." not in entry_point else "candidate"
     check = next((node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "check"), None)
-    stands_for = {entry}
+    aliases = {entry}
     if check is not None and check.args.args:
-        stands_for.add(check.args.args[0].arg)
+        aliases.add(check.args.args[0].arg)
     free = _free(tree) - known - {entry} - set(dir(builtins))
-    modules = {name for name in free & loaded if _only_looked_into(tree, name)}
+    modules = {name for name in free & loaded if _used_as_module(tree, name)}
     foreign = tuple(sorted(free - modules))
     calls_check = check is not None and not any(_is_call_of(node, {"check"}) for node in tree.body)
-    weak = bool(foreign) or _used_otherwise(tree, stands_for)
-    tree = ast.fix_missing_locations(_InPlace(stands_for | set(foreign)).visit(tree))
-    return Reading(tree, tuple(sorted(modules)), foreign, calls_check, weak)
+    weak = bool(foreign) or _used_otherwise(tree, aliases)
+    tree = ast.fix_missing_locations(_InPlace(aliases | set(foreign)).visit(tree))
+    return ParsedTest(tree, tuple(sorted(modules)), foreign, calls_check=calls_check, weak=weak)
 
 
 def _free(tree: ast.Module) -> set[str]:
-    """Names that are read somewhere and bound nowhere. Scopes are not told apart: a bound name is the test's own."""
+    """Names that are read somewhere and bound nowhere. Scopes are ignored: a name bound anywhere is the test's own."""
     bound: set[str] = set()
     loaded: set[str] = set()
     for node in ast.walk(tree):
@@ -57,8 +66,8 @@ def _free(tree: ast.Module) -> set[str]:
     return loaded - bound
 
 
-def _only_looked_into(tree: ast.Module, name: str) -> bool:
-    """Every use is `name.something`, as of a module."""
+def _used_as_module(tree: ast.Module, name: str) -> bool:
+    """Whether every use is `name.attribute`."""
     owners = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     return all(id(node) in owners for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == name)
 
@@ -69,10 +78,10 @@ def _is_call_of(node: ast.AST, names: set[str]) -> bool:
 
 
 def _used_otherwise(tree: ast.Module, names: set[str]) -> bool:
-    """The program's function is handed around or looked into, not just called."""
+    """Whether the program's function is passed around or has attributes read, instead of only being called."""
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     for node in ast.walk(tree):
-        if _is_call_of(node, {"check"}):  # check(f) is how such a test starts
+        if _is_call_of(node, {"check"}):  # check(f), which starts such a test
             called |= {id(argument) for argument in node.value.args}  # type: ignore[attr-defined]
     uses = (node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id in names)
     return any(isinstance(node.ctx, ast.Load) and id(node) not in called for node in uses)
@@ -81,8 +90,8 @@ def _used_otherwise(tree: ast.Module, names: set[str]) -> bool:
 class _InPlace(ast.NodeTransformer):
     """`f(x)` as a statement becomes `f.in_place(x)`.
 
-    Only there are changed arguments copied back. In `assert f(x) == right(x)` the test would else work out what is
-    right from an x that the program has changed to suit itself.
+    Only there are changed arguments copied back. Otherwise `assert f(x) == right(x)` would compute the right value from
+    an x that the program has changed to its advantage.
     """
 
     def __init__(self, names: set[str]) -> None:

@@ -1,4 +1,4 @@
-"""The candidate's side of a conversation: it answers calls with plain data. It knows no test."""
+"""The candidate's side of a check: it answers calls with plain data. It knows no test."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from selftrain.sandbox.inside.codec import Decoder, Encoder, NotPlainError, from
 
 
 def read_frame(descriptor: int, cap: int) -> bytes | None:
-    """One message; None at the end of the conversation, NotPlainError for one that is longer than `cap` bytes."""
+    """One message; None if the other side has closed.
+
+    Raises:
+        NotPlainError: the message is longer than `cap` bytes.
+    """
     head = _exactly(descriptor, 4)
     if head is None:
         return None
@@ -22,9 +26,12 @@ def read_frame(descriptor: int, cap: int) -> bytes | None:
 
 
 def write_frame(descriptor: int, body: bytes) -> None:
-    text = len(body).to_bytes(4, "big") + body
-    while text:
-        text = text[os.write(descriptor, text) :]
+    write_all(descriptor, len(body).to_bytes(4, "big") + body)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
 
 
 def _exactly(descriptor: int, size: int) -> bytes | None:
@@ -38,7 +45,11 @@ def _exactly(descriptor: int, size: int) -> bytes | None:
 
 
 def resolve(names: Mapping[str, Any], target: str) -> Callable[..., Any]:
-    """ "f", or "Solution.method", where a class is made anew for every call. KeyError where there is none."""
+    """The callable for "f" or "Solution.method"; the latter creates a new object for every call.
+
+    Raises:
+        NameError: the program does not define it.
+    """
     first, _, method = target.partition(".")
     if first not in names and not hasattr(builtins, first):
         raise NameError(f"the program defines no {first!r}")
@@ -51,17 +62,17 @@ def resolve(names: Mapping[str, Any], target: str) -> Callable[..., Any]:
 
 
 def _builtin_name(error: BaseException) -> str:
-    """The nearest class of the exception that the checker has too."""
+    """The nearest builtin class of the exception, which the checker knows."""
     for kind in type(error).__mro__:
         if getattr(builtins, kind.__name__, None) is kind:
             return str(kind.__name__)
     return "Exception"
 
 
-def answer(
+def answer_call(
     function: Callable[..., Any], arguments: Sequence[Any], named: Mapping[str, Any], keep: Callable[[Any], int] | None
 ) -> dict[str, Any]:
-    """{"v": value}, {"e": [exception, text]} for an exception, {"x": reason} for a value that is not plain."""
+    """{"v": value}, or {"e": [exception, text]}, or {"x": reason} for a value that is not plain data."""
     try:
         value = function(*arguments, **named)
         return {"v": Encoder(keep).encode(value)}
@@ -75,17 +86,24 @@ def answer(
         return {"e": [_builtin_name(error), text]}
 
 
-class Answers:
-    """Serve a checker until it hangs up."""
+class CallServer:
+    """Answers a checker until it closes the link.
 
-    def __init__(self, link: int, names: Mapping[str, Any], dead: str | None, cap: int) -> None:
-        self._link, self._names, self._dead, self._cap = link, names, dead, cap
+    Args:
+        names: the program's globals.
+        load_error: why the program could not be loaded.
+        cap: bytes of a message.
+    """
+
+    def __init__(self, link: int, names: Mapping[str, Any], load_error: str | None, cap: int) -> None:
+        self._link, self._names, self._load_error, self._cap = link, names, load_error, cap
+        #: Objects that stay in this process; their index is the number of the checker's handle.
         self._objects: list[Any] = []
 
     def serve(self) -> None:
         while (frame := read_frame(self._link, self._cap)) is not None:
             request = from_text(frame)
-            reply = {"x": self._dead} if self._dead is not None else self._reply(request)
+            reply = {"x": self._load_error} if self._load_error is not None else self._reply(request)
             write_frame(self._link, to_text({"k": request["k"], **reply}))
 
     def _reply(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,7 +113,7 @@ class Answers:
             function = self._function(request["t"])
         except Exception as error:
             return {"e": [_builtin_name(error), str(error)[:300]]}
-        reply = answer(function, arguments, named, self._keep)
+        reply = answer_call(function, arguments, named, self._keep)
         if request["m"] and "v" in reply:
             reply["m"] = [self._copy(argument) for argument in arguments]
         return reply

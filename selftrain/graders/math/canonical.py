@@ -1,0 +1,78 @@
+r"""One spelling for all answers that mean the same, so that they can be counted without a gold answer.
+
+| stated                                        | canonical                                                         |
+|-----------------------------------------------|-------------------------------------------------------------------|
+| `18`, `18.0`, `$18`, `18 apples`, `x = 18`    | `18`                                                              |
+| `1,800`, `1800`                               | `1800`                                                            |
+| `1/2`, `0.5`, `\frac12`                       | `0.5`; `1/3` if the decimals do not end                           |
+| `0.3333333333`                                | `1/3`: nine or more decimals are a rounding, as for the grader    |
+| `50%`                                         | `50`: the grader accepts 50 and 0.5, but one has to be chosen     |
+| `9, 15`, `15 and 9`, `x = 9, x = 15`          | `9, 15`                                                           |
+| `y = 3, x = 2`                                | `x = 2, y = 3`                                                    |
+| `(B)`, `B)`, `B`; `Odd.`, `odd`               | `B`; `odd`                                                        |
+| `\left( 3 , 4 \right)`                        | `(3,4)`: formulas by their normalized text, never by algebra      |
+
+The grader also equates 50% with 0.5, `x = 2, y = 3` with `2, 3`, and formulas of different form. That relation is not
+transitive, so it has no canonical spelling: answers with one spelling are equal to the grader, but not always the
+other way round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from fractions import Fraction
+
+from selftrain.graders.extract import extract_answer
+from selftrain.graders.math.grader import untruncated_text
+from selftrain.graders.math.normalize_latex import normalize_latex, without_idle_spaces
+from selftrain.graders.math.plain_numbers import Number, read_numbers
+from selftrain.graders.math.strict import is_words, normalize_words
+from selftrain.types import Response
+
+#: A rounded decimal becomes a simple fraction up to this denominator: nine decimals tell those apart.
+_LARGEST_DENOMINATOR = 10_000
+_ROUNDING = Fraction(1, 10**9)
+
+
+def extract_canonical(response: Response) -> str | None:
+    """The canonical spelling of the answer that a response states; None if it states none."""
+    answer = extract_answer(untruncated_text(response))
+    return None if answer is None else canonical(answer)
+
+
+def canonical(answer: str) -> str:
+    """The canonical spelling of an extracted answer."""
+    numbers = read_numbers(answer)
+    if numbers:
+        return _spell_numbers(numbers)
+    plain = normalize_latex(answer)
+    # An answer that normalizes to nothing is still an answer, unlike all others.
+    return (normalize_words(plain) if is_words(plain) else without_idle_spaces(plain)) or answer
+
+
+def _spell_numbers(numbers: Sequence[Number]) -> str:
+    if len(numbers) == 1:
+        return _spell(_value(numbers[0]))
+    names = {number.name for number in numbers}
+    if "" not in names and len(names) == len(numbers):
+        return ", ".join(f"{n.name} = {_spell(_value(n))}" for n in sorted(numbers, key=lambda n: n.name))
+    return ", ".join(_spell(value) for value in sorted(map(_value, numbers)))
+
+
+def _value(number: Number) -> Fraction:
+    """The exact value; of a rounding, the simple fraction next to it, else the first nine digits."""
+    value = Fraction(number.value)
+    if not number.rounded:
+        return value
+    simple = value.limit_denominator(_LARGEST_DENOMINATOR)
+    if abs(value - simple) <= _ROUNDING * abs(simple):
+        return simple
+    return Fraction(f"{Decimal(value.numerator) / Decimal(value.denominator):.8e}")
+
+
+def _spell(value: Fraction) -> str:
+    if value.denominator == 1:
+        return str(value.numerator)
+    decimal = Decimal(value.numerator) / Decimal(value.denominator)
+    return f"{decimal:f}" if Fraction(decimal) == value else f"{value.numerator}/{value.denominator}"
