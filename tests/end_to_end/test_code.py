@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from selftrain.__main__ import COMMANDS
+from selftrain.cli.main import run_cli
 from selftrain.loop.model_factory import ModelFactory
 from selftrain.models.prompts import PromptConfig
 from selftrain.models.seeds import seed_model
@@ -31,6 +33,9 @@ def task(k: int) -> dict[str, object]:
             "canonical_solution": RIGHT.format(k=k)}  # fmt: skip
 
 
+TASKS = [task(k) for k in range(1, len(NAMES) + 1)]
+
+
 def selftrain(*words: str, timeout: float = 400) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "selftrain", *words], capture_output=True, text=True, timeout=timeout,
@@ -40,29 +45,34 @@ def selftrain(*words: str, timeout: float = 400) -> subprocess.CompletedProcess[
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tasks, and a model that answers them right about every other time."""
+    """A folder with the tasks."""
     if self_test()[0] is None:
         pytest.skip("no sandbox holds on this machine")
     place = tmp_path_factory.mktemp("code")
-    tasks = [task(k) for k in range(1, len(NAMES) + 1)]
-    (place / "tasks.jsonl").write_text("".join(json.dumps(one) + "\n" for one in tasks), encoding="utf-8")
+    (place / "tasks.jsonl").write_text("".join(json.dumps(one) + "\n" for one in TASKS), encoding="utf-8")
+    return place
+
+
+@pytest.fixture(scope="module")
+def model(place: Path) -> str:
+    """A model that answers them right about every other time."""
     learner = ModelFactory(PLAIN).load(seed_model("llama"))
     examples = [
         TrainingExample(Prompt(str(k), str(one["prompt"])), form.format(k=k))
-        for k, one in enumerate(tasks, 1)
+        for k, one in enumerate(TASKS, 1)
         for form in (RIGHT, WRONG)
     ]
     teaching = TrainingConfig(learning_rate=2e-3, num_train_epochs=80, train_batch_size=16, validation_size=0)
     learner.train(TrainingJob(examples, teaching, "teach", RoundProgress(1, 1)))
     learner.save(place / "model")
-    return place
+    return str(place / "model")
 
 
 @pytest.mark.slow
-def test_a_model_learns_from_its_programs_that_pass(place: Path) -> None:
+def test_a_model_learns_from_its_programs_that_pass(place: Path, model: str) -> None:
     # The same tasks are learnt and asked: so small a model has nothing to say of others.
     done = selftrain(
-        "rest-em", "--model_name_or_path", str(place / "model"), "--dataset_name", str(place / "tasks.jsonl"),
+        "rest-em", "--model_name_or_path", model, "--dataset_name", str(place / "tasks.jsonl"),
         "--eval_dataset_name", str(place / "tasks.jsonl"), "--allow_overlap", "--num_rounds", "1",
         "--num_generations", "16", "--num_generations_eval", "16", "--validation_size", "0", "--deduplicate", "off",
         "--learning_rate", "1e-3", "--num_train_epochs", "6", "--train_batch_size", "16",
@@ -87,10 +97,11 @@ def test_a_model_learns_from_its_programs_that_pass(place: Path) -> None:
     assert "rewarded programs fail tests that give no reward" in done.stderr
 
 
-def test_a_file_cannot_let_model_code_out_of_the_sandbox(place: Path) -> None:
-    (place / "loose.yaml").write_text("run_model_code: unsandboxed\n")
-    done = selftrain("grade", "--config", str(place / "loose.yaml"), "--input", "a", "--output", "b")
-    assert done.returncode == 64 and "loose.yaml:1" in done.stderr and "--run_model_code unsandboxed" in done.stderr
+def test_a_file_cannot_let_model_code_out_of_the_sandbox(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("loose.yaml").write_text("run_model_code: unsandboxed\n")
+    assert run_cli(COMMANDS, ["grade", "--config", "loose.yaml", "--input", "a", "--output", "b"]) == 64
+    said = capsys.readouterr().err
+    assert "loose.yaml:1" in said and "--run_model_code unsandboxed" in said
 
 
 #: A kernel without seccomp and landlock, for one process and its children: a filter denies both.
@@ -121,24 +132,25 @@ def without_a_sandbox(*words: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def small_run(place: Path) -> list[str]:
-    return ["rest-em", "--model_name_or_path", str(place / "model"), "--dataset_name", str(place / "tasks.jsonl"),
+def small_run(place: Path, model: str) -> list[str]:
+    return ["rest-em", "--model_name_or_path", model, "--dataset_name", str(place / "tasks.jsonl"),
             "--num_rounds", "1", "--num_generations", "2", "--validation_size", "0", "--num_generations_eval", "0",
             "--eval_dataset_name", str(place / "tasks.jsonl"), "--allow_overlap", *SETTINGS]  # fmt: skip
 
 
 def test_where_nothing_holds_model_code_is_not_run(place: Path) -> None:
+    small = small_run(place, seed_model("llama"))
     told = without_a_sandbox("sandbox")
     assert told.returncode == 77 and "no tier holds here" in told.stdout and "mend:" in told.stdout
-    refused = without_a_sandbox(*small_run(place), "--output_dir", str(place / "refused"))
+    refused = without_a_sandbox(*small, "--output_dir", str(place / "refused"))
     assert refused.returncode == 77 and "--run_model_code unsandboxed" in refused.stderr
     assert not (place / "refused").exists()
 
 
 @pytest.mark.slow
-def test_the_one_flag_that_runs_it_all_the_same_stands_in_every_report(place: Path) -> None:
+def test_the_one_flag_that_runs_it_all_the_same_stands_in_every_report(place: Path, model: str) -> None:
     loose = without_a_sandbox(
-        *small_run(place), "--output_dir", str(place / "loose"), "--run_model_code", "unsandboxed"
+        *small_run(place, model), "--output_dir", str(place / "loose"), "--run_model_code", "unsandboxed"
     )
     assert loose.returncode == 0, loose.stderr
     assert "UNSANDBOXED" in loose.stdout and "UNSANDBOXED" in (place / "loose" / "report.html").read_text()

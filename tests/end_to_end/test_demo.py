@@ -2,32 +2,66 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from transformers import AutoModelForCausalLM
 
+from selftrain.__main__ import COMMANDS
+from selftrain.cli.main import run_cli
+from selftrain.graders import open_grader
 from selftrain.storage import RunFolder
+from selftrain.types import Problem, Prompt, Response
 
 DEMO = [sys.executable, "-m", "selftrain", "demo"]
 
 
-def test_a_tiny_demo_ends_with_a_table_examples_and_a_page(here: Path) -> None:
-    tiny = ["--num_rounds", "1", "--max_train_samples", "130", "--max_eval_samples", "20"]
-    done = subprocess.run([*DEMO, *tiny], capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
+@dataclass(frozen=True)
+class Done:
+    folder: RunFolder
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """In this process, whose imports are done; the slow tier has demos in processes of their own."""
+    words = ["--num_rounds", "1", "--max_train_samples", "130", "--max_eval_samples", "20"]
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.chdir(place := tmp_path_factory.mktemp("demo"))
+        assert run_cli(COMMANDS, ["demo", *words]) == 0, err.getvalue()
+    return Done(RunFolder.open(place / "runs/demo"), out.getvalue(), err.getvalue())
+
+
+def test_a_tiny_demo_ends_with_a_table_examples_and_a_page(tiny: Done) -> None:
     for part in ("base", "greedy", "pass@1", "before:", "after:", "runs/demo/report.html"):
-        assert part in done.stdout
-    assert "round 1: sampling" in done.stderr and "Traceback" not in done.stderr
-    page = Path("runs/demo/report.html").read_text()
+        assert part in tiny.out
+    assert "round 1: sampling" in tiny.err and "Traceback" not in tiny.err
+    page = (tiny.folder.path / "report.html").read_text()
     assert "<svg" in page and "<script" not in page
     # One file that loads nothing.
     assert not any(f'{attribute}="http' in page for attribute in ("src", "href"))
-    folder = RunFolder.open("runs/demo")
-    assert AutoModelForCausalLM.from_pretrained(folder.path / "best") is not None
+    assert AutoModelForCausalLM.from_pretrained(tiny.folder.path / "best") is not None
+
+
+def test_every_kept_sample_is_right_and_every_prompt_has_one_layout(tiny: Done) -> None:
+    """ReST-EM trains on right answers only, and asks in evaluations as it asks for samples."""
+    columns = "problem_id, question, reference, prompt, completion"
+    kept = tiny.folder.query(f"select {columns} from samples where kept").fetchall()
+    assert kept
+    responses = [Response(Prompt(i, q), p, 0, c, (1,), 0.0, "stop", "m", 0) for i, q, _, p, c in kept]
+    problems = {i: Problem(i, q, reference) for i, q, reference, _, _ in kept}
+    with open_grader("math") as grader:
+        assert all(score.value == 1.0 for score in grader.grade(responses, problems))
+    layout = "select prompt, question from samples union all select prompt, question from evaluations"
+    assert all(prompt == f"Question: {question}\nAnswer:" for prompt, question in tiny.folder.query(layout).fetchall())
 
 
 @pytest.mark.slow

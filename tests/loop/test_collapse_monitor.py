@@ -187,8 +187,9 @@ class Contrary(SePT):
 def falling(folder: Path, monitor: MonitorConfig) -> list[dict]:
     method = Contrary(num_rounds=12, problems_per_round=None)
     training = SePTTrainingConfig(learning_rate=0.5, warmup_steps=0, warmup_ratio=0.0)
-    loop = toy_loop(folder, method, [toy("toy", 2.0, 0.0, 0.0)], training=training, monitor=monitor)
-    return loop.run()
+    evaluation = EvalConfig(num_generations_eval=1, eval_rounds=6)
+    learners = [toy("toy", 2.0, 0.0, 0.0)]
+    return toy_loop(folder, method, learners, training=training, monitor=monitor, evaluation=evaluation).run()
 
 
 def test_a_run_that_falls_apart_ends_and_is_evaluated_and_saved_where_it_ended(tmp_path: Path) -> None:

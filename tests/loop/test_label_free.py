@@ -65,7 +65,7 @@ TEST = load_problems("word_problems", split="test", max_problems=8)
 EVALUATION = EvalConfig(
     num_generations_eval=2, temperature_sweep=(0.0, 0.5), gv_gap=True, gv_gap_problems=3, gv_gap_generations=2
 )
-WATCH = MonitorConfig(probe_rounds=1, probe_generations=2, consensus_generations=4)
+WATCH = MonitorConfig(probe_rounds=1, probe_generations=1, consensus_generations=2)
 
 
 def train(

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 import pytest
 
-from selftrain.graders import open_grader
 from selftrain.loop.learner import Learner
-from selftrain.loop.progress import Progress
-from selftrain.methods import RestEM
 from selftrain.models.loading import LoadedModel
 from selftrain.models.seeds import seed_model
-from selftrain.storage import RunFolder
-from selftrain.trainer import SelfTrainer
 from selftrain.training.base import RoundProgress, TrainingConfig, TrainingJob
 from selftrain.training.trainer import TransformersTrainer
-from selftrain.types import Problem, Prompt, Response, TrainingExample
+from selftrain.types import Prompt, TrainingExample
 from tests.conftest import engine_of
 
 EXAMPLES = [TrainingExample(Prompt(f"p{i}", f"Tom has {i} apples."), f" #### {i}") for i in range(8)]
@@ -46,20 +40,3 @@ def test_every_round_starts_from_the_base_weights_unless_asked_otherwise(trainab
         learner.train(TrainingJob(EXAMPLES, training, "s", RoundProgress(number, 3)))
     assert len(set(trainer.starts)) == (1 if start_from == "base" else 3)
     assert learner.weights_version == 3
-
-
-def test_a_run_keeps_the_papers_invariants(tmp_path: Path) -> None:
-    SelfTrainer(
-        method=RestEM(num_rounds=1, num_generations=4, max_completion_length=48),
-        model=seed_model("llama"), train_dataset="word_problems", output_dir=tmp_path / "run",
-        max_train_samples=80, max_eval_samples=10, progress=Progress(quiet=True),
-    ).train()  # fmt: skip
-    folder = RunFolder.open(tmp_path / "run")
-    kept = folder.query("select problem_id, question, reference, prompt, completion from samples where kept").fetchall()
-    assert kept
-    responses = [Response(Prompt(i, q), p, 0, c, (1,), 0.0, "stop", "m", 0) for i, q, _, p, c in kept]
-    problems = {i: Problem(i, q, reference) for i, q, reference, _, _ in kept}
-    with open_grader("math") as grader:
-        assert all(score.value == 1.0 for score in grader.grade(responses, problems)), "a kept target is not right"
-    layout = "select prompt, question from samples union all select prompt, question from evaluations"
-    assert all(prompt == f"Question: {question}\nAnswer:" for prompt, question in folder.query(layout).fetchall())

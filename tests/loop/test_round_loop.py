@@ -59,14 +59,15 @@ def loop_in(
     )
 
 
-@pytest.fixture
-def record(tmp_path: Path) -> Record:
-    loop = loop_in(tmp_path / "run")
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
+    """Of a run that is over; all tests read the same."""
+    loop = loop_in(tmp_path_factory.mktemp("done") / "run")
     loop.run()
     return loop.record
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def done(record: Record) -> RunFolder:
     return record.folder
 
@@ -150,7 +151,7 @@ def test_starting_from_the_previous_round_changes_nothing_in_round_1(tmp_path: P
 def test_a_round_in_parts_comes_to_the_same(tmp_path: Path, method: dict[str, object]) -> None:
     """Where weights hang on all problems, it is not cut up."""
     files = []
-    for at_once in (1, 13, 512):
+    for at_once in (13, 512) if method else (1, 13, 512):
         (tmp_path / str(at_once)).mkdir()
         loop = loop_in(tmp_path / str(at_once) / "run", problems_at_once=at_once, **method)
         with loop.record:
@@ -159,7 +160,7 @@ def test_a_round_in_parts_comes_to_the_same(tmp_path: Path, method: dict[str, ob
         names = ("samples/round-0001.parquet", "samples/round-0002.parquet", "problems.parquet")
         lines = (folder / "rounds.jsonl").read_text(encoding="utf-8").replace(str(folder.parent), "")
         files.append([lines, *((folder / name).read_bytes() for name in names)])
-    assert files[0] == files[1] == files[2]
+    assert all(one == files[-1] for one in files)
 
 
 def test_problems_can_be_drawn_anew_each_round(tmp_path: Path) -> None:
