@@ -31,7 +31,7 @@ def _require_clean_ends(codes: dict[int, set[str]]) -> None:
 
 @pytest.mark.parametrize("how", CODES)
 def test_a_failing_call_ends_the_run_with_74(driver: Driver, room: Path, whole: Whole, how: str) -> None:
-    calls = enumerate(points(whole, 67))
+    calls = enumerate(points(whole, 130, start=1 + 26 * CODES.index(how)))
     plans = ({"call": call, "how": how, "for_good": number % 2 == 0} for number, call in calls)
     _require_clean_ends(_strike(driver, room, whole, plans))
 
