@@ -112,12 +112,13 @@ def test_bootstrap_is_the_plain_one_on_indices() -> None:
     assert iv.bootstrap(values) == pytest.approx(tuple(plain), abs=0.003)
 
 
-def test_bootstrap_covers() -> None:
+@pytest.mark.parametrize("times", [100, pytest.param(1000, marks=pytest.mark.slow)])
+def test_bootstrap_covers(times: int) -> None:
     rng, hits = np.random.default_rng(4), 0
-    for _ in range(200):
+    for _ in range(times):
         low, high = iv.bootstrap((rng.binomial(4, 0.5, 100) - rng.binomial(4, 0.4, 100)) / 4)
         hits += low <= 0.1 <= high
-    assert 0.91 <= hits / 200 <= 0.99
+    assert 0.91 <= hits / times <= 0.99
 
 
 def test_bootstrap_of_equal_differences_is_not_certainty() -> None:
