@@ -32,7 +32,7 @@ from selftrain.methods.base import Method
 from selftrain.models.adapter import AdapterConfig
 from selftrain.models.placement import DeviceSlot
 from selftrain.models.prompts import PromptConfig, make_prompts
-from selftrain.problems import ProblemSet, refuse_overlap
+from selftrain.problems import ProblemSet, check_overlap
 from selftrain.problems.splits import Data, DataSplits, divide, load_data
 from selftrain.report.choice import best_round
 from selftrain.report.run_report import write_report
@@ -166,7 +166,7 @@ class SelfTrainer:
     def _load_data(self) -> tuple[ProblemSet, ProblemSet]:
         """A data set by name brings its own test split; one that is handed in may come with another."""
         if isinstance(self.train_dataset, ProblemSet) and isinstance(self.eval_dataset, ProblemSet):
-            refuse_overlap(self.train_dataset, self.eval_dataset, allow=self.allow_overlap)
+            check_overlap(self.train_dataset, self.eval_dataset, allow=self.allow_overlap)
             return self.train_dataset, self.eval_dataset
         return load_data(
             self.train_dataset, self.eval_dataset, self.max_train_samples, self.max_eval_samples, self.allow_overlap,

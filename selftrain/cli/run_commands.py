@@ -41,7 +41,7 @@ from selftrain.loop.stopping import BudgetConfig
 from selftrain.methods import METHODS
 from selftrain.models.adapter import AdapterConfig
 from selftrain.models.prompts import PromptConfig, make_prompts
-from selftrain.problems import ProblemSet, load_problems, registered
+from selftrain.problems import ProblemSet, known_datasets, load_problems
 from selftrain.problems.splits import EVALUATION_SEED, load_data
 from selftrain.report.run_report import print_report
 from selftrain.report.summary import as_json
@@ -108,7 +108,7 @@ def run_eval(settings: Resolved) -> int:
             "leave them out; --temperature_eval sets the temperature",
         )
     settings[ServerConfig].require_usable(settings[EngineConfig].engine, several_weights=asked.baseline is not None)
-    known = data.dataset_name in registered()
+    known = data.dataset_name in known_datasets()
     problems = load_problems(
         data.eval_dataset_name or data.dataset_name, split=data.dataset_test_split or ("test" if known else None),
         max_problems=data.max_eval_samples, seed=EVALUATION_SEED, **_reading(data),

@@ -1,9 +1,17 @@
-"""Problems to sample on: loaders, the registry of the papers' sets, and the guard against training on the test."""
+"""Problems to sample on: loaders, the papers' datasets by name, and the check that none is trained and tested on."""
 
+from selftrain.problems.columns import GraderName
 from selftrain.problems.load import load_problems
-from selftrain.problems.overlap import overlap, refuse_overlap
+from selftrain.problems.overlap import check_overlap, overlap
 from selftrain.problems.problem_set import ProblemSet
-from selftrain.problems.registry import KnownSet, registered
-from selftrain.problems.shapes import Grader
+from selftrain.problems.registry import KnownDataset, known_datasets
 
-__all__ = ["Grader", "KnownSet", "ProblemSet", "load_problems", "overlap", "refuse_overlap", "registered"]
+__all__ = [
+    "GraderName",
+    "KnownDataset",
+    "ProblemSet",
+    "check_overlap",
+    "known_datasets",
+    "load_problems",
+    "overlap",
+]

@@ -1,34 +1,36 @@
-"""Rows and the shape they have to problems: every row is checked, and all faults are told at once."""
+"""From rows and their column mapping to problems. Every row is validated, and all errors are reported together."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from selftrain.errors import DataError
-from selftrain.problems.answers import Style, read_answer, style_of
-from selftrain.problems.code import NoTestsError
-from selftrain.problems.code.from_row import read_code, without_set
+from selftrain.problems.code import NoTestsError, read_task
+from selftrain.problems.columns import ColumnMapping, find_column, first_column, value_at
 from selftrain.problems.overlap import question_key
 from selftrain.problems.problem_set import ProblemSet
-from selftrain.problems.rows import Row, Table, excerpt, refuse
-from selftrain.problems.shapes import Shape, column_for, first_column, value_at
+from selftrain.problems.references import AnswerFormat, detect_format, read_reference
+from selftrain.problems.rows import Row, Table, excerpt, raise_for_bad_rows
 from selftrain.types import Problem
 
 _IDS = ("id", "unique_id")
-_IDS_OF_TASKS = ("task_id", "problem_id", *_IDS)
+_TASK_IDS = ("task_id", "problem_id", *_IDS)
 
-#: The `id_column` that says: number the rows, whatever columns there are.
+#: The `id_column` that numbers the rows, whatever columns there are.
 _POSITION = "position"
 
-#: A reference of more characters is hardly an answer.
+#: Characters above which a reference hardly is an answer.
 _LONG = 200
 
-_UNWRITABLE = re.compile("[\0\ud800-\udfff]")
+#: NUL and lone surrogates, which cannot be encoded for a model.
+_NOT_ENCODABLE = re.compile("[\0\ud800-\udfff]")
 
-_STYLE_IN_WORDS: Mapping[Style, str] = {
+_FORMATS: Mapping[AnswerFormat, str] = {
     "plain": "as it stands, numbers plainly spelled, lists joined by commas",
     "verbatim": "as it is written",
     "hashes": "what follows the last ####, without separators",
@@ -36,137 +38,176 @@ _STYLE_IN_WORDS: Mapping[Style, str] = {
 }
 
 
-def build(table: Table, shape: Shape, id_column: str | None, require_answers: bool) -> ProblemSet:
-    """The problems of `table`, in its order; it has one row at least. Tasks without tests are left out, and counted.
+def build_problems(table: Table, mapping: ColumnMapping, id_column: str | None, require_answers: bool) -> ProblemSet:
+    """The problems of `table`, which has at least one row, in its order. Tasks without tests are left out and counted.
 
-    Raises DataError with the first faulty rows: empty question, missing or unreadable answer, empty or repeated id,
-    characters that no model can be shown; and where no task has a test.
+    Raises:
+        DataError: the first bad rows (empty question, missing or unreadable answer, empty or repeated id, characters
+            that no model can be shown); or no task has a test.
     """
-    usual = _IDS_OF_TASKS if shape.grader == "code" else _IDS
+    usual = _TASK_IDS if mapping.grader == "code" else _IDS
     ids = None if id_column == _POSITION else id_column or first_column(table, usual)
     if ids is not None:
-        ids = column_for("id", table, ids, usual)
-    answers = (value_at(row.columns, shape.answer) for row in table.rows if shape.answer)
-    style: Style = "verbatim" if shape.grader in ("exact", "code") else style_of(answers)
-    problems, untested = _problems(table, shape, style, ids, require_answers)
+        ids = find_column("id", table, ids, usual)
+    answers = (value_at(row.columns, mapping.answer) for row in table.rows if mapping.answer)
+    verbatim = mapping.grader in ("exact", "code")
+    reader = _RowReader(table.name, mapping, "verbatim" if verbatim else detect_format(answers), ids)
+    problems, untested = _read_rows(table, reader, require_answers)
     if not problems:
         raise DataError(
             f"None of the {untested} problems of {table.name} has a test.",
-            "Whether a program is right cannot be told without.",
-            f"Take data that has tests in its column {shape.answer}.",
+            "A program cannot be graded without.",
+            f"Take data that has tests in its column {mapping.answer}.",
         )
-    chat = isinstance(value_at(table.rows[0].columns, shape.question[0]), list | tuple)
     left_out = counted((untested, "problem has no tests and is left out", "problems have no tests and are left out"))
-    return ProblemSet(table.name, problems, shape.grader, _mapping(shape, style, ids, chat), left_out)
+    return ProblemSet(table.name, problems, mapping.grader, mapping=reader.describe(table.rows[0]), warnings=left_out)
 
 
-def _problems(
-    table: Table, shape: Shape, style: Style, ids: str | None, require_answers: bool
-) -> tuple[tuple[Problem, ...], int]:
+def _read_rows(table: Table, reader: _RowReader, require_answers: bool) -> tuple[tuple[Problem, ...], int]:
     """The problems, and how many rows are tasks without tests."""
     problems: list[Problem] = []
-    complaints: list[str] = []
+    errors: list[str] = []
     untested = 0
     first_with: dict[str, str] = {}
     for row in table.rows:
         try:
-            problem = _problem(row, table.name, shape, style, ids)
+            problem = reader.read(row)
             if problem.reference is None and require_answers:
-                raise ValueError(f"the answer is missing (column {shape.answer})")
+                raise ValueError(f"the answer is missing (column {reader.mapping.answer})")
             if problem.id in first_with:
                 raise ValueError(f"the id {excerpt(problem.id)} belongs to {first_with[problem.id]} already")
         except NoTestsError:
             untested += 1
-        except ValueError as fault:
-            complaints.append(f"{row.where}: {fault}")
+        except ValueError as error:
+            errors.append(f"{row.where}: {error}")
         else:
             problems.append(problem)
             first_with[problem.id] = row.where
-    refuse(
-        complaints,
+    raise_for_bad_rows(
+        errors,
         len(table.rows),
-        "Mend or remove these rows, or name other columns (--question_column, --answer_column, --id_column; "
+        "Fix or remove these rows, or name other columns (--question_column, --answer_column, --id_column; "
         f"--id_column {_POSITION} numbers the rows). Methods that need no labels can read rows without an answer.",
     )
     return tuple(problems), untested
 
 
-def _problem(row: Row, name: str, shape: Shape, style: Style, ids: str | None) -> Problem:
-    """Raises ValueError, saying what is wrong with the row."""
-    is_task = shape.grader == "code"
-    question, reference, solution = read_code(row.columns) if is_task else _read(row.columns, shape, style)
-    key = without_set(_key(row, ids), name) if is_task else _key(row, ids)
-    problem = Problem(f"{name}/{key}", question, reference, row.columns, solution)
-    for text in (problem.id, problem.question, problem.reference, problem.solution):
-        if text and (bad := _UNWRITABLE.search(text)):
-            raise ValueError(f"the character {bad[0]!a} in {excerpt(text)} cannot be shown to a model")
-    return problem
+@dataclass(frozen=True)
+class _RowReader:
+    """
+    Args:
+        name: of the table; begins every problem's id.
+        id_column: None numbers the rows.
+    """
+
+    name: str
+    mapping: ColumnMapping
+    answer_format: AnswerFormat
+    id_column: str | None
+
+    def read(self, row: Row) -> Problem:
+        """
+        Raises:
+            NoTestsError: it is a programming task without tests.
+            ValueError: the row cannot be used; the message says why.
+        """
+        is_task = self.mapping.grader == "code"
+        question, reference, solution = (self._read_task if is_task else self._read_question)(row.columns)
+        row_id = self._row_id(row)
+        row_id = _without_set_name(row_id, self.name) if is_task else row_id
+        problem = Problem(f"{self.name}/{row_id}", question, reference, columns=row.columns, solution=solution)
+        for text in (problem.id, problem.question, problem.reference, problem.solution):
+            if text and (bad := _NOT_ENCODABLE.search(text)):
+                raise ValueError(f"the character {bad[0]!a} in {excerpt(text)} cannot be shown to a model")
+        return problem
+
+    def _row_id(self, row: Row) -> str:
+        if self.id_column is None:
+            return row.key
+        value = value_at(row.columns, self.id_column)
+        row_id = "" if value is None else str(value).strip()
+        if not row_id:
+            raise ValueError(f"the id is empty (column {self.id_column})")
+        return row_id
+
+    def _read_question(self, columns: Mapping[str, Any]) -> tuple[str, str | None, str | None]:
+        """(question, reference, solution) of a row that holds a question and its answer."""
+        mapping = self.mapping
+        question = mapping.format_question(*(value_at(columns, column) for column in mapping.question))
+        if not question:
+            raise ValueError(f"the question is empty (column {', '.join(mapping.question)})")
+        answer = None if mapping.answer is None else value_at(columns, mapping.answer)
+        worked = answer if self.answer_format in ("hashes", "box") else None
+        has_solution = mapping.solution and mapping.solution != mapping.answer
+        solution = value_at(columns, str(mapping.solution)) if has_solution else worked
+        if isinstance(solution, list | tuple):
+            solution = "\n".join(str(part) for part in solution)
+        return question, read_reference(answer, self.answer_format), None if solution is None else str(solution)
+
+    def _read_task(self, columns: Mapping[str, Any]) -> tuple[str, str | None, str | None]:
+        """(question, reference, solution) of a programming task; the reference is all its tests, for people to read."""
+        task = read_task(columns)
+        return task.question, _tests_as_text(columns[str(self.mapping.answer)]), task.solution
+
+    def describe(self, first: Row) -> tuple[str, ...]:
+        """Which column became what, one line each."""
+        mapping, ids = self.mapping, f"id <- {self.id_column or 'position'}"
+        if mapping.grader == "code":
+            lines = [f"question <- {mapping.question[0]} (as a programming task)"]
+            lines += [f"reference <- {mapping.answer} (all tests)"]
+            lines += [f"solution <- {mapping.solution}"] if mapping.solution else []
+            return (*lines, ids)
+        chat = isinstance(value_at(first.columns, mapping.question[0]), list | tuple)
+        lines = [f"question <- {' and '.join(mapping.question)}{' (the last message of the user)' if chat else ''}"]
+        if mapping.answer:
+            lines.append(f"reference <- {mapping.answer} ({_FORMATS[self.answer_format]})")
+        else:
+            lines.append("reference <- nothing")
+        if mapping.solution and mapping.solution != mapping.answer:
+            lines.append(f"solution <- {mapping.solution}")
+        elif self.answer_format in ("hashes", "box"):
+            lines.append(f"solution <- {mapping.answer}")
+        return (*lines, ids)
 
 
-def _key(row: Row, ids: str | None) -> str:
-    if ids is None:
-        return row.key
-    given = value_at(row.columns, ids)
-    key = "" if given is None else str(given).strip()
-    if not key:
-        raise ValueError(f"the id is empty (column {ids})")
-    return key
+def _without_set_name(row_id: str, name: str) -> str:
+    """A task's id without the dataset's own name: "HumanEval/0" of "humaneval/test" is "0"."""
+    first, _, rest = row_id.partition("/")
+    return rest if rest and first.lower() in name.lower().split("/") else row_id
 
 
-def _read(columns: Mapping[str, Any], shape: Shape, style: Style) -> tuple[str, str | None, str | None]:
-    """(question, reference, solution) of a row that has a question and its answer."""
-    question = shape.ask(*(value_at(columns, column) for column in shape.question))
-    if not question:
-        raise ValueError(f"the question is empty (column {', '.join(shape.question)})")
-    answer = None if shape.answer is None else value_at(columns, shape.answer)
-    worked = answer if style in ("hashes", "box") else None
-    solution = value_at(columns, shape.solution) if shape.solution and shape.solution != shape.answer else worked
-    if isinstance(solution, list | tuple):
-        solution = "\n".join(str(part) for part in solution)
-    return question, read_answer(answer, style), None if solution is None else str(solution)
+def _tests_as_text(tests: Any) -> str:
+    if hasattr(tests, "tolist"):  # an Arrow array
+        tests = tests.tolist()
+    if isinstance(tests, str):
+        return tests.replace("\r\n", "\n").strip()
+    if isinstance(tests, Mapping):
+        return json.dumps(tests, ensure_ascii=False)
+    return "\n".join(str(test).replace("\r\n", "\n").strip() for test in tests)
 
 
-def _mapping(shape: Shape, style: Style, ids: str | None, chat: bool) -> tuple[str, ...]:
-    if shape.grader == "code":
-        lines = [f"question <- {shape.question[0]} (as a programming task)"]
-        lines += [f"reference <- {shape.answer} (all tests)"]
-        lines += [f"solution <- {shape.solution}"] if shape.solution else []
-        return (*lines, f"id <- {ids or 'position'}")
-    lines = [f"question <- {' and '.join(shape.question)}{' (the last message of the user)' if chat else ''}"]
-    lines.append(f"reference <- {shape.answer} ({_STYLE_IN_WORDS[style]})" if shape.answer else "reference <- nothing")
-    if shape.solution and shape.solution != shape.answer:
-        lines.append(f"solution <- {shape.solution}")
-    elif style in ("hashes", "box"):
-        lines.append(f"solution <- {shape.answer}")
-    return (*lines, f"id <- {ids or 'position'}")
-
-
-def oddities(problems: ProblemSet, shape: Shape) -> tuple[str, ...]:
-    """What is odd about these problems and no reason to refuse them, counted."""
+def data_warnings(problems: ProblemSet, mapping: ColumnMapping) -> tuple[str, ...]:
+    """What is unusual about these problems but no reason to refuse them, counted."""
     references: dict[str, list[str | None]] = defaultdict(list)
     for problem in problems:
         references[question_key(problem.question)].append(problem.reference)
     repeated = [found for found in references.values() if len(found) > 1]
     differing = sum(len(set(found)) > 1 for found in repeated)
-    # The tests of a task may well be many and long.
-    answered = [] if shape.grader == "code" else problems.problems
-    listed = (value_at(problem.columns, shape.answer) for problem in answered if shape.answer)
-    several = sum(isinstance(value, list | tuple) and len(value) > 1 for value in listed)
+    # Many long tests are usual for a task.
+    answered = [] if mapping.grader == "code" else problems.problems
+    answers = (value_at(problem.columns, mapping.answer) for problem in answered if mapping.answer)
+    several = sum(isinstance(value, list | tuple) and len(value) > 1 for value in answers)
     missing = sum(problem.reference is None for problem in answered)
     long = sum(len(problem.reference or "") > _LONG for problem in answered)
     return counted(
         (len(repeated), "question occurs more than once", "questions occur more than once"),
         (differing, "repeated question has different answers", "repeated questions have different answers"),
-        (
-            several,
-            "reference lists several answers, all to be given",
-            "references list several answers, all to be given",
-        ),
+        (several, "reference lists several answers, all required", "references list several answers, all required"),
         (long, "reference looks like a whole solution", "references look like whole solutions"),
         (missing, "problem has no reference", "problems have no reference"),
     )
 
 
 def counted(*facts: tuple[int, str, str]) -> tuple[str, ...]:
-    """(2, "row is odd", "rows are odd") as "2 rows are odd"; nothing where the count is 0."""
+    """(2, "row is odd", "rows are odd") as "2 rows are odd"; nothing for a count of 0."""
     return tuple(f"{count} {one if count == 1 else many}" for count, one, many in facts if count)

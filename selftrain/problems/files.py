@@ -1,4 +1,4 @@
-"""One local file to rows: JSON, JSON lines, CSV or Parquet, each also gzipped."""
+"""Rows of a local file: JSON, JSON lines, CSV or Parquet, each also gzipped."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ import zlib
 from pathlib import Path
 
 from selftrain.errors import DataError
-from selftrain.problems.rows import Row, Table, excerpt, nearest, refuse, rows_of
+from selftrain.problems.rows import Row, Table, excerpt, nearest, raise_for_bad_rows, rows_of
 from selftrain.problems.strict_json import json_rows
 
 _LINES = (".jsonl", ".ndjson")
-_ENDINGS = (".json", *_LINES, ".csv", ".parquet")
+_EXTENSIONS = (".json", *_LINES, ".csv", ".parquet")
 
 
 def is_data_file(path: Path) -> bool:
-    """Whether the name ends as a file that can be read here."""
-    return _ending(path) in _ENDINGS
+    """Whether the name has the extension of a file that can be read."""
+    return _extension(path) in _EXTENSIONS
 
 
 def read_file(path: Path) -> Table:
-    """All rows of `path`, named after the file and its folder.
+    """All rows of `path`, named after the file and its folder. A byte order mark and CRLF only give warnings.
 
-    Raises DataError where the file is missing, of another kind, not UTF-8, broken, or has faulty rows (with the
-    line, and the column where one is known). A byte order mark and CRLF are read, and counted as warnings.
+    Raises:
+        DataError: the file is missing, of another kind, not UTF-8, broken, or has bad rows (with line and column).
     """
     if not path.is_file():
-        raise no_such(path)
+        raise _not_found(path)
     if not is_data_file(path):
         raise DataError(
-            f"{path} ends in none of {', '.join(_ENDINGS)} (each also with .gz).",
-            "How its rows are to be read cannot be told.",
+            f"{path} ends in none of {', '.join(_EXTENSIONS)} (each also with .gz).",
+            "Its format is unknown.",
             "Convert or rename it.",
         )
     name = "/".join([*path.absolute().parent.parts[-1:], _stem(path)]).lstrip("/")
-    data = _unzipped(path)
-    if _ending(path) == ".parquet":
+    data = _decompressed(path)
+    if _extension(path) == ".parquet":
         return Table(name, _parquet_rows(data, str(path)))
     text, warnings = _decoded(data, str(path))
-    if _ending(path) == ".csv":
-        rows, complaints = _csv_rows(text, str(path))
+    if _extension(path) == ".csv":
+        rows, errors = _csv_rows(text, str(path))
     else:
-        rows, complaints = json_rows(text, str(path), lines=_ending(path) in _LINES)
-    refuse(complaints, len(rows) + len(complaints))
+        rows, errors = json_rows(text, str(path), lines=_extension(path) in _LINES)
+    raise_for_bad_rows(errors, len(rows) + len(errors))
     return Table(name, tuple(rows), warnings)
 
 
-def no_such(path: Path) -> DataError:
-    """The failure for a path that is not there, with the nearest names that are."""
+def _not_found(path: Path) -> DataError:
+    """Names the files with similar names."""
     missing = path.absolute()
     while not missing.parent.is_dir():
         missing = missing.parent
@@ -62,20 +62,20 @@ def no_such(path: Path) -> DataError:
     )
 
 
-def _ending(path: Path) -> str:
+def _extension(path: Path) -> str:
     return Path(path.name.lower().removesuffix(".gz")).suffix
 
 
 def _stem(path: Path) -> str:
-    return path.name[: path.name.lower().rindex(_ending(path))]
+    return path.name[: path.name.lower().rindex(_extension(path))]
 
 
-def _unzipped(path: Path) -> bytes:
+def _decompressed(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as failure:
         raise DataError(
-            f"{path} cannot be opened: {failure.strerror}.", "Its rows are out of reach.", "Check who may read it."
+            f"{path} cannot be opened: {failure.strerror}.", "Its rows cannot be read.", "Check its permissions."
         ) from failure
     if path.suffix.lower() != ".gz":
         return data
@@ -83,9 +83,9 @@ def _unzipped(path: Path) -> bytes:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as broken:
         raise DataError(
-            f"{path} is no whole gzip file: {broken}.",
-            "What it holds cannot be unpacked.",
-            "Fetch it again, or take .gz off its name if it is not packed.",
+            f"{path} is not a complete gzip file: {broken}.",
+            "It cannot be decompressed.",
+            "Download it again, or remove .gz from its name if it is not compressed.",
         ) from broken
 
 
@@ -114,30 +114,30 @@ def _not_utf8(data: bytes, source: str) -> DataError:
     shown = "\n  ".join(bad_lines[:20])
     return DataError(
         f"{len(bad_lines)} lines are not UTF-8:\n  {shown}",
-        "Which characters were meant cannot be told from the bytes.",
+        "The bytes do not say which characters they are.",
         f"Save the file as UTF-8, for example: iconv -f WINDOWS-1252 -t UTF-8 {source}",
     )
 
 
 def _csv_rows(text: str, source: str) -> tuple[list[Row], list[str]]:
     rows: list[Row] = []
-    complaints: list[str] = []
+    errors: list[str] = []
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     line = 1
     try:
         header = next(reader, [])
         if len(set(header)) < len(header):
-            complaints.append(f"{source}:1: a column name occurs twice in {excerpt(header)}")
+            errors.append(f"{source}:1: a column name occurs twice in {excerpt(header)}")
         line = reader.line_num + 1
         for fields in reader:
             if len(fields) == len(header):
                 rows.append(Row(f"{source}:{line}", str(len(rows)), dict(zip(header, fields, strict=True))))
             elif fields:
-                complaints.append(f"{source}:{line}: {len(fields)} fields where the header has {len(header)}")
+                errors.append(f"{source}:{line}: {len(fields)} fields where the header has {len(header)}")
             line = reader.line_num + 1
     except csv.Error as broken:
-        complaints.append(f"{source}:{line}: broken CSV: {broken}")
-    return rows, complaints
+        errors.append(f"{source}:{line}: broken CSV: {broken}")
+    return rows, errors
 
 
 def _parquet_rows(data: bytes, source: str) -> tuple[Row, ...]:
@@ -148,8 +148,8 @@ def _parquet_rows(data: bytes, source: str) -> tuple[Row, ...]:
         table = pyarrow.parquet.read_table(pyarrow.BufferReader(data))
     except (pyarrow.ArrowException, OSError) as broken:
         raise DataError(
-            f"{source} is no whole Parquet file: {excerpt(str(broken), 200)}.",
+            f"{source} is not a complete Parquet file: {excerpt(str(broken), 200)}.",
             "Its rows cannot be read.",
-            "Fetch or write it again.",
+            "Download or write it again.",
         ) from broken
     return rows_of(table.to_pylist(), source)

@@ -1,4 +1,4 @@
-"""A local folder to rows: data files by split, the MATH or APPS layout, or what datasets.save_to_disk wrote."""
+"""Rows of a local folder: data files by split, the MATH or APPS layout, or what datasets.save_to_disk wrote."""
 
 from __future__ import annotations
 
@@ -6,23 +6,27 @@ import re
 from pathlib import Path
 
 from selftrain.errors import DataError
+from selftrain.problems.apps_folders import is_apps_folder, read_apps_folder
 from selftrain.problems.files import is_data_file, read_file
 from selftrain.problems.rows import Row, Table, choose_split, rows_of
-from selftrain.problems.task_folders import holds_tasks, read_tasks
 
-#: How the name of a file or folder says to which split it belongs: `train.jsonl`, `test/`, `val-00000-of-1.parquet`.
+#: The split in the name of a file or folder: `train.jsonl`, `test/`, `val-00000-of-1.parquet`.
 _SPLIT = re.compile(r"(train|test|val|valid|validation|dev)(?![a-z])", re.IGNORECASE)
 
 
 def read_folder(root: Path, config: str | None, split: str | None) -> Table:
-    """All rows of one split of `root`; `config` keeps the files whose path has that name in it, of APPS a difficulty.
+    """All rows of one split of `root`.
 
-    Raises DataError where there is nothing to read or the split cannot be told, and whatever a file of it raises.
+    Args:
+        config: keeps the files whose path has that name in it; of APPS a difficulty.
+
+    Raises:
+        DataError: there is nothing to read, the split is not clear, or a file cannot be read.
     """
     if any((root / mark).is_file() for mark in ("dataset_dict.json", "state.json")):
         return _saved_to_disk(root, split)
-    if holds_tasks(root):
-        return read_tasks(root, config, split)
+    if is_apps_folder(root):
+        return read_apps_folder(root, config, split)
     files = sorted(path for path in root.rglob("*") if is_data_file(path) and path.is_file())
     files = [path for path in files if not any(part.startswith(".") for part in path.relative_to(root).parts)]
     if config is not None:
@@ -65,10 +69,10 @@ def _saved_to_disk(root: Path, split: str | None) -> Table:
 
     try:
         data = load_from_disk(str(root))
-    except Exception as failure:  # whatever Arrow, JSON or the file system raise on a folder that is not whole
+    except Exception as failure:  # whatever Arrow, JSON or the file system raise on an incomplete folder
         raise DataError(
             f"{root} looks like what datasets.save_to_disk writes, but: {type(failure).__name__}: {failure}",
-            "It cannot be read as a data set.",
+            "It cannot be read as a dataset.",
             "Save it again.",
         ) from failure
     name = root.absolute().name

@@ -1,4 +1,4 @@
-"""The same question in two sets: what is trained on must not be what is measured."""
+"""Questions that occur in two datasets: a model must not be measured on what it has trained on."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from selftrain.types import Problem
 
 _QUOTES = re.compile(r" ?['’‘`\"“”]")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-#: Marks of prose only: signs of operation, brackets and decimal points tell formulas apart.
-_MARKS = re.compile(r"[,;:!?$…]|\.(?!\d)")
+#: Punctuation of prose only: operators, brackets and decimal points distinguish formulas.
+_PUNCTUATION = re.compile(r"[,;:!?$…]|\.(?!\d)")
 
 
 def question_key(question: str) -> str:
-    """A question without what does not change it: capitals, blanks, and the punctuation of prose."""
+    """A question without case, blanks and the punctuation of prose, which do not change it."""
     text = unicodedata.normalize("NFKC", question).casefold()
     text = _THOUSANDS.sub("", _QUOTES.sub("", " ".join(text.split())))
-    return " ".join(_MARKS.sub(" ", text).split())
+    return " ".join(_PUNCTUATION.sub(" ", text).split())
 
 
 def overlap(train: Sequence[Problem], evaluation: Sequence[Problem]) -> list[tuple[Problem, Problem]]:
-    """For each problem of `evaluation` that asks what one of `train` asks, the pair of them (the first such of
-    `train`), in the order of `evaluation`."""
+    """Pairs (problem of `train`, problem of `evaluation`) with the same question, in the order of `evaluation`; of
+    several in `train` the first."""
     trained: dict[str, Problem] = {}
     for problem in train:
         trained.setdefault(question_key(problem.question), problem)
@@ -33,19 +33,20 @@ def overlap(train: Sequence[Problem], evaluation: Sequence[Problem]) -> list[tup
     return [(trained[key], problem) for key, problem in keys if key in trained]
 
 
-def refuse_overlap(
+def check_overlap(
     train: Sequence[Problem], evaluation: Sequence[Problem], allow: bool = False
 ) -> list[tuple[Problem, Problem]]:
-    """The overlap, where it is empty or allowed.
+    """The overlap, if it is empty or allowed.
 
-    Raises DataError otherwise, with the number of shared questions and the first three of them.
+    Raises:
+        DataError: the number of shared questions and the first three of them.
     """
     shared = overlap(train, evaluation)
     if shared and not allow:
-        examples = (f"{ours.id} and {theirs.id}: {excerpt(theirs.question, 100)}" for ours, theirs in shared[:3])
+        examples = (f"{trained.id} and {tested.id}: {excerpt(tested.question, 100)}" for trained, tested in shared[:3])
         raise DataError(
             f"{len(shared)} of {len(evaluation)} evaluation questions are also trained on:\n  " + "\n  ".join(examples),
-            "A model that has trained on the question shows what it remembers, not what it can do.",
+            "On a question that it has trained on, a model shows what it remembers, not what it can do.",
             "Take another split, remove these rows, or pass --allow_overlap if that is what you want to measure.",
         )
     return shared

@@ -1,4 +1,4 @@
-"""Problems that belong together, and how to divide them."""
+"""A dataset's problems, and how to divide them."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from dataclasses import dataclass, field, replace
 from typing import overload
 
 from selftrain.errors import SettingsError
+from selftrain.problems.columns import GraderName
 from selftrain.problems.overlap import question_key
-from selftrain.problems.shapes import Grader
 from selftrain.types import Problem
 
 
 @dataclass(frozen=True)
 class ProblemSet(Sequence[Problem]):
-    """ProblemSet(name="gsm8k/train", problems=(Problem(id="gsm8k/train/0", ...), ...), judge="math",
+    """ProblemSet(name="gsm8k/train", problems=(Problem(id="gsm8k/train/0", ...), ...), grader="math",
     mapping=("question <- question", "reference <- answer (what follows the last ####)"),
     warnings=("2 questions occur more than once",))
     """
 
     name: str
     problems: tuple[Problem, ...] = field(repr=False)
-    grader: Grader = "math"
-    #: Which column became what, a line each.
+    grader: GraderName = "math"
+    #: Which column became what, one line each.
     mapping: tuple[str, ...] = ()
-    #: What was odd and read all the same, counted.
+    #: What is unusual but no error, counted.
     warnings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -42,35 +42,43 @@ class ProblemSet(Sequence[Problem]):
         return self.problems[index]
 
     def take(self, n: int, seed: int = 0) -> ProblemSet:
-        """`n` problems drawn by `seed`, in their own order; all of them where there are no more.
+        """`n` random problems, in their own order; all of them if there are no more.
 
-        Who is drawn depends on the ids and the seed, not on the order of the data. Raises SettingsError below 1.
+        The choice depends on the ids and the seed, not on the order of the data.
+
+        Raises:
+            SettingsError: `n` is below 1.
         """
         if n < 1:
-            raise SettingsError(f"{n} problems are to be taken.", "A run needs at least one.", "Ask for 1 or more.")
-        drawn = {problem.id for problem in sorted(self.problems, key=lambda p: _draw(p.id, seed))[:n]}
-        return replace(self, problems=tuple(problem for problem in self.problems if problem.id in drawn))
+            raise SettingsError(f"{n} problems are requested.", "A run needs at least one.", "Ask for 1 or more.")
+        chosen = {problem.id for problem in sorted(self.problems, key=lambda p: _rank(p.id, seed))[:n]}
+        return replace(self, problems=tuple(problem for problem in self.problems if problem.id in chosen))
 
     def split_off(self, fraction_or_count: float, seed: int = 0) -> tuple[ProblemSet, ProblemSet]:
-        """(rest, held out), disjoint and in the order of the data. An int counts problems, a float is a share.
+        """(rest, held out), disjoint and in the order of the data.
 
-        Who is held out depends on the ids and the seed, not on the order. Problems that ask the same question go
-        together, so the two sides share no question; where that makes the exact size impossible, fewer are held out.
-        Raises SettingsError where a side would be empty.
+        The choice depends on the ids and the seed, not on the order. Problems with the same question stay together, so
+        the two sides share none; if that makes the exact size impossible, fewer are held out.
+
+        Args:
+            fraction_or_count: an int counts problems, a float is a share.
+
+        Raises:
+            SettingsError: a side would be empty.
         """
         share = isinstance(fraction_or_count, float)
         size = max(1, round(fraction_or_count * len(self))) if share else int(fraction_or_count)
         if fraction_or_count <= 0 or size >= len(self):
             raise SettingsError(
                 f"{fraction_or_count} of the {len(self)} problems of {self.name} are to be held out.",
-                "Then one side would have no problem.",
+                "One side would have no problem then.",
                 f"Give a share between 0 and 1, or a count from 1 to {len(self) - 1}.",
             )
         groups: dict[str, list[str]] = defaultdict(list)
         for problem in self.problems:
             groups[question_key(problem.question)].append(problem.id)
         chosen: set[str] = set()
-        for ids in sorted(groups.values(), key=lambda ids: min(_draw(one, seed) for one in ids)):
+        for ids in sorted(groups.values(), key=lambda ids: min(_rank(problem_id, seed) for problem_id in ids)):
             if len(chosen) + len(ids) <= size:
                 chosen.update(ids)
         rest = tuple(problem for problem in self.problems if problem.id not in chosen)
@@ -78,5 +86,5 @@ class ProblemSet(Sequence[Problem]):
         return replace(self, problems=rest), replace(self, problems=held_out)
 
 
-def _draw(problem_id: str, seed: int) -> bytes:
+def _rank(problem_id: str, seed: int) -> bytes:
     return hashlib.blake2b(f"{seed}/{problem_id}".encode(), digest_size=16).digest()

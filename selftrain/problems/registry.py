@@ -1,7 +1,7 @@
-"""The sets that the papers use, by name: where they are, how they are split, which columns they have.
+"""The papers' datasets by name: where they are, their splits and columns.
 
-Hub ids, configs, splits and columns were looked up in public copies of the data cards and of code that reads them;
-what is marked "not confirmed" rests on memory. Nothing of it was fetched where this was written.
+Hub ids, configs, splits and columns come from public copies of the data cards and of code that reads them; what is
+marked "not confirmed" comes from memory. Nothing was downloaded to verify them.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import re
 from dataclasses import dataclass
 
 from selftrain.errors import DataError
+from selftrain.problems import columns
+from selftrain.problems.columns import ColumnMapping
 from selftrain.problems.hub import PARQUET_BRANCH
-from selftrain.problems.shapes import APPS, BIG_BENCH, CHOICES, HUMANEVAL, LILA, MBPP, MBPP_SANITIZED, STORY, Shape
 
 _MATH_SUBJECTS = (
     "algebra",
@@ -55,16 +56,16 @@ _BIG_BENCH_HARD = (
 
 
 @dataclass(frozen=True)
-class KnownSet:
-    """KnownSet("grade-school sums", "openai/gsm8k", Shape(("question",), "answer"), train="train", configs=("main",))
+class KnownDataset:
+    """KnownDataset("grade-school sums", "openai/gsm8k", ColumnMapping(("question",), "answer"), train="train")
 
-    `train` and `test` are the hub's own names of those splits, None where the set has none.
+    `train` and `test` are the Hub's names of those splits, None if the dataset has none.
     """
 
     about: str
-    #: None: made up here, nothing is fetched.
+    #: None: generated, nothing is downloaded.
     hub_id: str | None
-    shape: Shape
+    mapping: ColumnMapping
     train: str | None = None
     test: str | None = "test"
     #: All of them are read, in this order.
@@ -72,93 +73,102 @@ class KnownSet:
     revision: str | None = None
 
     def resolve(self, split: str | None) -> tuple[str, str]:
-        """(our name, the hub's name) of a split: the one asked for, else train, else test where that is all there is.
+        """(our name, the hub's name) of a split: the one requested, else train, else test.
 
-        Raises DataError where the set has no such split. Names other than train and test are the hub's own.
+        Names other than train and test are the hub's own.
+
+        Raises:
+            DataError: the dataset has no such split.
         """
-        ours = split or ("train" if self.train else "test")
-        hubs = {"train": self.train, "test": self.test}.get(ours, ours)
-        if hubs is None:
-            there = "test" if self.test else "train"
+        name = split or ("train" if self.train else "test")
+        hub_name = {"train": self.train, "test": self.test}.get(name, name)
+        if hub_name is None:
+            other = "test" if self.test else "train"
             raise DataError(
-                f"{self.hub_id} has no {ours} split, only {there}.",
+                f"{self.hub_id} has no {name} split, only {other}.",
                 "There is nothing to read under that name.",
-                f"Ask for {there}; to {ours} on something, name another set.",
+                f"Ask for {other}; to {name} on something, name another dataset.",
             )
-        return ours, hubs
+        return name, hub_name
 
 
-_GSM8K_LIKE = Shape(("question",), "answer")
-_MATH_LIKE = Shape(("problem",), "answer", solution="solution")
+_GSM8K_LIKE = ColumnMapping(("question",), "answer")
+_MATH_LIKE = ColumnMapping(("problem",), "answer", solution="solution")
 
 _KNOWN = {
-    "word_problems": KnownSet(
-        "made-up word problems of two to four steps; no download", None, _GSM8K_LIKE, train="train"
+    "word_problems": KnownDataset(
+        "generated word problems of two to four steps; no download", None, _GSM8K_LIKE, train="train"
     ),
-    "gsm8k": KnownSet("grade-school sums", "openai/gsm8k", _GSM8K_LIKE, train="train", configs=("main",)),
-    "math": KnownSet(
+    "gsm8k": KnownDataset("grade-school sums", "openai/gsm8k", _GSM8K_LIKE, train="train", configs=("main",)),
+    "math": KnownDataset(
         "competition mathematics, seven subjects",
         "EleutherAI/hendrycks_math",
-        Shape(("problem",), "solution", solution="solution"),
+        ColumnMapping(("problem",), "solution", solution="solution"),
         train="train",
         configs=_MATH_SUBJECTS,
     ),
-    "math500": KnownSet("500 test problems of MATH", "HuggingFaceH4/MATH-500", _MATH_LIKE),
-    "amc23": KnownSet("AMC 12 of 2023", "math-ai/amc23", _GSM8K_LIKE),
-    # Published as "train" because the hub wants some name; it is for measuring.
-    "aime24": KnownSet("AIME of 2024", "HuggingFaceH4/aime_2024", _MATH_LIKE, test="train"),
-    "aime25": KnownSet("AIME of 2025", "math-ai/aime25", Shape(("problem",), "answer")),
-    "olympiadbench": KnownSet(
-        "olympiad problems, English, text only", "math-ai/olympiadbench", Shape(("question",), "final_answer")
+    "math500": KnownDataset("500 test problems of MATH", "HuggingFaceH4/MATH-500", _MATH_LIKE),
+    "amc23": KnownDataset("AMC 12 of 2023", "math-ai/amc23", _GSM8K_LIKE),
+    # Published as "train", but made for evaluation.
+    "aime24": KnownDataset("AIME of 2024", "HuggingFaceH4/aime_2024", _MATH_LIKE, test="train"),
+    "aime25": KnownDataset("AIME of 2025", "math-ai/aime25", ColumnMapping(("problem",), "answer")),
+    "olympiadbench": KnownDataset(
+        "olympiad problems, English, text only", "math-ai/olympiadbench", ColumnMapping(("question",), "final_answer")
     ),
-    "minerva": KnownSet("undergraduate science and mathematics", "math-ai/minervamath", _GSM8K_LIKE),
-    "multiarith": KnownSet(
-        "sums of several steps", "ChilleD/MultiArith", Shape(("question",), "final_ans"), train="train"
+    "minerva": KnownDataset("undergraduate science and mathematics", "math-ai/minervamath", _GSM8K_LIKE),
+    "multiarith": KnownDataset(
+        "sums of several steps", "ChilleD/MultiArith", ColumnMapping(("question",), "final_ans"), train="train"
     ),
-    "svamp": KnownSet("varied one-step sums", "ChilleD/SVAMP", STORY, train="train"),
-    "bbh": KnownSet(
-        "BIG-Bench Hard, 27 tasks; never train on it", "SaylorTwift/bbh", BIG_BENCH, configs=_BIG_BENCH_HARD
+    "svamp": KnownDataset("varied one-step sums", "ChilleD/SVAMP", columns.STORY, train="train"),
+    "bbh": KnownDataset(
+        "BIG-Bench Hard, 27 tasks; never train on it", "SaylorTwift/bbh", columns.BIG_BENCH, configs=_BIG_BENCH_HARD
     ),
     # Config and splits not confirmed.
-    "aqua": KnownSet("algebra with five options", "deepmind/aqua_rat", CHOICES, train="train", configs=("raw",)),
+    "aqua": KnownDataset(
+        "algebra with five options", "deepmind/aqua_rat", columns.CHOICES, train="train", configs=("raw",)
+    ),
     # LILA: id, configs and splits confirmed, columns not confirmed.
-    "simuleq": KnownSet(
+    "simuleq": KnownDataset(
         "one or two unknowns, first answer only",
         "allenai/lila",
-        LILA,
+        columns.LILA,
         train="train",
         configs=("simuleq",),
         revision=PARQUET_BRANCH,
     ),
-    "addsub": KnownSet(
-        "one-step sums", "allenai/lila", LILA, train="train", configs=("addsub",), revision=PARQUET_BRANCH
+    "addsub": KnownDataset(
+        "one-step sums", "allenai/lila", columns.LILA, train="train", configs=("addsub",), revision=PARQUET_BRANCH
     ),
-    "singleeq": KnownSet(
-        "one equation", "allenai/lila", LILA, train="train", configs=("singleq",), revision=PARQUET_BRANCH
+    "singleeq": KnownDataset(
+        "one equation", "allenai/lila", columns.LILA, train="train", configs=("singleq",), revision=PARQUET_BRANCH
     ),
     # The config is confirmed; the columns are those of the sister set Calc-svamp, not confirmed here.
-    "mawps": KnownSet(
+    "mawps": KnownDataset(
         "one unknown; contains multiarith, addsub and singleeq",
         "MU-NLPC/Calc-mawps",
-        Shape(("question",), "result_float"),
+        ColumnMapping(("question",), "result_float"),
         train="train",
         configs=("original-splits",),
     ),
-    "humaneval": KnownSet("164 Python functions to complete; only for measuring", "openai/openai_humaneval", HUMANEVAL),
+    "humaneval": KnownDataset(
+        "164 Python functions to complete; only for measuring", "openai/openai_humaneval", columns.HUMANEVAL
+    ),
     # Besides train and test: validation, and prompt (the ten tasks that its authors show as examples).
-    "mbpp": KnownSet("short Python tasks", "google-research-datasets/mbpp", MBPP, train="train", configs=("full",)),
-    "mbpp_sanitized": KnownSet(
+    "mbpp": KnownDataset(
+        "short Python tasks", "google-research-datasets/mbpp", columns.MBPP, train="train", configs=("full",)
+    ),
+    "mbpp_sanitized": KnownDataset(
         "those of mbpp that its authors checked by hand",
         "google-research-datasets/mbpp",
-        MBPP_SANITIZED,
+        columns.MBPP_SANITIZED,
         train="train",
         configs=("sanitized",),
     ),
     # Its other configs are introductory, interview and competition.
-    "apps": KnownSet(
+    "apps": KnownDataset(
         "programming contests and interviews; over 1 GB",
         "codeparrot/apps",
-        APPS,
+        columns.APPS,
         train="train",
         configs=("all",),
         revision=PARQUET_BRANCH,
@@ -166,13 +176,13 @@ _KNOWN = {
 }
 
 
-def registered() -> dict[str, KnownSet]:
-    """Every set that has a name here, in the order in which it is best listed."""
+def known_datasets() -> dict[str, KnownDataset]:
+    """Every dataset with a name, in the order for listings."""
     return dict(_KNOWN)
 
 
-def find_known(name: str) -> tuple[str, KnownSet] | None:
-    """The registered set called `name`, whatever its capitals, hyphens and underscores: "AIME-24" is "aime24"."""
+def find_known(name: str) -> tuple[str, KnownDataset] | None:
+    """The dataset called `name`, ignoring case, hyphens and underscores: "AIME-24" is "aime24"."""
     if re.search(r"[/.]", name):
         return None
     plain = re.sub(r"[\W_]", "", name.lower())

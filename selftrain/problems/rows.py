@@ -1,4 +1,4 @@
-"""Rows as a source gave them, before anyone knows which column holds the question."""
+"""Rows as a source has them, before it is known which column holds the question."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from selftrain.errors import DataError
 
-#: So many faulty rows are named before the message only counts them.
+#: Bad rows that a message names; it only counts the others.
 _SHOWN = 20
 
 
@@ -19,9 +19,9 @@ _SHOWN = 20
 class Row:
     """Row(where="gsm8k/train.jsonl:17", key="16", columns={"question": "Tom has ...", "answer": "... #### 18"})"""
 
-    #: Where a person finds it: file and line, or data set and row number, counted from 1.
+    #: Where a person finds it: file and line, or dataset and row number, counted from 1.
     where: str
-    #: What tells it from the other rows of its source; the last part of a problem's id.
+    #: Unique in its source; the last part of a problem's id.
     key: str
     columns: Mapping[str, Any]
 
@@ -41,42 +41,47 @@ class Table:
 
 
 def rows_of(items: Iterable[object], source: str, key: str = "") -> tuple[Row, ...]:
-    """Rows from mappings that are in memory already.
+    """Rows from mappings in memory; `key` begins their keys.
 
-    Raises DataError where an item is no mapping.
+    Raises:
+        DataError: an item is no mapping.
     """
-    rows, complaints = [], []
+    rows, errors = [], []
     for index, item in enumerate(items):
         where = f"{source}: row {index + 1}"
         if isinstance(item, Mapping):
-            # pandas says NaN of a cell that is empty.
+            # pandas has NaN in empty cells.
             empty = {name for name, value in item.items() if isinstance(value, float) and math.isnan(value)}
             columns = {name: None if name in empty else value for name, value in item.items()}
             rows.append(Row(where, f"{key}{index}", columns))
         else:
-            complaints.append(f"{where}: {excerpt(item)} is a {type(item).__name__}, not a row with named columns")
-    refuse(complaints, len(rows) + len(complaints))
+            errors.append(f"{where}: {excerpt(item)} is a {type(item).__name__}, not a row with named columns")
+    raise_for_bad_rows(errors, len(rows) + len(errors))
     return tuple(rows)
 
 
-def refuse(complaints: Sequence[str], total: int, do: str = "Mend or remove these rows.") -> None:
-    """Raise DataError that names the first of the faulty rows and counts the others; nothing where there are none."""
-    if not complaints:
+def raise_for_bad_rows(errors: Sequence[str], total: int, do: str = "Fix or remove these rows.") -> None:
+    """
+    Raises:
+        DataError: there are errors; it lists the first of them and counts the others.
+    """
+    if not errors:
         return
-    shown = list(complaints[:_SHOWN])
-    if len(complaints) > _SHOWN:
-        shown.append(f"... and {len(complaints) - _SHOWN} more")
+    shown = list(errors[:_SHOWN])
+    if len(errors) > _SHOWN:
+        shown.append(f"... and {len(errors) - _SHOWN} more")
     raise DataError(
-        f"{len(complaints)} of {total} rows cannot be used:\n  " + "\n  ".join(shown),
-        "A row that is dropped or guessed at in silence would change every figure of the run.",
+        f"{len(errors)} of {total} rows cannot be used:\n  " + "\n  ".join(shown),
+        "Rows that are silently dropped or guessed would change every figure of the run.",
         do,
     )
 
 
 def choose_split(found: Collection[str], wanted: str | None, source: str) -> str:
-    """The split to read: the one wanted, else "train" where there is one, else the only one.
+    """The split to read: the one wanted, else "train", else the only one.
 
-    Raises DataError where that does not settle it.
+    Raises:
+        DataError: there is no such split, or several and none is called train.
     """
     names = ", ".join(sorted(found)) or "none"
     if wanted is not None:
@@ -93,13 +98,13 @@ def choose_split(found: Collection[str], wanted: str | None, source: str) -> str
         return next(iter(found))
     raise DataError(
         f"{source} has the splits: {names}.",
-        "None of them is called train, so which one is meant cannot be told.",
+        "None of them is called train, so the choice is not clear.",
         "Name the split.",
     )
 
 
 def nearest(name: str, others: Iterable[str]) -> str:
-    """The most similar other names as `"a" or "b"`; empty where nothing is similar."""
+    """The most similar of the others as `"a" or "b"`; empty if none is similar."""
     by_lower = {other.lower(): other for other in others}
     close = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)
     return " or ".join(f'"{by_lower[lower]}"' for lower in close)

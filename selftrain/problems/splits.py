@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from selftrain.errors import DataError
-from selftrain.problems import ProblemSet, load_problems, refuse_overlap, registered
+from selftrain.problems import ProblemSet, check_overlap, known_datasets, load_problems
 from selftrain.types import Problem
 
 Data = str | Path | ProblemSet | Iterable[Mapping[str, Any]]
@@ -90,7 +90,7 @@ def load_data(
     Raises:
         DataError: the data cannot be read, or training problems stand in the evaluation set.
     """
-    known = isinstance(train_data, str) and train_data in registered()
+    known = isinstance(train_data, str) and train_data in known_datasets()
     if eval_data is None and (known or test_split is not None):
         eval_data, test_split = train_data, test_split or "test"
     if eval_data is not None:
@@ -101,7 +101,7 @@ def load_data(
         train, evaluation = _load(train_data, train_split, None, seed, **reading).split_off(HELD_OUT, seed)
         train = train if max_train is None else train.take(max_train, seed)
         evaluation = evaluation if max_evaluation is None else evaluation.take(max_evaluation, EVALUATION_SEED)
-    refuse_overlap(train, evaluation, allow=allow_overlap)
+    check_overlap(train, evaluation, allow=allow_overlap)
     return train, evaluation
 
 

@@ -74,7 +74,7 @@ def test_4_a_tokenizer_without_an_end_token(here: Path) -> None:
 
 def test_5_an_empty_data_set(here: Path) -> None:
     Path("data.jsonl").write_text("")
-    fails(data="data.jsonl", says=["data.jsonl holds no row"], code=65)
+    fails(data="data.jsonl", says=["data.jsonl has no rows"], code=65)
     assert not Path("run").exists()
 
 

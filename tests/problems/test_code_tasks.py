@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from selftrain.problems.code import Case, CodeTask, NoTestsError, looks_like_code, read_task
+from selftrain.problems.code import Case, CodeTask, NoTestsError, find_layout, read_task
 from selftrain.problems.code import Tests as Group
 
 Row = dict[str, Any]
@@ -116,7 +116,7 @@ def test_equal_tests_go_together() -> None:
 
 def test_humaneval_asks_for_what_stands_in_front_of_the_program() -> None:
     task = read_task(humaneval("assert candidate(1) == 1"))
-    assert (task.source, task.kind, task.entry_point) == ("humaneval", "check", "f")
+    assert (task.kind, task.entry_point) == ("check", "f")
     assert task.question == task.preamble == task.completion_prefix == humaneval("pass")["prompt"]
     assert task.solution == humaneval("pass")["prompt"] + "    return x\n"
     assert read_task(humaneval("assert candidate(1) == 1", canonical_solution=None)).solution is None
@@ -233,7 +233,7 @@ def test_lists_come_as_arrays_and_as_json() -> None:
 def test_what_cannot_be_read_of_mbpp_is_said() -> None:
     with pytest.raises(NoTestsError, match="test_list is empty"):
         read_task(mbpp())
-    with pytest.raises(ValueError, match="its test_list is no Python: invalid syntax"):
+    with pytest.raises(ValueError, match="its test_list is not Python: invalid syntax"):
         read_task(mbpp("assert f(1) = = 1"))
     with pytest.raises(ValueError, match="call no function by name"):
         read_task(mbpp("assert 1 == x"))
@@ -248,7 +248,7 @@ def test_what_cannot_be_read_of_mbpp_is_said() -> None:
 
 def test_a_program_reads_and_prints() -> None:
     task = read_task(apps({"inputs": ["1\n", ["2", "3"]], "outputs": ["1\n", ["5", ""]]}))
-    assert (task.source, task.kind, task.entry_point) == ("apps", "stdin", None)
+    assert (task.kind, task.entry_point) == ("stdin", None)
     assert task.rewarded.cases == (Case("1\n", "1\n"),)
     assert task.held_back == Group(1, cases=(Case("2\n3", "5\n"),))
     assert task.question == "QUESTION:\nDo it.\nUse Standard Input format\nANSWER:"
@@ -273,7 +273,7 @@ def test_integers_of_any_length_are_read_and_pythons_limit_stays() -> None:
     (case,) = task.rewarded.cases
     assert case.input == [-case.expected]
     assert sys.get_int_max_str_digits() == before
-    with pytest.raises(ValueError, match="no JSON"):
+    with pytest.raises(ValueError, match="not JSON"):
         read_task(apps(digits + "}"))
     assert sys.get_int_max_str_digits() == before
 
@@ -287,8 +287,8 @@ def test_problems_without_tests(tests: str | None) -> None:
 @pytest.mark.parametrize(
     ("tests", "says"),
     [
-        ("{", "its input_output is no JSON"),
-        ("[" * 100_000, "its input_output is no JSON"),
+        ("{", "its input_output is not JSON"),
+        ("[" * 100_000, "its input_output is not JSON"),
         ("[1]", "its input_output is a list, not an object"),
         ('{"inputs": ["1"], "outputs": []}', "not two lists of one length"),
         ('{"inputs": "1", "outputs": "1"}', "not two lists of one length"),
@@ -312,10 +312,10 @@ def test_a_problem_needs_no_solution(solutions: object) -> None:
 
 
 def test_tasks_are_told_by_their_columns() -> None:
-    assert all(looks_like_code(row) for row in (humaneval("pass"), mbpp(), apps({})))
-    assert looks_like_code(["prompt", "test_list", "more"])
+    assert all(find_layout(row) for row in (humaneval("pass"), mbpp(), apps({})))
+    assert find_layout(["prompt", "test_list", "more"])
     for columns in ([], ["question", "answer"], ["prompt", "test"], ["problem", "solutions"], ["text", "code"]):
-        assert not looks_like_code(columns)
+        assert not find_layout(columns)
     with pytest.raises(ValueError, match="the columns question, answer are those of no known layout"):
         read_task({"question": "1+1?", "answer": "2"})
 
@@ -327,7 +327,7 @@ def test_the_published_tasks(data: Path, name: str, alone: int) -> None:
     packed = (data / name).read_bytes()
     lines = (gzip.decompress(packed) if name.endswith(".gz") else packed).decode().splitlines()
     tasks = [read_task(json.loads(line)) for line in lines]
-    called = ["candidate" if task.source == "humaneval" else task.entry_point for task in tasks]
+    called = ["candidate" if task.completion_prefix else task.entry_point for task in tasks]
     for task, function in zip(tasks, called, strict=True):
         rewarded, held = groups(task)
         assert not {*rewarded} & {*held}, task.question

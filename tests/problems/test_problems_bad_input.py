@@ -33,7 +33,7 @@ def test_no_such_file_names_the_nearest(tmp_path):
     assert 'Did you mean "gsm8k"?' in refused(tmp_path / "gsmk" / "train.jsonl")
 
 
-def test_a_name_that_is_nearly_registered():
+def test_a_name_that_is_nearly_known_datasets():
     message = refused("gsm8")
     assert 'Did you mean "gsm8k"?' in message
     assert "owner/name" in message
@@ -45,11 +45,11 @@ def test_files_of_other_kinds_are_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["set.jsonl", "set.json", "set.csv"])
 def test_an_empty_file(tmp_path, name):
-    assert "holds no row" in refused(file(tmp_path, "", name))
+    assert "has no rows" in refused(file(tmp_path, "", name))
 
 
 def test_empty_rows_and_folders(tmp_path):
-    assert "holds no row" in refused([])
+    assert "has no rows" in refused([])
     assert "holds no data file" in refused(tmp_path)
 
 
@@ -86,7 +86,7 @@ def test_bom_and_crlf_are_read_and_counted(tmp_path):
         ("a.jsonl", GOOD + '{"question": "b", "answer": NaN}', ":2: NaN is neither JSON nor an answer"),
         ("a.json", '[\n{"question": "b", "answer": -Infinity}]', ":2: -Infinity is neither"),
         ("a.jsonl", GOOD + '{"question": "b", "answer": 1, "answer": 2}', ":2: the key 'answer' occurs 2 times"),
-        ("a.jsonl", GOOD + "[1, 2]", ":2: [1, 2] is no object"),
+        ("a.jsonl", GOOD + "[1, 2]", ":2: [1, 2] is not an object"),
         ("a.jsonl", '{"a": ' * 100_000, ":1: nested too deeply"),
         ("a.csv", "question,answer\na,1\nb\n", ":3: 1 fields where the header has 2"),
         ("a.csv", "question,question\na,1\n", ":1: a column name occurs twice"),

@@ -7,11 +7,10 @@ import pytest
 
 from selftrain.errors import DataError, SettingsError
 from selftrain.problems import load_problems, overlap
-from selftrain.problems.code import from_row as code
 from selftrain.problems.code import read_task
 from selftrain.problems.code.layouts import LAYOUTS
+from selftrain.problems.columns import detect_columns
 from selftrain.problems.rows import Table, rows_of
-from selftrain.problems.shapes import find_shape
 
 HUMANEVAL = {
     "task_id": "HumanEval/0",
@@ -78,9 +77,8 @@ def test_what_became_what_is_told():
 
 def test_the_sets_name_is_not_in_an_id_twice():
     assert load_problems([HUMANEVAL], split="humaneval")[0].id == "in_memory/humaneval/0"
-    assert code.without_set("HumanEval/3", "humaneval/test") == "3"
-    assert code.without_set("HumanEval/3", "somewhere/plus") == "HumanEval/3"
-    assert code.without_set("601", "mbpp/train") == "601"
+    assert load_problems([HUMANEVAL], split="plus")[0].id == "in_memory/plus/HumanEval/0"
+    assert load_problems([MBPP], split="mbpp")[0].id == "in_memory/mbpp/601"
 
 
 def test_ids_may_be_named_or_numbered():
@@ -91,12 +89,13 @@ def test_ids_may_be_named_or_numbered():
     assert [problem.id for problem in load_problems(rows, id_column="position")] == ["in_memory/0", "in_memory/1"]
 
 
-@pytest.mark.parametrize("wanted", [wanted for wanted, _ in LAYOUTS])
-def test_every_layout_has_its_shape(wanted):
-    table = Table("set", rows_of([dict.fromkeys(wanted, "x")], "set"))
-    shape = find_shape(table, None, None, known=None, require_answers=True)
-    assert shape.grader == "code"
-    assert {*shape.question, shape.answer} <= wanted
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_is_detected(layout):
+    columns = (layout.question, layout.tests, *layout.also)
+    table = Table("set", rows_of([dict.fromkeys(columns, "x")], "set"))
+    mapping = detect_columns(table, None, None, known=None, require_answers=True)
+    assert mapping.grader == "code"
+    assert (mapping.question, mapping.answer) == ((layout.question,), layout.tests)
 
 
 def test_columns_beside_a_task_do_not_hide_it():
@@ -158,7 +157,7 @@ def test_faulty_tasks_are_refused_together_with_their_lines(tmp_path):
     assert told == [
         "9 of 11 rows cannot be used:",
         "2: its inputs and outputs are not two lists of one length",
-        "3: its input_output is no JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
+        "3: its input_output is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
         "4: its question is empty",
         "5: the arguments of a call are a int, not a list",
         "6: the input or output of a program is a int, neither text nor lines",
@@ -177,18 +176,6 @@ def test_huge_integers_stay_text():
     (case,) = read_task(problem.columns).rewarded.cases
     assert case.input == [case.expected]
     assert case.expected % 10**9 == 777777777
-
-
-def test_each_row_is_read_once(monkeypatch):
-    read = []
-
-    def counting(columns):
-        read.append(columns)
-        return read_task(columns)
-
-    monkeypatch.setattr(code, "read_task", counting)
-    problems = load_problems([apps(problem_id=n, question=f"Sum {n}?") for n in range(20)], max_problems=5)
-    assert (len(problems), len(read)) == (5, 20)
 
 
 def test_arrays_and_parquet_read_the_same(tmp_path):

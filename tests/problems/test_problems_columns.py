@@ -4,7 +4,7 @@ import pytest
 
 from selftrain.errors import DataError
 from selftrain.problems import load_problems
-from selftrain.problems.answers import last_box, plain_number, read_answer
+from selftrain.problems.references import last_box, plain_number, read_reference
 
 CHAT = [
     {"role": "system", "content": "Be brief."},
@@ -126,8 +126,8 @@ def test_plain_number(text, plain):
         ([], None),
     ],
 )
-def test_read_answer(value, read):
-    assert read_answer(value, "plain") == read
+def test_read_reference(value, read):
+    assert read_reference(value, "plain") == read
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {"a": 1}, [[1]], ["", "2"]])

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from selftrain.problems import load_problems, overlap
-from selftrain.problems.answers import last_box
+from selftrain.problems.references import last_box
 
 FILES = {
     "gsm8k/train.jsonl": (7473, "math"),
@@ -71,7 +71,7 @@ def test_simuleq_lists_every_solution(data):
     problems = load_problems(data / "simuleq" / "alg514.jsonl")
     assert problems[1].reference == "17, 4"
     assert sum("," in problem.reference for problem in problems) == 423
-    assert "423 references list several answers, all to be given" in problems.warnings
+    assert "423 references list several answers, all required" in problems.warnings
 
 
 def test_aqua_shows_its_options_and_asks_for_a_letter(data):

@@ -1,14 +1,14 @@
-"""Every registered set is read from rows that have the columns of its hub copy."""
+"""Every known_datasets set is read from rows that have the columns of its hub copy."""
 
 import pytest
 
 from selftrain.errors import DataError
-from selftrain.problems import load_problems, registered
-from selftrain.problems.build import build
+from selftrain.problems import known_datasets, load_problems
+from selftrain.problems.build import build_problems
+from selftrain.problems.columns import detect_columns
 from selftrain.problems.hub import PARQUET_BRANCH, read_hub
 from selftrain.problems.registry import find_known
 from selftrain.problems.rows import Table, rows_of
-from selftrain.problems.shapes import find_shape
 
 SUM = {"question": "2+2?", "answer": "2+2=4\n#### 4"}
 LILA = {"input": "2+2?", "output_program": "print(4)", "output_answer": "4.0", "split": "test", "dataset": "x.json"}
@@ -78,42 +78,46 @@ TASK_ROWS = {
 }
 
 
-def test_every_registered_set_is_covered_here():
-    assert set(registered()) == {*HUB_ROWS, *TASK_ROWS, "word_problems"}
-    assert len(registered()["bbh"].configs) == 27
-    assert len(registered()["math"].configs) == 7
+def test_every_known_dataset_is_covered_here():
+    assert set(known_datasets()) == {*HUB_ROWS, *TASK_ROWS, "word_problems"}
+    assert len(known_datasets()["bbh"].configs) == 27
+    assert len(known_datasets()["math"].configs) == 7
 
 
 @pytest.mark.parametrize("name", HUB_ROWS)
 def test_hub_rows_are_read(name):
-    known = registered()[name]
+    known = known_datasets()[name]
     table = Table(f"{name}/test", rows_of([HUB_ROWS[name]], name))
-    shape = find_shape(table, None, None, known=known.shape, require_answers=True)
-    assert shape.question == known.shape.question
-    (problem,) = build(table, shape, None, require_answers=True)
+    mapping = detect_columns(table, None, None, known=known.mapping, require_answers=True)
+    assert mapping.question == known.mapping.question
+    (problem,) = build_problems(table, mapping, None, require_answers=True)
     assert problem.question.startswith("2+2?") or problem.question == "We add. 2+2?"
     assert problem.reference == ("B" if name == "aqua" else "4")
 
 
 @pytest.mark.parametrize("name", [name for name in HUB_ROWS if name != "mawps"])
 def test_a_local_copy_of_the_hub_rows_reads_the_same(name):
-    known = registered()[name]
+    known = known_datasets()[name]
     problems = load_problems([HUB_ROWS[name]])
     assert problems[0].reference == ("B" if name == "aqua" else "4")
-    assert problems.grader == known.shape.grader
+    assert problems.grader == known.mapping.grader
 
 
 @pytest.mark.parametrize("name", TASK_ROWS)
 def test_hub_rows_of_tasks_are_read(name):
-    known = registered()[name]
+    known = known_datasets()[name]
     table = Table(f"{name}/test", rows_of([TASK_ROWS[name]], name))
-    shape = find_shape(table, None, None, known=known.shape, require_answers=True)
-    assert shape == known.shape
-    problems = build(table, shape, None, require_answers=True)
+    mapping = detect_columns(table, None, None, known=known.mapping, require_answers=True)
+    assert mapping == known.mapping
+    problems = build_problems(table, mapping, None, require_answers=True)
     assert (problems.grader, problems[0].id) == ("code", f"{name}/test/7")
     assert problems[0].reference
     assert problems[0].solution
-    both = find_shape(table, "difficulty", "url", known=known.shape, require_answers=True) if name == "apps" else None
+    both = (
+        detect_columns(table, "difficulty", "url", known=known.mapping, require_answers=True)
+        if name == "apps"
+        else None
+    )
     assert both is None or (both.grader, both.question, both.answer) == ("math", ("difficulty",), "url")
 
 
@@ -156,9 +160,9 @@ def test_splits_that_a_set_does_not_have_are_refused():
         load_problems("math500", split="train")
     with pytest.raises(DataError, match="openai_humaneval has no train split, only test"):
         load_problems("humaneval", split="train")
-    assert registered()["humaneval"].resolve(None) == ("test", "test")
-    assert registered()["mbpp"].resolve("prompt") == ("prompt", "prompt")
-    assert registered()["aime24"].resolve("test") == ("test", "train")
-    assert registered()["math500"].resolve(None) == ("test", "test")
-    assert registered()["gsm8k"].resolve(None) == ("train", "train")
-    assert registered()["aqua"].resolve("validation") == ("validation", "validation")
+    assert known_datasets()["humaneval"].resolve(None) == ("test", "test")
+    assert known_datasets()["mbpp"].resolve("prompt") == ("prompt", "prompt")
+    assert known_datasets()["aime24"].resolve("test") == ("test", "train")
+    assert known_datasets()["math500"].resolve(None) == ("test", "test")
+    assert known_datasets()["gsm8k"].resolve(None) == ("train", "train")
+    assert known_datasets()["aqua"].resolve("validation") == ("validation", "validation")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selftrain.errors import DataError, SettingsError
-from selftrain.problems import ProblemSet, load_problems, overlap, refuse_overlap
+from selftrain.problems import ProblemSet, check_overlap, load_problems, overlap
 from selftrain.problems.overlap import question_key
 from selftrain.types import Problem
 
@@ -57,7 +57,7 @@ def test_split_off_keeps_repeats_on_one_side(data):
     for seed in range(5):
         rest, held_out = problems.split_off(0.2, seed)
         assert len(held_out) == 120
-        assert refuse_overlap(rest, held_out) == []
+        assert check_overlap(rest, held_out) == []
 
 
 def test_max_problems_draws_whatever_the_order():
@@ -90,13 +90,13 @@ def test_formulas_stay_apart(one, other):
 def test_overlap_is_refused_unless_allowed():
     train, test = numbered(10, "train"), numbered(4, "test")
     with pytest.raises(DataError, match=r"4 of 4 (.|\n)*train/0 and test/0(.|\n)*--allow_overlap"):
-        refuse_overlap(train, test)
-    assert len(refuse_overlap(train, test, allow=True)) == 4
-    assert refuse_overlap(train, ProblemSet("none", ())) == []
+        check_overlap(train, test)
+    assert len(check_overlap(train, test, allow=True)) == 4
+    assert check_overlap(train, ProblemSet("none", ())) == []
 
 
 def test_gsm8k_test_is_not_in_train(data):
-    assert refuse_overlap(load_problems(data / "gsm8k"), load_problems(data / "gsm8k", split="test")) == []
+    assert check_overlap(load_problems(data / "gsm8k"), load_problems(data / "gsm8k", split="test")) == []
 
 
 def test_word_problems():
@@ -115,5 +115,5 @@ def test_word_problem_streams_share_no_question():
     train = load_problems("word_problems", split="train", max_problems=2000)
     test = load_problems("word_problems", split="test", max_problems=2000, seed=1)
     pretrain = load_problems("word_problems", split="pretrain", max_problems=2000, seed=2)
-    assert refuse_overlap(train, test) == refuse_overlap(pretrain, train) == refuse_overlap(pretrain, test) == []
+    assert check_overlap(train, test) == check_overlap(pretrain, train) == check_overlap(pretrain, test) == []
     assert len({problem.question for problem in train}) == 2000

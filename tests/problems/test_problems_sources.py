@@ -141,7 +141,7 @@ for name in ("gsm8k", "bbh", "someone/something"):
     assert len(told) == 3
     assert "openai/gsm8k (main)" in told[0]
     assert "SaylorTwift/bbh (boolean_expressions)" in told[1]
-    assert all("hub" in line and "path of the file" in line for line in told)
+    assert all("Hub" in line and "path of the file" in line for line in told)
 
 
 def test_importing_the_room_is_light():

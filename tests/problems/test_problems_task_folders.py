@@ -98,7 +98,7 @@ def test_faults_are_told_with_their_folder(tmp_path):
     with pytest.raises(DataError) as failure:
         load_problems(root)
     assert "3 of 4 rows cannot be used" in failure.value.found
-    assert f"{root / '0001'}: metadata.json is no JSON" in failure.value.found
+    assert f"{root / '0001'}: metadata.json is not JSON" in failure.value.found
     assert f"{root / '0002'}: metadata.json holds a list, not an object" in failure.value.found
     assert f"{root / '0003'}: question.txt is not UTF-8: byte 0xe9 at 4" in failure.value.found
 

@@ -1,4 +1,4 @@
-"""The published layouts of programming tasks, from their real columns."""
+"""The published layouts of programming tasks: their columns, and how a row becomes a task."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import re
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from selftrain.problems.code.groups import split_assertions, split_cases
 from selftrain.problems.code.task import Case, CodeTask, NoTestsError
 
-#: APPS takes these for granted; its own runner puts them (and numpy) in front of every program.
+#: The runner of APPS puts these (and numpy) in front of every program.
 APPS_IMPORTS = """\
 import sys, time, itertools, collections, functools, random, heapq, math, re, string, bisect, copy, operator
 from itertools import accumulate, product, permutations, combinations, chain
@@ -36,29 +37,43 @@ def _humaneval(columns: Mapping[str, Any], held_back: float) -> CodeTask:
     check = next((node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "check"), None)
     if check is None:
         raise NoTestsError("its test defines no function check(candidate)")
-    rewarded, kept = split_assertions(tree, check.body, held_back)
-    solution = prompt + str(body) if body else None
-    return CodeTask("humaneval", "check", prompt, entry, _whole(prompt), prompt, rewarded, kept, solution)
+    rewarded, held = split_assertions(tree, check.body, held_back)
+    return CodeTask(
+        kind="check",
+        question=prompt,
+        entry_point=entry,
+        rewarded=rewarded,
+        held_back=held,
+        preamble=_as_program(prompt),
+        completion_prefix=prompt,
+        solution=prompt + str(body) if body else None,
+    )
 
 
 def _mbpp(columns: Mapping[str, Any], held_back: float) -> CodeTask:
-    asks = _text(columns, "text" if "text" in columns else "prompt").strip()
+    text = _text(columns, "text" if "text" in columns else "prompt").strip()
     tests = [str(test).replace("\r\n", "\n").strip() for test in _list(columns, "test_list")]
-    # Two of the programs end in a lone carriage return.
+    # Two programs of MBPP end in a lone carriage return.
     solution = str(columns["code"]).replace("\r\n", "\n").rstrip("\r") if columns.get("code") else None
     if not tests:
         raise NoTestsError("its test_list is empty")
-    # In front of the tests, not beside them: it may build what only the program defines.
+    # Before the tests, not in `preamble`: the set-up may use what only the program defines.
     setup = [str(columns.get("test_setup_code") or ""), *(map(str, _list(columns, "test_imports")))]
     tree = _parsed("\n".join([*setup, *tests]).replace("\r\n", "\n"), "test_list")
-    rewarded, kept = split_assertions(tree, tree.body, held_back)
-    # The first test is always rewarded: it is shown, for the name of the function stands nowhere else.
-    question = f"{asks}\nYour code should pass this test:\n{tests[0]}"
-    return CodeTask("mbpp", "check", question, _called(tree, solution), "", "", rewarded, kept, solution)
+    rewarded, held = split_assertions(tree, tree.body, held_back)
+    return CodeTask(
+        kind="check",
+        # The first test, which is always rewarded, is shown: only there is the function's name.
+        question=f"{text}\nYour code should pass this test:\n{tests[0]}",
+        entry_point=_called(tree, solution),
+        rewarded=rewarded,
+        held_back=held,
+        solution=solution,
+    )
 
 
 def _apps(columns: Mapping[str, Any], held_back: float) -> CodeTask:
-    """The prompt is that of the paper of APPS: its section 3 and the authors' code."""
+    """The prompt is that of the APPS paper, section 3, and the authors' code."""
     tests = columns["input_output"]
     if isinstance(tests, str):
         tests = _json(tests, "input_output") if tests.strip() else None
@@ -71,27 +86,29 @@ def _apps(columns: Mapping[str, Any], held_back: float) -> CodeTask:
         raise ValueError("its inputs and outputs are not two lists of one length")
     if not inputs:
         raise NoTestsError("its input_output has no test")
-    read = _call_case if entry else _stdin_case
-    cases = [read(given, expected) for given, expected in zip(inputs, outputs, strict=True)]
-    rewarded, kept = split_cases(cases, held_back)
+    case = _call_case if entry else _stdin_case
+    rewarded, held = split_cases([*map(case, inputs, outputs)], held_back)
     starter = str(columns.get("starter_code") or "")
     style = "Use Call-Based format" if entry else "Use Standard Input format"
-    asks = _text(columns, "question").strip()
-    question = "\n".join(part for part in (f"QUESTION:\n{asks}", starter.strip("\n"), style, "ANSWER:") if part)
+    text = _text(columns, "question").strip()
     solutions = columns.get("solutions")
     solutions = _json(solutions, "solutions") if isinstance(solutions, str) and solutions.strip() else solutions
-    first = str(solutions[0]) if isinstance(solutions, list) and solutions else None
     return CodeTask(
-        "apps", "call" if entry else "stdin", question, str(entry) if entry else None, APPS_IMPORTS, "",
-        rewarded, kept, first,
-    )  # fmt: skip
+        kind="call" if entry else "stdin",
+        question="\n".join(part for part in (f"QUESTION:\n{text}", starter.strip("\n"), style, "ANSWER:") if part),
+        entry_point=str(entry) if entry else None,
+        rewarded=rewarded,
+        held_back=held,
+        preamble=APPS_IMPORTS,
+        solution=str(solutions[0]) if isinstance(solutions, list) and solutions else None,
+    )
 
 
-def _call_case(given: Any, expected: Any) -> Case:
-    if not isinstance(given, list):
-        raise ValueError(f"the arguments of a call are a {type(given).__name__}, not a list")
-    # JSON has no integer keys; the authors' runner turns them back as well.
-    return Case([_integer_keys(argument) for argument in given], expected)
+def _call_case(arguments: Any, expected: Any) -> Case:
+    if not isinstance(arguments, list):
+        raise ValueError(f"the arguments of a call are a {type(arguments).__name__}, not a list")
+    # JSON has no integer keys; the authors' runner restores them as well.
+    return Case([_integer_keys(argument) for argument in arguments], expected)
 
 
 def _integer_keys(value: Any) -> Any:
@@ -100,8 +117,8 @@ def _integer_keys(value: Any) -> Any:
     return value
 
 
-def _stdin_case(given: Any, expected: Any) -> Case:
-    return Case(_as_lines(given), _as_lines(expected))
+def _stdin_case(stdin: Any, expected: Any) -> Case:
+    return Case(_as_lines(stdin), _as_lines(expected))
 
 
 def _as_lines(value: Any) -> str:
@@ -113,9 +130,9 @@ def _as_lines(value: Any) -> str:
 
 
 def _called(tree: ast.Module, solution: str | None) -> str:
-    """The function that a list of assertions is about: the outermost call by name, of most of them.
+    """The function under test: the outermost function that most of the assertions call.
 
-    Not the call that is made most: `assert longest([Pair(1, 2), Pair(3, 4)]) == 2` is about `longest`.
+    Not the most frequent call: `assert longest([Pair(1, 2), Pair(3, 4)]) == 2` tests `longest`.
     """
     defined: set[str] = set()
     if solution:
@@ -134,13 +151,13 @@ def _called(tree: ast.Module, solution: str | None) -> str:
 
 
 def _names(statement: ast.stmt) -> list[str]:
-    """What a statement calls by name, outermost first."""
+    """The functions that a statement calls by name, outermost first."""
     calls = (node.func for node in ast.walk(statement) if isinstance(node, ast.Call))
     return [function.id for function in calls if isinstance(function, ast.Name)]
 
 
-def _whole(prompt: str) -> str:
-    """The beginning of a function as a program of its own; nothing where it is none even so."""
+def _as_program(prompt: str) -> str:
+    """The beginning of a function as a program of its own; empty if it cannot be one."""
     for code in (prompt, f"{prompt.rstrip()}\n    pass\n"):
         with suppress(SyntaxError):
             _quietly(code)
@@ -152,7 +169,7 @@ def _parsed(code: str, column: str) -> ast.Module:
     try:
         return _quietly(code)
     except SyntaxError as error:
-        raise ValueError(f"its {column} is no Python: {error}") from None
+        raise ValueError(f"its {column} is not Python: {error}") from None
 
 
 def _quietly(code: str) -> ast.Module:
@@ -172,7 +189,7 @@ def _text(columns: Mapping[str, Any], name: str) -> str:
 
 def _list(columns: Mapping[str, Any], name: str) -> Sequence[Any]:
     value: Any = columns.get(name)
-    if hasattr(value, "tolist"):  # an array of Arrow's
+    if hasattr(value, "tolist"):  # an Arrow array
         value = value.tolist()
     if isinstance(value, str) and value.strip():
         value = _json(value, name)
@@ -188,12 +205,12 @@ def _json(text: str, column: str) -> Any:
         try:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"its {column} is no JSON: {error}") from None
+            raise ValueError(f"its {column} is not JSON: {error}") from None
 
 
 @contextmanager
 def _any_number_of_digits() -> Iterator[None]:
-    """Some tests of APPS are about integers longer than Python reads by default."""
+    """Some tests of APPS hold integers longer than Python parses by default."""
     before = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(0)
     try:
@@ -202,10 +219,46 @@ def _any_number_of_digits() -> Iterator[None]:
         sys.set_int_max_str_digits(before)
 
 
-#: A layout, the columns that tell it, and its reader.
-LAYOUTS: tuple[tuple[frozenset[str], Callable[[Mapping[str, Any], float], CodeTask]], ...] = (
-    (frozenset({"prompt", "entry_point", "test"}), _humaneval),
-    (frozenset({"text", "test_list"}), _mbpp),
-    (frozenset({"prompt", "test_list"}), _mbpp),
-    (frozenset({"question", "input_output"}), _apps),
+@dataclass(frozen=True)
+class CodeLayout:
+    """The columns of a published layout of programming tasks."""
+
+    question: str
+    tests: str
+    solution: str
+    read: Callable[[Mapping[str, Any], float], CodeTask]
+    #: Further columns that a row of this layout has.
+    also: tuple[str, ...] = ()
+
+    def fits(self, columns: Iterable[str]) -> bool:
+        return {self.question, self.tests, *self.also} <= set(columns)
+
+
+#: HumanEval, MBPP, its sanitized version, APPS.
+LAYOUTS = (
+    CodeLayout("prompt", "test", "canonical_solution", _humaneval, also=("entry_point",)),
+    CodeLayout("text", "test_list", "code", _mbpp),
+    CodeLayout("prompt", "test_list", "code", _mbpp),
+    CodeLayout("question", "input_output", "solutions", _apps),
 )
+
+
+def find_layout(columns: Iterable[str]) -> CodeLayout | None:
+    columns = set(columns)
+    return next((layout for layout in LAYOUTS if layout.fits(columns)), None)
+
+
+def read_task(columns: Mapping[str, Any], held_back: float = 0.25) -> CodeTask:
+    """The task in a row.
+
+    Args:
+        held_back: share of the tests that never give reward; at least one of two or more if it is above 0.
+
+    Raises:
+        NoTestsError: it has no test.
+        ValueError: it is no task, or its tests cannot be read; the message says why.
+    """
+    layout = find_layout(columns)
+    if layout is None:
+        raise ValueError(f"the columns {', '.join(columns)} are those of no known layout (HumanEval, MBPP, APPS)")
+    return layout.read(columns, held_back)

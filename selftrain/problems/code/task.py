@@ -1,4 +1,4 @@
-"""What a programming task is."""
+"""The types of a programming task."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Tests:
-    """One group. `code` for check, `cases` for call and stdin; never both."""
+    """A group of tests. `code` for kind "check", `cases` for "call" and "stdin"; never both."""
 
     count: int
     code: str = ""
@@ -28,21 +28,21 @@ class Tests:
 
 @dataclass(frozen=True)
 class CodeTask:
-    """CodeTask("mbpp", "check", "Write ...", "add", "", "", Tests(2, "assert ..."), Tests(1, "assert ..."))"""
+    """CodeTask(kind="check", question="Write ...", entry_point="add", rewarded=Tests(2, "assert ..."),
+    held_back=Tests(1, "assert ..."))
+    """
 
-    source: Literal["humaneval", "mbpp", "apps"]
     kind: Kind
-    #: What a model is asked.
     question: str
-    #: The function that is tested; None where a whole program is.
+    #: The function under test; None for a whole program.
     entry_point: str | None
-    #: Code of the dataset that precedes a program and its test: imports and helpers.
-    preamble: str
-    #: The beginning of a function that a model may complete instead of writing a whole one; empty if there is none.
-    completion_prefix: str
     rewarded: Tests
     held_back: Tests | None
-    #: A program known to be right, where the data has one.
+    #: Code of the dataset that precedes a program and its test: imports and helpers.
+    preamble: str = ""
+    #: The beginning of a function that a model may complete instead of writing a whole one; empty if there is none.
+    completion_prefix: str = ""
+    #: A program known to be right, if the data has one.
     solution: str | None = None
 
     @property
@@ -51,4 +51,4 @@ class CodeTask:
 
 
 class NoTestsError(ValueError):
-    """The row is a task, and has no test."""
+    """The row is a task without any test."""

@@ -1,7 +1,7 @@
-"""From what a data set calls an answer to the reference that a judge compares with.
+"""From a dataset's answer column to the reference that a grader compares with.
 
-Three styles occur: the gold stands as it is ("18", 39.0, ["15.0", "9.0"]), it follows `#### ` at the end of a worked
-solution (GSM8K), or it is in the last box of one (MATH).
+Three formats occur: the answer as it is ("18", 39.0, ["15.0", "9.0"]), after `#### ` at the end of a worked solution
+(GSM8K), or in the last box of one (MATH).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Literal
 
 from selftrain.problems.rows import excerpt
 
-#: "verbatim" is "plain" for judges that compare text: numbers in it keep their spelling.
-Style = Literal["plain", "hashes", "box", "verbatim"]
+#: "verbatim" is "plain" for graders that compare text: numbers keep their spelling.
+AnswerFormat = Literal["plain", "hashes", "box", "verbatim"]
 
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])\s*(\{)?")
 _NUMBER = re.compile(r"([+-]?)(\d{1,3}(?:,\d{3})+|\d+)(?:\.(\d*))?", re.ASCII)
@@ -24,8 +24,8 @@ _FORMULA = re.compile(r"\$([^$]+)\$")
 _LONE_NUMBER_IN_LIST = re.compile(r"\[\s*([^\s,\[\]]+)\s*\]")
 
 
-def style_of(values: Iterable[object]) -> Style:
-    """How a column states its answers. One row with a mark decides, so that rows which lack it are noticed."""
+def detect_format(values: Iterable[object]) -> AnswerFormat:
+    """How a column states its answers. One row with a marker decides, so that rows without it are noticed."""
     texts = [value for value in values if isinstance(value, str)]
     if any(after_hashes(text) is not None for text in texts):
         return "hashes"
@@ -34,31 +34,31 @@ def style_of(values: Iterable[object]) -> Style:
     return "plain"
 
 
-def read_answer(value: object, style: Style) -> str | None:
-    """The reference in `value`; None where it holds none.
+def read_reference(value: object, answer_format: AnswerFormat) -> str | None:
+    """The reference in `value`; None if it holds none. A list becomes its entries joined by ", ".
 
-    A list becomes its entries joined by ", ". Raises ValueError, saying what is wrong, where there is something that
-    cannot be an answer.
+    Raises:
+        ValueError: it cannot be an answer; the message says why.
     """
     if value is None or isinstance(value, str):
-        return _read_text(value or "", style) or None
+        return _read_text(value or "", answer_format) or None
     if isinstance(value, bool):
         return str(value)
     if isinstance(value, Real | Decimal):
         return plain_number(_digits(value))
     if isinstance(value, list | tuple):
-        return ", ".join(_entry(item, style) for item in value) or None
+        return ", ".join(_entry(item, answer_format) for item in value) or None
     raise ValueError(f"the answer is a {type(value).__name__}, {excerpt(value)}")
 
 
 def after_hashes(text: str) -> str | None:
-    """What follows `####` in the last line; None where that line has no such mark."""
+    """What follows `####` in the last line; None if that line has none."""
     _, mark, after = text.rstrip().rpartition("####")
     return after.strip() if mark and "\n" not in after else None
 
 
 def last_box(text: str) -> str | None:
-    r"""What the last `\boxed{...}`, `\fbox{...}` or `\boxed 2` holds; None where there is none or it never closes."""
+    r"""What the last `\boxed{...}`, `\fbox{...}` or `\boxed 2` holds; None if there is none or it never closes."""
     box = None
     for match in _BOX.finditer(text):
         box = match
@@ -77,7 +77,7 @@ def last_box(text: str) -> str | None:
 
 
 def plain_number(text: str) -> str:
-    """A decimal number without separators and idle zeros: "39.0" -> "39", "1,400" -> "1400"; other text as it is."""
+    """A decimal number without separators and padding: "39.0" -> "39", "1,400" -> "1400"; other text unchanged."""
     match = _NUMBER.fullmatch(text)
     if match is None:
         return text
@@ -88,16 +88,16 @@ def plain_number(text: str) -> str:
     return f"-{number}" if sign == "-" and number != "0" else number
 
 
-def _read_text(text: str, style: Style) -> str:
+def _read_text(text: str, answer_format: AnswerFormat) -> str:
     text = text.strip()
-    if style == "verbatim" or not text:
+    if answer_format == "verbatim" or not text:
         return text
-    if style == "hashes":
+    if answer_format == "hashes":
         marked = after_hashes(text)
         if marked is None:
             raise ValueError(f'no "#### " with the answer in the last line of {excerpt(text)}')
         return plain_number(marked)
-    if style == "box":
+    if answer_format == "box":
         boxed = last_box(text)
         if boxed is None:
             raise ValueError(f"no whole \\boxed{{}} in {excerpt(text)}")
@@ -108,16 +108,16 @@ def _read_text(text: str, style: Style) -> str:
     return plain_number(lone[1] if lone and _NUMBER.fullmatch(lone[1]) else text)
 
 
-def _entry(item: object, style: Style) -> str:
-    read = None if isinstance(item, list | tuple) else read_answer(item, style)
-    if read is None:
+def _entry(item: object, answer_format: AnswerFormat) -> str:
+    reference = None if isinstance(item, list | tuple) else read_reference(item, answer_format)
+    if reference is None:
         raise ValueError(f"the list of answers holds {excerpt(item)}")
-    return read
+    return reference
 
 
 def _digits(value: Real | Decimal) -> str:
     if isinstance(value, Integral):
         return str(int(value))
     if not math.isfinite(value):
-        raise ValueError(f"the answer is {value}, which is no number")
+        raise ValueError(f"the answer is {value}, which is not finite")
     return format(value if isinstance(value, Decimal) else Decimal(repr(float(value))), "f")

@@ -1,4 +1,4 @@
-"""The folder layout of APPS to rows: a folder for each problem, its files as the columns of the hub's copy."""
+"""Rows of the folder layout of APPS: a folder per problem, whose files are the columns of the Hub's copy."""
 
 from __future__ import annotations
 
@@ -8,39 +8,43 @@ from pathlib import Path
 from typing import Any
 
 from selftrain.errors import DataError
-from selftrain.problems.rows import Row, Table, choose_split, nearest, refuse
+from selftrain.problems.rows import Row, Table, choose_split, nearest, raise_for_bad_rows
 
-#: A problem has the first; the others may be missing. The hub's copy has the same texts in its columns.
+#: Column and file; all but the first may be missing.
 _FILES = {
     "question": "question.txt",
     "solutions": "solutions.json",
     "input_output": "input_output.json",
     "starter_code": "starter_code.py",
 }
-_FACTS = "metadata.json"
+_METADATA = "metadata.json"
 
 
-def holds_tasks(root: Path) -> bool:
-    """Whether `root`, or a folder in it for each split, holds folders with a `question.txt`."""
+def is_apps_folder(root: Path) -> bool:
+    """Whether `root`, or its subfolder for a split, holds folders with a `question.txt`."""
     return _is_split(root) or any(root.glob("*/*/question.txt"))
 
 
-def read_tasks(root: Path, config: str | None, split: str | None) -> Table:
-    """All problems of one split of `root`; `config` is a difficulty, or "all".
+def read_apps_folder(root: Path, config: str | None, split: str | None) -> Table:
+    """All problems of one split of `root`.
 
-    Raises DataError where the split cannot be told, a file cannot be read, or no problem has that difficulty.
+    Args:
+        config: a difficulty, or "all".
+
+    Raises:
+        DataError: the split is not clear, a file cannot be read, or no problem has that difficulty.
     """
     folder, name = root, "/".join(root.absolute().parts[-2:]).lstrip("/")
     if not _is_split(root):
         chosen = choose_split([path.name for path in root.iterdir() if _is_split(path)], split, str(root))
         folder, name = root / chosen, f"{root.absolute().name}/{chosen}"
-    rows, complaints = [], []
+    rows, errors = [], []
     for path in sorted(path for path in folder.iterdir() if _is_problem(path)):
         try:
             rows.append(Row(str(path), path.name, _columns(path)))
-        except ValueError as fault:
-            complaints.append(f"{path}: {fault}")
-    refuse(complaints, len(rows) + len(complaints))
+        except ValueError as error:
+            errors.append(f"{path}: {error}")
+    raise_for_bad_rows(errors, len(rows) + len(errors))
     return Table(name, tuple(rows) if config in (None, "all") else _of_difficulty(rows, str(config), folder))
 
 
@@ -49,14 +53,14 @@ def _is_split(folder: Path) -> bool:
 
 
 def _is_problem(folder: Path) -> bool:
-    return not folder.name.startswith(".") and any((folder / name).is_file() for name in (*_FILES.values(), _FACTS))
+    return not folder.name.startswith(".") and any((folder / name).is_file() for name in (*_FILES.values(), _METADATA))
 
 
 def _columns(folder: Path) -> dict[str, Any]:
     texts = {column: _text(folder / name) for column, name in _FILES.items()}
-    facts = _object(folder / _FACTS)
+    metadata = _object(folder / _METADATA)
     number = int(folder.name) if folder.name.isdecimal() else folder.name
-    return {"problem_id": number, **texts, **{name: str(facts.get(name) or "") for name in ("difficulty", "url")}}
+    return {"problem_id": number, **texts, **{name: str(metadata.get(name) or "") for name in ("difficulty", "url")}}
 
 
 def _of_difficulty(rows: list[Row], difficulty: str, folder: Path) -> tuple[Row, ...]:
@@ -72,7 +76,7 @@ def _of_difficulty(rows: list[Row], difficulty: str, folder: Path) -> tuple[Row,
 
 
 def _text(path: Path) -> str:
-    """What a file holds; nothing where there is none, as in the hub's copy."""
+    """The content of a file; empty if there is none, as in the Hub's copy."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -88,7 +92,7 @@ def _object(path: Path) -> Mapping[str, Any]:
     try:
         value = json.loads(text) if text.strip() else {}
     except ValueError as broken:
-        raise ValueError(f"{path.name} is no JSON: {broken}") from None
+        raise ValueError(f"{path.name} is not JSON: {broken}") from None
     if not isinstance(value, dict):
         raise ValueError(f"{path.name} holds a {type(value).__name__}, not an object")
     return value
