@@ -141,7 +141,7 @@ def small_run(place: Path, model: str) -> list[str]:
 def test_where_nothing_holds_model_code_is_not_run(place: Path) -> None:
     small = small_run(place, seed_model("llama"))
     told = without_a_sandbox("sandbox")
-    assert told.returncode == 77 and "no tier holds here" in told.stdout and "mend:" in told.stdout
+    assert told.returncode == 77 and "no tier holds here" in told.stdout and "fix:" in told.stdout
     refused = without_a_sandbox(*small, "--output_dir", str(place / "refused"))
     assert refused.returncode == 77 and "--run_model_code unsandboxed" in refused.stderr
     assert not (place / "refused").exists()
