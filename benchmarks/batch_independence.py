@@ -14,6 +14,7 @@ import platform
 import torch
 import transformers
 
+from selftrain.engines.request import GenerateRequest
 from selftrain.engines.transformers import TransformersEngine
 from selftrain.models.loading import load_model
 from selftrain.models.prompts import PromptConfig, make_prompts
@@ -27,10 +28,11 @@ SAMPLING = SamplingParams(0.7, 40, max_completion_length=64)
 
 
 def answers(engine: TransformersEngine, prompts: list[Prompt]) -> list[Response]:
-    """In the order of the prompts, whatever the order of the units."""
+    """In the order of the prompts, whatever the order of the batches."""
     found: dict[tuple[str, int], Response] = {}
-    for unit in engine.plan(prompts, SAMPLES):
-        for one in engine.generate([prompts[i] for i in unit], SAMPLES, SAMPLING, "batch independence", 0):
+    for batch in engine.plan(prompts, SAMPLES):
+        request = GenerateRequest([prompts[i] for i in batch], SAMPLES, SAMPLING, "batch independence")
+        for one in engine.generate(request):
             found[one.prompt.problem_id, one.sample_index] = one
     return [found[prompt.problem_id, index] for prompt in prompts for index in range(SAMPLES)]
 
@@ -50,13 +52,13 @@ def main() -> None:
           f"{torch.get_num_threads()} threads")  # fmt: skip
     drawn = []
     for rows in (LARGE, LARGE, SMALL):
-        engine = TransformersEngine(loaded.model, renderer, "llama", rows=rows)
+        engine = TransformersEngine(loaded.model, renderer, "llama", batch_size=rows)
         drawn.append(answers(engine, prompts))
         tokens = sum(len(one.token_ids) for one in drawn[-1])
         print(f"rows {rows}: {len(drawn[-1]):,} samples, {tokens:,} tokens")
     large, again, small = drawn
     # Whole answers: ids, texts and log-probabilities to the last bit.
-    print(f"the same units twice: {sum(a != b for a, b in zip(large, again, strict=True)):,} answers differ")
+    print(f"the same batches twice: {sum(a != b for a, b in zip(large, again, strict=True)):,} answers differ")
     places = [first_difference(a.token_ids, b.token_ids) for a, b in zip(large, small, strict=True)]
     differing = sum(place is not None for place in places)
     draws = sum(len(one.token_ids) if place is None else place + 1 for one, place in zip(large, places, strict=True))

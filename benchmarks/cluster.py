@@ -34,13 +34,14 @@ def cpu_seconds(workers: list[Any]) -> float:
 def turn(count: int, address: str, prompts: list[Prompt], samples: int) -> tuple[float, float, float]:
     """Seconds until workers could be asked, tokens a second, and cores that the workers had."""
     began = time.monotonic()
-    with open_cluster(RayConfig(ray=True, ray_address=address, ray_workers=count), print) as spread:
-        learner = ModelFactory(PromptConfig(), EngineConfig(), spread=spread).load(seed_model("llama"))
+    with open_cluster(RayConfig(ray=True, ray_address=address, ray_workers=count), print) as ray_backend:
+        learner = ModelFactory(PromptConfig(), EngineConfig(), ray=ray_backend).load(seed_model("llama"))
         workers: list[Any] = []
         while len(workers) < count:
             time.sleep(0.1)
-            workers = list(spread._workers.ready())  # type: ignore[union-attr]
-        while not all(one.answered > 2 for one in workers):
+            assert ray_backend.workers is not None
+            workers = list(ray_backend.workers.ready())
+        while not all(one.tasks_done > 2 for one in workers):
             learner.sample(prompts[:64], samples, SAMPLING, "warm")
         started, before = time.monotonic(), cpu_seconds(workers)
         responses = learner.sample(prompts, samples, SAMPLING, "measured")

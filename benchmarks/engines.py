@@ -48,7 +48,7 @@ def settings(by: str, vllm_python: str) -> dict[str, Any]:
         )  # fmt: skip
         return {"engine_config": EngineConfig(engine="vllm", **asked), "vllm": vllm}
     if by == "server":
-        program = str(ROOT / "tests" / "engines" / "openai_server.py")
+        program = str(ROOT / "tests" / "engines" / "server" / "openai_server.py")
         command = shlex.join([sys.executable, program, "--model", "{model}", "--port", "{port}"])
         return {"engine_config": EngineConfig(engine="openai", **asked), "server": ServerConfig(server_command=command)}
     return {"engine_config": EngineConfig(engine="transformers", **asked)}

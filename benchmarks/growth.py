@@ -26,6 +26,7 @@ from benchmarks.models import SAMPLING, SIZES, make_model
 from benchmarks.peers.process import ROOT
 from benchmarks.turns import here, machine, one_core, table, take_turns
 from selftrain.engines.config import EngineConfig
+from selftrain.engines.request import GenerateRequest
 from selftrain.engines.toy import ToyEngine
 from selftrain.graders import open_grader
 from selftrain.loop.collect import collect_round
@@ -54,7 +55,9 @@ def learner_of(shape: dict[str, int], answer_cache: AnswerCache) -> Iterator[Lea
     with tempfile.TemporaryDirectory() as folder:
         loaded.model.save_pretrained(folder)
         loaded.tokenizer.save_pretrained(folder)
-        learner = ModelFactory(PromptConfig(), EngineConfig(sampling_processes=1)).load(folder, "model", answer_cache)
+        learner = ModelFactory(PromptConfig(), EngineConfig(sampling_processes=1)).load(
+            folder, "model", answer_cache=answer_cache
+        )
         with closing(learner):
             yield learner
 
@@ -90,8 +93,11 @@ class Doing:
             with record.remembering(1, "samples") if thing in THINGS[2:] else nullcontext():
                 if thing == THINGS[0]:
                     engine = self.learner.engine
-                    units = [[prompts[i] for i in unit] for unit in engine.plan(prompts, EACH)]
-                    for _ in engine.generate_units(units, EACH, SAMPLING, "grow", 0):
+                    requests = [
+                        GenerateRequest([prompts[i] for i in batch], EACH, SAMPLING, "grow")
+                        for batch in engine.plan(prompts, EACH)
+                    ]
+                    for _ in engine.generate_batches(requests):
                         pass
                 elif thing == THINGS[3]:
                     method = RestEM(num_generations=EACH, stop_at_cap=False, max_completion_length=96)
@@ -111,7 +117,7 @@ def grow(kind: str, thing: str, count: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         if kind == TOY:
             toy = ToyModel()
-            learner = Learner(ToyEngine(toy), ToyTrainer(toy), "base", answer_cache)
+            learner = Learner(ToyEngine(toy), ToyTrainer(toy), "base", answer_cache=answer_cache)
             return Doing(learner, answer_cache, toy_problems(count // EACH), Path(folder)).do(thing)
         problems = list(load_problems("word_problems", max_problems=count // EACH))
         with learner_of(NARROW, answer_cache) as learner:

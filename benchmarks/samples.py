@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from selftrain.engines.config import EngineConfig
+from selftrain.engines.request import GenerateRequest
 from selftrain.engines.toy import ToyEngine
 from selftrain.graders import MathGrader
 from selftrain.loop.collect import SampleStats, collect_round
@@ -39,7 +40,7 @@ from selftrain.models.toy import ToyModel
 from selftrain.storage import AnswerCache, Record, remember_grade
 from selftrain.storage.journal.log import Log
 from selftrain.training.toy import ToyTrainer
-from selftrain.types import Problem, Prompt, Response, Round, Sample, SamplingParams
+from selftrain.types import Problem, Prompt, Response, Round, Sample
 
 #: Answers to a problem, and mean tokens of one: the paper's 32; a worked solution of MATH.
 N, MEAN_TOKENS, SPREAD, CHARS_A_TOKEN, VOCABULARY = 32, 200, 0.5, 3.5, 151_000
@@ -60,21 +61,13 @@ class MadeUp(ToyEngine):
         self._text = " ".join(words[rank] for rank in ranks(rng, 4_000_000, len(words)))
         self._ids = ranks(rng, 8_000_000, VOCABULARY)
 
-    def generate(
-        self,
-        prompts: Sequence[Prompt],
-        n: int,
-        sampling: SamplingParams,
-        key: str,
-        weights_version: int,
-        first: int = 0,
-    ) -> list[Response]:
-        return [answer for prompt in prompts for answer in self._answers(prompt, n, key, weights_version)]
+    def generate(self, request: GenerateRequest) -> list[Response]:
+        return [response for prompt in request.prompts for response in self._responses(prompt, request)]
 
-    def _answers(self, prompt: Prompt, n: int, key: str, weights_version: int) -> Iterator[Response]:
-        rng, said = random.Random(f"{key}/{prompt.problem_id}"), list[str]()
+    def _responses(self, prompt: Prompt, request: GenerateRequest) -> Iterator[Response]:
+        rng, said = random.Random(f"{request.key}/{prompt.problem_id}"), list[str]()
         skill = rng.betavariate(0.5, 0.5)
-        for index in range(n):
+        for index in range(request.n):
             length = max(20, min(1024, round(rng.lognormvariate(math.log(MEAN_TOKENS) - SPREAD**2 / 2, SPREAD))))
             at = rng.randrange(len(self._ids) - length)
             ids = tuple(self._ids[at : at + length].tolist())
@@ -86,7 +79,7 @@ class MadeUp(ToyEngine):
                             f"${stated(self._gold[prompt.problem_id], rng.random() < skill, rng)}$.")  # fmt: skip
             yield Response(
                 prompt, self.prompt_text(prompt), index, said[-1], ids, -0.7 * length, "stop", self.name,
-                weights_version,
+                request.weights_version,
             )  # fmt: skip
 
 
@@ -156,7 +149,7 @@ def child(mode: str, count: int, folder: Path) -> None:
     method = RestEM(num_generations=N, stop_at_cap=False)
     type(method)._filter = clock.wrap("select", type(method)._filter)  # type: ignore[method-assign]
     engine.generate = clock.wrap("made up", engine.generate)  # type: ignore[method-assign]
-    learner = Learner(engine, ToyTrainer(engine.model), "base", answer_cache)
+    learner = Learner(engine, ToyTrainer(engine.model), "base", answer_cache=answer_cache)
     grade = remember_grade(answer_cache, clock.wrap("judge", lambda responses: grader.grade(responses, by_id)))
     watch_memory()
     before, total = memory_kib("VmRSS"), time.perf_counter()

@@ -31,7 +31,8 @@ from benchmarks.models import SAMPLING, SIZES, make_model
 from benchmarks.peers.process import Peer
 from benchmarks.turns import Taken, Way, WayError, fastest, here, machine, one_core, rows, table, take_turns, times
 from selftrain.engines.base import Engine
-from selftrain.engines.packed import quickest_engine
+from selftrain.engines.packed import fastest_engine
+from selftrain.engines.request import GenerateRequest
 from selftrain.engines.transformers import TransformersEngine
 from selftrain.models.loading import LoadedModel
 from selftrain.models.prompts import PromptConfig, make_prompts
@@ -48,12 +49,9 @@ HEAD = ("model", "", "tokens a second of CPU time", "ours is times as fast", "CP
 
 def by_engine(engine: Engine, prompts: list[Prompt], samples: int) -> int:
     """Tokens written."""
-    units = engine.plan(prompts, samples)
-    return sum(
-        len(one.token_ids)
-        for unit in units
-        for one in engine.generate([prompts[i] for i in unit], samples, SAMPLING, "benchmark", 0)
-    )
+    batches = [[prompts[i] for i in batch] for batch in engine.plan(prompts, samples)]
+    requests = [GenerateRequest(batch, samples, SAMPLING, "benchmark") for batch in batches]
+    return sum(len(response.token_ids) for request in requests for response in engine.generate(request))
 
 
 class ByTransformers:
@@ -152,9 +150,9 @@ def measure(size: str, asked: argparse.Namespace) -> tuple[list[list[str]], list
     """Cells of the table, and what they come to."""
     loaded = make_model(SIZES[size])
     renderer = Renderer(loaded.tokenizer, PromptConfig(), loaded.stop_ids)
-    slow = TransformersEngine(loaded.model, renderer, size, rows=asked.rows)
-    packed = quickest_engine(slow)
-    assert packed is not slow, slow.how
+    reference = TransformersEngine(loaded.model, renderer, size, batch_size=asked.rows)
+    packed = fastest_engine(reference)
+    assert packed is not reference, reference.description
     prompts = make_prompts(load_problems("word_problems", max_problems=asked.prompts))
     prompt_ids = [renderer.prompt_ids(prompt) for prompt in prompts]
     theirs = ByTransformers(loaded, prompt_ids, asked.samples).ways()
@@ -162,7 +160,7 @@ def measure(size: str, asked: argparse.Namespace) -> tuple[list[list[str]], list
         apart = other_processes(loaded, prompt_ids, asked.samples, asked.vllm_python, open_until_done)
         ways = [
             here(OURS, lambda: by_engine(packed, prompts, asked.samples)),
-            here(LOOP, lambda: by_engine(slow, prompts, asked.samples)),
+            here(LOOP, lambda: by_engine(reference, prompts, asked.samples)),
         ]
         taken = take_turns([*ways, *theirs, *apart], asked.repeats)
     count = asked.prompts * asked.samples

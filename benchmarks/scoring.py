@@ -18,7 +18,8 @@ import torch
 
 from benchmarks.models import SAMPLING, SIZES, make_model
 from benchmarks.turns import here, machine, one_core, rows, table, take_turns
-from selftrain.engines.packed import quickest_engine
+from selftrain.engines.packed import fastest_engine
+from selftrain.engines.request import GenerateRequest
 from selftrain.engines.transformers import TransformersEngine
 from selftrain.models.loading import LoadedModel
 from selftrain.models.prompts import PromptConfig, make_prompts
@@ -55,9 +56,10 @@ def by_transformers(loaded: LoadedModel, rows: Sequence[TokenizedExample], *, is
 def measure(size: str, count: int, repeats: int) -> list[list[str]]:
     loaded = make_model(SIZES[size])
     renderer = Renderer(loaded.tokenizer, PromptConfig(), loaded.stop_ids)
-    engine = quickest_engine(TransformersEngine(loaded.model, renderer, size, rows=128))
+    engine = fastest_engine(TransformersEngine(loaded.model, renderer, size, batch_size=128))
     prompts = make_prompts(load_problems("word_problems", max_problems=count))
-    answers = [one for prompt in prompts for one in engine.generate([prompt], 16, SAMPLING, "benchmark", 0)]
+    requests = [GenerateRequest([prompt], 16, SAMPLING, "benchmark") for prompt in prompts]
+    answers = [response for request in requests for response in engine.generate(request)]
     random.Random(0).shuffle(answers)
     asked, texts = [one.prompt for one in answers], [one.text for one in answers]
     scored = renderer.tokenize_completions(asked, texts)

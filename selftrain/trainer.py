@@ -14,13 +14,14 @@ import yaml
 from selftrain.engines.config import EngineConfig
 from selftrain.engines.ray.backend import RayBackend, open_cluster
 from selftrain.engines.ray.config import RayConfig
+from selftrain.engines.registry import EngineUsage, check_engine
 from selftrain.engines.server.config import ServerConfig
 from selftrain.engines.vllm.config import VllmConfig
 from selftrain.evaluation import EvalConfig
 from selftrain.graders.code.config import CodeConfig
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.loop.learner import Learner
-from selftrain.loop.model_factory import MACHINERY, ModelFactory
+from selftrain.loop.model_factory import ModelFactory
 from selftrain.loop.preflight import names_of, too_long
 from selftrain.loop.progress import Progress
 from selftrain.loop.result import Result
@@ -63,6 +64,7 @@ class SelfTrainer:
         computing: on what the models compute, and by what they answer.
         vllm: how vLLM is run, where it answers.
         server: which server is asked, where one answers.
+        engine_sections: settings of engines from other packages, by the names of their sections.
         adapter: whether a LoRA adapter is trained instead of all weights.
         cluster: where else models answer and are judged.
     """
@@ -79,6 +81,7 @@ class SelfTrainer:
     engine_config: EngineConfig = EngineConfig()
     vllm: VllmConfig = VllmConfig()
     server: ServerConfig = ServerConfig()
+    engine_sections: Mapping[str, Any] = field(default_factory=dict)
     adapter: AdapterConfig = AdapterConfig()
     cluster: RayConfig = RayConfig()
     training: TrainingConfig | None = None
@@ -110,7 +113,7 @@ class SelfTrainer:
         if not resume:
             Record.refuse_taken(self.output_dir)
         names = names_of(self.method, self.model)
-        self.server.require_usable(self.engine_config.engine, several_weights=True, top_k=self.method.sampling.top_k)
+        self._check_engine()
         training, evaluation = self.training or self.method.training, self.evaluation or self.method.evaluation
         train, tests = self._load_data()
         parts = divide(train, tests, training.validation_size, self.prompt_config.num_fewshot, self.seed)
@@ -120,10 +123,10 @@ class SelfTrainer:
         stops = StopController(self.budget, f"go on with: selftrain resume {self.output_dir}")
         answer_cache = AnswerCache(stops.raise_if_stopping)
         with ExitStack() as open_until_done:
-            spread = open_until_done.enter_context(open_cluster(self.cluster, self.progress.say))
-            graders = open_until_done.enter_context(self._graders(train, parts, spread))
+            ray = open_until_done.enter_context(open_cluster(self.cluster, self.progress.say))
+            graders = open_until_done.enter_context(self._graders(train, parts, ray))
             graders.check(parts, self.progress)
-            model_factory = self._loader(spread)
+            model_factory = self._loader(ray)
             seats = self._seats(model_factory, names, training)
             learners = load_learners(model_factory, names, answer_cache, seats, open_until_done)
             parts = self._drop_too_long(parts, learners)
@@ -144,10 +147,27 @@ class SelfTrainer:
                 rounds = record.folder.rounds() if record.is_done else loop.run()
                 return self._conclude(record, rounds, names)
 
-    def _loader(self, spread: RayBackend) -> ModelFactory:
-        machinery: dict[str, Any] = {name: getattr(self, name) for name in MACHINERY}
+    def _check_engine(self) -> None:
+        usage = EngineUsage(
+            several_weights=True,
+            top_k=self.method.sampling.top_k,
+            ray=self.cluster.ray,
+            load_in_4bit=self.adapter.load_in_4bit,
+        )
+        check_engine(self.engine_config.engine, self._engine_sections, usage)
+
+    @property
+    def _engine_sections(self) -> Mapping[str, Any]:
+        return {"vllm": self.vllm, "server": self.server, **self.engine_sections}
+
+    def _loader(self, ray: RayBackend) -> ModelFactory:
         return ModelFactory(
-            self.prompt_config, revision=self.model_revision, spread=spread, adapter=self.adapter, **machinery
+            self.prompt_config,
+            self.engine_config,
+            revision=self.model_revision,
+            ray=ray,
+            adapter=self.adapter,
+            engine_sections=self._engine_sections,
         )
 
     def _seats(
@@ -157,10 +177,10 @@ class SelfTrainer:
         self.progress.say_all(placement.lines())
         return placement.seats
 
-    def _graders(self, train: ProblemSet, parts: DataSplits, spread: RayBackend) -> AbstractContextManager[RunGraders]:
+    def _graders(self, train: ProblemSet, parts: DataSplits, ray: RayBackend) -> AbstractContextManager[RunGraders]:
         return open_run_graders(
             self.method, train.grader, self.reward_funcs, self.reward_weights, self.monitor.probe_labels,
-            parts.can_be_graded, self.code, spread,
+            parts.can_be_graded, self.code, ray,
         )  # fmt: skip
 
     def _load_data(self) -> tuple[ProblemSet, ProblemSet]:
@@ -203,7 +223,7 @@ class SelfTrainer:
             environment()
             | {
                 "models": {learner.name: learner.base for learner in learners},
-                "engines": {learner.name: learner.engine.how for learner in learners},
+                "engines": {learner.name: learner.engine.description for learner in learners},
                 "prompt_examples": {learner.name: learner.engine.prompt_text(example) for learner in learners},
                 "grader": {"name": graders.evaluation_grader.name} | graders.evaluation_grader.metadata,
                 "train": {"name": train.name, "mapping": train.mapping, "warnings": train.warnings},
@@ -213,14 +233,14 @@ class SelfTrainer:
         if graders.evaluation_grader.warning:
             self.progress.say(graders.evaluation_grader.warning)
         for learner in learners:
-            self.progress.say(f"{learner.name} is sampled by {learner.engine.how}")
+            self.progress.say(f"{learner.name} is sampled by {learner.engine.description}")
             self.progress.say(f"{learner.name} is shown, whole:\n{visible(learner.engine.prompt_text(example))}")
 
     def _settings_text(self) -> str:
         """The settings of a run that was asked for in Python, in the names of the command line."""
         sections = (self.method, self.training or self.method.training, self.evaluation or self.method.evaluation,
                     self.monitor, self.prompt_config, self.code, self.budget, self.adapter, self.cluster,
-                    *(getattr(self, name) for name in MACHINERY))  # fmt: skip
+                    self.engine_config, *self._engine_sections.values())  # fmt: skip
         flat = {key: value for section in sections for key, value in asdict(cast(Any, section)).items()}
         own = ("max_train_samples", "max_eval_samples", "allow_overlap", "model_revision", "seed")
         several = not isinstance(self.model, str)
@@ -247,7 +267,7 @@ def load_learners(
     """The models as they are before round 1, closed at the `end`."""
     learners = []
     for name, path in names.items():
-        learner = model_factory.load(path, name, answer_cache, seats[name])
+        learner = model_factory.load(path, name, answer_cache=answer_cache, slot=seats[name])
         end.callback(learner.close)
         learners.append(learner)
     return learners

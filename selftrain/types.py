@@ -172,11 +172,11 @@ class Sampler(Protocol):
     def name(self) -> str: ...
 
     def sample(
-        self, prompts: Sequence[Prompt], n: int, sampling: SamplingParams, key: str, first: int = 0
+        self, prompts: Sequence[Prompt], n: int, params: SamplingParams, key: str, *, first_index: int = 0
     ) -> list[Response]:
-        """`n` answers a prompt, in prompt order and by sample index, the first of which is `first`.
+        """`n` responses to each prompt, in prompt order, with sample indices from `first_index` on.
 
-        What is drawn is a function of (`key`, problem id, sample index) and the weights alone.
+        A response is a function of (`key`, problem id, sample index) and the weights alone.
         """
         ...
 

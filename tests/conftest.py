@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from selftrain.engines.base import Engine
+from selftrain.engines.request import GenerateRequest
 from selftrain.engines.transformers import TransformersEngine
 from selftrain.models.loading import LoadedModel, load_model
 from selftrain.models.prompts import PromptConfig, make_prompts
 from selftrain.models.rendering import Renderer
 from selftrain.models.seeds import SEED_MODELS, seed_model
 from selftrain.problems import load_problems
-from selftrain.types import Prompt
+from selftrain.types import Prompt, Response, SamplingParams
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -35,9 +39,24 @@ def data() -> Path:
     return _DATA
 
 
-def engine_of(loaded: LoadedModel, name: str = "seed", rows: int = 64, prompt_config: PromptConfig | None = None):
+def engine_of(
+    loaded: LoadedModel, name: str = "seed", batch_size: int = 64, prompt_config: PromptConfig | None = None
+) -> TransformersEngine:
     renderer = Renderer(loaded.tokenizer, prompt_config or PromptConfig(), loaded.stop_ids)
-    return TransformersEngine(loaded.model, renderer, name, rows)
+    return TransformersEngine(loaded.model, renderer, name, batch_size=batch_size)
+
+
+def generate(
+    engine: Engine, prompts: Sequence[Prompt], n: int, params: SamplingParams, *, key: str = "k", **fields: Any
+) -> list[Response]:
+    """One batch; `fields` are further ones of the request."""
+    return engine.generate(GenerateRequest(prompts, n, params, key, **fields))
+
+
+def requests_of(
+    batches: Sequence[Sequence[Prompt]], n: int, params: SamplingParams, *, key: str = "k", **fields: Any
+) -> list[GenerateRequest]:
+    return [GenerateRequest(batch, n, params, key, **fields) for batch in batches]
 
 
 @pytest.fixture(scope="session", params=SEED_MODELS)

@@ -24,12 +24,13 @@ from selftrain.cli.sections import (
     SizeConfig,
 )
 from selftrain.config import Command
+from selftrain.engines.config import EngineConfig
 from selftrain.engines.ray.config import RayConfig
+from selftrain.engines.registry import engine_sections
 from selftrain.errors import RunError
 from selftrain.evaluation import EvalConfig
 from selftrain.graders.code.config import CodeConfig
 from selftrain.loop.collapse_monitor import MonitorConfig
-from selftrain.loop.model_factory import MACHINERY
 from selftrain.loop.stopping import BudgetConfig
 from selftrain.methods import METHODS, PROFILES
 from selftrain.models.adapter import AdapterConfig
@@ -51,7 +52,8 @@ COMMANDS = (
                 "run": RunConfig,
                 "model": PeerModelsConfig if method.needs_peers else ModelConfig,
                 "data": DataConfig,
-                **MACHINERY,
+                "engine_config": EngineConfig,
+                **engine_sections(),
                 "adapter": AdapterConfig,
                 "ray": RayConfig,
                 **({"reward": RewardConfig} if method.needs_grader else {}),
@@ -76,7 +78,8 @@ COMMANDS = (
             "model": ModelConfig,
             "data": DataConfig,
             "reward": RewardConfig,
-            **MACHINERY,
+            "engine_config": EngineConfig,
+            **engine_sections(),
             "ray": RayConfig,
             "code": CodeConfig,
             "prompts": PromptConfig,

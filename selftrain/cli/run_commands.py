@@ -22,7 +22,7 @@ from selftrain.config import Resolved
 from selftrain.engines.config import EngineConfig
 from selftrain.engines.ray.backend import RayBackend, open_cluster
 from selftrain.engines.ray.config import RayConfig
-from selftrain.engines.server.config import ServerConfig
+from selftrain.engines.registry import EngineUsage, check_engine, engine_sections
 from selftrain.errors import SettingsError
 from selftrain.evaluation import EvalConfig, EvalResult, EvalTask
 from selftrain.evaluation.compare import compare
@@ -31,7 +31,7 @@ from selftrain.graders import Grader
 from selftrain.graders.code.config import CodeConfig
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.loop.evaluator import evaluate_with_progress
-from selftrain.loop.model_factory import MACHINERY, ModelFactory
+from selftrain.loop.model_factory import ModelFactory
 from selftrain.loop.preflight import too_long
 from selftrain.loop.progress import Progress
 from selftrain.loop.result import Result
@@ -65,9 +65,12 @@ def run_method(settings: Resolved, resume: bool = False) -> int:
         run.seed, train_split=data.dataset_train_split, test_split=data.dataset_test_split,
         require_answers=method.needs_grader, **_reading(data),
     )  # fmt: skip
+    sections = _engine_sections(settings)
+    own = {name: sections.pop(name) for name in ("vllm", "server")}
     trainer = SelfTrainer(
         method=method,
-        model=model.all, model_revision=model.model_revision, **_machinery(settings), adapter=settings[AdapterConfig],
+        model=model.all, model_revision=model.model_revision, engine_config=settings[EngineConfig], **own,
+        engine_sections=sections, adapter=settings[AdapterConfig],
         cluster=settings[RayConfig],
         train_dataset=train, eval_dataset=evaluation, allow_overlap=data.allow_overlap,
         reward_funcs=grader.reward_funcs or None, reward_weights=grader.reward_weights,
@@ -79,8 +82,8 @@ def run_method(settings: Resolved, resume: bool = False) -> int:
     return finish(trainer.train(resume), run.json)
 
 
-def _machinery(settings: Resolved) -> dict[str, Any]:
-    return {name: settings.sections[name] for name in MACHINERY}
+def _engine_sections(settings: Resolved) -> dict[str, Any]:
+    return {name: settings.sections[name] for name in engine_sections()}
 
 
 def _reading(data: DataConfig) -> dict[str, Any]:
@@ -107,7 +110,8 @@ def run_eval(settings: Resolved) -> int:
             "`eval` asks a model once, at one temperature",
             "leave them out; --temperature_eval sets the temperature",
         )
-    settings[ServerConfig].require_usable(settings[EngineConfig].engine, several_weights=asked.baseline is not None)
+    usage = EngineUsage(several_weights=asked.baseline is not None, ray=settings[RayConfig].ray)
+    check_engine(settings[EngineConfig].engine, _engine_sections(settings), usage)
     known = data.dataset_name in known_datasets()
     problems = load_problems(
         data.eval_dataset_name or data.dataset_name, split=data.dataset_test_split or ("test" if known else None),
@@ -120,14 +124,14 @@ def run_eval(settings: Resolved) -> int:
     rewards = grader_settings.reward_funcs or problems.grader
     code = settings[CodeConfig]
     with (
-        open_cluster(settings[RayConfig], progress.say) as spread,
-        spread.open_grader(rewards, reward_weights=grader_settings.reward_weights, code=code) as rewarding,
+        open_cluster(settings[RayConfig], progress.say) as ray,
+        ray.open_grader(rewards, reward_weights=grader_settings.reward_weights, code=code) as rewarding,
     ):
         grader = rewarding.evaluation_grader()
         check_grader(grader, problems, progress)
         base: list[EvalResult] | None = None
         for number, name in enumerate(names):
-            answered = _ask(name, problems, grader, settings, progress, spread)
+            answered = _ask(name, problems, grader, settings, progress, ray)
             lines.append({"round": number, "model": name, "weights": name, "metrics": as_plain(measure(answered))})
             if base is not None:
                 lines[-1]["against_base"] = as_plain(compare(base, answered))
@@ -147,11 +151,17 @@ def run_eval(settings: Resolved) -> int:
 
 
 def _ask(
-    name: str, problems: ProblemSet, grader: Grader, settings: Resolved, progress: Progress, spread: RayBackend
+    name: str, problems: ProblemSet, grader: Grader, settings: Resolved, progress: Progress, ray: RayBackend
 ) -> list[EvalResult]:
     asked = settings[EvalCommandConfig]
     revision = settings[ModelConfig].model_revision
-    model_factory = ModelFactory(settings[PromptConfig], revision=revision, spread=spread, **_machinery(settings))
+    model_factory = ModelFactory(
+        settings[PromptConfig],
+        settings[EngineConfig],
+        revision=revision,
+        ray=ray,
+        engine_sections=_engine_sections(settings),
+    )
     by_id = {p.id: p for p in problems}
     prompts = make_prompts(problems)
     with closing(model_factory.load(name)) as learner:

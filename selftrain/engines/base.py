@@ -1,4 +1,4 @@
-"""The contract of an engine: a model that answers."""
+"""The contract of an engine: a model that generates responses."""
 
 from __future__ import annotations
 
@@ -6,57 +6,50 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from selftrain.types import Prompt, Response, SamplingParams
+from selftrain.engines.request import GenerateRequest
+from selftrain.types import Prompt, Response
 
-#: Puts weights into an empty folder, for `from_pretrained`.
-Save = Callable[[Path], None]
+#: Writes the live weights into an empty folder, for `from_pretrained`.
+SaveWeights = Callable[[Path], None]
 
 
 class Engine(Protocol):
-    """Two verbs and a plan.
+    """
+    `tests/engines/test_every_engine.py` holds every engine to these laws:
 
-    Laws, tested on every engine: answers come in prompt order and by sample index; a cut-off answer says so;
-    `logprob` counts the completion and its end token only; the same key and weights give the same answers,
-    whatever else is asked at the same time; the same unit gives the same bytes.
+    - responses come in prompt order and by sample index;
+    - a response that was cut off at the limit says so;
+    - `logprob` counts the completion and its end token only;
+    - the same key and weights give the same responses, whatever else is in the batch;
+    - the same request gives the same bytes.
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The model's, as samples record it."""
+        ...
 
     @property
-    def how(self) -> str:
-        """What computes the answers, in words, for the record of a run; others once memory did not suffice."""
+    def description(self) -> str:
+        """What computes the responses, for log.txt and environment.json; changes after an out-of-memory error."""
         ...
 
     def prompt_text(self, prompt: Prompt) -> str:
-        """The very text the model is shown."""
+        """The exact text the model is shown."""
         ...
 
     def too_long(self, prompts: Sequence[Prompt], max_completion_length: int) -> list[tuple[str, int]]:
-        """Problem ids and prompt lengths, longest first, of prompts that leave no room for an answer."""
+        """Problem ids and lengths in tokens, longest first, of prompts that leave no room for a completion."""
         ...
 
     def plan(self, prompts: Sequence[Prompt], n: int) -> list[list[int]]:
-        """Cuts the work into units: lists of indices into `prompts`, a function of the arguments alone."""
+        """Cuts prompts into batches: lists of indices into `prompts`, a function of the arguments alone."""
         ...
 
-    def generate(
-        self,
-        prompts: Sequence[Prompt],
-        n: int,
-        sampling: SamplingParams,
-        key: str,
-        weights_version: int,
-        first: int = 0,
-    ) -> list[Response]:
-        """`n` answers to each prompt of one unit, with sample indices from `first` on."""
-        ...
+    def generate(self, request: GenerateRequest) -> list[Response]: ...
 
-    def generate_units(
-        self, units: Sequence[Sequence[Prompt]], n: int, sampling: SamplingParams, key: str, weights_version: int,
-        first: int = 0,
-    ) -> Generator[list[Response], None, None]:  # fmt: skip
-        """The same for several units, in their order; they may be answered at the same time."""
+    def generate_batches(self, requests: Sequence[GenerateRequest]) -> Generator[list[Response], None, None]:
+        """The responses to each request, in order; several may be computed at once."""
         ...
 
     def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
@@ -64,68 +57,26 @@ class Engine(Protocol):
         ...
 
     def num_tokens(self, completions: Sequence[str]) -> list[int]:
-        """How many tokens `logprob` sums over for each completion, the end token among them."""
+        """Tokens that `logprob` sums over for each completion, its end token included."""
         ...
 
-    def renew(self, save: Save) -> None:
-        """The weights are others from now on; `save` writes them down for whoever holds a copy of its own."""
+    def update_weights(self, save: SaveWeights) -> None:
+        """The live weights have changed; an engine with a copy of its own has `save` write them down."""
         ...
 
-    def rest(self) -> None:
-        """Nothing is asked for a while: gives back what memory it can."""
+    def sleep(self) -> None:
+        """Frees what memory it can until the next request: the model is about to be trained."""
         ...
 
     def close(self) -> None: ...
 
 
-class Live:
-    """What an engine is spared that answers from the very weights that are trained, in this process."""
-
-    def renew(self, save: Save) -> None:
-        """They are the new ones already."""
-
-    def rest(self) -> None:
-        """The memory is the trainer's."""
-
-    def close(self) -> None:
-        """Nothing to give back: the weights belong to the trainer."""
+def one_by_one(engine: Engine, requests: Sequence[GenerateRequest]) -> Generator[list[Response], None, None]:
+    """`generate_batches` of an engine that gains nothing from seeing several requests."""
+    return (engine.generate(request) for request in requests)
 
 
-class Before:
-    """What an engine leaves to `slow`, which it stands before: the same model, shown and told in the same words."""
-
-    slow: Engine
-
-    @property
-    def name(self) -> str:
-        return self.slow.name
-
-    def prompt_text(self, prompt: Prompt) -> str:
-        return self.slow.prompt_text(prompt)
-
-    def too_long(self, prompts: Sequence[Prompt], max_completion_length: int) -> list[tuple[str, int]]:
-        return self.slow.too_long(prompts, max_completion_length)
-
-    def num_tokens(self, completions: Sequence[str]) -> list[int]:
-        return self.slow.num_tokens(completions)
-
-
-class InTurn:
-    """Units that are answered one after another."""
-
-    def generate_units(
-        self: Engine,
-        units: Sequence[Sequence[Prompt]],
-        n: int,
-        sampling: SamplingParams,
-        key: str,
-        weights_version: int,
-        first: int = 0,
-    ) -> Generator[list[Response], None, None]:
-        return (self.generate(unit, n, sampling, key, weights_version, first) for unit in units)
-
-
-def units_by_length(lengths: Sequence[int], prompts_per_unit: int) -> list[list[int]]:
-    """Prompts of like length together, so that little is padded; ties in the order they came."""
+def batches_by_length(lengths: Sequence[int], prompts_per_batch: int) -> list[list[int]]:
+    """Indices of prompts, those of similar length together so that little is padding; ties in their given order."""
     order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i))
-    return [order[start : start + prompts_per_unit] for start in range(0, len(order), prompts_per_unit)]
+    return [order[start : start + prompts_per_batch] for start in range(0, len(order), prompts_per_batch)]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from selftrain.config import config_dataclass, setting
+from selftrain.engines.registry import engine_names
 
 
 @config_dataclass
@@ -13,11 +12,12 @@ class EngineConfig:
 
     device: str = setting("auto", "'cpu', 'cuda' or 'cuda:1'; 'auto' is the GPU where there is one", resumable=True)
     bf16: bool = setting(False, "sample and train in bfloat16; weights and log-probabilities stay float32")
-    engine: Literal["auto", "transformers", "vllm", "openai"] = setting(
+    engine: str = setting(
         "auto",
         "what generates: 'auto' is the packed engine on a CPU where it supports the model and agrees with "
         "transformers, else transformers; 'transformers' always; 'vllm' is vLLM in a process of its own; 'openai' is "
-        "an OpenAI-compatible server, see --base_url and --server_command",
+        "an OpenAI-compatible server, see --base_url and --server_command; others come from installed packages",
+        choices=engine_names,
     )
     sampling_processes: int | None = setting(
         None,

@@ -1,58 +1,52 @@
-"""Answering in parts that fit into memory."""
+"""Generating in parts that fit into memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
+from selftrain.engines.request import GenerateRequest
 from selftrain.errors import ModelError
 from selftrain.models.out_of_memory import is_out_of_memory
 from selftrain.types import Prompt, Response
 
-#: From prompts, a number of answers to each, and the first sample index.
-Draw = Callable[[Sequence[Prompt], int, int], list[Response]]
-
 
 class OomSplitter:
-    """Cuts a unit up where memory does not suffice for it, and remembers what did not fit. The answers are the same."""
+    """Halves a request that runs out of memory, and remembers the size that fits. The responses are the same."""
 
     def __init__(self) -> None:
-        #: Answers that are tried at once; None as long as everything fitted.
-        self.rows: int | None = None
+        #: Responses tried at once; None until a request runs out of memory.
+        self.limit: int | None = None
 
     @property
     def note(self) -> str:
-        """For whoever reads how an engine answers; empty as long as everything fitted."""
-        return "" if self.rows is None else f", {self.rows:,} answers at a time, since memory does not suffice for more"
+        """To append to an engine's description; empty until a request runs out of memory."""
+        return "" if self.limit is None else f", at most {self.limit:,} responses at once (more ran out of memory)"
 
-    def sample_tokens(self, sample_tokens: Draw, prompts: Sequence[Prompt], n: int, first: int) -> list[Response]:
+    def generate(
+        self, generate: Callable[[GenerateRequest], list[Response]], request: GenerateRequest
+    ) -> list[Response]:
         """
         Raises:
-            ModelError: there is no room for one answer.
+            ModelError: a single response does not fit.
         """
-        rows = len(prompts) * n
-        if self.rows is None or rows <= self.rows:
+        count = request.num_responses
+        if self.limit is None or count <= self.limit:
             try:
-                return sample_tokens(prompts, n, first)
+                return generate(request)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                if rows == 1:
-                    raise _no_room(prompts[0]) from error
-            # Nothing is tried again in there: the error still holds on to the memory of the failed pass.
-            self.rows = max(1, rows // 2)
-        if len(prompts) > 1:
-            half = len(prompts) // 2
-            return self.sample_tokens(sample_tokens, prompts[:half], n, first) + self.sample_tokens(
-                sample_tokens, prompts[half:], n, first
-            )
-        return self.sample_tokens(sample_tokens, prompts, n // 2, first) + self.sample_tokens(
-            sample_tokens, prompts, n - n // 2, first + n // 2
-        )
+                if count == 1:
+                    raise _no_room(request.prompts[0]) from error
+            # Retried out here: within the handler the error would keep the memory of the failed pass alive.
+            self.limit = max(1, count // 2)
+        first, second = request.halves()
+        return self.generate(generate, first) + self.generate(generate, second)
 
 
 def _no_room(prompt: Prompt) -> ModelError:
     return ModelError(
-        f"memory does not suffice for one answer to problem {prompt.problem_id!r}",
-        "it was alone in its batch, which can be cut no further",
+        f"out of memory while generating one response to problem {prompt.problem_id!r}",
+        "it was alone in its batch, which cannot be split further",
         "lower --max_completion_length, show fewer worked examples, or use a device with more memory",
     )

@@ -1,8 +1,8 @@
-"""Chance, keyed: every sample draws from a stream of its own.
+"""Counter-based random numbers: every response has a stream of its own.
 
-The numbers a sample is drawn with are a function of (key, problem id, sample index) and the position in the
-text, and of nothing else: not of what else is in the batch, of the order of work, or of a global generator.
-The generator is SplitMix64 (Steele, Lea and Flood 2014) started at a BLAKE2b hash of the key.
+The numbers of a stream are a function of (key, problem id, sample index) and the position in the text alone: not of
+the batch, of the order of work, or of a global generator. The generator is SplitMix64 (Steele, Lea and Flood 2014),
+started at a BLAKE2b hash of the key.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _MIX2 = np.uint64(0x94D049BB133111EB)
 
 
 def stream_start(key: str, problem_id: str, sample_index: int) -> int:
-    """A 64-bit start for one sample's stream."""
-    # The separator cannot be confused with a part of an id: lengths go in front.
+    """The 64-bit state at which the stream of one response starts."""
+    # With lengths in front, so that no two keys and ids make the same name.
     name = f"{len(key)}/{key}/{len(problem_id)}/{problem_id}/{sample_index}"
     return int.from_bytes(hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 

@@ -1,4 +1,4 @@
-"""From logits to the next token, one row one stream."""
+"""From logits to the next token."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ from torch import Tensor
 
 from selftrain.types import SamplingParams
 
-#: Tokens among which the nucleus is looked for first: sorting a whole vocabulary takes many times as long.
+#: Tokens among which the nucleus of top-p is searched first: sorting a whole vocabulary takes many times as long.
 LIKELY = 64
 
 
-def sample_tokens(logits: Tensor, uniform: Tensor, sampling: SamplingParams) -> Tensor:
+def sample_tokens(logits: Tensor, uniform: Tensor, params: SamplingParams) -> Tensor:
     """The next token of each row.
 
     Args:
         logits: `[rows, vocabulary]`, float32.
-        uniform: `[rows]`, float64 in [0, 1): the number each row draws with.
-        sampling: temperature 0 is greedy. Filters apply as in transformers: temperature, then top-k, then top-p.
+        uniform: `[rows]`, float64 in [0, 1): each row's random number.
+        params: temperature 0 is greedy. Filters apply as in transformers: temperature, then top-k, then top-p.
 
     Returns:
         `[rows]` token ids.
     """
-    if sampling.temperature == 0:
+    if params.temperature == 0:
         return logits.argmax(dim=-1)
-    scaled = logits / sampling.temperature
+    scaled = logits / params.temperature
     candidates = None
-    if 0 < sampling.top_k < scaled.shape[-1]:
-        # Candidates stand in the order of their ids: sorted by probability, two near-equal neighbours
-        # could trade places by rounding and change a draw; sorted by id they cannot.
-        candidates = _largest(scaled, sampling.top_k)
+    if 0 < params.top_k < scaled.shape[-1]:
+        # In the order of their ids: sorted by probability, two near-equal neighbours could swap by rounding and change
+        # what is sampled.
+        candidates = _largest(scaled, params.top_k)
         if candidates is None:
-            candidates = scaled.topk(sampling.top_k, dim=-1).indices.sort(dim=-1).values
+            candidates = scaled.topk(params.top_k, dim=-1).indices.sort(dim=-1).values
         scaled = scaled.gather(-1, candidates)
     probabilities = scaled.softmax(dim=-1, dtype=torch.float64)
-    if sampling.top_p < 1.0:
+    if params.top_p < 1.0:
         if candidates is None and (likely := _largest(scaled, LIKELY)) is not None:
-            held = probabilities.gather(-1, likely)
+            of_likely = probabilities.gather(-1, likely)
             # With a margin for the rounding of sums.
-            if bool((held.sum(dim=-1) > sampling.top_p + 1e-9).all()):
-                candidates, probabilities = likely, held
-        probabilities = probabilities * _nucleus(probabilities, sampling.top_p)
-    # Inverse of the cumulative distribution: the draw depends on one number and on nothing else in the batch.
+            if bool((of_likely.sum(dim=-1) > params.top_p + 1e-9).all()):
+                candidates, probabilities = likely, of_likely
+        probabilities = probabilities * _nucleus(probabilities, params.top_p)
+    # Inverse of the cumulative distribution: depends on one number and on nothing else in the batch.
     cumulative = probabilities.cumsum(dim=-1)
     target = uniform.unsqueeze(-1) * cumulative[:, -1:]
     picked = torch.searchsorted(cumulative, target, right=True).clamp_(max=cumulative.shape[-1] - 1)
@@ -50,10 +50,9 @@ def sample_tokens(logits: Tensor, uniform: Tensor, sampling: SamplingParams) -> 
 
 
 def _largest(values: Tensor, count: int) -> Tensor | None:
-    """Ids of each row's largest values, by rising id: numpy finds them several times as fast as `topk`.
+    """Ids of each row's largest values, in rising order: numpy finds them several times as fast as `topk`.
 
-    None where there are no more values than that, on a GPU, and where values tie for the last place, so that somebody
-    would have to choose.
+    None where a row has no more values than that, on a GPU, and where values tie for the last place.
     """
     if values.shape[-1] <= count or values.device.type != "cpu":
         return None

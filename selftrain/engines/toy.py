@@ -1,28 +1,27 @@
-"""The toy model as an engine."""
+"""The toy model as an engine: real enough to obey the laws of every engine, and free of tensors."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from itertools import accumulate
 
-from selftrain.engines.base import InTurn, Live, units_by_length
-from selftrain.engines.rng import stream_start, uniforms
+from selftrain.engines.base import SaveWeights, batches_by_length, one_by_one
+from selftrain.engines.request import GenerateRequest
+from selftrain.engines.rng import uniforms
 from selftrain.models.toy import ToyModel
-from selftrain.types import Prompt, Response, SamplingParams
+from selftrain.types import Prompt, Response
 
-PROMPTS_PER_UNIT = 16
+PROMPTS_PER_BATCH = 16
 
 
-class ToyEngine(Live, InTurn):
-    """Obeys the same laws as every engine. Its token ids are the numbers of its habits."""
+class ToyEngine:
+    """The token ids of a response are one number: the habit that wrote it."""
+
+    description = "a table"
 
     def __init__(self, model: ToyModel, name: str = "toy") -> None:
-        self.model, self._name, self.how = model, name, "a table"
-
-    @property
-    def name(self) -> str:
-        return self._name
+        self.model, self.name = model, name
 
     def prompt_text(self, prompt: Prompt) -> str:
         return "\n".join((prompt.question, *prompt.peer_answers))
@@ -31,38 +30,34 @@ class ToyEngine(Live, InTurn):
         return []
 
     def plan(self, prompts: Sequence[Prompt], n: int) -> list[list[int]]:
-        return units_by_length([len(self.prompt_text(prompt)) for prompt in prompts], PROMPTS_PER_UNIT)
+        return batches_by_length([len(self.prompt_text(prompt)) for prompt in prompts], PROMPTS_PER_BATCH)
 
-    def generate(
-        self,
-        prompts: Sequence[Prompt],
-        n: int,
-        sampling: SamplingParams,
-        key: str,
-        weights_version: int,
-        first: int = 0,
-    ) -> list[Response]:
-        indices = range(first, first + n)
-        return [self._answer(prompt, index, sampling, key, weights_version) for prompt in prompts for index in indices]
-
-    def _answer(self, prompt: Prompt, index: int, sampling: SamplingParams, key: str, weights_version: int) -> Response:
-        shares = self.model.probabilities(sampling.temperature or 1.0)
-        if sampling.temperature == 0:
-            habit = shares.index(max(shares))
+    def generate(self, request: GenerateRequest) -> list[Response]:
+        shares = self.model.probabilities(request.params.temperature or 1.0)
+        if request.params.temperature == 0:
+            habits = [shares.index(max(shares))] * request.num_responses
         else:
-            chance = float(uniforms([stream_start(key, prompt.problem_id, index)], 1)[0, 0])
-            habit = next((h for h, below in enumerate(accumulate(shares)) if chance < below), len(shares) - 1)
-        return Response(
-            prompt=prompt,
-            prompt_text=self.prompt_text(prompt),
-            sample_index=index,
-            text=self.model.say(habit, prompt.question),
-            token_ids=(habit,),
-            logprob=math.log(self.model.probabilities()[habit]),
-            finish_reason="stop",
-            model=self.name,
-            weights_version=weights_version,
-        )
+            draws = uniforms(request.stream_starts(), 1)[:, 0].tolist()
+            upper = list(accumulate(shares))[:-1]
+            habits = [sum(draw >= bound for bound in upper) for draw in draws]
+        logprobs = [math.log(share) for share in self.model.probabilities()]
+        return [
+            Response(
+                prompt=prompt,
+                prompt_text=self.prompt_text(prompt),
+                sample_index=index,
+                text=self.model.say(habit, prompt.question),
+                token_ids=(habit,),
+                logprob=logprobs[habit],
+                finish_reason="stop",
+                model=self.name,
+                weights_version=request.weights_version,
+            )
+            for (prompt, index), habit in zip(request.numbered(), habits, strict=True)
+        ]
+
+    def generate_batches(self, requests: Sequence[GenerateRequest]) -> Generator[list[Response], None, None]:
+        return one_by_one(self, requests)
 
     def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         shares = self.model.probabilities()
@@ -71,3 +66,12 @@ class ToyEngine(Live, InTurn):
 
     def num_tokens(self, completions: Sequence[str]) -> list[int]:
         return [1] * len(completions)
+
+    def update_weights(self, save: SaveWeights) -> None:
+        """It generates from the live weights."""
+
+    def sleep(self) -> None:
+        """It holds no memory worth freeing."""
+
+    def close(self) -> None:
+        """It holds nothing."""

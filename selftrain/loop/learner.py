@@ -1,4 +1,4 @@
-"""A model that answers, and learns: one engine and one trainer around the same weights."""
+"""A model that generates and is trained: one engine and one trainer around the same weights."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from pathlib import Path
 from typing import Any
 
 from selftrain.engines.base import Engine
+from selftrain.engines.request import GenerateRequest
 from selftrain.models.placement import DeviceSlot
 from selftrain.storage import AnswerCache
-from selftrain.storage.rows import response_row, responses_of
+from selftrain.storage.rows import response_row
 from selftrain.training.base import NO_HOOKS, Trainer, TrainingHooks, TrainingJob, TrainingReport, ValidationMetric
 from selftrain.types import Prompt, Response, SamplingParams
 
-#: Called with the answers of each finished unit.
-OnUnit = Callable[[Sequence[Response]], None]
+#: Called with the responses of each finished batch.
+OnBatch = Callable[[Sequence[Response]], None]
 
 
 class Learner:
     """
     Args:
-        engine: answers from the live weights.
+        engine: generates from the live weights.
         trainer: trains the same live weights.
-        base: folder or hub id of the untouched weights, which `start_from="base"` goes back to.
-        memory: what was answered before is taken from it.
-        seat: where it works; by default the weights stay where they are.
+        base: folder or hub id of the base weights, to which `start_from="base"` returns.
+        answer_cache: responses that it holds are not generated again.
+        slot: the device, which several models may share in turns; by default the weights stay where they are.
     """
 
     def __init__(
@@ -36,63 +37,73 @@ class Learner:
         engine: Engine,
         trainer: Trainer,
         base: str,
+        *,
         answer_cache: AnswerCache | None = None,
-        seat: DeviceSlot | None = None,
+        slot: DeviceSlot | None = None,
     ) -> None:
-        self.engine, self.trainer, self.base, self._seat = engine, trainer, base, seat or DeviceSlot("cpu")
+        self.engine, self.trainer, self.base, self._slot = engine, trainer, base, slot or DeviceSlot("cpu")
         self.answer_cache = answer_cache or AnswerCache()
-        #: The round whose weights answer now; 0 is the untouched model.
+        #: The round that trained the live weights; 0 for the base model.
         self.weights_version = 0
-        self._on_unit: OnUnit | None = None
-        self._how = engine.how
+        self._on_batch: OnBatch | None = None
+        self._description = engine.description
 
     @property
     def name(self) -> str:
         return self.engine.name
 
-    def sample(
-        self, prompts: Sequence[Prompt], n: int, sampling: SamplingParams, key: str, first: int = 0
-    ) -> list[Response]:
-        """Asks unit by unit, as planned; gives the answers back in prompt order, sample indices from `first` on."""
-        answers: list[list[Response]] = [[] for _ in prompts]
-        plan = self.engine.plan(prompts, n)
-        units = [[prompts[i] for i in unit] for unit in plan]
-        questions = [self._question(unit, n, sampling, key, first) for unit in units]
-        new = [unit for unit, known in zip(units, self.answer_cache.knows(questions), strict=True) if not known]
-        if new:
-            self._seat.take(self.trainer.to)
-        asked = f"{key}/{self.name}"
-        with closing(self.engine.generate_units(new, n, sampling, asked, self.weights_version, first)) as drawn:
-            for indices, unit, question in zip(plan, units, questions, strict=True):
-                rows = self.answer_cache(question, lambda: [response_row(response) for response in next(drawn)])
-                responses = responses_of(rows, unit, n, self.engine.prompt_text, self.name)
-                for place, index in enumerate(indices):
-                    answers[index] = responses[place * n : (place + 1) * n]
-                if self._on_unit is not None:
-                    self._on_unit(responses)
-        return [response for of_prompt in answers for response in of_prompt]
-
-    def _question(self, unit: Sequence[Prompt], n: int, sampling: SamplingParams, key: str, first: int) -> str:
-        asked = repr([(prompt.problem_id, prompt.peer_answers) for prompt in unit] + [n, sampling, first]).encode()
-        return f"{key}/{self.name}/{hashlib.blake2b(asked, digest_size=12).hexdigest()}"
-
-    def news(self) -> list[str]:
-        """What has changed in how it answers since this was last asked, in words."""
-        before, self._how = self._how, self.engine.how
-        return [] if self._how == before else [f"{self.name} is now sampled by {self._how}"]
-
     @contextmanager
-    def reporting_to(self, on_unit: OnUnit) -> Iterator[None]:
-        """Within it, `on_unit` is called with the answers of each finished unit."""
-        before, self._on_unit = self._on_unit, on_unit
+    def reporting_to(self, on_batch: OnBatch) -> Iterator[None]:
+        """Within it `on_batch` is called with the responses of each finished batch."""
+        before, self._on_batch = self._on_batch, on_batch
         try:
             yield
         finally:
-            self._on_unit = before
+            self._on_batch = before
+
+    def sample(
+        self, prompts: Sequence[Prompt], n: int, params: SamplingParams, key: str, *, first_index: int = 0
+    ) -> list[Response]:
+        """`n` responses to each prompt, in prompt order, with sample indices from `first_index` on.
+
+        Generated batch by batch, as the engine plans; batches that the cache holds are taken from it.
+        """
+        plan = self.engine.plan(prompts, n)
+        requests = [
+            GenerateRequest(
+                prompts=[prompts[i] for i in batch],
+                n=n,
+                params=params,
+                key=f"{key}/{self.name}",
+                weights_version=self.weights_version,
+                first_index=first_index,
+            )
+            for batch in plan
+        ]
+        keys = [_cache_key(request) for request in requests]
+        known = self.answer_cache.knows(keys)
+        missing = [request for request, is_known in zip(requests, known, strict=True) if not is_known]
+        if missing:
+            self._slot.take(self.trainer.to)
+        responses: list[list[Response]] = [[] for _ in prompts]
+        with closing(self.engine.generate_batches(missing)) as generated:
+            for batch, request, cache_key in zip(plan, requests, keys, strict=True):
+                rows = self.answer_cache(cache_key, lambda: [response_row(response) for response in next(generated)])
+                found = request.responses(rows, self.engine.prompt_text, self.name)
+                for place, i in enumerate(batch):
+                    responses[i] = found[place * n : (place + 1) * n]
+                if self._on_batch is not None:
+                    self._on_batch(found)
+        return [response for to_prompt in responses for response in to_prompt]
+
+    def engine_changes(self) -> list[str]:
+        """What has changed in the engine's description since the last call, as lines for the log."""
+        before, self._description = self._description, self.engine.description
+        return [] if self._description == before else [f"{self.name} is now sampled by {self._description}"]
 
     def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         def score() -> list[dict[str, Any]]:
-            self._seat.take(self.trainer.to)
+            self._slot.take(self.trainer.to)
             return [{"logprob": logprob} for logprob in self.engine.logprob(prompts, completions)]
 
         return [row["logprob"] for row in self.answer_cache(f"logprob/{self.name}", score)]
@@ -101,31 +112,31 @@ class Learner:
         return self.engine.num_tokens(completions)
 
     def train(self, job: TrainingJob, hooks: TrainingHooks = NO_HOOKS) -> TrainingReport:
-        """Trains on a round's examples; afterwards the new weights answer."""
+        """Trains on the examples of a round; afterwards the engine generates from the new weights."""
         if job.config.start_from == "base" and self.weights_version != 0:
             self.trainer.load(self.base)
-        self.engine.rest()
-        self._seat.take(self.trainer.to)
+        self.engine.sleep()
+        self._slot.take(self.trainer.to)
         if hooks.validation_metric is not None:
             hooks = replace(hooks, validation_metric=partial(self._measured, hooks.validation_metric))
         report = self.trainer.train(job, hooks)
-        self.engine.renew(self.trainer.save_merged)
+        self.engine.update_weights(self.trainer.save_merged)
         self.weights_version = job.round_progress.number
         return report
 
     def _measured(self, validation_metric: ValidationMetric) -> float:
-        """What the weights are worth that a training has come to by now."""
-        self.engine.renew(self.trainer.save_merged)
+        """The metric of the weights in the middle of a training."""
+        self.engine.update_weights(self.trainer.save_merged)
         value = validation_metric()
-        self.engine.rest()
+        self.engine.sleep()
         return value
 
     def load(self, weights: str | Path, version: int, state: Path | None = None) -> None:
-        """Takes the saved weights of round `version`, and the optimizer's state; afterwards they answer."""
+        """Loads the saved weights of round `version`, and the optimizer's state."""
         self.trainer.load(weights)
         if state is not None:
             self.trainer.load_state(state)
-        self.engine.renew(self.trainer.save_merged)
+        self.engine.update_weights(self.trainer.save_merged)
         self.weights_version = version
 
     def save(self, folder: Path) -> None:
@@ -134,6 +145,12 @@ class Learner:
     def close(self) -> None:
         self.engine.close()
         self.trainer.close()
+
+
+def _cache_key(request: GenerateRequest) -> str:
+    asked = [(prompt.problem_id, prompt.peer_answers) for prompt in request.prompts]
+    text = repr([*asked, request.n, request.params, request.first_index])
+    return f"{request.key}/{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}"
 
 
 def report_facts(report: TrainingReport) -> dict[str, Any]:

@@ -1,19 +1,16 @@
-"""Loads models onto what is to compute: an engine and a trainer around the same weights."""
+"""Loads models: an engine and a trainer around the same weights."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selftrain.engines.base import Engine, Save
 from selftrain.engines.config import EngineConfig
-from selftrain.engines.ray.backend import NOWHERE_ELSE, RayBackend
-from selftrain.engines.server.config import ServerConfig
-from selftrain.engines.vllm.config import VllmConfig
-from selftrain.engines.vllm.find_vllm import vllm_version
-from selftrain.errors import SettingsError
+from selftrain.engines.model_spec import ModelSpec
+from selftrain.engines.ray.backend import LOCAL, RayBackend
+from selftrain.engines.registry import EngineUsage, check_engine, find_engine
 from selftrain.loop.learner import Learner
 from selftrain.models.adapter import AdapterConfig
 from selftrain.models.placement import DeviceSlot, Need, Placement, gpus, place
@@ -21,61 +18,43 @@ from selftrain.models.prompts import PromptConfig
 from selftrain.storage import AnswerCache
 
 if TYPE_CHECKING:
+    from selftrain.engines.base import Engine, SaveWeights
     from selftrain.engines.transformers import TransformersEngine
     from selftrain.training.followers import Followers
     from selftrain.training.trainable_weights import TrainableWeights
 
-#: The sections of settings that say what computes, by the names of the fields that hold them.
-MACHINERY: Mapping[str, type[Any]] = {"engine_config": EngineConfig, "vllm": VllmConfig, "server": ServerConfig}
-
 
 @dataclass(frozen=True)
 class ModelFactory:
-    """Loads models, each with the engine and the trainer that share it."""
+    """Loads the models of a run."""
 
     prompt_config: PromptConfig
     engine_config: EngineConfig = EngineConfig()
     revision: str = "main"
-    spread: RayBackend = NOWHERE_ELSE
+    ray: RayBackend = LOCAL
     adapter: AdapterConfig = AdapterConfig()
-    vllm: VllmConfig = VllmConfig()
-    server: ServerConfig = ServerConfig()
+    #: The sections of settings that only one engine reads, by name; see `registry.engine_sections`.
+    engine_sections: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.adapter.load_in_4bit and (self.engine_config.engine not in ("auto", "transformers") or self.spread):
-            raise SettingsError(
-                f"load_in_4bit is set, and engine is {self.engine_config.engine!r}{' on Ray' if self.spread else ''}",
-                "weights of 4 bits answer in the process that trains the adapter beside them",
-                "use --engine transformers, without --ray",
-            )
-        if self.engine_config.engine != "vllm" and self.vllm != VllmConfig():
-            raise SettingsError(
-                f"settings of vLLM are given, and engine is {self.engine_config.engine!r}",
-                "nobody would read them",
-                "add --engine vllm, or leave them out",
-            )
-        if self.engine_config.engine in ("vllm", "openai") and self.spread:
-            raise SettingsError(
-                f"--ray and --engine {self.engine_config.engine} are both given",
-                "Ray's workers hold the model themselves, and this engine answers by itself",
-                "leave one of them out",
-            )
+        usage = EngineUsage(ray=bool(self.ray), load_in_4bit=self.adapter.load_in_4bit)
+        check_engine(self.engine_config.engine, self.engine_sections, usage)
 
     def place(self, models: Mapping[str, str], *, keeps_moments: bool) -> Placement:
-        """Where each of a run's models is to compute, by its name.
+        """The device of each of a run's models, by name.
 
         Raises:
             ModelError: there is no such model.
             SettingsError: a model does not fit on any of the GPUs.
         """
-        engine_config, found = self.engine_config, gpus() if len(models) > 1 else []
-        by_others = engine_config.engine in ("vllm", "openai") or self.adapter.load_in_4bit or self.spread
-        if not found or engine_config.device != "auto" or engine_config.training_processes > 1 or by_others:
-            return Placement(dict.fromkeys(models, engine_config.device), planned=False)
+        config, found = self.engine_config, gpus() if len(models) > 1 else []
+        planned = find_engine(config.engine).in_process and not self.adapter.load_in_4bit and not self.ray
+        if not found or config.device != "auto" or config.training_processes > 1 or not planned:
+            return Placement(dict.fromkeys(models, config.device), planned=False)
         from selftrain.models.loading import count_parameters
 
         weights = {name: count_parameters(model, self.revision) for name, model in models.items()}
-        # Of an adapter the few weights beside the model are as nothing.
+        # The weights of an adapter are few, beside those of its model.
         return place(
             {
                 name: Need.of(count, 0 if self.adapter.use_peft else count, keeps_moments=keeps_moments)
@@ -85,87 +64,67 @@ class ModelFactory:
         )
 
     def load(
-        self, model: str, name: str = "", answer_cache: AnswerCache | None = None, seat: DeviceSlot | None = None
+        self, model: str, name: str = "", *, answer_cache: AnswerCache | None = None, slot: DeviceSlot | None = None
     ) -> Learner:
         """
         Args:
             model: a local folder or a hub id.
             name: how samples name it; by default the last part of `model`.
-            seat: where it computes; by default on the device of the settings, alone.
+            slot: its device; by default that of the settings, for this model alone.
 
         Raises:
             ModelError: it cannot be loaded.
-            SettingsError: the engine cannot be had, the model has no layers for the adapter, or there are too few GPUs.
+            SettingsError: the model has no layers for the adapter, or there are too few GPUs.
         """
-        # Here and not above: torch and transformers take seconds to import, and bad settings should not wait for them.
+        # Imported here, as torch and transformers take seconds, for which wrong settings should not wait.
         from selftrain.engines.transformers import TransformersEngine
         from selftrain.training.trainer import TransformersTrainer
 
-        engine_config = self.engine_config
-        if engine_config.engine == "vllm":
-            vllm_version(self.vllm.vllm_python)  # where there is none, that is said before a model is loaded
-        loading: dict[str, Any] = {
-            "model": model, "name": name or Path(model).name, "revision": self.revision, "bf16": engine_config.bf16,
-            "rows": engine_config.sampling_batch_size,
-        }  # fmt: skip
-        seat = seat or DeviceSlot(engine_config.device)
-        # One of several in turns waits until it is asked.
-        slow = TransformersEngine.load(
-            **loading, prompt_config=self.prompt_config, device="cpu" if seat.in_turns else seat.device,
+        config, slot = self.engine_config, slot or DeviceSlot(self.engine_config.device)
+        spec = ModelSpec(
+            model=model,
+            name=name or Path(model).name,
+            prompt_config=self.prompt_config,
+            revision=self.revision,
+            batch_size=config.sampling_batch_size,
+            bf16=config.bf16,
             load_in_4bit=self.adapter.load_in_4bit,
-        )  # fmt: skip
-        trained = self._adapted(slow, model) if self.adapter.use_peft else None
-        followers = self._followers(slow, model) if engine_config.training_processes > 1 else None
-        trainer = TransformersTrainer(
-            slow.model, slow.renderer, bf16=engine_config.bf16, trained=trained, followers=followers
         )
-        told = {**loading, "prompt_config": asdict(self.prompt_config)}
-        # Our own forward pass is for models that stay on the CPU.
-        engine = slow if seat.in_turns else self._engine(slow, trainer.save_merged, told)
-        return Learner(engine, trainer, model, answer_cache, seat)
+        # A model that takes turns moves to its device when it is first used.
+        reference = TransformersEngine.load(spec, device="cpu" if slot.in_turns else slot.device)
+        trainer = TransformersTrainer(
+            reference.model,
+            reference.renderer,
+            bf16=config.bf16,
+            trained=self._adapter(reference, model) if self.adapter.use_peft else None,
+            followers=self._followers(reference, model) if config.training_processes > 1 else None,
+        )
+        # Other engines expect the model to stay on its device.
+        engine = reference if slot.in_turns else self._engine(reference, spec, trainer.save_merged)
+        return Learner(engine, trainer, model, answer_cache=answer_cache, slot=slot)
 
-    def _engine(self, slow: TransformersEngine, save: Save, loading: Mapping[str, Any]) -> Engine:
-        match self.engine_config.engine:
-            case "vllm":
-                return self._by_vllm(slow, loading["model"])
-            case "openai":
-                return self._by_server(slow, save)
-            case "transformers":
-                engine: Engine = slow
-            case _:
-                engine = self._quickest(slow, loading)
-        quickest = self.engine_config.engine == "auto"
-        return self.spread.engine(engine, str(slow.model.device), {**loading, "quickest": quickest})
+    def _engine(self, reference: TransformersEngine, spec: ModelSpec, save: SaveWeights) -> Engine:
+        from selftrain.engines.context import EngineContext
 
-    def _adapted(self, engine: TransformersEngine, base: str) -> TrainableWeights:
+        name = self.engine_config.engine
+        entry = find_engine(name)
+        context = EngineContext(
+            reference=reference,
+            spec=spec,
+            save=save,
+            config=self.engine_config,
+            options=entry.options(name, self.engine_sections),
+            on_ray=bool(self.ray),
+        )
+        return self.ray.engine(entry.builder()(context), str(reference.model.device), name, spec)
+
+    def _adapter(self, reference: TransformersEngine, base: str) -> TrainableWeights:
         from selftrain.training.lora import LoraAdapter
 
-        return LoraAdapter(engine.model, self.adapter, base, self.revision)
+        return LoraAdapter(reference.model, self.adapter, base, self.revision)
 
-    def _followers(self, engine: TransformersEngine, model: str) -> Followers:
+    def _followers(self, reference: TransformersEngine, model: str) -> Followers:
         from selftrain.training.followers import Followers, follower_devices
 
         loading = {"model": model, "revision": self.revision, "adapter": asdict(self.adapter)}
-        return Followers(loading, follower_devices(engine.model.device, self.engine_config.training_processes))
-
-    def _by_server(self, slow: TransformersEngine, save: Save) -> Engine:
-        try:
-            from selftrain.engines.server.engine import ServerEngine
-        except ImportError as error:
-            raise SettingsError(
-                f"engine is 'openai', and {error}", "servers are asked by httpx2", "pip install 'selftrain[openai]'"
-            ) from error
-        return ServerEngine(slow, self.server, save)
-
-    def _by_vllm(self, slow: TransformersEngine, model: str) -> Engine:
-        from selftrain.engines.vllm.engine import VllmEngine
-
-        version = vllm_version(self.vllm.vllm_python)
-        return VllmEngine(slow, model, self.revision, self.vllm, version, self.engine_config.device)
-
-    def _quickest(self, slow: TransformersEngine, loading: Mapping[str, Any]) -> Engine:
-        from selftrain.engines.packed import WorkerPool, further_cores, quickest_engine
-
-        wanted = self.engine_config.sampling_processes
-        count = further_cores() if wanted is None else wanted - 1
-        return quickest_engine(slow, None if self.spread else WorkerPool(loading, count))
+        return Followers(loading, follower_devices(reference.model.device, self.engine_config.training_processes))

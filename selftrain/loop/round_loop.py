@@ -264,4 +264,4 @@ class RoundLoop:
                 reporting.enter_context(learner.reporting_to(count))
             yield
         for learner in self.learners:
-            self.progress.say_all(learner.news())
+            self.progress.say_all(learner.engine_changes())

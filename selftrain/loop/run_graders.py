@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from selftrain.engines.ray.backend import NOWHERE_ELSE, RayBackend
+from selftrain.engines.ray.backend import LOCAL, RayBackend
 from selftrain.errors import DataError
 from selftrain.graders import Grader, RewardFunctionGrader, is_ablation, open_reader, self_test
 from selftrain.graders.code.config import CodeConfig
@@ -63,7 +63,7 @@ def open_run_graders(
     probe_labels: bool,
     eval_labels: bool,
     code: CodeConfig | None = None,
-    spread: RayBackend = NOWHERE_ELSE,
+    ray: RayBackend = LOCAL,
 ) -> Iterator[RunGraders]:
     """
     Args:
@@ -71,7 +71,7 @@ def open_run_graders(
         probe_labels: whether D_val may be judged by its labels where the method needs none.
         eval_labels: whether evaluation problems have answers; without, evaluations only read.
         code: how "code" judges.
-        spread: where they are asked.
+        ray: where they are asked.
 
     Raises:
         SandboxError: code is to be judged, and nothing on this machine holds it.
@@ -80,9 +80,7 @@ def open_run_graders(
         reader = stack.enter_context(open_reader(own))
         grader: Grader = reader
         if method.needs_grader:
-            grader = stack.enter_context(
-                spread.open_grader(reward_funcs or own, reward_weights=reward_weights, code=code)
-            )
+            grader = stack.enter_context(ray.open_grader(reward_funcs or own, reward_weights=reward_weights, code=code))
             if not is_ablation(grader.name):
                 evaluation_grader = grader.evaluation_grader()
                 yield RunGraders(
@@ -94,7 +92,7 @@ def open_run_graders(
                     grader.scores_independently,
                 )
                 return
-        native = stack.enter_context(spread.open_grader(own, code=code)).evaluation_grader()
+        native = stack.enter_context(ray.open_grader(own, code=code)).evaluation_grader()
         # Stopping and choosing by the labels would teach a control, too, what it is there to do without.
         validation, evaluation = native if probe_labels else reader, native if eval_labels else reader
         yield RunGraders(

@@ -110,7 +110,7 @@ class RestEM:
         prompts = round.prompts
         for first, end in self._index_ranges(round):
             # E-step: y ~ p(. | x) for every x, n times; r(x, y) in {0, 1}.
-            responses = learner.sample(prompts, end - first, self.sampling, round.key, first=first)
+            responses = learner.sample(prompts, end - first, self.sampling, round.key, first_index=first)
             # D_i = those with reward 1, at most ten a problem.
             samples = self._filter([*samples, *with_scores(responses, round.grade(responses))])
             full = problems_with(samples, self.max_kept_per_problem)

@@ -55,12 +55,12 @@ class Ghost:
         self._said, self._luck = 0, random.Random(name)
 
     def sample(
-        self, prompts: Sequence[Prompt], n: int, sampling: SamplingParams, key: str, first: int = 0
+        self, prompts: Sequence[Prompt], n: int, params: SamplingParams, key: str, *, first_index: int = 0
     ) -> list[Response]:
         if prompts and n:
             mean = sum(map(tokens_of, prompts)) / len(prompts)
             self._counts.asked.append(Asked(len(prompts), n, mean))
-        return [self._answer(prompt, first + index) for prompt in prompts for index in range(n)]
+        return [self._answer(prompt, first_index + index) for prompt in prompts for index in range(n)]
 
     def _answer(self, prompt: Prompt, index: int) -> Response:
         self._said += 1

@@ -80,7 +80,7 @@ def response_row(response: Response) -> dict[str, Any]:
 
 
 def responses_of(
-    rows: Sequence[Mapping[str, Any]], prompts: Sequence[Prompt], n: int, text: Callable[[Prompt], str], model: str
+    rows: Sequence[Mapping[str, Any]], prompts: Sequence[Prompt], n: int, *, text: Callable[[Prompt], str], model: str
 ) -> list[Response]:
     """The responses to `prompts`, `n` to each, that `rows` were made of; `text` is what the model was shown."""
     texts = [text(prompt) for prompt in prompts]

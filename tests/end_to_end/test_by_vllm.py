@@ -17,7 +17,7 @@ from selftrain.models.seeds import seed_model
 from selftrain.problems import load_problems
 from selftrain.trainer import SelfTrainer
 from selftrain.training.base import TrainingConfig
-from tests.engines.vllms import python_with_vllm
+from tests.engines.vllm.pythons import python_with_vllm
 
 
 def run(folder: Path, engine_config: EngineConfig, vllm: VllmConfig) -> Result:

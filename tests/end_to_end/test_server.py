@@ -16,15 +16,15 @@ from typing import Any
 
 import pytest
 
-from selftrain.engines.server.engine import ANSWERS_PER_UNIT
+from selftrain.engines.server.engine import RESPONSES_PER_BATCH
 from selftrain.models.loading import load_model
 from selftrain.models.seeds import seed_model
 from selftrain.storage import RunFolder
 from selftrain.types import Prompt, SamplingParams
-from tests.conftest import engine_of
-from tests.engines.serving import serving
+from tests.conftest import engine_of, generate
+from tests.engines.server.serving import serving
 
-PROGRAM = Path(__file__).parents[1] / "engines" / "openai_server.py"
+PROGRAM = Path(__file__).parents[1] / "engines" / "server" / "openai_server.py"
 KEY = "sk-never-to-be-seen"
 LENGTH = 56
 SETTINGS = ["--dataset_name", "word_problems", "--num_rounds", "1", "--num_generations", "4", "--validation_size", "16",
@@ -82,7 +82,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     faults.write_text("- " * 280 + "500...")
     words = [*RUN, *served_by(journal, faults), "--output_dir", str(folder)]
     _, err = run(*words, code=74, TMPDIR=str(scratch))
-    assert "gave no answer in 2 tries; the last came to: 500" in err and "selftrain resume" in err
+    assert "gave no reply in 2 tries; the last one: 500" in err and "selftrain resume" in err
     faults.write_text("")
     out, more = run("resume", str(folder), "--json", TMPDIR=str(scratch))
     return Finished(folder, json.loads(out), lines(journal), err + out + more, scratch)
@@ -93,7 +93,7 @@ def test_a_run_that_a_server_failed_goes_on_and_asks_nothing_again_that_was_reco
     answered = [one["body"] for one in finished.journal if not one["fault"]]
     drawn = Counter(json.dumps(body) for body in answered if body["temperature"] == 0.7)
     # 4 answers to each of 120 problems; those in flight when the server broke are all that is asked again.
-    assert len(drawn) == 480 and sum(drawn.values()) - 480 <= 2 * CONCURRENCY + ANSWERS_PER_UNIT
+    assert len(drawn) == 480 and sum(drawn.values()) - 480 <= 2 * CONCURRENCY + RESPONSES_PER_BATCH
     # Evaluations are asked of the weights of both rounds, and of none twice.
     assert max(Counter(json.dumps(body) for body in answered).values()) == 2
     assert "every file is what it was" in run("check", str(finished.folder))[0]
@@ -110,7 +110,7 @@ def test_after_training_a_server_of_the_new_weights_answers(finished: Finished) 
         ).fetchall()  # fmt: skip
         asked = [Prompt(row[0], row[1]) for row in rows]
         engine = engine_of(load_model(str(weights), device="cpu"))
-        expected = engine.generate(asked, 1, SamplingParams(0.0, max_completion_length=LENGTH), "k", number)
+        expected = generate(engine, asked, 1, SamplingParams(0.0, max_completion_length=LENGTH))
         assert len(rows) == 40 and {row[5] for row in rows} == {number}
         assert [(row[2], tuple(row[3]), row[6]) for row in rows] == [
             (one.text, one.token_ids, one.prompt_text) for one in expected

@@ -1,4 +1,4 @@
-"""Where memory does not suffice for a unit, it is answered in parts, and comes to the same."""
+"""A batch that runs out of memory is generated in parts, and the responses are the same."""
 
 from __future__ import annotations
 
@@ -7,73 +7,90 @@ from typing import Any
 import pytest
 import torch
 
+from selftrain.engines.base import Engine
+from selftrain.engines.oom_splitter import OomSplitter
 from selftrain.engines.packed.architecture import read_architecture
 from selftrain.engines.packed.engine import PackedEngine
-from selftrain.engines.transformers import TransformersEngine
+from selftrain.engines.packed.sequence_group import SequenceGroup
+from selftrain.engines.request import GenerateRequest
 from selftrain.errors import ModelError
 from selftrain.models.loading import LoadedModel
-from selftrain.types import Prompt, SamplingParams
+from selftrain.types import Prompt, Response, SamplingParams
 from tests.conftest import engine_of
 
-SAMPLING = SamplingParams(0.8, max_completion_length=12)
+PARAMS = SamplingParams(0.8, max_completion_length=12)
+CUDA, CPU = torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
 
-def cramped(engine: Any, room: int, error: Exception, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """There is room for so many answers at once; gives the numbers that are tried."""
-    tried: list[int] = []
-    right = engine._generate
+def cramped_model(model: Any, room: int, error: Exception) -> Any:
+    """Makes the module fail on more rows than `room`; returns the handle that undoes it."""
 
-    def generate(prompts, n, *others):
-        tried.append(len(prompts) * n)
-        if tried[-1] > room:
+    def check(module: Any, arguments: Any, inputs: dict[str, Any]) -> None:
+        if len(inputs["input_ids"]) > room:
             raise error
-        return right(prompts, n, *others)
 
-    monkeypatch.setattr(engine, "_generate", generate)
-    return tried
+    return model.register_forward_pre_hook(check, with_kwargs=True)
 
 
-@pytest.mark.parametrize(
-    ("kind", "error"),
-    [
-        ("transformers", torch.OutOfMemoryError("CUDA out of memory")),
-        ("packed", RuntimeError("DefaultCPUAllocator: can't allocate memory")),
-    ],
-)
-def test_a_unit_too_large_is_answered_in_parts(
-    kind: str, error: Exception, llama: LoadedModel, prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slow = engine_of(llama)
-    engine: TransformersEngine | PackedEngine = slow
-    if kind == "packed":
-        engine = PackedEngine(slow, read_architecture(llama.model))
-    asked = (SAMPLING, "key", 0, 5)
-    whole = engine.generate(prompts[:5], 7, *asked)
-    tried = cramped(engine, 3, error, monkeypatch)
-    parts = engine.generate(prompts[:5], 7, *asked)
-    assert [(r.prompt, r.sample_index, r.token_ids) for r in parts] == [
-        (r.prompt, r.sample_index, r.token_ids) for r in whole
-    ]
-    # What did not fit once is not tried again.
-    del tried[:]
-    engine.generate(prompts[:5], 7, *asked)
-    assert max(tried) <= 4 and engine.how.endswith(", 3 answers at a time, since memory does not suffice for more")
+def drawn(responses: list[Response]) -> list[tuple[Prompt, int, tuple[int, ...]]]:
+    return [(response.prompt, response.sample_index, response.token_ids) for response in responses]
 
 
-def test_an_answer_without_room_is_named(
+def check_split(engine: Engine, whole: list[Response], request: GenerateRequest) -> None:
+    assert drawn(engine.generate(request)) == drawn(whole)
+    assert engine.description.endswith(", at most 4 responses at once (more ran out of memory)")
+    # What did not fit is not tried again.
+    assert drawn(engine.generate(request)) == drawn(whole)
+
+
+def test_transformers_splits_a_batch_that_is_too_large(llama: LoadedModel, prompts: list[Prompt]) -> None:
+    request = GenerateRequest(prompts[:5], 7, PARAMS, "key", first_index=5)
+    whole = engine_of(llama).generate(request)
+    hook = cramped_model(llama.model, 4, CUDA)
+    try:
+        check_split(engine_of(llama), whole, request)
+    finally:
+        hook.remove()
+
+
+def test_the_packed_engine_splits_a_batch_that_is_too_large(
     llama: LoadedModel, prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = engine_of(llama)
-    cramped(engine, 0, MemoryError(), monkeypatch)
-    with pytest.raises(ModelError, match=r"(?s)one answer to problem 'word_problems/test/0'.*max_completion_length"):
-        engine.generate(prompts[:2], 3, SAMPLING, "key", 0)
+    request = GenerateRequest(prompts[:5], 7, PARAMS, "key", first_index=5)
+    whole = PackedEngine(engine_of(llama), read_architecture(llama.model)).generate(request)
+    tried: list[int] = []
+
+    def cramped(decoder: Any, prompts: Any, n: int, rows: torch.Tensor) -> SequenceGroup:
+        tried.append(len(rows))
+        if len(rows) > 4:
+            raise CPU
+        return SequenceGroup(decoder, prompts, n, rows)
+
+    monkeypatch.setattr("selftrain.engines.packed.engine.SequenceGroup", cramped)
+    engine = PackedEngine(engine_of(llama), read_architecture(llama.model))
+    check_split(engine, whole, request)
+    assert tried[0] == 35 and max(tried[4:]) <= 4
 
 
-def test_other_errors_are_not_taken_for_a_lack_of_memory(
-    llama: LoadedModel, prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    engine = engine_of(llama)
-    tried = cramped(engine, 0, RuntimeError("shapes do not match"), monkeypatch)
+def failing(error: Exception) -> tuple[list[int], Any]:
+    tried: list[int] = []
+
+    def generate(request: GenerateRequest) -> list[Response]:
+        tried.append(request.num_responses)
+        raise error
+
+    return tried, generate
+
+
+def test_a_response_without_room_is_named(prompts: list[Prompt]) -> None:
+    tried, generate = failing(MemoryError())
+    with pytest.raises(ModelError, match=r"(?s)one response to problem 'word_problems/test/0'.*max_completion_length"):
+        OomSplitter().generate(generate, GenerateRequest(prompts[:2], 3, PARAMS, "key"))
+    assert tried == [6, 3, 1]
+
+
+def test_other_errors_are_not_taken_for_out_of_memory(prompts: list[Prompt]) -> None:
+    tried, generate = failing(RuntimeError("shapes do not match"))
     with pytest.raises(RuntimeError, match="shapes"):
-        engine.generate(prompts[:2], 3, SAMPLING, "key", 0)
+        OomSplitter().generate(generate, GenerateRequest(prompts[:2], 3, PARAMS, "key"))
     assert tried == [6]

@@ -73,9 +73,9 @@ class Spy(ToyEngine):
 
     asked: list[tuple[str, SamplingParams]]
 
-    def generate(self, prompts, n, sampling, key, weights_version, first=0):
-        self.asked.append((key, sampling))
-        return super().generate(prompts, n, sampling, key, weights_version)
+    def generate(self, request):
+        self.asked.append((request.key, request.params))
+        return super().generate(request)
 
 
 def sept_run(folder: Path, **fields: Any) -> tuple[list[dict[str, Any]], list[tuple[str, SamplingParams]]]:

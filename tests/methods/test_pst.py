@@ -180,11 +180,10 @@ def test_own_answers_are_learnt_as_they_were_written(target: str) -> None:
 class Cut(Peer):
     """Cuts off the answers to every third problem; answers nothing readable as often as its logits say."""
 
-    def generate(self, prompts, *arguments):
+    def generate(self, request):
         third = {problem.id for problem in PROBLEMS[::3]}
         return [
-            replace(r, finish_reason="length") if r.prompt.problem_id in third else r
-            for r in super().generate(prompts, *arguments)
+            replace(r, finish_reason="length") if r.prompt.problem_id in third else r for r in super().generate(request)
         ]
 
 
@@ -217,8 +216,8 @@ def test_a_conversation_without_a_whole_aggregate_teaches_nobody_and_is_counted(
 
 def test_an_own_answer_that_was_cut_off_is_learnt_without_an_end() -> None:
     class FirstIsCut(Peer):
-        def generate(self, prompts, *arguments):
-            made = super().generate(prompts, *arguments)
+        def generate(self, request):
+            made = super().generate(request)
             return [r if r.prompt.peer_answers else replace(r, finish_reason="length") for r in made]
 
     lessons = collect(peers(engine=FirstIsCut), target="own_in_context")

@@ -73,8 +73,8 @@ def test_the_training_prompt_is_the_sampling_prompt_few_shot_included() -> None:
 
 def test_truncated_answers_are_kept_only_where_the_paper_is_followed_to_the_letter() -> None:
     class CutOff(ToyEngine):
-        def generate(self, *arguments):
-            return [replace(response, finish_reason="length") for response in super().generate(*arguments)]
+        def generate(self, request):
+            return [replace(response, finish_reason="length") for response in super().generate(request)]
 
     def kept(**settings) -> int:
         model = ToyModel()
@@ -88,8 +88,8 @@ def test_truncated_answers_are_kept_only_where_the_paper_is_followed_to_the_lett
 
 def test_what_is_learnt_of_a_cut_off_answer_has_no_end_and_a_humans_solution_has_one() -> None:
     class CutOff(ToyEngine):
-        def generate(self, *arguments):
-            return [replace(response, finish_reason="length") for response in super().generate(*arguments)]
+        def generate(self, request):
+            return [replace(response, finish_reason="length") for response in super().generate(request)]
 
     model = ToyModel()
     learner = Learner(CutOff(model), ToyTrainer(model), "toy")

@@ -36,7 +36,7 @@ from selftrain.training.loss import weighted_nll
 from selftrain.training.toy import ToyTrainer
 from selftrain.training.trainer import TransformersTrainer
 from selftrain.types import Collected, Prompt, Response, Round, SamplingParams, TrainingExample
-from tests.conftest import engine_of
+from tests.conftest import engine_of, generate
 from tests.toys import read, toy, toy_loop
 
 PROBLEMS = toy_problems(40)
@@ -134,9 +134,9 @@ def test_d_a_round_is_drawn_at_its_temperature_untruncated() -> None:
     asked: list[SamplingParams] = []
 
     class Spy(Learner):
-        def sample(self, prompts, n, sampling, key):
-            asked.append(sampling)
-            return super().sample(prompts, n, sampling, key)
+        def sample(self, prompts, n, params, key):
+            asked.append(params)
+            return super().sample(prompts, n, params, key)
 
     model = ToyModel()
     learner = Spy(ToyEngine(model), ToyTrainer(model), "base")
@@ -154,10 +154,8 @@ def test_d_a_round_is_drawn_at_its_temperature_untruncated() -> None:
 @pytest.fixture(scope="module")
 def answers(llama: LoadedModel) -> list[Response]:
     """Answers of which some ended by themselves and some were cut off."""
-    drawn = engine_of(llama).generate(
-        make_prompts(load_problems("word_problems", split="test", max_problems=12)), 4,
-        SamplingParams(0.8, max_completion_length=26), "k", 0,
-    )  # fmt: skip
+    prompts = make_prompts(load_problems("word_problems", split="test", max_problems=12))
+    drawn = generate(engine_of(llama), prompts, 4, SamplingParams(0.8, max_completion_length=26))
     assert 4 < sum(response.truncated for response in drawn) < 44
     return drawn
 
@@ -273,7 +271,7 @@ def test_h_weights_below_float32_are_refused_with_the_reason(trainable: LoadedMo
 def test_i_sampler_and_trainer_agree_on_log_p_at_temperature_1(
     loaded: LoadedModel, prompts: list[Prompt], tau: float
 ) -> None:
-    drawn = engine_of(loaded).generate(prompts[:8], 3, SamplingParams(tau, max_completion_length=26), "k", 0)
+    drawn = generate(engine_of(loaded), prompts[:8], 3, SamplingParams(tau, max_completion_length=26))
     assert {response.truncated for response in drawn} == {True, False}
     with torch.inference_mode():
         trained_on = token_logprobs(loaded.model, rows_of(loaded, drawn), pad_id=0)[0].sum(-1)
@@ -429,8 +427,8 @@ def collected(answer: ToyEngine, **settings) -> Collected:
 class Odd(ToyEngine):
     """Every third answer is cut off, every fifth has no text."""
 
-    def generate(self, prompts, *arguments):
-        made = super().generate(prompts, *arguments)
+    def generate(self, request):
+        made = super().generate(request)
         at = [int(r.prompt.question.split()[2].split("+")[0]) + r.sample_index for r in made]
         made = [replace(r, finish_reason="length") if n % 3 == 0 else r for n, r in zip(at, made, strict=True)]
         return [replace(r, text=" \n") if n % 5 == 0 else r for n, r in zip(at, made, strict=True)]

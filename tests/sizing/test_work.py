@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from selftrain.engines.request import GenerateRequest
 from selftrain.evaluation import EvalConfig
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.loop.learner import Learner
@@ -22,7 +23,7 @@ from selftrain.methods.sept import SePTTrainingConfig
 from selftrain.models.toy import ToyModel
 from selftrain.sizing import Plan, Work, saved_weights, work_of
 from selftrain.training.base import TrainingConfig, TrainingHooks, TrainingJob, TrainingReport
-from selftrain.types import Prompt, Response, SamplingParams
+from selftrain.types import Prompt, Response
 from tests.toys import grade, toy, toy_loop
 
 WATCH = MonitorConfig(probe_rounds=2, probe_generations=3, consensus_generations=5, collapse_watch="warn")
@@ -35,11 +36,9 @@ def counted(learner: Learner, counts: Counter[str]) -> Learner:
     """A learner that counts what its engine answers and scores, and its trainer trains on."""
     generate, logprob, train = learner.engine.generate, learner.engine.logprob, learner.trainer.train
 
-    def counting_generate(
-        prompts: Sequence[Prompt], n: int, sampling: SamplingParams, key: str, version: int, first: int = 0
-    ) -> list[Response]:
-        counts["answers"] += len(prompts) * n
-        return generate(prompts, n, sampling, key, version, first)
+    def counting_generate(request: GenerateRequest) -> list[Response]:
+        counts["answers"] += request.num_responses
+        return generate(request)
 
     def counting_logprob(prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         counts["scored"] += len(prompts)

@@ -22,7 +22,7 @@ from selftrain.models.prompts import PromptConfig
 from selftrain.models.rendering import Renderer
 from selftrain.models.seeds import SEED_MODELS, seed_model
 from selftrain.types import Prompt, SamplingParams
-from tests.conftest import engine_of
+from tests.conftest import engine_of, generate
 from tests.training.small import EXAMPLES, Folders, LeftError, timeless, train, weights
 from tests.training.test_taking_up import LEARNING
 
@@ -97,13 +97,13 @@ def test_our_own_forward_pass_answers_with_the_adapter(
     trained: tuple[str, LoadedModel, Path], prompts: list[Prompt]
 ) -> None:
     _, loaded, _ = trained
-    slow = engine_of(loaded)
-    packed = PackedEngine(slow, read_architecture(loaded.model))
+    reference = engine_of(loaded)
+    packed = PackedEngine(reference, read_architecture(loaded.model))
     asked, sampling = prompts[:6], SamplingParams(1.0, max_completion_length=24)
-    ours, theirs = (engine.generate(asked, 2, sampling, "k", 0) for engine in (packed, slow))
+    ours, theirs = (generate(engine, asked, 2, sampling) for engine in (packed, reference))
     assert [one.token_ids for one in ours] == [one.token_ids for one in theirs]
     texts = [" 3+4=7. #### 7"] * len(asked)
-    assert packed.logprob(asked, texts) == pytest.approx(slow.logprob(asked, texts), abs=1e-4)
+    assert packed.logprob(asked, texts) == pytest.approx(reference.logprob(asked, texts), abs=1e-4)
 
 
 @pytest.mark.slow
@@ -177,7 +177,7 @@ def test_checkpointing_bfloat16_and_an_adapter_go_together(recwarn: pytest.Warni
         for seed in "st":
             report = train(trainer, replace(LEARNING, gradient_checkpointing=checkpointing), seed=seed)
         losses.append(report.loss_last)
-        engine_of(loaded).generate([EXAMPLES[0].prompt], 1, SamplingParams(0.0, max_completion_length=4), "k", 1)
+        generate(engine_of(loaded), [EXAMPLES[0].prompt], 1, SamplingParams(0.0, max_completion_length=4))
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
     assert not [one for one in recwarn if "checkpointing" in str(one.message)]
     hooks = loaded.model.get_input_embeddings()._forward_hooks
@@ -215,7 +215,7 @@ def test_an_adapter_beside_weights_of_four_bits_is_trained_in_float32(tmp_path: 
     pytest.importorskip("bitsandbytes", reason="pip install 'selftrain[quantization]'")
     settings = replace(ADAPTER, load_in_4bit=True, lora_target_modules=("q_proj",))
     learner = ModelFactory(PromptConfig(), EngineConfig(device="cpu"), adapter=settings).load(seed_model("llama"))
-    assert "transformers" in learner.engine.how
+    assert "transformers" in learner.engine.description
     model = learner.trainer.model
     assert {p.dtype for p in model.parameters() if not p.requires_grad} == {torch.uint8, torch.float32}
     report = train(learner.trainer, replace(LEARNING, train_batch_size=2, learning_rate=2e-2), examples=EXAMPLES[:2])

@@ -11,7 +11,7 @@ from selftrain.models.loading import LoadedModel
 from selftrain.models.seeds import seed_model
 from selftrain.training.base import TrainingConfig, learning_rate_factor
 from selftrain.types import SamplingParams
-from tests.conftest import engine_of
+from tests.conftest import engine_of, generate
 from tests.training.small import EXAMPLES, train, trainer_of, weights
 
 
@@ -43,9 +43,8 @@ def test_a_trained_model_stops_by_itself(trainable: LoadedModel) -> None:
     trainer = trainer_of(trainable)
     report = train(trainer, TrainingConfig(learning_rate=1e-3, num_train_epochs=12, train_batch_size=5))
     assert report.loss_last < report.loss_first
-    answers = engine_of(trainable).generate(
-        [e.prompt for e in EXAMPLES], 1, SamplingParams(0.0, max_completion_length=40), "k", 1
-    )
+    prompts, greedy = [e.prompt for e in EXAMPLES], SamplingParams(0.0, max_completion_length=40)
+    answers = generate(engine_of(trainable), prompts, 1, greedy)
     assert all(a.finish_reason == "stop" for a in answers)
 
 

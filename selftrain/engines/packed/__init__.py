@@ -1,13 +1,13 @@
-"""An engine with a forward pass of its own, for decoders of the Llama family on a CPU.
+"""An engine with its own forward pass, for decoders of the Llama family on a CPU.
 
-The parts, from below: `architecture` says what is known of a model, `linear` and `weights` lay its weights out,
-`decoder` is the forward pass, `memory` keeps keys and values, `slots` says who looks at what, `attention` looks, or
-`compiled` where it can, `cohort` keeps answers that are written together, `state` what is written, `engine` puts them
-together, `scoring` reads what others wrote, `workers` are further processes that answer, and `choosing` says whether
-all this may be used.
+Modules, lowest first: `architecture` (what is known of a model), `linear` and `weights` (its weights, rearranged),
+`kv_cache`, `slot_layout` and `attention_pass` (which row attends to what), `torch_attention` or `compiled_attention`
+(computes it), `decoder` (the forward pass), `sequence_group` (completions decoded together), `decode_state` (their
+tokens), `scoring` (log-probabilities of given texts), `worker_pool` (further processes), `engine`, and `select`, which
+decides whether all this may stand in for the model's own code.
 """
 
-from selftrain.engines.packed.select import quickest_engine
-from selftrain.engines.packed.worker_pool import WorkerPool, further_cores
+from selftrain.engines.packed.select import fastest_engine
+from selftrain.engines.packed.worker_pool import WorkerPool, spare_cores
 
-__all__ = ["WorkerPool", "further_cores", "quickest_engine"]
+__all__ = ["WorkerPool", "fastest_engine", "spare_cores"]

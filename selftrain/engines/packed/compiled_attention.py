@@ -12,26 +12,27 @@ import torch
 from torch import Tensor
 
 from selftrain.engines.packed.architecture import Architecture
-from selftrain.engines.packed.kv_cache import BLOCK, KVCache
+from selftrain.engines.packed.attention_pass import AttentionCache
+from selftrain.engines.packed.kv_cache import BLOCK
 from selftrain.engines.packed.slot_layout import SlotLayout
 
 LIBRARY = Path(__file__).with_name("kernels.so")
-#: Rows worth the start of another thread.
-ROWS_A_THREAD = 16
+#: Fewer rows are not worth another thread.
+ROWS_PER_THREAD = 16
 
 
 class _Pass(ctypes.Structure):
-    """As `struct pass` in kernels.c: counts of `Architecture` and `SlotLayout`, then
+    """`struct pass` of kernels.c: counts of `Architecture` and `SlotLayout`, then
 
     start: columns that are written in each own sequence.
-    prompt_room, own_room: columns a sequence, written or not.
-    window: columns that are seen at most; cap: of scores, 0 for none.
-    place: `SlotLayout.place`; prompt_lengths: `[prompts]`, null where prompts are being read.
+    prompt_capacity, own_capacity: columns of a sequence, written or not.
+    window: columns that a token attends to at most; cap: of scores, 0 for none.
+    place: `SlotLayout.place`; prompt_lengths: `[prompts]`, null while prompts are read.
     """
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("kv_heads", "group", "answers", "tokens", "start")),
-        *((name, ctypes.c_int64) for name in ("prompt_room", "own_room", "window")),
+        *((name, ctypes.c_int64) for name in ("kv_heads", "group", "completions", "tokens", "start")),
+        *((name, ctypes.c_int64) for name in ("prompt_capacity", "own_capacity", "window")),
         ("cap", ctypes.c_float),
         ("place", ctypes.c_void_p),
         ("prompt_lengths", ctypes.c_void_p),
@@ -40,7 +41,7 @@ class _Pass(ctypes.Structure):
 
 @cache
 def kernels() -> ctypes.CDLL | None:
-    """The library; None where it was not built or this processor cannot run it."""
+    """The library; None where it was not built, or this processor cannot run it."""
     if platform.machine() == "x86_64" and "AVX" not in torch.backends.cpu.get_cpu_capability():
         return None
     try:
@@ -58,53 +59,56 @@ def can_compute(architecture: Architecture) -> bool:
 
 
 class CompiledPass:
-    """A `Pass` by another way; keys lie in the memory in an order of its own, so a memory is for one kind of pass."""
+    """See `AttentionPass`.
 
-    def __init__(
-        self,
-        architecture: Architecture,
-        slots: SlotLayout,
-        prompt: KVCache | None,
-        prompt_lengths: Tensor,
-        own: KVCache,
-        first_row: int = 0,
-    ) -> None:
-        self._architecture, self._seats, self._prompt, self._own = architecture, slots, prompt, own
-        self._prompt_lengths, self._rows = prompt_lengths, range(first_row, first_row + len(slots.place))
-        self._columns = own.room + (0 if prompt is None else prompt.room)
-        self._by_kind = {kind: self._pass(window) for kind, window in architecture.windows.items()}
+    Args:
+        first_row: index of the layout's first row among all rows of the pass.
+    """
 
-    def attend(self, number: int, qkv: Tensor) -> Tensor:
-        """See `Pass.attend`."""
-        library, one = kernels(), self._architecture
+    def __init__(self, architecture: Architecture, layout: SlotLayout, cache: AttentionCache, first_row: int) -> None:
+        self._architecture, self._layout, self._cache = architecture, layout, cache
+        self._rows = range(first_row, first_row + len(layout.place))
+        prompt_capacity = 0 if cache.prompt is None else cache.prompt.capacity
+        self._scores = cache.own.capacity + prompt_capacity + 2 * BLOCK
+        self._by_type = {
+            kind: _Pass(
+                kv_heads=architecture.kv_heads,
+                group=architecture.group,
+                completions=layout.completions,
+                tokens=layout.tokens,
+                start=cache.own.length,
+                prompt_capacity=prompt_capacity,
+                own_capacity=cache.own.capacity,
+                window=2**62 if window is None else window,
+                cap=architecture.attention_softcap or 0.0,
+                place=layout.place.data_ptr(),
+                prompt_lengths=None if cache.prompt is None else cache.prompt_lengths.data_ptr(),
+            )
+            for kind, window in architecture.windows.items()
+        }
+
+    def attend(self, layer: int, qkv: Tensor) -> Tensor:
+        library, architecture, cache = kernels(), self._architecture, self._cache
         assert library is not None
-        about, dim, rows = ctypes.addressof(self._by_kind[one.kinds[number]]), one.head_dim, len(self._rows)
-        own = [kept.data_ptr() for kept in self._own.layer(number)]
-        prompt = [None, None] if self._prompt is None else [kept.data_ptr() for kept in self._prompt.layer(number)]
-        asked = qkv[self._rows.start : self._rows.stop].data_ptr()
-        out = torch.empty(rows, one.heads * dim)
-        library.keep(about, rows, dim, asked, *own)
+        info = ctypes.addressof(self._by_type[architecture.layer_types[layer]])
+        dim, rows = architecture.head_dim, len(self._rows)
+        own = [part.data_ptr() for part in cache.own.layer(layer)]
+        prompt = [None, None] if cache.prompt is None else [part.data_ptr() for part in cache.prompt.layer(layer)]
+        own_qkv = qkv[self._rows.start : self._rows.stop].data_ptr()
+        out = torch.empty(rows, architecture.heads * dim)
+        library.keep(info, rows, dim, own_qkv, *own)
 
         def attend(first: int, until: int) -> None:
-            weights = torch.empty(self._columns + 2 * BLOCK)
-            library.attend(about, first, until, dim, asked, *prompt, *own, out.data_ptr(), weights.data_ptr())
+            scores = torch.empty(self._scores)
+            library.attend(info, first, until, dim, own_qkv, *prompt, *own, out.data_ptr(), scores.data_ptr())
 
-        parts = min(torch.get_num_threads(), rows // ROWS_A_THREAD)
+        parts = min(torch.get_num_threads(), rows // ROWS_PER_THREAD)
         if parts <= 1:
             attend(0, rows)
         else:
             bounds = [rows * part // parts for part in range(parts + 1)]
             list(_threads().map(attend, bounds, bounds[1:]))
         return out
-
-    def _pass(self, window: int | None) -> _Pass:
-        one, prompt = self._architecture, self._prompt
-        return _Pass(
-            kv_heads=one.kv_heads, group=one.group, answers=self._seats.answers, tokens=self._seats.tokens,
-            start=self._own.length, prompt_room=0 if prompt is None else prompt.room, own_room=self._own.room,
-            window=2**62 if window is None else window, cap=one.score_cap or 0.0, place=self._seats.place.data_ptr(),
-            prompt_lengths=None if prompt is None else self._prompt_lengths.data_ptr(),
-        )  # fmt: skip
 
 
 @cache

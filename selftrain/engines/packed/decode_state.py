@@ -1,4 +1,4 @@
-"""The answers of one unit while they are being written."""
+"""The completions of one batch while they are decoded."""
 
 from __future__ import annotations
 
@@ -7,70 +7,74 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from selftrain.engines.packed.stop_strings import StopTexts
+from selftrain.engines.packed.stop_strings import StopStrings
+from selftrain.engines.request import GenerateRequest
 from selftrain.engines.rng import uniforms
 from selftrain.engines.sampler import sample_tokens
-from selftrain.engines.transformers import Answer
-from selftrain.types import SamplingParams
+from selftrain.engines.transformers import Completion
 
 
 class DecodeState:
     """
     Args:
-        starts: of the stream each answer is drawn with.
-        end_tokens: `[vocabulary]`, true at the ids that end an answer.
-        stop_texts: of each answer; empty where only end tokens end it.
-        known: every tuple in `stop_texts` that is not empty.
+        request: the batch.
+        stop_strings: of each completion; empty where only end tokens end it.
+        matchers: by every non-empty tuple in `stop_strings`.
+        end_tokens: `[vocabulary]`, true at the ids that end a completion.
     """
 
     def __init__(
         self,
-        starts: Sequence[int],
-        sampling: SamplingParams,
+        request: GenerateRequest,
+        stop_strings: Sequence[tuple[str, ...]],
+        matchers: Mapping[tuple[str, ...], StopStrings],
         end_tokens: Tensor,
-        stop_texts: Sequence[tuple[str, ...]],
-        known: Mapping[tuple[str, ...], StopTexts],
     ) -> None:
-        self.sampling, self._end_tokens, self._stop_texts = sampling, end_tokens, stop_texts
-        count, longest = len(starts), sampling.max_completion_length
-        self._chance = torch.from_numpy(uniforms(starts, longest))
+        self._params, self._stop_strings, self._end_tokens = request.params, stop_strings, end_tokens
+        count, longest = request.num_responses, request.params.max_completion_length
+        self._draws = torch.from_numpy(uniforms(request.stream_starts(), longest))
         self._token_ids = torch.zeros(count, longest, dtype=torch.long)
         self._logprobs = torch.zeros(count, longest)
         self._lengths = torch.zeros(count, dtype=torch.long)
         self._ended = torch.zeros(count, dtype=torch.bool)
-        #: With the mask of the answers each of them can end.
-        self._stops = [
-            (known[stops], torch.tensor([one == stops for one in stop_texts])) for stops in {*stop_texts} - {()}
+        #: Each with the mask of the completions that it can end.
+        self._matchers = [
+            (matchers[strings], torch.tensor([own == strings for own in stop_strings]))
+            for strings in {*stop_strings} - {()}
         ]
 
     def newest(self, rows: Tensor) -> Tensor:
-        """The last token of some answers."""
+        """The last token of some completions."""
         return self._token_ids[rows, self._lengths[rows] - 1]
 
-    def write(self, rows: Tensor, logits: Tensor) -> Tensor:
-        """Draws the next token of some answers and its log-probability at temperature 1; mask of those that go on."""
+    def append(self, rows: Tensor, logits: Tensor) -> Tensor:
+        """Samples the next token of some completions.
+
+        Returns:
+            The mask of those `rows` that are not finished.
+        """
         places = self._lengths[rows]
-        token = sample_tokens(logits, self._chance[rows, places], self.sampling)
+        token = sample_tokens(logits, self._draws[rows, places], self._params)
         self._token_ids[rows, places] = token
         self._logprobs[rows, places] = logits.log_softmax(dim=-1).gather(-1, token[:, None]).squeeze(-1)
         self._lengths[rows] = places + 1
         ended = self._end_tokens[token]
-        for stops, answers in self._stops:
-            self._look_for(stops, rows, answers[rows] & stops.may_end(token) & ~ended, ended)
+        for matcher, mask in self._matchers:
+            for place in (mask[rows] & matcher.may_end(token) & ~ended).nonzero().flatten().tolist():
+                row = rows[place]
+                ended[place] = matcher.end(self._token_ids[row, : self._lengths[row]].tolist())
         self._ended[rows] = ended
-        return ~ended & (places + 1 < self.sampling.max_completion_length)
+        return ~ended & (places + 1 < self._params.max_completion_length)
 
-    def _look_for(self, stops: StopTexts, rows: Tensor, where: Tensor, ended: Tensor) -> None:
-        for place in where.nonzero().flatten().tolist():
-            row = rows[place]
-            ended[place] = stops.end(self._token_ids[row, : self._lengths[row]].tolist())
-
-    def answers(self) -> list[Answer]:
-        lengths = self._lengths.tolist()
+    def completions(self) -> list[Completion]:
         return [
-            Answer(stops, ids[:length], logprobs[:length], ended)
-            for stops, ids, logprobs, ended, length in zip(
-                self._stop_texts, self._token_ids.tolist(), self._logprobs.tolist(), self._ended.tolist(), lengths,
+            Completion(strings, ids[:length], logprobs[:length], ended)
+            for strings, ids, logprobs, ended, length in zip(
+                self._stop_strings,
+                self._token_ids.tolist(),
+                self._logprobs.tolist(),
+                self._ended.tolist(),
+                self._lengths.tolist(),
                 strict=True,
             )
-        ]  # fmt: skip
+        ]

@@ -1,4 +1,4 @@
-"""Answers from a decoder whose forward pass is ours: see docs/decisions for why and how."""
+"""The packed engine: docs/decisions/0008-own-forward-pass.md says why and how."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from selftrain.engines.base import Before, InTurn, Live, units_by_length
+from selftrain.engines.base import SaveWeights, batches_by_length, one_by_one
 from selftrain.engines.oom_splitter import OomSplitter
 from selftrain.engines.packed.architecture import Architecture
 from selftrain.engines.packed.compiled_attention import can_compute
@@ -18,167 +18,167 @@ from selftrain.engines.packed.decode_state import DecodeState
 from selftrain.engines.packed.decoder import Decoder
 from selftrain.engines.packed.scoring import score
 from selftrain.engines.packed.sequence_group import SequenceGroup
-from selftrain.engines.packed.stop_strings import StopTexts
+from selftrain.engines.packed.stop_strings import StopStrings
 from selftrain.engines.packed.weights import fingerprint
 from selftrain.engines.packed.worker_pool import WorkerPool
-from selftrain.engines.rng import stream_start
+from selftrain.engines.request import GenerateRequest
 from selftrain.engines.transformers import TransformersEngine
-from selftrain.engines.workers.requests import Question
 from selftrain.models.logprobs import torch_threads
-from selftrain.types import Prompt, Response, SamplingParams
+from selftrain.types import Prompt, Response
 
-#: The next prompts are read once this share of the rows or less is being written: late enough to read several at a
-#: time, early enough that no step is made for a handful of rows.
+#: Waiting prompts are read once fewer than this share of the rows is decoded: late enough to read several at a time,
+#: early enough that no step is made for a handful of rows.
 REFILL_BELOW = 0.5
-#: Times over that the rows of a unit are filled, and the parameters up to which they are: of such a model a unit is a
-#: matter of seconds.
-TURNS = 2
+#: A batch for a small model, of up to this many parameters, fills the rows this many times over: it takes seconds.
+REFILLS = 2
 SMALL = 30_000_000
 
 
-class PackedEngine(Before, Live, InTurn):
-    """Draws the tokens that `slow` would draw, several times as fast.
+class PackedEngine:
+    """Samples the tokens that `reference` would sample, several times as fast.
 
     Args:
-        slow: the engine of the same live module; it renders, plans, and says what this engine says of a model.
+        reference: the engine of the same live module; renders prompts and builds responses.
         architecture: of its model.
-        helpers: other processes that answer; None where this one is to be alone.
-        compiled: attention is; None where it is if it can be.
+        workers: other processes that generate; None for this one alone.
+        compiled: whether attention is compiled; by default where that is possible.
     """
 
-    slow: TransformersEngine
-
     def __init__(
-        self, slow: TransformersEngine, architecture: Architecture, workers: WorkerPool | None = None, *,
+        self,
+        reference: TransformersEngine,
+        architecture: Architecture,
+        *,
+        workers: WorkerPool | None = None,
         compiled: bool | None = None,
-    ) -> None:  # fmt: skip
-        self.slow, self.architecture, self._workers = slow, architecture, workers
+    ) -> None:
+        self.reference, self.architecture, self._workers = reference, architecture, workers
         self.compiled = can_compute(architecture) if compiled is None else compiled
         self._decoders: dict[bool, Decoder] = {}
         self._packed_from: tuple[object, ...] = ()
-        self._stops: dict[tuple[str, ...], StopTexts] = {}
+        self._matchers: dict[tuple[str, ...], StopStrings] = {}
         self._splitter = OomSplitter()
-        self._small = sum(one.numel() for one in slow.model.parameters()) <= SMALL
-        vocabulary = slow.model.get_input_embeddings().num_embeddings
+        self._small = sum(one.numel() for one in reference.model.parameters()) <= SMALL
+        vocabulary = reference.model.get_input_embeddings().num_embeddings
         self._end_tokens = torch.zeros(vocabulary, dtype=torch.bool)
-        self._end_tokens[[one for one in slow.renderer.stop_ids if one < vocabulary]] = True
+        self._end_tokens[[token_id for token_id in reference.renderer.stop_ids if token_id < vocabulary]] = True
 
     @property
-    def how(self) -> str:
-        how = "our own forward pass" + ", attention compiled" * self.compiled
-        return how + ", matrix products in bfloat16" * self.slow.bf16 + self._splitter.note
+    def name(self) -> str:
+        return self.reference.name
+
+    @property
+    def description(self) -> str:
+        text = "our own forward pass" + ", attention compiled" * self.compiled
+        return text + ", matrix products in bfloat16" * self.reference.bf16 + self._splitter.note
+
+    def prompt_text(self, prompt: Prompt) -> str:
+        return self.reference.prompt_text(prompt)
+
+    def too_long(self, prompts: Sequence[Prompt], max_completion_length: int) -> list[tuple[str, int]]:
+        return self.reference.too_long(prompts, max_completion_length)
+
+    def plan(self, prompts: Sequence[Prompt], n: int) -> list[list[int]]:
+        """Batches for a small model hold more responses than rows, so that waiting ones replace those that ended; but
+        there are at least two, one for a second process. Batches for a large model fill the rows once: a killed run
+        loses a batch.
+        """
+        lengths, rows = [len(self.reference.renderer.prompt_ids(prompt)) for prompt in prompts], self._rows
+        if self._small:
+            rows = max(rows // 2, min(REFILLS * rows, len(prompts) * n // 2))
+        return batches_by_length(lengths, max(1, rows // n))
+
+    @property
+    def _rows(self) -> int:
+        return self.reference.batch_size
+
+    @torch.inference_mode()
+    def generate(self, request: GenerateRequest) -> list[Response]:
+        with self._threads():
+            return self._splitter.generate(self._generate, request)
+
+    def _generate(self, request: GenerateRequest) -> list[Response]:
+        ids = [self.reference.renderer.prompt_ids(prompt) for prompt in request.prompts]
+        if not all(ids):  # an empty prompt has no token to start from: left to the model
+            return self.reference.generate(request)
+        decoder, state, n = self._decoder(bf16=self.reference.bf16), self._state(request), request.n
+        waiting = deque(sorted(range(len(ids)), key=lambda i: len(ids[i])))
+        running: list[SequenceGroup] = []
+        while waiting or running:
+            free = self._rows - sum(len(group.rows) for group in running)
+            if waiting and free >= self._rows * (1 - REFILL_BELOW):
+                chosen = [waiting.popleft() for _ in range(min(len(waiting), max(1, free // n)))]
+                rows = (torch.tensor(chosen)[:, None] * n + torch.arange(n)).flatten()
+                group = SequenceGroup(decoder, [ids[i] for i in chosen], n, rows)
+                group.keep(state.append(rows, group.first_logits()))
+                running.append(group)
+            running = [group for group in running if len(group.rows)]
+            if running:
+                _step(decoder, running, state)
+        return self.reference.responses(request, state.completions())
+
+    def _decoder(self, *, bf16: bool) -> Decoder:
+        """With the current weights, however they were changed."""
+        current = fingerprint(self.reference.model)
+        if current != self._packed_from:
+            self._decoders.clear()
+            self._packed_from = current
+        if bf16 not in self._decoders:
+            self._decoders[bf16] = Decoder(self.reference.model, self.architecture, compiled=self.compiled, bf16=bf16)
+        return self._decoders[bf16]
+
+    def _state(self, request: GenerateRequest) -> DecodeState:
+        stop_strings = [self.reference.renderer.stop_texts(prompt) for prompt, _ in request.numbered()]
+        for strings in {*stop_strings} - {(), *self._matchers}:
+            self._matchers[strings] = StopStrings(self.reference.renderer, strings, len(self._end_tokens))
+        return DecodeState(request, stop_strings, self._matchers, self._end_tokens)
+
+    def generate_batches(self, requests: Sequence[GenerateRequest]) -> Generator[list[Response], None, None]:
+        if self._workers is None or not self._small:
+            return one_by_one(self, requests)
+        return self._workers.generate_batches(self, self.reference.model, requests)
+
+    @torch.inference_mode()
+    def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
+        renderer = self.reference.renderer
+        rows = renderer.tokenize_completions(prompts, completions)
+        if not all(row.prompt_length for row in rows):
+            return self.reference.logprob(prompts, completions)
+        with self._threads():
+            return score(self._decoder(bf16=False), rows)
+
+    def num_tokens(self, completions: Sequence[str]) -> list[int]:
+        return self.reference.num_tokens(completions)
+
+    def _threads(self) -> AbstractContextManager[None]:
+        """One thread for a small model: a second gains little and costs much beside other load, and the last bits of
+        sums depend on the number of threads, which a run must not.
+        """
+        return torch_threads(1 if self._small else torch.get_num_threads())
+
+    def update_weights(self, save: SaveWeights) -> None:
+        """Each request checks for changes of the live weights."""
+
+    def sleep(self) -> None:
+        """Rearranged weights are kept: they are of use if training leaves the weights as they are."""
 
     def close(self) -> None:
         self._decoders.clear()
         if self._workers is not None:
             self._workers.close()
-        self.slow.close()
-
-    def plan(self, prompts: Sequence[Prompt], n: int) -> list[list[int]]:
-        """Of a small model units of more answers than are written at once, so that those that wait take the place of
-        those that ended, but two units at least, so that there is one for a second process. Of a large one only so
-        many answers, since what a killed run loses is a unit for each model.
-        """
-        lengths, rows = [len(self.slow.renderer.prompt_ids(prompt)) for prompt in prompts], self.slow.rows
-        if self._small:
-            rows = max(rows // 2, min(TURNS * rows, len(prompts) * n // 2))
-        return units_by_length(lengths, max(1, rows // n))
-
-    def _decoder(self, *, bf16: bool) -> Decoder:
-        """With the weights as they are now: whoever changed them, and however."""
-        now = fingerprint(self.slow.model)
-        if now != self._packed_from:
-            self._decoders.clear()
-            self._packed_from = now
-        if bf16 not in self._decoders:
-            self._decoders[bf16] = Decoder(self.slow.model, self.architecture, compiled=self.compiled, bf16=bf16)
-        return self._decoders[bf16]
-
-    @torch.inference_mode()
-    def generate(
-        self,
-        prompts: Sequence[Prompt],
-        n: int,
-        sampling: SamplingParams,
-        key: str,
-        weights_version: int,
-        first: int = 0,
-    ) -> list[Response]:
-        def answer(some: Sequence[Prompt], of_each: int, start: int) -> list[Response]:
-            return self._generate(some, of_each, sampling, key, weights_version, start)
-
-        with self._threads():
-            return self._splitter.sample_tokens(answer, prompts, n, first)
-
-    def _generate(
-        self, prompts: Sequence[Prompt], n: int, sampling: SamplingParams, key: str, weights_version: int, first: int
-    ) -> list[Response]:
-        ids = [self.slow.renderer.prompt_ids(prompt) for prompt in prompts]
-        if not all(ids):  # nothing to start from; what then happens is the model's affair
-            return self.slow.generate(prompts, n, sampling, key, weights_version, first)
-        decoder, state = self._decoder(bf16=self.slow.bf16), self._state(prompts, n, sampling, key, first)
-        waiting = deque(sorted(range(len(prompts)), key=lambda i: len(ids[i])))
-        groups: list[SequenceGroup] = []
-        while waiting or groups:
-            free = self.slow.rows - sum(len(one.rows) for one in groups)
-            if waiting and (free >= self.slow.rows * (1 - REFILL_BELOW)):
-                some = [waiting.popleft() for _ in range(min(len(waiting), max(1, free // n)))]
-                rows = (torch.tensor(some)[:, None] * n + torch.arange(n)).flatten()
-                new = SequenceGroup(decoder, [ids[i] for i in some], n, rows)
-                new.keep(state.write(rows, new.first_logits()))
-                groups.append(new)
-            groups = [one for one in groups if len(one.rows)]
-            if groups:
-                _step(decoder, groups, state)
-        return self.slow.responses(prompts, n, first, state.answers(), weights_version)
-
-    def generate_units(
-        self, units: Sequence[Sequence[Prompt]], n: int, sampling: SamplingParams, key: str, weights_version: int,
-        first: int = 0,
-    ) -> Generator[list[Response], None, None]:  # fmt: skip
-        if self._workers is None or not self._small:
-            return super().generate_units(units, n, sampling, key, weights_version, first)
-
-        def ask(unit: Sequence[Prompt]) -> list[Response]:
-            return self.generate(unit, n, sampling, key, weights_version, first)
-
-        return self._workers.answer(
-            units, ask, Question(n, sampling, key, weights_version, first), self.slow.model,
-            fingerprint(self.slow.model), self.prompt_text, self.name,
-        )  # fmt: skip
-
-    def _state(self, prompts: Sequence[Prompt], n: int, sampling: SamplingParams, key: str, first: int) -> DecodeState:
-        starts = [stream_start(key, prompt.problem_id, first + place) for prompt in prompts for place in range(n)]
-        stop_texts = [self.slow.renderer.stop_texts(prompt) for prompt in prompts for _ in range(n)]
-        for texts in {*stop_texts} - {(), *self._stops}:
-            self._stops[texts] = StopTexts(self.slow.renderer, texts, len(self._end_tokens))
-        return DecodeState(starts, sampling, self._end_tokens, stop_texts, self._stops)
-
-    @torch.inference_mode()
-    def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
-        rows = self.slow.renderer.tokenize_completions(prompts, completions)
-        if not all(row.prompt_length for row in rows):
-            return self.slow.logprob(prompts, completions)
-        with self._threads():
-            return score(self._decoder(bf16=False), rows)
-
-    def _threads(self) -> AbstractContextManager[None]:
-        """A small model on one thread: a second wins little and costs much where anything else runs, and the bytes of
-        sums differ by how many add them up, which no run is to depend on.
-        """
-        return torch_threads(1 if self._small else torch.get_num_threads())
+        self.reference.close()
 
 
 def _step(decoder: Decoder, groups: Sequence[SequenceGroup], state: DecodeState) -> None:
-    """One more token of every row. Linear layers see the rows of all cohorts as one batch, attention each by itself."""
-    sizes = [len(one.rows) for one in groups]
-    rows, positions = torch.cat([one.rows for one in groups]), torch.cat([one.positions() for one in groups])
-    passes = [one.next_pass(first) for one, first in zip(groups, accumulate(sizes, initial=0), strict=False)]
+    """One more token of every row. Linear layers see the rows of all groups as one batch, attention each by itself."""
+    sizes = [len(group.rows) for group in groups]
+    rows, positions = torch.cat([group.rows for group in groups]), torch.cat([group.positions() for group in groups])
+    passes = [group.next_pass(first) for group, first in zip(groups, accumulate(sizes, initial=0), strict=False)]
 
-    def attend(number: int, qkv: Tensor) -> Tensor:
-        found = [one.attend(number, qkv) for one in passes]
+    def attend(layer: int, qkv: Tensor) -> Tensor:
+        found = [one.attend(layer, qkv) for one in passes]
         return found[0] if len(found) == 1 else torch.cat(found)
 
-    live = state.write(rows, decoder.logits(decoder.hidden(state.newest(rows), positions, attend)))
-    for one, its_live in zip(groups, live.split(sizes), strict=True):
-        one.passed(its_live)
+    live = state.append(rows, decoder.logits(decoder.hidden_states(state.newest(rows), positions, attend)))
+    for group, live_in_group in zip(groups, live.split(sizes), strict=True):
+        group.finish_pass(live_in_group)

@@ -1,54 +1,54 @@
-"""Keys and values that later tokens look back at."""
+"""Keys and values of earlier tokens."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-#: Columns that are copied together, `LANES` in kernels.c: within so many, keys of `CompiledPass` cannot be told apart.
+#: Columns copied together: `LANES` in kernels.c. The compiled attention interleaves the keys of so many columns.
 BLOCK = 8
 
 
 class KVCache:
-    """Keys and values of some sequences, one per key-value head: `[2, layers, sequences, room, head_dim]`.
+    """Keys and values of sequences, one sequence per key-value head: `[2, layers, sequences, capacity, head_dim]`.
 
-    The first `length` columns are written.
+    A column is a token of a sequence; the first `length` columns are written.
     """
 
-    def __init__(self, kept: Tensor, length: int = 0) -> None:
-        self._kept, self.length = kept, length
+    def __init__(self, data: Tensor, length: int = 0) -> None:
+        self._data, self.length = data, length
 
     @classmethod
-    def blank(cls, layers: int, sequences: int, room: int, head_dim: int) -> KVCache:
-        """All zeros: what is masked out is multiplied by zero, and has to be a number for that."""
-        return cls(torch.zeros(2, layers, sequences, _in_blocks(room), head_dim))
+    def empty(cls, layers: int, sequences: int, capacity: int, head_dim: int) -> KVCache:
+        """All zeros: masked columns are multiplied by zero, which has to give zero."""
+        return cls(torch.zeros(2, layers, sequences, _whole_blocks(capacity), head_dim))
 
     @property
-    def room(self) -> int:
-        return self._kept.shape[3]
+    def capacity(self) -> int:
+        return self._data.shape[3]
 
     def layer(self, number: int) -> tuple[Tensor, Tensor]:
-        """Its keys and values, `[sequences, room, head_dim]` each, sharing storage."""
-        keys, values = self._kept[:, number]
+        """A layer's keys and values, `[sequences, capacity, head_dim]` each, sharing storage."""
+        keys, values = self._data[:, number]
         return keys, values
 
-    def part(self, first: int, last: int) -> KVCache:
+    def sequences(self, first: int, last: int) -> KVCache:
         """Some of the sequences, sharing storage."""
-        return KVCache(self._kept[:, :, first:last], self.length)
+        return KVCache(self._data[:, :, first:last], self.length)
 
     def columns(self, first: int, last: int) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Keys and values by layer, `[sequences, columns, head_dim]` each, sharing storage."""
-        keys, values = self._kept[:, :, :, first:last]
+        keys, values = self._data[:, :, :, first:last]
         return keys.unbind(), values.unbind()
 
-    def only(self, sequences: Tensor, room: int) -> KVCache:
-        """A copy of some sequences, with room for so many columns at least."""
-        written = _in_blocks(self.length)
-        old = self._kept[:, :, :, :written]
-        new = old.new_empty(*old.shape[:2], len(sequences), _in_blocks(room), old.shape[-1])
+    def copy_of(self, sequences: Tensor, capacity: int) -> KVCache:
+        """A copy of the sequences at these indices, with at least this capacity."""
+        written = _whole_blocks(self.length)
+        old = self._data[:, :, :, :written]
+        new = old.new_empty(*old.shape[:2], len(sequences), _whole_blocks(capacity), old.shape[-1])
         new[:, :, :, :written] = old[:, :, sequences]
         return KVCache(new, self.length)
 
 
-def _in_blocks(columns: int) -> int:
+def _whole_blocks(columns: int) -> int:
     return -(-columns // BLOCK) * BLOCK

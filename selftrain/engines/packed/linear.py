@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-#: oneDNN's product of a weight laid out beforehand: semi-private in torch, so it may be missing.
+#: oneDNN's product with a pre-packed weight: semi-private in torch, so it may be missing.
 _ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
 #: With AVX-512 oneDNN is up to twice as fast as torch's own choice (on AMD, MKL stays at AVX2); with AVX2 they are
 #: equal for large batches, and oneDNN starts more slowly.
 USE_ONEDNN = _ONEDNN is not None and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
-#: Rows a weight is laid out for; other numbers of rows work just as well.
-_LAID_OUT_FOR = 128
+#: Rows that a weight is packed for; other numbers of rows work as well.
+_PACKED_FOR_ROWS = 128
 
 
 class Linear(Protocol):
@@ -23,7 +23,7 @@ class Linear(Protocol):
     def __call__(self, x: Tensor) -> Tensor: ...
 
     def add_to(self, residual: Tensor, x: Tensor) -> Tensor:
-        """The residual stream with this layer's output added; may write over `residual`."""
+        """The residual stream plus this layer's output; may overwrite `residual`."""
         ...
 
 
@@ -41,11 +41,11 @@ class PlainLinear:
 
 
 class OneDnnLinear:
-    """Also multiplies in bfloat16 where its weight is in bfloat16."""
+    """Multiplies in bfloat16 where its weight is bfloat16."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self.bias, self.dtype = bias, weight.dtype
-        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), _LAID_OUT_FOR)
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), _PACKED_FOR_ROWS)
 
     def __call__(self, x: Tensor) -> Tensor:
         out: Tensor = torch.ops.mkldnn._linear_pointwise(x.to(self.dtype), self.weight, self.bias, "none", [], "")

@@ -1,54 +1,62 @@
-"""Answers that are being written together: those to some prompts that were read together."""
+"""Completions that are decoded together: those of some prompts that were read together."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from selftrain.engines.packed.attention import Pass
-from selftrain.engines.packed.compiled_attention import CompiledPass
+from selftrain.engines.packed.attention_pass import AttentionCache, AttentionPass
 from selftrain.engines.packed.decoder import Decoder
 from selftrain.engines.packed.kv_cache import KVCache
 from selftrain.engines.packed.slot_layout import SlotLayout
 
-#: Tokens of prompts computed in one pass, padding included: larger passes leave the caches of a CPU.
-TOKENS_AT_ONCE = 2048
-#: Tokens of each answer by which the memory grows: fewer would copy often, more would look for long at answers that
-#: have ended.
+#: Tokens of prompts per pass, padding included: larger passes do not fit into a CPU's caches.
+TOKENS_PER_PASS = 2048
+#: Columns by which the cache of completions grows. Fewer would copy often, more would attend to completions that ended.
 GROWTH = 16
 
 
-def read(decoder: Decoder, prompts: Sequence[Sequence[int]]) -> tuple[KVCache, Tensor]:
-    """Keys and values of prompts, padded on the right to the longest, and the states of their last tokens.
+@dataclass(frozen=True)
+class PromptStates:
+    """Prompts after their forward pass.
 
     Args:
-        prompts: token ids, at least one of each.
-
-    Returns:
-        A memory of `[prompts * kv_heads]` sequences, and `[prompts, hidden]`.
+        cache: `[prompts * kv_heads]` sequences, padded on the right.
+        lengths: `[prompts]`.
+        last: `[prompts, hidden]`: states of their last tokens.
     """
-    one, lengths = decoder.architecture, torch.tensor([len(ids) for ids in prompts])
-    memory = KVCache.blank(len(one.kinds), len(prompts) * one.kv_heads, int(lengths.max()), one.head_dim)
+
+    cache: KVCache
+    lengths: Tensor
+    last: Tensor
+
+
+def read_prompts(decoder: Decoder, prompts: Sequence[Sequence[int]]) -> PromptStates:
+    """The forward pass over the token ids of prompts, of which none is empty."""
+    architecture, lengths = decoder.architecture, torch.tensor([len(ids) for ids in prompts])
+    layers, kv_heads, longest = len(architecture.layer_types), architecture.kv_heads, int(lengths.max())
+    cache = KVCache.empty(layers, len(prompts) * kv_heads, longest, architecture.head_dim)
     last = []
-    for first, until in _parts(lengths.tolist()):
-        here = lengths[first:until]
-        slots = SlotLayout.ragged(here[:, None], one.kv_heads)
-        own = memory.part(first * one.kv_heads, until * one.kv_heads)
+    for first, until in _passes(lengths.tolist()):
+        own_lengths = lengths[first:until]
+        layout = SlotLayout.ragged(own_lengths[:, None], kv_heads)
+        own = cache.sequences(first * kv_heads, until * kv_heads)
         token_ids = torch.tensor([token for ids in prompts[first:until] for token in ids])
-        look = decoder.make_pass(one, slots, None, here, own)
-        states = decoder.hidden(token_ids, slots.place % slots.tokens, look.attend)
-        last.append(states[here.cumsum(0) - 1])
-    memory.length = int(lengths.max())
-    return memory, torch.cat(last)
+        attend = decoder.attention_pass(layout, AttentionCache(own, own_lengths)).attend
+        states = decoder.hidden_states(token_ids, layout.place % layout.tokens, attend)
+        last.append(states[own_lengths.cumsum(0) - 1])
+    cache.length = longest
+    return PromptStates(cache, lengths, torch.cat(last))
 
 
-def _parts(lengths: list[int]) -> list[tuple[int, int]]:
-    """Neighbours that are read in one pass, as (first, until)."""
+def _passes(lengths: list[int]) -> list[tuple[int, int]]:
+    """Neighbouring prompts that are read in one pass, as (first, until)."""
     parts, first = [], 0
     for at in range(1, len(lengths) + 1):
-        if at == len(lengths) or max(lengths[first : at + 1]) * (at + 1 - first) > TOKENS_AT_ONCE:
+        if at == len(lengths) or max(lengths[first : at + 1]) * (at + 1 - first) > TOKENS_PER_PASS:
             parts.append((first, at))
             first = at
     return parts
@@ -57,51 +65,52 @@ def _parts(lengths: list[int]) -> list[tuple[int, int]]:
 class SequenceGroup:
     """
     Args:
-        prompts: token ids; prompts of like length waste little.
-        n: answers to each.
-        rows: `[prompts * n]`: by what number the caller knows each answer, those to one prompt together.
+        prompts: token ids; prompts of similar length waste little.
+        n: completions of each.
+        rows: `[prompts * n]`: the caller's index of each completion, those of one prompt together.
     """
 
     def __init__(self, decoder: Decoder, prompts: Sequence[Sequence[int]], n: int, rows: Tensor) -> None:
-        self.rows, self._decoder, one = rows, decoder, decoder.architecture
-        self._lengths = torch.tensor([len(ids) for ids in prompts])
-        self._prompt, self._last = read(decoder, prompts)
-        self._own = KVCache.blank(len(one.kinds), len(rows) * one.kv_heads, 0, one.head_dim)
-        self._seats = SlotLayout(len(prompts), n, 1, one.kv_heads, torch.arange(len(rows)))
+        self.rows, self._decoder, architecture = rows, decoder, decoder.architecture
+        read = read_prompts(decoder, prompts)
+        self._last = read.last
+        layers, kv_heads = len(architecture.layer_types), architecture.kv_heads
+        own = KVCache.empty(layers, len(rows) * kv_heads, 0, architecture.head_dim)
+        self._cache = AttentionCache(own, read.lengths, read.cache)
+        self._layout = SlotLayout(len(prompts), n, 1, kv_heads, place=torch.arange(len(rows)))
 
     def first_logits(self) -> Tensor:
-        """`[rows, vocabulary]`: of each answer's first token."""
-        return self._decoder.logits(self._last).repeat_interleave(self._seats.answers, dim=0)
+        """`[rows, vocabulary]`: of the first token of each completion."""
+        return self._decoder.logits(self._last).repeat_interleave(self._layout.completions, dim=0)
 
     def positions(self) -> Tensor:
-        """`[rows]`: where in its text the next token of each stands."""
-        return self._lengths[self._seats.place // self._seats.answers] + self._own.length
+        """`[rows]`: of the next token of each."""
+        return self._cache.prompt_lengths[self._layout.place // self._layout.completions] + self._cache.own.length
 
-    def next_pass(self, first_row: int) -> Pass | CompiledPass:
-        """The pass over one more token of each row. To be followed by `passed`."""
-        if self._own.length == self._own.room:
+    def next_pass(self, first_row: int) -> AttentionPass:
+        """The pass over one more token of each row; `finish_pass` has to follow."""
+        if self._cache.own.length == self._cache.own.capacity:
             self._grow()
-        return self._decoder.make_pass(
-            self._decoder.architecture, self._seats, self._prompt, self._lengths, self._own, first_row
-        )
+        return self._decoder.attention_pass(self._layout, self._cache, first_row)
 
-    def passed(self, live: Tensor) -> None:
-        """The pass was made; lets go of the rows that are not `live`, a mask of `[rows]`."""
-        self._own.length += 1
+    def finish_pass(self, live: Tensor) -> None:
+        """Drops the rows that are not `live`, a mask of `[rows]`."""
+        self._cache.own.length += 1
         self.keep(live)
 
     def keep(self, live: Tensor) -> None:
-        """Lets go of the other rows; `live` is a mask of `[rows]`."""
+        """Drops all other rows; `live` is a mask of `[rows]`."""
         if not bool(live.all()):
             self.rows = self.rows[live]
-            self._seats = self._seats.only(live)
+            self._layout = self._layout.keep(live)
 
     def _grow(self) -> None:
-        """Makes room. As this copies the memories, it leaves out the empty seats."""
-        old, (new, prompts, source) = self._seats, self._seats.closed_up()
-        self._own = self._own.only(source, self._own.room + GROWTH)
-        if new.prompts < old.prompts:
+        """Adds capacity. As this copies the caches, it leaves out empty slots."""
+        old, cache, (new, prompts, source) = self._layout, self._cache, self._layout.compacted()
+        cache.own = cache.own.copy_of(source, cache.own.capacity + GROWTH)
+        if new.prompts < old.prompts and cache.prompt is not None:
             heads = torch.arange(old.kv_heads)
-            self._prompt = self._prompt.only((prompts[:, None] * old.kv_heads + heads).flatten(), self._prompt.room)
-            self._lengths = self._lengths[prompts]
-        self._seats = new
+            sequences = (prompts[:, None] * old.kv_heads + heads).flatten()
+            cache.prompt = cache.prompt.copy_of(sequences, cache.prompt.capacity)
+            cache.prompt_lengths = cache.prompt_lengths[prompts]
+        self._layout = new

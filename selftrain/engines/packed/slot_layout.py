@@ -1,8 +1,8 @@
-"""Who sits where: from rows, which linear layers see, to seats, which attention sees.
+"""From rows, which linear layers compute, to slots, which attention computes.
 
-Rows are the tokens that are computed, one after another, without padding. Attention wants rectangles: all answers to a
-prompt side by side, so that they share the prompt's keys and values. A seat is a place in that rectangle,
-`[prompts, kv_heads, answers, tokens]`; some seats are empty, because their answer has ended or is shorter.
+Rows are the tokens of a pass, one after another, without padding. Attention wants rectangles: all completions of a
+prompt side by side, so that they share the prompt's keys and values. A slot is a place in the rectangle
+`[prompts, kv_heads, completions, tokens]`; slots are empty where a completion has ended or is shorter than others.
 """
 
 from __future__ import annotations
@@ -16,60 +16,60 @@ from torch import Tensor
 @dataclass(frozen=True)
 class SlotLayout:
     """
-    Seats(prompts=2, answers=3, tokens=1, kv_heads=2, place=tensor([0, 1, 2, 3, 5])): five rows; the second answer
-    to the second prompt is missing.
+    SlotLayout(prompts=2, completions=3, tokens=1, kv_heads=2, place=tensor([0, 1, 2, 3, 5])): five rows; the second
+    completion of the second prompt is missing.
     """
 
     prompts: int
-    #: To each prompt, at most.
-    answers: int
-    #: Of each answer in this pass, at most.
+    #: Per prompt, at most.
+    completions: int
+    #: Per completion in this pass, at most.
     tokens: int
     kv_heads: int
-    #: `[rows]`: (prompt * answers + answer) * tokens + token, of each row.
+    #: `[rows]`: (prompt * completions + completion) * tokens + token, of each row.
     place: Tensor
 
     @classmethod
     def ragged(cls, lengths: Tensor, kv_heads: int) -> SlotLayout:
-        """For answers of `[prompts, answers]` tokens each, row after row."""
+        """For completions of `lengths` `[prompts, completions]` tokens, row after row."""
         longest = int(lengths.max())
-        inside = torch.arange(longest) < lengths[..., None]
-        prompts, answers = lengths.shape
-        return cls(prompts, answers, longest, kv_heads, inside.flatten().nonzero().squeeze(1))
+        filled = torch.arange(longest) < lengths[..., None]
+        prompts, completions = lengths.shape
+        return cls(prompts, completions, longest, kv_heads, place=filled.flatten().nonzero().squeeze(1))
 
     @property
-    def count(self) -> int:
-        return self.prompts * self.kv_heads * self.answers * self.tokens
+    def num_slots(self) -> int:
+        return self.prompts * self.kv_heads * self.completions * self.tokens
 
-    def seat_of_row(self) -> Tensor:
+    def slot_of_row(self) -> Tensor:
         """`[rows * kv_heads]`."""
-        here = self.answers * self.tokens
-        prompt, inside = self.place // here, self.place % here
+        per_head = self.completions * self.tokens
+        prompt, within = self.place // per_head, self.place % per_head
         heads = torch.arange(self.kv_heads)
-        return ((prompt[:, None] * self.kv_heads + heads) * here + inside[:, None]).flatten()
+        return ((prompt[:, None] * self.kv_heads + heads) * per_head + within[:, None]).flatten()
 
-    def row_in_seat(self, seat_of_row: Tensor) -> Tensor:
-        """`[slots]`: row * kv_heads + head. In empty seats 0: attention there is computed in vain, but on numbers."""
-        found = torch.zeros(self.count, dtype=torch.long)
-        found[seat_of_row] = torch.arange(len(seat_of_row))
+    def row_of_slot(self, slot_of_row: Tensor) -> Tensor:
+        """`[slots]`: row * kv_heads + head. Empty slots repeat row 0, so that they compute with finite numbers."""
+        found = torch.zeros(self.num_slots, dtype=torch.long)
+        found[slot_of_row] = torch.arange(len(slot_of_row))
         return found
 
-    def only(self, rows: Tensor) -> SlotLayout:
-        """Some rows, in the seats they have."""
+    def keep(self, rows: Tensor) -> SlotLayout:
+        """Some of the rows, in their slots; `rows` is a mask or indices."""
         return replace(self, place=self.place[rows])
 
-    def closed_up(self) -> tuple[SlotLayout, Tensor, Tensor]:
+    def compacted(self) -> tuple[SlotLayout, Tensor, Tensor]:
         """The same rows in the smallest rectangle, for one token each.
 
         Returns:
-            The new seats, which of the old prompts are still there, and the old seat that each new one stands for.
+            The new layout, the indices of the old prompts that are left, and the old slot of each new one.
         """
-        prompts, counts = torch.unique_consecutive(self.place // self.answers, return_counts=True)
-        answers = int(counts.max()) if len(counts) else 0
-        # Each row moves to the first free seat of its prompt.
+        prompts, counts = torch.unique_consecutive(self.place // self.completions, return_counts=True)
+        completions = int(counts.max()) if len(counts) else 0
+        # Each row moves to the first free slot of its prompt.
         rank = torch.arange(len(self.place)) - (counts.cumsum(0) - counts).repeat_interleave(counts)
-        place = torch.arange(len(counts)).repeat_interleave(counts) * answers + rank
-        new = replace(self, prompts=len(counts), answers=answers, place=place)
-        source = torch.zeros(new.count, dtype=torch.long)
-        source[new.seat_of_row()] = self.seat_of_row()
+        place = torch.arange(len(counts)).repeat_interleave(counts) * completions + rank
+        new = replace(self, prompts=len(counts), completions=completions, place=place)
+        source = torch.zeros(new.num_slots, dtype=torch.long)
+        source[new.slot_of_row()] = self.slot_of_row()
         return new, prompts, source

@@ -1,4 +1,4 @@
-"""The process of a helper: reads what to load, then questions, from its standard input, until that is closed."""
+"""The program of a worker process: reads what to load, then requests, from its standard input until that is closed."""
 
 from __future__ import annotations
 
@@ -9,25 +9,24 @@ from typing import IO, Any
 import safetensors.torch
 import torch
 
+from selftrain.engines.model_spec import ModelSpec
 from selftrain.engines.packed.architecture import read_architecture
 from selftrain.engines.packed.engine import PackedEngine
+from selftrain.engines.request import GenerateRequest
 from selftrain.engines.transformers import TransformersEngine
-from selftrain.engines.workers.requests import answer
-from selftrain.models.prompts import PromptConfig
+from selftrain.storage.rows import response_row
 
 
-def load(asked: dict[str, Any]) -> PackedEngine:
-    slow = TransformersEngine.load(
-        **{**asked, "prompt_config": PromptConfig.from_dict(asked["prompt_config"])}, device="cpu"
-    )
-    return PackedEngine(slow, read_architecture(slow.model))
+def load(spec: dict[str, Any]) -> PackedEngine:
+    reference = TransformersEngine.load(ModelSpec.from_json(spec), device="cpu")
+    return PackedEngine(reference, read_architecture(reference.model))
 
 
-def take_weights(engine: PackedEngine, blob: bytes) -> None:
-    ours = dict(engine.slow.model.named_parameters())
+def set_weights(engine: PackedEngine, blob: bytes) -> None:
+    parameters = dict(engine.reference.model.named_parameters())
     with torch.no_grad():
-        for name, one in safetensors.torch.load(blob).items():
-            ours[name].copy_(one)
+        for name, value in safetensors.torch.load(blob).items():
+            parameters[name].copy_(value)
 
 
 def serve(source: IO[bytes], target: IO[bytes]) -> None:
@@ -35,14 +34,15 @@ def serve(source: IO[bytes], target: IO[bytes]) -> None:
     target.write(b"ready\n")
     target.flush()
     while line := source.readline():
-        asked = json.loads(line)
-        if asked["weights"]:
-            take_weights(engine, source.read(asked["weights"]))
-        target.write(json.dumps(answer(engine, asked)).encode() + b"\n")
+        message = json.loads(line)
+        if message["weight_bytes"]:
+            set_weights(engine, source.read(message["weight_bytes"]))
+        responses = engine.generate(GenerateRequest.from_json(message["request"]))
+        target.write(json.dumps([response_row(response) for response in responses]).encode() + b"\n")
         target.flush()
 
 
 if __name__ == "__main__":
-    # Whatever a library prints goes nowhere, and not between the answers.
-    answers, sys.stdout = sys.stdout, sys.stderr
-    serve(sys.stdin.buffer, answers.buffer)
+    # What libraries print must not end up between the responses.
+    responses, sys.stdout = sys.stdout, sys.stderr
+    serve(sys.stdin.buffer, responses.buffer)

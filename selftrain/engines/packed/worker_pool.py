@@ -1,7 +1,7 @@
-"""Other processes that answer from the same weights, so that every core of this machine samples.
+"""Further processes that generate from the same weights, so that every core of this machine samples.
 
-Threads would not do: of a step on a small model a third is Python, and torch's own threads win a fifth where two
-processes win the double. What a unit comes to does not depend on who answers it, so neither does a run.
+Threads would not do: a third of a step on a small model is Python, and torch's own threads gain a fifth where a second
+process doubles the speed. Responses do not depend on who generates them, so a run does not either.
 """
 
 from __future__ import annotations
@@ -18,70 +18,83 @@ from typing import IO, Any
 
 import safetensors.torch
 
-from selftrain.engines.workers import WorkerLostError, answer_all
-from selftrain.engines.workers.requests import Question, problems_of
+from selftrain.engines.base import Engine
+from selftrain.engines.model_spec import ModelSpec
+from selftrain.engines.packed.weights import fingerprint
+from selftrain.engines.request import GenerateRequest
+from selftrain.engines.workers import WorkerLostError, run_tasks
 from selftrain.models.merging import merged_weights
-from selftrain.types import Prompt, Response
+from selftrain.types import Response
 
-#: Seconds of answering alone before helpers are started: a short run would not win back what their start costs.
-ALONE = 8.0
-#: Helpers at most, and units by which they may be ahead of the one that is waited for.
-AT_MOST, AHEAD = 7, 8
-#: Where a helper finds this package, and what else this process finds packages by.
-_PACKAGES, _THEIRS = str(Path(__file__).parents[3]), [*filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-
-Ask = Callable[[Sequence[Prompt]], list[Response]]
+#: Seconds of generating alone before workers are started: a shorter run would not win back what their start costs.
+START_AFTER = 8.0
+MAX_WORKERS = 7
+#: Where a worker finds this package, and what PYTHONPATH names already.
+_PACKAGES = str(Path(__file__).parents[3])
+_PYTHONPATH = [*filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
 
 
 class WorkerProcess:
     """
     Args:
-        loading: what `worker.main` loads the model by.
+        spec: what it loads.
     """
 
-    def __init__(self, loading: Mapping[str, Any]) -> None:
-        # A session of its own: Ctrl-C in the terminal is for the run, which ends its helpers by closing their input.
+    def __init__(self, spec: ModelSpec) -> None:
+        # A session of its own: Ctrl-C in the terminal is for the run, which ends its workers by closing their input.
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "selftrain.engines.packed.worker"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([_PACKAGES, *_THEIRS])},
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([_PACKAGES, *_PYTHONPATH])},
+        )
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._to: IO[bytes] = self._process.stdin
-        self._from: IO[bytes] = self._process.stdout
+        self._stdin: IO[bytes] = self._process.stdin
+        self._stdout: IO[bytes] = self._process.stdout
         self._weights: object = None
-        self._loading = loading
-        self.is_ready, self.is_gone = False, False
-        threading.Thread(target=self._get_ready, name="helper", daemon=True).start()
+        self.is_ready, self.is_lost = False, False
+        self.batches_done = 0
+        threading.Thread(target=self._start, args=(spec,), name="worker start", daemon=True).start()
 
-    def _get_ready(self) -> None:
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def _start(self, spec: ModelSpec) -> None:
         try:
-            self._say(self._loading)
-            self.is_ready = self._from.readline() == b"ready\n"
+            self._send(spec.to_json())
+            self.is_ready = self._stdout.readline() == b"ready\n"
         except OSError:
-            self.is_gone = True
+            self.is_lost = True
 
-    def ask(self, request: Mapping[str, Any], weights: object, packed: Callable[[], bytes]) -> list[dict[str, Any]]:
+    def generate(self, request: GenerateRequest, weights: object, packed: Callable[[], bytes]) -> list[dict[str, Any]]:
         """Rows of responses.
 
         Args:
-            weights: tells these weights from others; where they are new to the helper `packed` is sent along.
+            weights: equal for equal weights; where the worker has others it is sent what `packed` returns.
 
         Raises:
-            WorkerLostError: it was killed, or is out of memory.
+            WorkerLostError: it was killed, or ran out of memory.
         """
         blob = packed() if weights != self._weights else b""
         try:
-            self._say({**request, "weights": len(blob)}, blob)
+            self._send({"request": request.to_json(), "weight_bytes": len(blob)}, blob)
             self._weights = weights
-            rows: list[dict[str, Any]] = json.loads(self._from.readline())
+            rows: list[dict[str, Any]] = json.loads(self._stdout.readline())
         except (OSError, ValueError) as error:
-            raise WorkerLostError(f"a sampling process is gone: {error}") from error
+            raise WorkerLostError(f"a sampling process ended: {error}") from error
+        self.batches_done += 1
         return rows
 
-    def _say(self, words: Mapping[str, Any], blob: bytes = b"") -> None:
-        self._to.write(json.dumps(words).encode() + b"\n" + blob)
-        self._to.flush()
+    def _send(self, message: Mapping[str, Any], blob: bytes = b"") -> None:
+        self._stdin.write(json.dumps(message).encode() + b"\n" + blob)
+        self._stdin.flush()
 
     def close(self) -> None:
         self._process.kill()
@@ -89,58 +102,62 @@ class WorkerProcess:
 
 
 class WorkerPool:
-    """The helpers of one model.
+    """The worker processes of one model.
 
     Args:
-        loading: see `WorkerProcess`.
+        spec: see `WorkerProcess`.
         count: processes besides this one.
+        start_after: seconds of generating alone before they are started.
     """
 
-    def __init__(self, loading: Mapping[str, Any], count: int) -> None:
-        self._loading, self._count = loading, count
-        self._workers: list[WorkerProcess] | None = None
-        self._alone = 0.0
+    def __init__(self, spec: ModelSpec, count: int, start_after: float = START_AFTER) -> None:
+        self._spec, self._count, self._start_after = spec, count, start_after
+        self.workers: list[WorkerProcess] = []
+        self._seconds_alone = 0.0
 
-    def answer(
-        self, units: Sequence[Sequence[Prompt]], ask: Ask, question: Question, model: Any, weights: object,
-        text: Callable[[Prompt], str], name: str,
-    ) -> Generator[list[Response], None, None]:  # fmt: skip
-        """The answers to each unit, in order. `ask` answers in this process."""
-        blob: list[bytes] = []
-        packing = threading.Lock()
+    def generate_batches(
+        self, engine: Engine, model: Any, requests: Sequence[GenerateRequest]
+    ) -> Generator[list[Response], None, None]:
+        """The responses to each request, in order.
+
+        Args:
+            engine: generates in this process.
+            model: its module.
+        """
+        weights, blobs, packing = fingerprint(model), list[bytes](), threading.Lock()
 
         def packed() -> bytes:
             with packing:
-                if not blob:
-                    blob.append(safetensors.torch.save(merged_weights(model)))
-                return blob[0]
+                if not blobs:
+                    blobs.append(safetensors.torch.save(merged_weights(model)))
+                return blobs[0]
 
-        def ask_helper(worker: WorkerProcess, unit: Sequence[Prompt]) -> list[Response]:
-            return question.responses(worker.ask(question.of(unit), weights, packed), unit, text, name)
+        def remote(worker: WorkerProcess, request: GenerateRequest) -> list[Response]:
+            return request.responses(worker.generate(request, weights, packed), engine.prompt_text, engine.name)
 
-        def timed(unit: Sequence[Prompt]) -> list[Response]:
+        def local(request: GenerateRequest) -> list[Response]:
             began = time.monotonic()
-            responses = ask(unit)
-            self._alone += time.monotonic() - began
+            responses = engine.generate(request)
+            self._seconds_alone += time.monotonic() - began
             return responses
 
-        return answer_all(units, self, ask_helper, timed, problems_of)
+        return run_tasks(requests, self, remote=remote, local=local, describe=GenerateRequest.describe)
 
     def ready(self) -> list[WorkerProcess]:
-        """Those that can be asked by now; the first who ask long enough start them."""
-        if self._workers is None and self._alone > ALONE:
-            self._workers = [WorkerProcess(self._loading) for _ in range(self._count)]
-        return [one for one in self._workers or () if one.is_ready and not one.is_gone]
+        if not self.workers and self._seconds_alone >= self._start_after:
+            self.workers = [WorkerProcess(self._spec) for _ in range(self._count)]
+        return [worker for worker in self.workers if worker.is_ready and not worker.is_lost]
 
-    def is_helped(self) -> bool:
-        """This process has a core of its own to answer on."""
-        return False
+    def works_locally(self) -> bool:
+        """This process has a core of its own."""
+        return True
 
     def close(self) -> None:
-        for one in self._workers or ():
-            one.close()
-        self._workers = None
+        for worker in self.workers:
+            worker.close()
+        self.workers = []
 
 
-def further_cores() -> int:
-    return min(AT_MOST, len(os.sched_getaffinity(0)) - 1) if hasattr(os, "sched_getaffinity") else 0
+def spare_cores() -> int:
+    """Further processes that this machine has cores for."""
+    return min(MAX_WORKERS, len(os.sched_getaffinity(0)) - 1) if hasattr(os, "sched_getaffinity") else 0

@@ -1,6 +1,6 @@
-"""Workers on a Ray cluster: they sample and judge, and this process trains, records and decides.
+"""Workers on a Ray cluster: they sample and grade, while this process trains, records and decides.
 
-The parts, from below: `settings` says what is wanted, `actor` is what runs on the cluster, `workers` starts such actors
-and tells which are there, `weights` brings models to them, `sampling` and `grading` ask them, `opening` begins and ends
-it all.
+Modules, lowest first: `config` (the settings), `weights` (a model's files in the object store), `actor` (what runs on
+the cluster), `workers` (starts actors and replaces lost ones), `engine` and `grader` (give them tasks), `backend`
+(begins and ends it all).
 """

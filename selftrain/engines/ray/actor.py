@@ -1,18 +1,20 @@
-"""What runs on the cluster: one process that holds models and judges, and answers one question at a time."""
+"""What runs on the cluster: one process that holds models and graders, and does one task at a time."""
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from selftrain.engines.base import Engine
-from selftrain.engines.workers.requests import answer
-from selftrain.models.prompts import PromptConfig
+from selftrain.engines.model_spec import ModelSpec
+from selftrain.engines.registry import find_engine
+from selftrain.engines.request import GenerateRequest
 from selftrain.storage.environment import versions_of
+from selftrain.storage.rows import response_row
 from selftrain.types import Problem, Prompt, Response, Score
 
 if TYPE_CHECKING:
@@ -20,35 +22,35 @@ if TYPE_CHECKING:
     from selftrain.engines.transformers import TransformersEngine
     from selftrain.graders import Grader
 
-#: Texts of which the log-probability tells by its bits whether two machines compute alike.
+#: Texts whose log-probabilities show, bit by bit, whether two machines compute alike.
 _PROMPTS = (Prompt("probe/1", "Why?"), Prompt("probe/2", "How many are 3 and 12 apples?"))
 _TEXTS = (" 2 + 3 = 5. #### 5", " 15")
 
 
 @dataclass(frozen=True)
-class Computes:
-    """What computes a model's answers, and to which bits.
+class Numerics:
+    """How a machine computes a model.
 
-    Computes("our own forward pass", (-31.61, -8.25))
+    Numerics("our own forward pass", (-31.61, -8.25))
     """
 
-    how: str
+    description: str
     logprobs: tuple[float, ...]
 
 
-def computes(engine: Engine) -> Computes:
-    return Computes(engine.how, tuple(engine.logprob(_PROMPTS, _TEXTS)))
+def numerics_of(engine: Engine) -> Numerics:
+    return Numerics(engine.description, tuple(engine.logprob(_PROMPTS, _TEXTS)))
 
 
 def versions() -> dict[str, str]:
-    """Of what an answer's bytes may depend on."""
+    """Of everything that the bytes of a response may depend on."""
     return {"python": platform.python_version()} | versions_of(("selftrain", "torch", "transformers", "tokenizers"))
 
 
 class Actor:
     """
     Args:
-        threads: that it computes on, and programs that it judges at once.
+        threads: to compute with; also the number of programs graded at once.
         device: 'cpu' or 'cuda'.
     """
 
@@ -57,17 +59,19 @@ class Actor:
         self._models: dict[str, tuple[TransformersEngine, Engine]] = {}
         self._graders: dict[GraderSpec, tuple[Grader, Grader]] = {}
 
-    def hello(self) -> tuple[str, dict[str, str]]:
-        """The id of the node, and its versions."""
+    def ping(self) -> tuple[str, dict[str, str]]:
+        """The id of its node, and its versions."""
         import ray
 
         return ray.get_runtime_context().get_node_id(), versions()
 
-    def take_model(self, key: str, loading: Mapping[str, Any], files: Mapping[str, Any] | None) -> Computes:
-        """Takes a model, or new weights of one that it has.
+    def load_model(self, key: str, engine: str, spec: ModelSpec, files: Mapping[str, Any] | None) -> Numerics:
+        """Loads a model, or new weights of one that it has.
 
         Args:
-            files: the bytes of its folder, as `uint8[size]` by name; None where `loading` has a hub id.
+            key: names the model in later calls.
+            engine: as `--engine` names it.
+            files: the contents of the model's folder, as `uint8[size]` by name; None where `spec` names a hub id.
         """
         import torch
 
@@ -75,33 +79,40 @@ class Actor:
         with TemporaryDirectory(prefix="selftrain-") as folder:
             for name, content in (files or {}).items():
                 content.tofile(Path(folder) / name)
-            loading = dict(loading) if files is None else {**loading, "model": folder}
+            spec = spec if files is None else replace(spec, model=folder)
             if key in self._models:
-                self._renew(key, loading["model"])
+                self._update_weights(key, spec.model)
             else:
-                self._load(key, loading)
-        return computes(self._models[key][1])
+                self._models[key] = self._load(engine, spec)
+        return numerics_of(self._models[key][1])
 
-    def _load(self, key: str, loading: dict[str, Any]) -> None:
-        from selftrain.engines.packed import quickest_engine
+    def _load(self, engine: str, spec: ModelSpec) -> tuple[TransformersEngine, Engine]:
+        from selftrain.engines.context import EngineContext
         from selftrain.engines.transformers import TransformersEngine
+        from selftrain.training.trainable_weights import WholeModel
 
-        quickest, prompt_config = loading.pop("quickest"), PromptConfig.from_dict(loading.pop("prompt_config"))
-        slow = TransformersEngine.load(**loading, prompt_config=prompt_config, device=self._device)
-        self._models[key] = slow, quickest_engine(slow) if quickest else slow
+        reference = TransformersEngine.load(spec, self._device)
+        save = WholeModel(reference.model).save_merged
+        context = EngineContext(reference=reference, spec=spec, save=save, on_ray=True)
+        return reference, find_engine(engine).builder()(context)
 
-    def _renew(self, key: str, folder: str) -> None:
+    def _update_weights(self, key: str, folder: str) -> None:
         from selftrain.training.trainable_weights import WholeModel
 
         WholeModel(self._models[key][0].model).load(folder)
 
-    def answer(self, key: str, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
-        return answer(self._models[key][1], asked)
+    def generate(self, key: str, request: GenerateRequest) -> list[dict[str, Any]]:
+        """Rows of responses: without the prompts, which the caller has."""
+        return [response_row(response) for response in self._models[key][1].generate(request)]
 
     def grade(
-        self, spec: GraderSpec, examines: bool, responses: Sequence[Response], problems: Mapping[str, Problem]
+        self, spec: GraderSpec, responses: Sequence[Response], problems: Mapping[str, Problem], *, evaluation: bool
     ) -> list[Score]:
+        """
+        Args:
+            evaluation: by the grader of evaluations, not of samples.
+        """
         if spec not in self._graders:
             grader = spec.open(self._threads)
             self._graders[spec] = grader, grader.evaluation_grader()
-        return self._graders[spec][examines].grade(responses, problems)
+        return self._graders[spec][evaluation].grade(responses, problems)

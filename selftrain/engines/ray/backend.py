@@ -6,11 +6,12 @@ import importlib.util
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from selftrain.engines.base import Engine
+from selftrain.engines.model_spec import ModelSpec
 from selftrain.engines.ray.config import RayConfig
 from selftrain.errors import RunError, SettingsError
 from selftrain.graders import Grader, open_grader
@@ -20,67 +21,74 @@ if TYPE_CHECKING:
     from selftrain.engines.ray.workers import RayWorkers
 
 
-#: How long a head may take to answer at all.
-KNOCK_SECONDS = 10.0
+#: Seconds within which the head has to accept a connection.
+CONNECT_TIMEOUT = 10.0
 
 
 class RayBackend:
-    """Where models and judges are asked: here, or on workers as well."""
+    """Where models and graders run: in this process, or on workers as well.
+
+    Args:
+        workers: None for this process alone, which makes the backend false.
+    """
 
     def __init__(self, workers: RayWorkers | None = None) -> None:
-        self._workers = workers
+        self.workers = workers
 
     def __bool__(self) -> bool:
-        return self._workers is not None
+        return self.workers is not None
 
-    def engine(self, engine: Engine, device: str, loading: Mapping[str, Any]) -> Engine:
+    def engine(self, local: Engine, device: str, engine: str, spec: ModelSpec) -> Engine:
         """
         Args:
-            device: of `engine`.
-            loading: what a worker loads the same engine by, see `Actor.take_model`.
+            local: generates from the live weights in this process.
+            device: of `local`.
+            engine, spec: what a worker loads the same engine from, see `Actor.load_model`.
 
         Raises:
-            SettingsError: models would answer on a GPU here and on processors there.
+            SettingsError: the model is on a GPU here, and workers have none.
         """
-        if self._workers is None:
-            return engine
-        if device.startswith("cuda") and not self._workers.settings.ray_worker_gpus:
+        if self.workers is None:
+            return local
+        if device.startswith("cuda") and not self.workers.config.ray_worker_gpus:
             raise SettingsError(
-                f"{engine.name} computes on {device} here, and a Ray worker is given no GPU",
-                "it would answer far more slowly there, and not to the same bits",
+                f"{local.name} is on {device} here, and Ray workers are given no GPU",
+                "they would be far slower, and their last bits would differ",
                 "give --ray_worker_gpus 1, or --device cpu",
             )
         from selftrain.engines.ray.engine import RayEngine
 
-        return RayEngine(engine, self._workers, loading)
+        return RayEngine(local, self.workers, engine, spec)
 
     def open_grader(
         self, reward_funcs: Any, *, reward_weights: Sequence[float] | None = None, code: CodeConfig | None = None
     ) -> Grader:
-        if self._workers is None:
+        if self.workers is None:
             return open_grader(reward_funcs, reward_weights=reward_weights, code=code)
-        from selftrain.engines.ray.grader import open_spread
+        from selftrain.engines.ray.grader import open_ray_grader
 
-        return open_spread(self._workers, reward_funcs, reward_weights, code)
+        return open_ray_grader(self.workers, reward_funcs, reward_weights, code)
 
 
-NOWHERE_ELSE = RayBackend()
+#: Without a cluster.
+LOCAL = RayBackend()
 
 
 @contextmanager
-def open_cluster(settings: RayConfig, say: Callable[[str], None]) -> Iterator[RayBackend]:
-    """Workers are started at once, and are gone at the end; a cluster that was there before stays.
+def open_cluster(config: RayConfig, say: Callable[[str], None]) -> Iterator[RayBackend]:
+    """Workers are started at once, and are gone at the end; a cluster that was running before stays.
 
     Raises:
-        SettingsError: Ray is not installed. RunError: there is no such cluster.
+        SettingsError: Ray is not installed.
+        RunError: there is no such cluster.
     """
-    if not settings.ray:
-        yield NOWHERE_ELSE
+    if not config.ray:
+        yield LOCAL
         return
     if importlib.util.find_spec("ray") is None:
         raise SettingsError(
             "--ray was given, and the library ray is not installed",
-            "it is what starts workers on other machines",
+            "it starts the workers on other machines",
             "pip install 'selftrain[ray]', on every node; or leave --ray out",
         )
     import ray
@@ -88,11 +96,11 @@ def open_cluster(settings: RayConfig, say: Callable[[str], None]) -> Iterator[Ra
     from selftrain.engines.ray.workers import RayWorkers
 
     is_ours = not ray.is_initialized()
-    # Ray tells of lost nodes on the standard output, which is for results.
+    # Ray prints lost nodes to the standard output, which is for results.
     with redirect_stdout(sys.stderr):
         if is_ours:
-            _join(settings.ray_address)
-        workers = RayWorkers(settings, say)
+            _connect(config.ray_address)
+        workers = RayWorkers(config, say)
         try:
             workers.ready()
             yield RayBackend(workers)
@@ -102,29 +110,29 @@ def open_cluster(settings: RayConfig, say: Callable[[str], None]) -> Iterator[Ra
                 ray.shutdown()
 
 
-def _join(address: str | None) -> None:
+def _connect(address: str | None) -> None:
     import ray
 
-    _knock(address or os.environ.get("RAY_ADDRESS", ""))
-    # We send nobody any figures; whoever set this to something has decided otherwise.
+    _check_reachable(address or os.environ.get("RAY_ADDRESS", ""))
+    # Ray's usage statistics are off, unless the user has set this.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise _not_there(address or os.environ.get("RAY_ADDRESS", "this machine"), error) from error
+        raise _unreachable(address or os.environ.get("RAY_ADDRESS", "this machine"), error) from error
 
 
-def _knock(address: str) -> None:
-    """Ray itself would wait for minutes where nobody answers."""
+def _check_reachable(address: str) -> None:
+    """Ray itself would wait for minutes where nothing listens."""
     host, _, port = address.rpartition("/")[2].rpartition(":")
     if host and port.isdecimal():
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_SECONDS).close()
+            socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT).close()
         except OSError as error:
-            raise _not_there(address, error) from error
+            raise _unreachable(address, error) from error
 
 
-def _not_there(address: str, error: Exception) -> RunError:
+def _unreachable(address: str, error: Exception) -> RunError:
     return RunError(
         f"no Ray cluster at {address}: {error}",
         "--ray needs a head that can be reached from here, with the same versions of Python and ray",

@@ -1,4 +1,4 @@
-"""Judges that are asked on the cluster: the same ones, opened there by name."""
+"""Graders on the cluster: opened there by name, as they are here."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from selftrain.engines.ray.grader_spec import GraderSpec
-from selftrain.engines.workers import answer_all
+from selftrain.engines.workers import run_tasks
 from selftrain.graders import Grader, open_grader
 from selftrain.graders.code.config import CodeConfig
 from selftrain.types import Problem, Response, Score
@@ -15,45 +15,48 @@ from selftrain.types import Problem, Response, Score
 if TYPE_CHECKING:
     from selftrain.engines.ray.workers import RayWorker, RayWorkers
 
-#: Answers that a worker judges at once, all answers to one problem together.
-PIECE = 8
+#: Responses that a worker grades at once; those to one problem stay together.
+RESPONSES_PER_TASK = 8
 
 
 class RayGrader(Grader):
-    """A judge whose verdicts hang on one answer alone, asked on all workers.
+    """A grader that scores each response independently, on all workers.
 
     Args:
-        judge: the same one here, for everything but grading, and for that as long as no worker is there.
-        examines: whether it is the examiner of `spec`.
+        grader: the same one in this process, for everything but grading, and for that while there is no worker.
+        spec: what a worker opens it from.
+        evaluation: whether `grader` is the one for evaluations.
     """
 
     scores_independently = True
 
-    def __init__(self, grader: Grader, workers: RayWorkers, spec: GraderSpec, *, examines: bool = False) -> None:
+    def __init__(self, grader: Grader, workers: RayWorkers, spec: GraderSpec, *, evaluation: bool = False) -> None:
         self.name = grader.name
-        self._grader, self._workers, self._spec, self._examines = grader, workers, spec, examines
+        self._grader, self._workers, self._spec, self._evaluation = grader, workers, spec, evaluation
 
     def grade(self, responses: Sequence[Response], problems: Mapping[str, Problem]) -> list[Score]:
-        def ask(worker: RayWorker, piece: Sequence[int]) -> list[Score]:
-            some = [responses[place] for place in piece]
-            ids = {one.prompt.problem_id for one in some}
-            known = {one: problems[one] for one in ids if one in problems}
-            found: list[Score] = worker.call("grade", self._spec, self._examines, some, known)
+        def remote(worker: RayWorker, task: Sequence[int]) -> list[Score]:
+            chosen = [responses[place] for place in task]
+            ids = {response.prompt.problem_id for response in chosen}
+            known = {problem_id: problems[problem_id] for problem_id in ids if problem_id in problems}
+            found: list[Score] = worker.call(
+                "grade", spec=self._spec, responses=chosen, problems=known, evaluation=self._evaluation
+            )
             return found
 
-        def here(piece: Sequence[int]) -> list[Score]:
-            return self._grader.grade([responses[place] for place in piece], problems)
+        def local(task: Sequence[int]) -> list[Score]:
+            return self._grader.grade([responses[place] for place in task], problems)
 
-        def told(piece: Sequence[int]) -> str:
-            return f"judging answers to {responses[piece[0]].prompt.problem_id!r}"
+        def describe(task: Sequence[int]) -> str:
+            return f"grading responses to {responses[task[0]].prompt.problem_id!r}"
 
-        pieces = list(_pieces(responses))
-        scores = chain.from_iterable(answer_all(pieces, self._workers, ask, here, told))
-        by_place = dict(zip(chain.from_iterable(pieces), scores, strict=True))
+        tasks = list(_tasks(responses))
+        results = run_tasks(tasks, self._workers, remote=remote, local=local, describe=describe)
+        by_place = dict(zip(chain.from_iterable(tasks), chain.from_iterable(results), strict=True))
         return [by_place[place] for place in range(len(responses))]
 
     def evaluation_grader(self) -> Grader:
-        return RayGrader(self._grader.evaluation_grader(), self._workers, self._spec, examines=True)
+        return RayGrader(self._grader.evaluation_grader(), self._workers, self._spec, evaluation=True)
 
     def gold_completion(self, problem: Problem) -> str | None:
         return self._grader.gold_completion(problem)
@@ -70,31 +73,31 @@ class RayGrader(Grader):
         self._grader.close()
 
 
-def open_spread(
+def open_ray_grader(
     workers: RayWorkers, reward_funcs: Any, reward_weights: Sequence[float] | None, code: CodeConfig | None
 ) -> Grader:
-    """As `open_grader` does; asked on the cluster where a verdict hangs on one answer, and the judge has a name.
+    """As `open_grader`; on the cluster where the grader has a name and scores each response independently.
 
-    A function that was handed in lives in this process only. A judge that compares answers is asked here.
+    A function that was passed in exists in this process only, and a grader that compares responses needs them all.
     """
     grader = open_grader(reward_funcs, reward_weights=reward_weights, code=code)
     names = [reward_funcs] if isinstance(reward_funcs, str) or callable(reward_funcs) else list(reward_funcs)
-    if not grader.scores_independently or not all(isinstance(one, str) for one in names):
+    if not grader.scores_independently or not all(isinstance(name, str) for name in names):
         return grader
     weights = None if reward_weights is None else tuple(reward_weights)
     return RayGrader(grader, workers, GraderSpec(tuple(names), weights, code or CodeConfig()))
 
 
-def _pieces(responses: Sequence[Response]) -> Iterator[list[int]]:
+def _tasks(responses: Sequence[Response]) -> Iterator[list[int]]:
     """Places in `responses`."""
     by_problem: dict[str, list[int]] = {}
     for place, response in enumerate(responses):
         by_problem.setdefault(response.prompt.problem_id, []).append(place)
-    piece: list[int] = []
+    task: list[int] = []
     for places in by_problem.values():
-        piece += places
-        if len(piece) >= PIECE:
-            yield piece
-            piece = []
-    if piece:
-        yield piece
+        task += places
+        if len(task) >= RESPONSES_PER_TASK:
+            yield task
+            task = []
+    if task:
+        yield task

@@ -1,4 +1,4 @@
-"""What `open_grader` is called with, in a form that travels."""
+"""The arguments of `open_grader`, in a form that travels to workers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from selftrain.graders.code.config import CodeConfig
 
 @dataclass(frozen=True)
 class GraderSpec:
-    """What `open_grader` is called with, in a form that travels."""
+    """GraderSpec(names=("math",), weights=None, code=CodeConfig())"""
 
     names: tuple[str, ...]
     weights: tuple[float, ...] | None

@@ -9,31 +9,31 @@ from typing import Any
 import numpy as np
 import ray
 
-from selftrain.engines.base import Save
+from selftrain.engines.base import SaveWeights
 
 
-class Weights:
-    """The weights that answer until the next ones do.
-
+class StoredWeights:
+    """
     Args:
-        number: tells them from others of the same model.
+        version: tells them from other weights of the same model.
+        files: a reference to `uint8[size]` by file name; None where nodes load a hub id themselves.
     """
 
-    def __init__(self, number: int, files: Any) -> None:
-        self.number, self.files = number, files
+    def __init__(self, version: int, files: Any) -> None:
+        self.version, self.files = version, files
 
     @classmethod
-    def of_model(cls, model: str) -> Weights:
-        """Of a folder here, which nodes need not see; a hub id they load themselves."""
+    def of_model(cls, model: str) -> StoredWeights:
+        """Of a local folder, which other nodes need not see, or a hub id."""
         folder = Path(model)
         return cls(0, _put(folder) if folder.is_dir() else None)
 
-    def then(self, save: Save) -> Weights:
+    def updated(self, save: SaveWeights) -> StoredWeights:
         with TemporaryDirectory(prefix="selftrain-") as folder:
             save(Path(folder))
-            return Weights(self.number + 1, _put(Path(folder)))
+            return StoredWeights(self.version + 1, _put(Path(folder)))
 
 
 def _put(folder: Path) -> Any:
-    # Arrays and not bytes: a worker reads them where they lie, without a copy.
-    return ray.put({one.name: np.fromfile(one, np.uint8) for one in folder.iterdir() if one.is_file()})
+    # Arrays, which a worker reads from shared memory without a copy; bytes would be copied.
+    return ray.put({file.name: np.fromfile(file, np.uint8) for file in folder.iterdir() if file.is_file()})

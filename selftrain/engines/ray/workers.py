@@ -1,4 +1,4 @@
-"""The actors of a run: started where the cluster has room, asked while they live, replaced when they die."""
+"""The actors of a run: started where the cluster has room, used while they live, replaced when they die."""
 
 from __future__ import annotations
 
@@ -10,101 +10,103 @@ from typing import Any
 import ray
 from ray.exceptions import ActorUnavailableError, GetTimeoutError, NodeDiedError, RayError, RayTaskError
 
-from selftrain.engines.ray.actor import Actor, Computes, versions
+from selftrain.engines.model_spec import ModelSpec
+from selftrain.engines.ray.actor import Actor, Numerics, versions
 from selftrain.engines.ray.config import RayConfig
-from selftrain.engines.ray.weights import Weights
-from selftrain.engines.workers import DEATHS, WorkerLostError
+from selftrain.engines.ray.weights import StoredWeights
+from selftrain.engines.workers import MAX_DEATHS, WorkerLostError
 from selftrain.errors import RunError, SelftrainError
 
 #: Seconds between two looks at what the cluster has room for.
 LOOK_EVERY = 2.0
-#: Seconds without a worker after which that is said.
+#: Seconds without any worker after which a line says so.
 PATIENCE = 60.0
-#: Seconds without a question after which a worker is asked whether it still lives.
+#: Seconds without a task after which a worker is pinged before it gets one.
 IDLE = 2.0
 
 
 class RayWorker:
-    """One actor. It is ready once its process runs; models and judges it takes when they are first asked for."""
+    """One actor. It is ready once its process runs; models and graders are loaded when they are first used."""
 
-    def __init__(self, settings: RayConfig) -> None:
-        device = "cuda" if settings.ray_worker_gpus else "cpu"
-        # No restart by Ray: a restarted actor would have lost its models. Spread, so that a node's loss costs few.
-        self._actor: Any = (
-            ray.remote(Actor)
-            .options(
-                num_cpus=settings.ray_worker_cpus, num_gpus=settings.ray_worker_gpus, max_restarts=0,
-                scheduling_strategy="SPREAD",
-            )
-            .remote(settings.ray_worker_cpus, device)
-        )  # fmt: skip
-        self._hello = self._actor.hello.remote()
-        self._held: dict[str, int] = {}
-        self.is_ready, self.is_gone = False, False
+    def __init__(self, config: RayConfig) -> None:
+        device = "cuda" if config.ray_worker_gpus else "cpu"
+        # Not restarted by Ray: a restarted actor would have lost its models. Spread over nodes, so that the loss of one
+        # costs few.
+        options = {
+            "num_cpus": config.ray_worker_cpus,
+            "num_gpus": config.ray_worker_gpus,
+            "max_restarts": 0,
+            "scheduling_strategy": "SPREAD",
+        }
+        self._actor: Any = ray.remote(Actor).options(**options).remote(config.ray_worker_cpus, device)
+        self._started = self._actor.ping.remote()
+        #: Version of the weights that it has, by model key.
+        self._versions: dict[str, int] = {}
+        self.is_ready, self.is_lost = False, False
         self.node = ""
-        #: Questions it has answered, and when the last one.
-        self.answered, self._heard = 0, time.monotonic()
+        self.tasks_done, self._last_reply = 0, time.monotonic()
 
     @property
     def address(self) -> str:
         """Of its node."""
-        found = next((one for one in ray.nodes() if one["NodeID"] == self.node), None)
+        found = next((node for node in ray.nodes() if node["NodeID"] == self.node), None)
         return self.node if found is None else str(found["NodeManagerAddress"])
 
-    def look(self) -> None:
-        """Whether it has become ready, or died before.
+    def check_started(self) -> None:
+        """Sets `is_ready` if its process runs by now.
 
         Raises:
-            WorkerLostError: it died. RunError: it is no use.
+            WorkerLostError: it died.
+            RunError: its node has other versions.
         """
         try:
-            self.node, found = ray.get(self._hello, timeout=0)
+            self.node, found = ray.get(self._started, timeout=0)
         except GetTimeoutError:
             return
         except RayError as error:
             raise _lost(error) from error
         if found != versions():
             raise RunError(
-                f"a worker on {self.address} has {found}, and here there is {versions()}",
-                "its answers could be others",
+                f"a worker on {self.address} has {found}, and this machine has {versions()}",
+                "its responses could differ from those of this machine",
                 "install the same versions on every node",
             )
         self.is_ready = True
 
-    def hold(self, key: str, loading: dict[str, Any], weights: Weights) -> Computes | None:
-        """Brings a model, or its new weights, to the worker, where it has them not; then tells what computes there."""
-        if self._held.get(key) == weights.number:
+    def load_model(self, key: str, engine: str, spec: ModelSpec, weights: StoredWeights) -> Numerics | None:
+        """Loads a model or its new weights, where the worker has others; else returns None."""
+        if self._versions.get(key) == weights.version:
             return None
-        found: Computes = self.call("take_model", key, loading, weights.files)
-        self._held[key] = weights.number
+        found: Numerics = self.call("load_model", key=key, engine=engine, spec=spec, files=weights.files)
+        self._versions[key] = weights.version
         return found
 
-    def call(self, verb: str, *arguments: Any) -> Any:
-        """
+    def call(self, method: str, **arguments: Any) -> Any:
+        """Calls a method of the actor, and waits for the result.
+
         Raises:
-            WorkerLostError: it is no more. Whatever the actor raised.
+            WorkerLostError: it died. Whatever the method raised.
         """
-        self._greet()
+        self._ping_if_idle()
         try:
-            found = ray.get(getattr(self._actor, verb).remote(*arguments))
-            self.answered, self._heard = self.answered + 1, time.monotonic()
+            found = ray.get(getattr(self._actor, method).remote(**arguments))
+            self.tasks_done, self._last_reply = self.tasks_done + 1, time.monotonic()
             return found
         except RayTaskError as error:
             cause = error.cause
             if isinstance(cause, SelftrainError):
-                found = f"{cause.found} (a worker on {self.address})"
-                raise type(cause)(found, cause.why, cause.do) from error
+                raise type(cause)(f"{cause.found} (a worker on {self.address})", cause.why, cause.do) from error
             if isinstance(cause, RayError):
                 raise _lost(error) from error
             raise
         except RayError as error:
             raise _lost(error) from error
 
-    def _greet(self) -> None:
-        """Who died while nothing was asked of him did not die of what is asked now."""
-        if time.monotonic() - self._heard > IDLE:
+    def _ping_if_idle(self) -> None:
+        """A worker that died while it was idle did not die of the next task."""
+        if time.monotonic() - self._last_reply > IDLE:
             try:
-                ray.get(self._actor.hello.remote())
+                ray.get(self._actor.ping.remote())
             except RayError as error:
                 raise WorkerLostError(str(error), blameless=True) from error
 
@@ -113,17 +115,26 @@ class RayWorker:
 
 
 class RayWorkers:
-    """All of a run. Several models and judges ask the same ones, so that none keeps the others from their room."""
+    """The workers of a run. All its models and graders share them: separate ones would wait for each other's cores."""
 
-    def __init__(self, settings: RayConfig, say: Callable[[str], None]) -> None:
-        self.settings, self._say = settings, say
+    def __init__(self, config: RayConfig, say: Callable[[str], None]) -> None:
+        self.config, self._say = config, say
         self._workers: list[RayWorker] = []
         self._lock = threading.Lock()
         self._looked, self._ready_at = float("-inf"), time.monotonic()
-        self._stillborn = 0
-        #: Questions answered by workers that are no more, and how many those were.
-        self._gone_answered, self._gone = 0, 0
-        self._told: set[str] = set()
+        self._deaths_at_start = 0
+        #: Workers that were lost, and tasks that they had done.
+        self._lost, self._tasks_of_lost = 0, 0
+        self._said: set[str] = set()
+
+    @property
+    def count(self) -> int:
+        """Workers that are ready, and those that wait for room."""
+        return len(self._workers)
+
+    @property
+    def tasks_done(self) -> int:
+        return self._tasks_of_lost + sum(worker.tasks_done for worker in self._workers)
 
     def ready(self) -> Sequence[RayWorker]:
         with self._lock:
@@ -132,92 +143,91 @@ class RayWorkers:
                 self._looked = time.monotonic()
             return self._alive()
 
-    def is_helped(self) -> bool:
-        """This process answers as long as nobody else does; never where answers are to come from GPUs."""
-        return self.settings.ray_worker_gpus > 0 or bool(self._alive())
+    def works_locally(self) -> bool:
+        """Only while there is no worker; never where responses are to come from GPUs."""
+        return self.config.ray_worker_gpus == 0 and not self._alive()
 
     def say_once(self, line: str) -> None:
         with self._lock:
-            if line not in self._told:
-                self._told.add(line)
+            if line not in self._said:
+                self._said.add(line)
                 self._say(line)
 
     def close(self) -> None:
         with self._lock:
             for worker in self._workers:
                 worker.close()
-            answered = self._gone_answered + sum(one.answered for one in self._workers)
-            lost = f"; {self._gone:,} were lost" if self._gone else ""
-            self._say(f"ray: workers answered {answered:,} questions, {len(self._alive()):,} are let go{lost}")
+            lost = f"; {self._lost:,} were lost" if self._lost else ""
+            self._say(f"ray: workers did {self.tasks_done:,} tasks, {len(self._alive()):,} are released{lost}")
             self._workers = []
 
     def _alive(self) -> list[RayWorker]:
-        return [one for one in self._workers if one.is_ready and not one.is_gone]
+        return [worker for worker in self._workers if worker.is_ready and not worker.is_lost]
 
     def _look(self) -> None:
-        """Who came, who went, and who may come yet.
+        """Notices workers that became ready or were lost, and starts new ones.
 
         Raises:
-            RunError: none lives long enough to be asked.
+            RunError: workers die as they start.
         """
         for worker in self._workers:
-            if worker.is_gone:
-                self._say(f"ray: a worker on {worker.address} is lost; what it had in hand is asked again")
+            if worker.is_lost:
+                self._say(f"ray: a worker on {worker.address} is lost; its task is repeated elsewhere")
                 worker.close()
-                self._gone, self._gone_answered = self._gone + 1, self._gone_answered + worker.answered
+                self._lost, self._tasks_of_lost = self._lost + 1, self._tasks_of_lost + worker.tasks_done
             elif not worker.is_ready:
-                self._look_at(worker)
-        self._workers = [one for one in self._workers if not one.is_gone]
-        pending = sum(not one.is_ready for one in self._workers)
-        most = self.settings.ray_workers
-        # Such as have no room yet are let be: nobody waits for them, and Ray starts them where there is room.
-        wanted = _room(self.settings) - pending
-        if most is not None:
-            wanted = min(wanted, most - len(self._workers))
-        self._workers += [RayWorker(self.settings) for _ in range(wanted)]
-        self._tell_of_waiting()
+                self._check_started(worker)
+        self._workers = [worker for worker in self._workers if not worker.is_lost]
+        pending = sum(not worker.is_ready for worker in self._workers)
+        limit = self.config.ray_workers
+        # Pending ones stay: nothing waits for them, and Ray starts them once there is room.
+        wanted = _room(self.config) - pending
+        if limit is not None:
+            wanted = min(wanted, limit - len(self._workers))
+        self._workers += [RayWorker(self.config) for _ in range(wanted)]
+        self._say_if_none()
 
-    def _look_at(self, worker: RayWorker) -> None:
+    def _check_started(self, worker: RayWorker) -> None:
         try:
-            worker.look()
+            worker.check_started()
         except WorkerLostError as lost:
-            worker.is_gone = True
-            self._stillborn += not lost.blameless
-            if self._stillborn >= DEATHS:
+            worker.is_lost = True
+            self._deaths_at_start += not lost.blameless
+            if self._deaths_at_start >= MAX_DEATHS:
                 raise RunError(
-                    f"{DEATHS} Ray workers died before they could be asked",
+                    f"{MAX_DEATHS} Ray workers died while they started",
                     str(lost),
-                    "look whether selftrain is installed on every node, and starts there",
+                    "check that selftrain is installed on every node, and that it can be imported there",
                 ) from lost
         if worker.is_ready:
-            self._stillborn = 0
+            self._deaths_at_start = 0
             self._say(f"ray: a worker on {worker.address} is ready, {len(self._alive())} in all")
 
-    def _tell_of_waiting(self) -> None:
+    def _say_if_none(self) -> None:
         if self._alive():
             self._ready_at = time.monotonic()
         elif time.monotonic() - self._ready_at > PATIENCE:
             self._ready_at = time.monotonic()
             self._say(
-                f"ray: no worker for {PATIENCE:.0f} s; one needs {self.settings.ray_worker_cpus} CPUs and "
-                f"{self.settings.ray_worker_gpus:g} GPUs, and the cluster has {_spoken(ray.cluster_resources())}, "
-                f"of which {_spoken(ray.available_resources())} are free"
+                f"ray: no worker for {PATIENCE:.0f} s; one needs {self.config.ray_worker_cpus} CPUs and "
+                f"{self.config.ray_worker_gpus:g} GPUs, and the cluster has {_text(ray.cluster_resources())}, "
+                f"of which {_text(ray.available_resources())} are free"
             )
 
 
-def _room(settings: RayConfig) -> int:
-    """Workers that the cluster could take now, as far as sums over nodes tell."""
+def _room(config: RayConfig) -> int:
+    """Workers that the cluster could start now, as far as sums over nodes tell."""
     free = ray.available_resources()
-    of_cpus = free.get("CPU", 0) / settings.ray_worker_cpus
-    return int(min(of_cpus, free.get("GPU", 0) / settings.ray_worker_gpus) if settings.ray_worker_gpus else of_cpus)
+    by_cpus = free.get("CPU", 0) / config.ray_worker_cpus
+    return int(min(by_cpus, free.get("GPU", 0) / config.ray_worker_gpus) if config.ray_worker_gpus else by_cpus)
 
 
-def _spoken(resources: dict[str, float]) -> str:
+def _text(resources: dict[str, float]) -> str:
     return f"{resources.get('CPU', 0):g} CPUs and {resources.get('GPU', 0):g} GPUs"
 
 
 def _lost(error: RayError) -> WorkerLostError:
-    told = str(error).strip().splitlines()[-1]
-    # Where a node is killed its actors are first "unavailable"; where only their process died, Ray says so at once.
+    message = str(error).strip().splitlines()[-1]
+    # When a node is lost, Ray first reports its actors as "unavailable"; when only their process died, as dead.
     node_died = isinstance(error, ActorUnavailableError | NodeDiedError) or "its node has died" in str(error)
-    return WorkerLostError(told, blameless=node_died)
+    return WorkerLostError(message, blameless=node_died)

@@ -1,5 +1,6 @@
-"""Answers from a server of OpenAI's completions API: one that runs somewhere, or one that is started for the weights.
+"""Responses from a server of OpenAI's completions API: one that runs somewhere, or one that the run starts itself.
 
-`settings` says where it is and how it is asked, `client` asks it, `reading` turns its words into responses, `keeper` is
-a process that ends a started server when the run is gone, `started` starts it, and `engine` puts them together.
+`config` has the settings, `check` holds them against a run, `client` sends requests, `replies` turns replies into
+tokens, `managed_server` starts a server and `watchdog` ends it when the run is gone, `connection` makes sure that a
+server is what it should be, and `engine` puts them together.
 """

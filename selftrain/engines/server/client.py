@@ -1,4 +1,4 @@
-"""Asks a server over HTTP, many things at a time, and asks again what a passing fault swallowed."""
+"""Sends requests to a server over HTTP, many at a time, and repeats those that fail for a passing reason."""
 
 from __future__ import annotations
 
@@ -19,79 +19,81 @@ from selftrain.errors import RunError
 
 T = TypeVar("T")
 
-#: Seconds before the second try, doubled with each further one, and what they grow to.
+#: Seconds before the first retry, doubled with each further one up to the longest.
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
-#: What a server may ask us to wait at most, in seconds.
-LONGEST_ASKED = 600.0
-#: Of a server's words an error shows so many characters.
-WORDS = 500
+#: Seconds that a server's Retry-After may ask for at most.
+LONGEST_RETRY_AFTER = 600.0
+#: Characters of a server's reply that an error shows.
+SHOWN_CHARACTERS = 500
 #: Parameters that OpenAI does not define.
 EXTRAS = ("top_k", "min_p", "repetition_penalty", "return_token_ids")
 
 
-class UnansweredError(RunError):
-    """It was asked as often as allowed."""
+class RetriesExhaustedError(RunError):
+    """A request failed as often as it may be tried."""
 
 
-class RefusedError(RunError):
-    """It says that it will not answer this."""
+class RequestRejectedError(RunError):
+    """The server rejects a request, and would reject it again."""
 
 
 @dataclass(frozen=True)
-class _Passing:
-    """A fault that may be gone next time, and the seconds a server asks us to wait."""
+class _Transient:
+    """A failure that may pass, and the seconds that the server asks to wait."""
 
     what: str
     wait: float | None = None
 
 
 class Client:
-    """One server. Its requests live in a thread of their own, so they go on while answers are judged and written down.
+    """One server. Requests run in a thread of their own, so they go on while responses are graded and recorded.
 
     Args:
         base_url: with the /v1.
-        death: why nothing can answer any more; nothing where something may.
+        failure: why the server cannot reply any more; empty while it may.
         proxies: whether those of the environment are used.
     """
 
-    def __init__(self, base_url: str, server: ServerConfig, death: Callable[[], str], *, proxies: bool) -> None:
-        self.base_url, self._server, self._death = base_url, server, death
-        #: Struck out of every error.
-        self._key = key = server.key()
-        self._slots = asyncio.Semaphore(server.max_concurrency)
-        # Of its own: the jitter must not move anybody else's chance.
-        self._chance = random.Random()
-        # The time limit is one for the whole of a request, in `_try`: a body may come in drops for ever.
+    def __init__(self, base_url: str, config: ServerConfig, failure: Callable[[], str], *, proxies: bool) -> None:
+        self.base_url, self._config, self._failure = base_url, config, failure
+        #: Removed from every error.
+        self._key = key = config.key()
+        self._slots = asyncio.Semaphore(config.max_concurrency)
+        # Of its own: jitter must not change other random numbers.
+        self._jitter = random.Random()
+        # The time limit is one for a whole request, in `_try`: a body may arrive byte by byte for ever.
         self._http = httpx2.AsyncClient(
-            headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=None, trust_env=proxies,
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=server.max_concurrency),
-        )  # fmt: skip
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=None,
+            trust_env=proxies,
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=config.max_concurrency),
+        )
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="server client", daemon=True)
         self._thread.start()
 
     def models(self, tries: int) -> list[str]:
-        """The names that it can be asked for.
+        """The names under which it serves models.
 
         Raises:
-            UnansweredError, RefusedError: it gave no list.
+            RetriesExhaustedError, RequestRejectedError: it returned no list.
         """
-        return self._begin(self._ask("GET", "/models", None, _names, tries)).result()
+        return self._start(self._request("/models", None, _names, tries)).result()
 
     def complete(self, body: dict[str, Any], read: Callable[[Any], T], tries: int) -> T:
         """One completion.
 
         Args:
-            read: makes an answer of its JSON; ValueError, KeyError, TypeError and IndexError where it is none.
+            read: makes the result of the reply's JSON; ValueError, KeyError, TypeError or IndexError if that is none.
 
         Raises:
-            UnansweredError, RefusedError: it gave none.
+            RetriesExhaustedError, RequestRejectedError: it returned none.
         """
-        return self._begin(self._ask("POST", "/completions", body, read, tries)).result()
+        return self._start(self._request("/completions", body, read, tries)).result()
 
     def complete_all(self, bodies: Sequence[dict[str, Any]], read: Callable[[Any], T]) -> Future[list[T]]:
-        """Several, begun and not waited for; to be cancelled where nobody wants them any more."""
-        return self._begin(self._complete_all(bodies, read))
+        """Several completions, started but not waited for; to be cancelled where nobody needs them any more."""
+        return self._start(self._complete_all(bodies, read))
 
     def close(self) -> None:
         async def end() -> None:
@@ -102,110 +104,111 @@ class Client:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._http.aclose()
 
-        self._begin(end()).result()
+        self._start(end()).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
-    def _begin(self, what: Coroutine[Any, Any, T]) -> Future[T]:
-        return asyncio.run_coroutine_threadsafe(what, self._loop)
+    def _start(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     async def _complete_all(self, bodies: Sequence[dict[str, Any]], read: Callable[[Any], T]) -> list[T]:
-        tries = 1 + self._server.max_retries
+        tries = 1 + self._config.max_retries
         try:
             async with asyncio.TaskGroup() as group:
-                asked = [group.create_task(self._ask("POST", "/completions", body, read, tries)) for body in bodies]
+                tasks = [group.create_task(self._request("/completions", body, read, tries)) for body in bodies]
         except BaseExceptionGroup as failures:
-            # Once one of them has failed nobody can use the others.
+            # One failure makes the others useless: they are one batch.
             raise failures.exceptions[0] from None
-        return [one.result() for one in asked]
+        return [task.result() for task in tasks]
 
-    async def _ask(self, method: str, path: str, body: Any, read: Callable[[Any], T], tries: int) -> T:
-        fault = _Passing("it was not asked")
+    async def _request(self, path: str, body: Any, read: Callable[[Any], T], tries: int) -> T:
+        """A POST of `body`, or a GET where that is None."""
+        failed = _Transient("it was not tried")
         for number in range(tries):
             if number:
-                await asyncio.sleep(self._wait(fault, number))
-            # Whoever waits leaves its place to others.
+                await asyncio.sleep(self._wait(failed, number))
+            # Released while waiting, so that others can use the slot.
             async with self._slots:
-                found = await self._try(method, path, body, read)
-            if not isinstance(found, _Passing):
+                found = await self._try(path, body, read)
+            if not isinstance(found, _Transient):
                 return found
-            fault = found
-            if death := self._death():
-                raise self._unanswered(f"the server at {self.base_url} is gone: {death}")
-        raise self._unanswered(f"{self.base_url}{path} gave no answer in {tries} tries; the last came to: {fault.what}")
+            failed = found
+            if failure := self._failure():
+                raise self._exhausted(f"the server at {self.base_url} is gone: {failure}")
+        raise self._exhausted(f"{self.base_url}{path} gave no reply in {tries} tries; the last one: {failed.what}")
 
-    def _wait(self, fault: _Passing, number: int) -> float:
-        """As long as the server asks for, else twice as long each time; never all at the same moment."""
-        ours = FIRST_WAIT if fault.wait is not None else min(LONGEST_WAIT, FIRST_WAIT * 2 ** (number - 1))
-        return (fault.wait or 0.0) + self._chance.uniform(0.5, 1.0) * ours
+    def _wait(self, failed: _Transient, number: int) -> float:
+        """Seconds: what the server asks for, else twice as long each time; with jitter."""
+        ours = FIRST_WAIT if failed.wait is not None else min(LONGEST_WAIT, FIRST_WAIT * 2 ** (number - 1))
+        return (failed.wait or 0.0) + self._jitter.uniform(0.5, 1.0) * ours
 
-    async def _try(self, method: str, path: str, body: Any, read: Callable[[Any], T]) -> T | _Passing:
-        limit = self._server.request_timeout
+    async def _try(self, path: str, body: Any, read: Callable[[Any], T]) -> T | _Transient:
+        limit, method = self._config.request_timeout, "GET" if body is None else "POST"
         try:
             async with asyncio.timeout(limit):
                 reply = await self._http.request(method, self.base_url.rstrip("/") + path, json=body)
         except TimeoutError:
-            return _Passing(f"nothing whole within request_timeout, {limit:g} s")
+            return _Transient(f"no complete reply within request_timeout, {limit:g} s")
         except httpx2.RequestError as error:
-            return _Passing(f"{type(error).__name__}: {error}")
+            return _Transient(f"{type(error).__name__}: {error}")
         if reply.status_code in (408, 429) or reply.status_code >= 500:
-            return _Passing(f"{reply.status_code}, {self._words(reply)}", _asked_to_wait(reply))
+            return _Transient(f"{reply.status_code}, {self._message(reply)}", _retry_after(reply))
         if reply.status_code != 200:
-            raise self._refused(path, reply.status_code, self._words(reply))
+            raise self._rejected(path, reply.status_code, self._message(reply))
         try:
             return read(reply.json())
         except (ValueError, KeyError, TypeError, IndexError) as error:
-            return _Passing(f"no answer of this API ({type(error).__name__}: {error}): {self._words(reply)}")
+            return _Transient(f"not a reply of this API ({type(error).__name__}: {error}): {self._message(reply)}")
 
-    def _unanswered(self, found: str) -> UnansweredError:
-        return UnansweredError(
+    def _exhausted(self, found: str) -> RetriesExhaustedError:
+        return RetriesExhaustedError(
             self._without_key(found),
             "it is down, overloaded, or takes longer than a request may",
-            "see to the server, then go on with `selftrain resume RUN`, which asks nothing again that is recorded; "
-            "--set base_url, max_concurrency, request_timeout or max_retries where that helps",
+            "look after the server, then continue with `selftrain resume RUN`, which repeats nothing that is recorded; "
+            "--set base_url, max_concurrency, request_timeout or max_retries if that helps",
         )
 
-    def _refused(self, path: str, status: int, words: str) -> RefusedError:
-        advice = "its words say what it would take"
+    def _rejected(self, path: str, status: int, message: str) -> RequestRejectedError:
+        advice = "its message says what it expects"
         if status in (401, 403):
-            advice = f"export its key as {self._server.api_key_env}, or give another variable's name as --api_key_env"
+            advice = f"export its key as {self._config.api_key_env}, or give another variable's name as --api_key_env"
         elif status in (301, 302, 307, 308, 404, 405):
-            advice = "base_url is what stands before /models, mostly ending in /v1; server_model is a name it knows"
-        elif self._server.server_extras and any(name in words for name in EXTRAS):
-            advice = "send it what OpenAI defines only: --server_extras false, with --top_k 0 where the method has one"
-        found = f"{self.base_url}{path} refuses with {status}: {words}"
-        return RefusedError(self._without_key(found), "to ask it the same again would not help", advice)
+            advice = "base_url is the part before /models, usually ending in /v1; server_model is a name it serves"
+        elif self._config.server_extras and any(name in message for name in EXTRAS):
+            advice = "send only what OpenAI defines: --server_extras false, with --top_k 0 where the method has one"
+        found = f"{self.base_url}{path} rejects the request with {status}: {message}"
+        return RequestRejectedError(self._without_key(found), "the same request would be rejected again", advice)
 
-    def _words(self, reply: httpx2.Response) -> str:
-        """What it says, on one line: of the API's own form of an error the message, else the body."""
+    def _message(self, reply: httpx2.Response) -> str:
+        """On one line: the message of an error in the API's own form, else the body."""
         try:
-            told = reply.json()
-            told = told.get("error", told)
-            text = str(told.get("message", told)) if isinstance(told, dict) else str(told)
+            data = reply.json()
+            data = data.get("error", data)
+            text = str(data.get("message", data)) if isinstance(data, dict) else str(data)
         except (ValueError, AttributeError):
             text = reply.text
-        # The key first: a cut could else leave a part of it.
-        return repr(" ".join(self._without_key(text).split())[:WORDS])
+        # The key is removed first: a cut could leave a part of it.
+        return repr(" ".join(self._without_key(text).split())[:SHOWN_CHARACTERS])
 
     def _without_key(self, text: str) -> str:
         return text.replace(self._key, "***") if self._key else text
 
 
 def _names(reply: Any) -> list[str]:
-    return [str(one["id"]) for one in reply["data"]]
+    return [str(model["id"]) for model in reply["data"]]
 
 
-def _asked_to_wait(reply: httpx2.Response) -> float | None:
-    """Retry-After, as seconds or as a date."""
-    told = reply.headers.get("retry-after")
-    if told is None:
+def _retry_after(reply: httpx2.Response) -> float | None:
+    """Seconds; the header holds seconds or a date."""
+    value = reply.headers.get("retry-after")
+    if value is None:
         return None
     try:
-        seconds = float(told)
+        seconds = float(value)
     except ValueError:
         try:
-            seconds = email.utils.parsedate_to_datetime(told).timestamp() - time.time()
+            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
         except ValueError:
             return None
-    return min(seconds, LONGEST_ASKED) if seconds > 0 else 0.0  # which is no for a NaN
+    return min(seconds, LONGEST_RETRY_AFTER) if seconds > 0 else 0.0  # also for a NaN

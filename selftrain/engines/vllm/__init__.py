@@ -1,5 +1,5 @@
 """vLLM as the engine, in a process of its own.
 
-`settings` are those of the command line, `serving` is the program of the process and imports nothing of ours,
-`process` starts, asks and ends it, `finding` says whether there is a vLLM to start, `engine` puts them together.
+`config` has the settings, `find_vllm` says whether there is a vLLM to start, `program` is what the process runs and
+imports nothing of this package, `process` starts and ends it, and `engine` puts them together.
 """

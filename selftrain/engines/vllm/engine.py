@@ -1,4 +1,4 @@
-"""vLLM answers; the trainer's own module stays where it is, and scores what others wrote."""
+"""vLLM generates; the trainer's module stays where it is, and scores given texts."""
 
 from __future__ import annotations
 
@@ -9,112 +9,120 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from selftrain.engines.base import Before, Save
-from selftrain.engines.rng import stream_start
-from selftrain.engines.transformers import Answer, TransformersEngine
+from selftrain.engines.base import Engine, SaveWeights
+from selftrain.engines.context import EngineContext
+from selftrain.engines.request import GenerateRequest
+from selftrain.engines.transformers import Completion, TransformersEngine
 from selftrain.engines.vllm.config import VllmConfig
+from selftrain.engines.vllm.find_vllm import vllm_version
 from selftrain.engines.vllm.process import VllmProcess
 from selftrain.errors import RunError
-from selftrain.types import Prompt, Response, SamplingParams
+from selftrain.types import Prompt, Response
 
 
-class VllmEngine(Before):
-    """
+def build(context: EngineContext) -> Engine:
+    """`--engine vllm`."""
+    return VllmEngine(context)
+
+
+class VllmEngine:
+    """The model of `context.spec` generates until the first `update_weights`.
+
     Args:
-        slow: around the live module: lays out prompts, cuts answers, scores texts.
-        model, revision: the untouched weights, which answer until the first `renew`.
-        version: of vLLM, for the record.
-        device: see `VllmProcess`.
+        context: with a `VllmConfig` as its options.
     """
 
-    slow: TransformersEngine
-
-    def __init__(
-        self, slow: TransformersEngine, model: str, revision: str, settings: VllmConfig, version: str, device: str
-    ) -> None:
-        self.slow, self._settings, self._device = slow, settings, device
-        self._base = {"model": str(Path(model).resolve()) if Path(model).is_dir() else model, "revision": revision}
-        self._dtype = "bfloat16" if slow.bf16 else "float32"
-        self.how = f"vLLM {version or 'of unknown version'} in {self._dtype}, in a process of its own"
-        self._save: Save | None = None
+    def __init__(self, context: EngineContext) -> None:
+        self.reference: TransformersEngine = context.reference
+        self._config: VllmConfig = context.options
+        self._device, model = context.config.device, context.spec.model
+        local = Path(model).is_dir()
+        self._base = {"model": str(Path(model).resolve()) if local else model, "revision": context.spec.revision}
+        self._dtype = "bfloat16" if self.reference.bf16 else "float32"
+        version = vllm_version(self._config.vllm_python) or "of unknown version"
+        self.description = f"vLLM {version} in {self._dtype}, in a process of its own"
+        self._save: SaveWeights | None = None
         self._process: VllmProcess | None = None
 
+    @property
+    def name(self) -> str:
+        return self.reference.name
+
+    def prompt_text(self, prompt: Prompt) -> str:
+        return self.reference.prompt_text(prompt)
+
     def too_long(self, prompts: Sequence[Prompt], max_completion_length: int) -> list[tuple[str, int]]:
-        room = self._settings.vllm_max_model_length
-        if room is None:
-            return self.slow.too_long(prompts, max_completion_length)
-        return self.slow.longer_than(room - max_completion_length, prompts)
+        limit = self._config.vllm_max_model_length
+        if limit is None:
+            return self.reference.too_long(prompts, max_completion_length)
+        return self.reference.longer_than(limit - max_completion_length, prompts)
 
     def plan(self, prompts: Sequence[Prompt], n: int) -> list[list[int]]:
-        """In the order they come: vLLM pads nothing, and goes on from one unit to the next without a pause."""
-        of_unit = max(1, self.slow.rows // n)
-        starts = range(0, len(prompts), of_unit)
-        return [[*range(start, min(start + of_unit, len(prompts)))] for start in starts]
+        """In the given order: vLLM pads nothing, and starts on the next batch before the last one is complete."""
+        size = max(1, self.reference.batch_size // n)
+        return [[*range(start, min(start + size, len(prompts)))] for start in range(0, len(prompts), size)]
 
-    def generate(
-        self,
-        prompts: Sequence[Prompt],
-        n: int,
-        sampling: SamplingParams,
-        key: str,
-        weights_version: int,
-        first: int = 0,
-    ) -> list[Response]:
-        (responses,) = self.generate_units([prompts], n, sampling, key, weights_version, first)
+    def generate(self, request: GenerateRequest) -> list[Response]:
+        (responses,) = self.generate_batches([request])
         return responses
 
-    def generate_units(
-        self, units: Sequence[Sequence[Prompt]], n: int, sampling: SamplingParams, key: str, weights_version: int,
-        first: int = 0,
-    ) -> Generator[list[Response], None, None]:  # fmt: skip
+    def generate_batches(self, requests: Sequence[GenerateRequest]) -> Generator[list[Response], None, None]:
         """
         Raises:
-            ModelError: vLLM does not start, or cannot answer.
+            ModelError: vLLM does not start, or cannot generate.
         """
-        left = len(units)
+        left = len(requests)
         if not left:
             return
         try:
-            process = self._ready()
-            process.say({
-                "sampling": self._sampling(sampling), "units": [self._unit(unit, n, key, first) for unit in units],
-            })  # fmt: skip
-            for unit in units:
-                answers = [Answer((), **row) for row in process.hear()["unit"]]
-                for place, answer in enumerate(answers):
-                    answer.stop_texts = self.slow.renderer.stop_texts(unit[place // n])
+            process = self._started()
+            process.send({"batches": [self._batch(request) for request in requests]})
+            for request in requests:
+                rows = process.receive()["batch"]
+                completions = [
+                    Completion(self.reference.renderer.stop_texts(prompt), **row)
+                    for (prompt, _), row in zip(request.numbered(), rows, strict=True)
+                ]
                 left -= 1
-                yield self.slow.responses(unit, n, first, answers, weights_version)
+                yield self.reference.responses(request, completions)
         finally:
-            if left:  # nobody waits for the rest any more, or there will be none
+            if left:  # nobody waits for the remaining batches, or vLLM failed
                 self.close()
 
-    def _sampling(self, sampling: SamplingParams) -> dict[str, Any]:
+    def _batch(self, request: GenerateRequest) -> dict[str, Any]:
+        params, renderer, starts = request.params, self.reference.renderer, request.stream_starts()
         return {
-            "temperature": sampling.temperature, "top_k": sampling.top_k, "top_p": sampling.top_p,
-            "max_tokens": sampling.max_completion_length, "stop_token_ids": sorted(self.slow.renderer.stop_ids),
-        }  # fmt: skip
-
-    def _unit(self, unit: Sequence[Prompt], n: int, key: str, first: int) -> list[dict[str, Any]]:
-        return [
-            {
-                "ids": self.slow.renderer.prompt_ids(prompt), "stop": self.slow.renderer.stop_texts(prompt),
-                # vLLM's seeds are signed.
-                "seeds": [stream_start(key, prompt.problem_id, first + place) >> 1 for place in range(n)],
-            }
-            for prompt in unit
-        ]  # fmt: skip
+            "sampling": {
+                "temperature": params.temperature,
+                "top_k": params.top_k,
+                "top_p": params.top_p,
+                "max_tokens": params.max_completion_length,
+                "stop_token_ids": sorted(renderer.stop_ids),
+            },
+            "prompts": [
+                {
+                    "ids": renderer.prompt_ids(prompt),
+                    "stop": renderer.stop_texts(prompt),
+                    # vLLM's seeds are signed.
+                    "seeds": [start >> 1 for start in starts[place * request.n : (place + 1) * request.n]],
+                }
+                for place, prompt in enumerate(request.prompts)
+            ],
+        }
 
     def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         """By the trainer's own weights and forward pass, never by vLLM's."""
-        return self.slow.logprob(prompts, completions)
+        return self.reference.logprob(prompts, completions)
 
-    def renew(self, save: Save) -> None:
-        """They are written down when vLLM is next asked."""
+    def num_tokens(self, completions: Sequence[str]) -> list[int]:
+        return self.reference.num_tokens(completions)
+
+    def update_weights(self, save: SaveWeights) -> None:
+        """They are written when vLLM is next used."""
         self._save = save
         self.close()
 
-    def rest(self) -> None:
+    def sleep(self) -> None:
         """Only a process that has ended has given back all its memory."""
         self.close()
 
@@ -123,40 +131,42 @@ class VllmEngine(Before):
             self._process.close()
             self._process = None
 
-    def _ready(self) -> VllmProcess:
-        """The process, with the weights of now."""
+    def _started(self) -> VllmProcess:
+        """The process, with the current weights."""
         if self._process is None:
-            process = self._process = VllmProcess(self._settings, self._device)
+            process = self._process = VllmProcess(self._config, self._device)
             # Written while the process imports vLLM, which takes its time.
-            weights = self._base if self._save is None else {"model": written(self._save, process.weights)}
-            process.ask({"load": {**weights, **self._arguments()}})
-            shutil.rmtree(process.weights, ignore_errors=True)  # it has them
+            weights = self._base if self._save is None else {"model": write_weights(self._save, process.weights)}
+            process.call({"load": {**weights, **self._arguments()}})
+            shutil.rmtree(process.weights, ignore_errors=True)  # they are loaded
         return self._process
 
     def _arguments(self) -> Mapping[str, Any]:
-        settings = self._settings
         return {
-            "dtype": self._dtype, "seed": 0, "enable_prefix_caching": True,
-            # What a model's own files say about sampling is not asked; the settings say it all.
+            "dtype": self._dtype,
+            "seed": 0,
+            "enable_prefix_caching": True,
+            # Sampling defaults in the model's own files are not used: each request says all.
             "generation_config": "vllm",
-            "gpu_memory_utilization": settings.vllm_gpu_memory_utilization,
-            "tensor_parallel_size": settings.vllm_tensor_parallel_size,
-            "max_model_len": settings.vllm_max_model_length, "enforce_eager": settings.vllm_enforce_eager,
-        }  # fmt: skip
+            "gpu_memory_utilization": self._config.vllm_gpu_memory_utilization,
+            "tensor_parallel_size": self._config.vllm_tensor_parallel_size,
+            "max_model_len": self._config.vllm_max_model_length,
+            "enforce_eager": self._config.vllm_enforce_eager,
+        }
 
 
-def written(save: Save, folder: Path) -> str:
+def write_weights(save: SaveWeights, folder: Path) -> str:
     """
     Raises:
-        RunError: the weights cannot be written there.
+        RunError: there is no room for them.
     """
     try:
         folder.mkdir()
         save(folder)
     except (OSError, SafetensorError) as error:
         raise RunError(
-            f"the weights cannot be handed to vLLM by way of {folder}: {error}",
-            "it reads them from there, and they take 4 bytes a parameter until it has them",
-            "free the space, or set TMPDIR to a folder that has it",
+            f"the weights for vLLM cannot be written to {folder}: {error}",
+            "vLLM loads them from there; they take 4 bytes a parameter until then",
+            "free some space, or set TMPDIR to a folder with more",
         ) from error
     return str(folder)

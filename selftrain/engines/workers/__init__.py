@@ -1,5 +1,5 @@
-"""Units of work that this process and others take from one queue, and that come back in order, each once."""
+"""Tasks that this process and workers take from one queue, and whose results come back in order, each once."""
 
-from selftrain.engines.workers.queue import DEATHS, Crew, Worker, WorkerLostError, answer_all
+from selftrain.engines.workers.queue import MAX_DEATHS, Worker, WorkerLostError, Workers, run_tasks
 
-__all__ = ["DEATHS", "Crew", "Worker", "WorkerLostError", "answer_all"]
+__all__ = ["MAX_DEATHS", "Worker", "WorkerLostError", "Workers", "run_tasks"]

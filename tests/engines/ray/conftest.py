@@ -33,13 +33,13 @@ def cluster() -> Iterator[Any]:
     pytest.importorskip("ray", reason="needs the library ray: pip install 'selftrain[ray]'")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
-    from ray.cluster_utils import RayConfig
+    from ray.cluster_utils import Cluster
 
     # Without those of Ray's processes that a test does not need.
     head = {"num_cpus": 0, "include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
     # It ends with the fixture, not at exit: for that Ray takes over signals, which only the main thread may, and a test
     # adds nodes in another.
-    started = _patiently(lambda: RayConfig(initialize_head=True, head_node_args=head, shutdown_at_exit=False))
+    started = _patiently(lambda: Cluster(initialize_head=True, head_node_args=head, shutdown_at_exit=False))
     ray.init(address=started.address, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield started
     ray.shutdown()

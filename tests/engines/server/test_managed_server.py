@@ -16,11 +16,11 @@ import pytest
 
 from selftrain.engines.server.config import ServerConfig
 from selftrain.engines.server.engine import ServerEngine
-from selftrain.engines.server.managed import Started
+from selftrain.engines.server.managed_server import ManagedServer
 from selftrain.errors import RunError
 from selftrain.models.loading import LoadedModel
 from selftrain.types import Prompt, SamplingParams
-from tests.conftest import engine_of
+from tests.conftest import engine_of, generate
 
 #: Notes what it was given, and has a worker that pays no heed to SIGTERM.
 PROGRAM = """\
@@ -74,24 +74,24 @@ def folders(place: Path) -> list[Path]:
 @pytest.mark.slow
 def test_weights_are_saved_when_asked_for_and_go_with_their_server(tmp_path: Path) -> None:
     note = tmp_path / "note"
-    started = Started(command(PROGRAM, str(note)), save("old"))
+    server = ManagedServer(command(PROGRAM, str(note)), save("old"))
     assert folders(tmp_path) == []
-    url = started.start()
+    url = server.start()
     worker, port, weights = told(note)
-    assert (url, weights) == (f"http://127.0.0.1:{port}/v1", "old") and started.death() == ""
+    assert (url, weights) == (f"http://127.0.0.1:{port}/v1", "old") and server.failure() == ""
     note.unlink()
-    started.stop()
+    server.stop()
     wait_until(lambda: not is_there(worker))
-    started.start()  # the same weights
+    server.start()  # the same weights
     worker, _, weights = told(note)
     assert weights == "old" and len(folders(tmp_path)) == 1
     note.unlink()
-    started.renew(save("new"))
+    server.update_weights(save("new"))
     assert not is_there(worker) and folders(tmp_path) == []
-    started.start()
+    server.start()
     worker, _, weights = told(note)
     assert weights == "new"
-    started.close()
+    server.close()
     assert not is_there(worker) and folders(tmp_path) == []
 
 
@@ -101,8 +101,8 @@ def test_who_is_killed_leaves_no_server_and_no_folder(tmp_path: Path, how: signa
     note = tmp_path / "note"
     script = textwrap.dedent(f"""\
         import time
-        from selftrain.engines.server.managed import Started
-        Started({command(PROGRAM, str(note))!r}, lambda folder: (folder / "weights").write_text("old")).start()
+        from selftrain.engines.server.managed_server import ManagedServer
+        ManagedServer({command(PROGRAM, str(note))!r}, lambda folder: (folder / "weights").write_text("old")).start()
         time.sleep(600)
     """)
     process = subprocess.Popen([sys.executable, "-c", script])
@@ -119,7 +119,7 @@ def fails(llama: LoadedModel, program: str, **settings: float) -> str:
         closing(ServerEngine(engine_of(llama), server, save("old"))) as engine,
         pytest.raises(RunError) as error,
     ):
-        engine.generate([Prompt("p", "Why?")], 1, SamplingParams(0.0, max_completion_length=4), "k", 0)
+        generate(engine, [Prompt("p", "Why?")], 1, SamplingParams(0.0, max_completion_length=4))
     assert error.value.why and error.value.do
     return str(error.value)
 
@@ -127,14 +127,14 @@ def fails(llama: LoadedModel, program: str, **settings: float) -> str:
 def test_a_server_that_ends_says_why(llama: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     told = fails(llama, "import os; print('key:', os.environ['OPENAI_API_KEY']); raise SystemExit('no GPU here')")
-    assert "ended with 1; the last that it printed:" in told and "no GPU here" in told
+    assert "ended with exit code 1; its last output:" in told and "no GPU here" in told
     assert "key: ***" in told and "secret" not in told
     assert folders(tmp_path) == []
 
 
 def test_a_server_that_never_answers_is_not_waited_for_for_ever(llama: LoadedModel, tmp_path: Path) -> None:
     told = fails(llama, "import time; print('still compiling', flush=True); time.sleep(600)", server_start_timeout=2.0)
-    assert "did not answer within 2 s" in told and "still compiling" in told
+    assert "did not reply within 2 s" in told and "still compiling" in told
     assert folders(tmp_path) == []
 
 
@@ -142,7 +142,7 @@ def test_weights_that_cannot_be_written_end_the_run_in_words(llama: LoadedModel,
     def full(folder: Path) -> None:
         raise OSError(28, os.strerror(28))
 
-    started = Started(command(PROGRAM, "nowhere"), full)
+    server = ManagedServer(command(PROGRAM, "nowhere"), full)
     with pytest.raises(RunError, match=r"No space left on device[\s\S]*TMPDIR"):
-        started.start()
+        server.start()
     assert folders(tmp_path) == []

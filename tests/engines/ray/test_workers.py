@@ -1,4 +1,4 @@
-"""Workers on several nodes answer and judge what one process would have, whatever becomes of the nodes."""
+"""Workers on several nodes generate and grade what one process would have, whatever becomes of the nodes."""
 
 from __future__ import annotations
 
@@ -16,97 +16,102 @@ import pytest
 import torch
 
 from selftrain.engines.config import EngineConfig
-from selftrain.engines.ray.backend import NOWHERE_ELSE, RayBackend, open_cluster
+from selftrain.engines.model_spec import ModelSpec
+from selftrain.engines.ray.backend import LOCAL, RayBackend, open_cluster
 from selftrain.engines.ray.config import RayConfig
 from selftrain.errors import ModelError
 from selftrain.graders import Grader, open_grader
 from selftrain.loop.learner import Learner
 from selftrain.loop.model_factory import ModelFactory
+from selftrain.models.loading import LoadedModel
 from selftrain.models.prompts import PromptConfig
 from selftrain.models.seeds import seed_model
 from selftrain.problems import load_problems
 from selftrain.sandbox import self_test
 from selftrain.storage import AnswerCache, Record
 from selftrain.types import Problem, Prompt, Response, SamplingParams, Score
+from tests.conftest import engine_of, requests_of
 from tests.engines.ray.conftest import add_node
 
 pytestmark = pytest.mark.slow
 
-SAMPLING = SamplingParams(0.8, 40, max_completion_length=48)
+PARAMS = SamplingParams(0.8, 40, max_completion_length=48)
 REMOVALS = int(os.environ.get("SELFTRAIN_REMOVALS", "20"))
 
 
 @contextmanager
-def spread_over(workers: int, said: list[str] | None = None, **settings: Any) -> Iterator[RayBackend]:
-    """With so many workers that are ready."""
-    with open_cluster(RayConfig(ray=True, **settings), ([] if said is None else said).append) as spread:
-        wait_for(spread, workers)
-        yield spread
+def cluster_of(workers: int, said: list[str] | None = None, **settings: Any) -> Iterator[RayBackend]:
+    """With this many workers that are ready."""
+    with open_cluster(RayConfig(ray=True, **settings), ([] if said is None else said).append) as backend:
+        wait_for(backend, workers)
+        yield backend
 
 
-def wait_for(spread: RayBackend, workers: int) -> None:
+def wait_for(backend: RayBackend, workers: int) -> None:
     for _ in range(600):
-        if len(crew(spread).ready()) >= workers:
+        if len(workers_of(backend).ready()) >= workers:
             return
         time.sleep(0.2)
-    raise AssertionError(f"{len(crew(spread).ready())} of {workers} workers came")
+    raise AssertionError(f"{len(workers_of(backend).ready())} of {workers} workers came")
 
 
-def crew(spread: RayBackend) -> Any:
-    assert spread._workers is not None
-    return spread._workers
+def workers_of(backend: RayBackend) -> Any:
+    assert backend.workers is not None
+    return backend.workers
 
 
-def answered(spread: RayBackend) -> list[int]:
-    return [one.answered for one in crew(spread).ready()]
+def tasks_done(backend: RayBackend) -> list[int]:
+    return [one.tasks_done for one in workers_of(backend).ready()]
 
 
-def load(spread: RayBackend | None = None, answer_cache: AnswerCache | None = None, **engine_config: Any) -> Learner:
+def load(backend: RayBackend | None = None, answer_cache: AnswerCache | None = None, **engine_config: Any) -> Learner:
     asked = EngineConfig(sampling_batch_size=16, sampling_processes=1, **engine_config)
-    model_factory = ModelFactory(PromptConfig(), spread=NOWHERE_ELSE if spread is None else spread, engine_config=asked)
+    model_factory = ModelFactory(PromptConfig(), ray=LOCAL if backend is None else backend, engine_config=asked)
     return model_factory.load(seed_model("llama"), answer_cache=answer_cache)
 
 
 @pytest.mark.parametrize("engine", ["auto", "transformers"])
-def test_workers_answer_what_this_process_answers_and_take_every_new_weight(
+def test_workers_generate_what_this_process_does_and_see_every_change_of_the_weights(
     two_nodes: list[Any], prompts: list[Prompt], engine: Any
 ) -> None:
     said: list[str] = []
-    with spread_over(2, said) as spread:
-        alone, together = load(engine=engine), load(spread, engine=engine)
-        assert together.sample(prompts, 4, SAMPLING, "a") == (before := alone.sample(prompts, 4, SAMPLING, "a"))
-        assert all(answered(spread))
+    with cluster_of(2, said) as backend:
+        alone, together = load(engine=engine), load(backend, engine=engine)
+        assert together.sample(prompts, 4, PARAMS, "a") == (before := alone.sample(prompts, 4, PARAMS, "a"))
+        assert all(tasks_done(backend))
         for one in (alone, together):
             with torch.no_grad():
                 one.trainer.model.model.layers[0].self_attn.q_proj.weight.mul_(1.3)
-            one.engine.renew(one.trainer.save)
-        after = together.sample(prompts, 4, SAMPLING, "a")
-        assert after == alone.sample(prompts, 4, SAMPLING, "a") != before
-    assert not [line for line in said if "last bits" in line or "answered by" in line]
+            one.engine.update_weights(one.trainer.save)
+        after = together.sample(prompts, 4, PARAMS, "a")
+        assert after == alone.sample(prompts, 4, PARAMS, "a") != before
+    assert not [line for line in said if "last bits" in line or "is sampled by" in line]
 
 
 def test_a_node_that_joins_is_used_and_the_limit_is_kept(
     cluster: Any, two_nodes: list[Any], prompts: list[Prompt]
 ) -> None:
-    with spread_over(2) as spread:
+    with cluster_of(2) as backend:
         two_nodes.append(add_node(cluster))
-        wait_for(spread, 3)
-        assert {one.node for one in crew(spread).ready()} == {node.node_id for node in two_nodes}
-        together = load(spread)
-        # A prompt a unit, so that there is one for everybody.
-        assert together.sample(prompts, 16, SAMPLING, "b") == load().sample(prompts, 16, SAMPLING, "b")
-        assert all(answered(spread))
-    with spread_over(2, ray_workers=2) as spread:
+        wait_for(backend, 3)
+        assert {one.node for one in workers_of(backend).ready()} == {node.node_id for node in two_nodes}
+        together = load(backend)
+        # A prompt a batch, so that there is one for each worker.
+        assert together.sample(prompts, 16, PARAMS, "b") == load().sample(prompts, 16, PARAMS, "b")
+        assert all(tasks_done(backend))
+    with cluster_of(2, ray_workers=2) as backend:
         time.sleep(6)
-        assert len(crew(spread)._workers) == 2
+        assert workers_of(backend).count == 2
 
 
-def test_what_a_worker_cannot_do_is_said_in_its_own_words(two_nodes: list[Any], prompts: list[Prompt]) -> None:
-    with spread_over(1) as spread:
-        together = load(spread)
-        together.engine._loading["model"] = "./no/such/model"
+def test_an_error_of_a_worker_is_raised_here_in_its_own_words(
+    two_nodes: list[Any], prompts: list[Prompt], llama: LoadedModel
+) -> None:
+    missing = ModelSpec(model="./no/such/model", name="seed", prompt_config=PromptConfig())
+    with cluster_of(1) as backend:
+        engine = backend.engine(engine_of(llama), "cpu", "auto", missing)
         with pytest.raises(ModelError, match=r"no such model folder(.|\n)*a worker on"):
-            together.sample(prompts, 4, SAMPLING, "c")
+            list(engine.generate_batches(requests_of([prompts], 4, PARAMS)))
 
 
 class Removing(threading.Thread):
@@ -131,22 +136,22 @@ def test_nodes_are_lost_all_the_time_and_no_sample_is_lost_or_doubled(
     cluster: Any, two_nodes: list[Any], prompts: list[Prompt], tmp_path: Path
 ) -> None:
     answer_cache, rounds = AnswerCache(), []
-    with Record.create(tmp_path / "run", {}, answer_cache) as record, spread_over(2) as spread:
-        together = load(spread, answer_cache)
+    with Record.create(tmp_path / "run", {}, answer_cache) as record, cluster_of(2) as backend:
+        together = load(backend, answer_cache)
         removing = Removing(cluster, two_nodes, REMOVALS)
         removing.start()
         with record.remembering(1, "sampling"):
             log: Any = answer_cache._log
             while removing.is_alive():
-                rounds.append(together.sample(prompts, 4, SAMPLING, f"{len(rounds)}"))
-            units = len(together.engine.plan(prompts, 4))
-            # Each unit of each round stands in the log once, and nobody tried to put one there twice.
-            assert len(log.units()) == units * len(rounds) and log.duplicates == 0
-        by_workers = crew(spread)._gone_answered + sum(answered(spread))
+                rounds.append(together.sample(prompts, 4, PARAMS, f"{len(rounds)}"))
+            batches = len(together.engine.plan(prompts, 4))
+            # Each batch of each round is in the log once, and nobody tried to put one there twice.
+            assert len(log.units()) == batches * len(rounds) and log.duplicates == 0
+        by_workers = workers_of(backend).tasks_done
     assert removing.removed == REMOVALS and by_workers > 0
     alone = load()
-    assert rounds == [alone.sample(prompts, 4, SAMPLING, f"{number}") for number in range(len(rounds))]
-    print(f"\n{removing.removed} removals, {len(rounds) * units} units, {by_workers} questions answered by workers")
+    assert rounds == [alone.sample(prompts, 4, PARAMS, f"{number}") for number in range(len(rounds))]
+    print(f"\n{removing.removed} removals, {len(rounds) * batches} batches, {by_workers} of them by workers")
 
 
 def verdicts(grader: Grader, responses: Sequence[Response], problems: dict[str, Problem]) -> list[Score]:
@@ -158,14 +163,14 @@ def response(problem: Problem, text: str, index: int) -> Response:
     return Response(Prompt(problem.id, problem.question), "", index, text, (), 0.0, "stop", "m", 0)
 
 
-def held_against(spread: RayBackend, name: str, responses: list[Response], problems: list[Problem]) -> None:
+def held_against(backend: RayBackend, name: str, responses: list[Response], problems: list[Problem]) -> None:
     by_id = {one.id: one for one in problems}
-    with open_grader(name) as here, spread.open_grader(name) as there:
+    with open_grader(name) as here, backend.open_grader(name) as there:
         for ours, theirs in ((here, there), (here.evaluation_grader(), there.evaluation_grader())):
             expected = verdicts(ours, responses, by_id)
             assert verdicts(theirs, responses, by_id) == expected
             assert {one.value for one in expected} >= {0.0, 1.0}
-    assert sum(answered(spread)) > 1
+    assert sum(tasks_done(backend)) > 1
 
 
 def test_mathematics_is_graded_as_here(two_nodes: list[Any]) -> None:
@@ -176,8 +181,8 @@ def test_mathematics_is_graded_as_here(two_nodes: list[Any]) -> None:
     texts = ["#### 7", r"so \boxed{\frac{1}{2}x}", "none", *(f"#### {one.reference}" for one in problems[:30:5])]
     responses = [response(one, text, n) for n, text in enumerate(texts) for one in problems]
     random.Random(1).shuffle(responses)
-    with spread_over(2) as spread:
-        held_against(spread, "math", responses, problems)
+    with cluster_of(2) as backend:
+        held_against(backend, "math", responses, problems)
 
 
 def test_programs_are_graded_as_here(two_nodes: list[Any]) -> None:
@@ -198,5 +203,5 @@ def test_programs_are_graded_as_here(two_nodes: list[Any]) -> None:
     ]
     texts = [f"```python\ndef f(x):\n    {body}\n```" for body in bodies] + ["I do not know."]
     responses = [response(one, text, n) for n, text in enumerate(texts) for one in problems]
-    with spread_over(2) as spread:
-        held_against(spread, "code", responses, problems)
+    with cluster_of(2) as backend:
+        held_against(backend, "code", responses, problems)

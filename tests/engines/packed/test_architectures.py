@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 import transformers
 
-from selftrain.engines.packed import quickest_engine
+from selftrain.engines.packed import fastest_engine
 from selftrain.engines.packed.architecture import NotPackedError, read_architecture
-from selftrain.engines.packed.attention import Pass
-from selftrain.engines.packed.compiled_attention import CompiledPass, can_compute, kernels
-from selftrain.engines.packed.decoder import Decoder
+from selftrain.engines.packed.compiled_attention import can_compute, kernels
 from selftrain.engines.packed.engine import PackedEngine
+from selftrain.engines.packed.select import check_agreement
 from selftrain.engines.transformers import TransformersEngine
 from selftrain.models.loading import LoadedModel
 from selftrain.types import Prompt, SamplingParams
-from tests.conftest import engine_of
+from tests.conftest import engine_of, generate
 
 SIZES: dict[str, Any] = {
     "vocab_size": 700, "hidden_size": 48, "head_dim": 16, "intermediate_size": 80, "num_hidden_layers": 3,
@@ -70,31 +70,31 @@ MODELS: dict[str, Callable[[], Any]] = {
 }  # fmt: skip
 
 
-def slow_engine(model: Any, llama: LoadedModel) -> TransformersEngine:
+def reference_of(model: Any, llama: LoadedModel) -> TransformersEngine:
     return engine_of(LoadedModel(model, llama.tokenizer, llama.stop_ids))
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_tokens_and_logprobs_are_the_models_own(name: str, llama: LoadedModel, prompts: list[Prompt]) -> None:
     model = MODELS[name]()
-    slow, architecture = slow_engine(model, llama), read_architecture(model)
+    reference, architecture = reference_of(model, llama), read_architecture(model)
     # Heads of some sizes are left to torch.
     attentions = (True, False) if kernels() is not None and can_compute(architecture) else (False,)
-    engines = [PackedEngine(slow, architecture, compiled=compiled) for compiled in attentions]
+    engines = [PackedEngine(reference, architecture, compiled=compiled) for compiled in attentions]
     # 51 to 66 tokens of prompt: more than twice the windows.
     for sampling, n in (
         (SamplingParams(0.0, max_completion_length=24), 1),
         (SamplingParams(0.5, max_completion_length=24), 3),
     ):
-        expected = slow.generate(prompts[:7], n, sampling, "k", 0)
-        by_hand = [logprob_by_hand(model, slow.renderer.prompt_ids(one.prompt), one.token_ids) for one in expected]
+        expected = generate(reference, prompts[:7], n, sampling)
+        by_hand = [logprob_by_hand(model, reference.renderer.prompt_ids(one.prompt), one.token_ids) for one in expected]
         for packed in engines:
-            found = packed.generate(prompts[:7], n, sampling, "k", 0)
+            found = generate(packed, prompts[:7], n, sampling)
             assert [one.token_ids for one in found] == [one.token_ids for one in expected]
             assert [one.logprob for one in found] == pytest.approx(by_hand, abs=1e-3)
     completions = [" 3+4=7. #### 7", " Tom has 3 apples and gives 1 away. He has 3-1=2 left. #### 2"] * 5
     asked = [*prompts[:9], prompts[0]]
-    scores = pytest.approx(slow.logprob(asked, completions), abs=1e-3)
+    scores = pytest.approx(reference.logprob(asked, completions), abs=1e-3)
     assert all(packed.logprob(asked, completions) == scores for packed in engines)
 
 
@@ -111,12 +111,12 @@ def test_heads_of_some_sizes_are_left_to_torch() -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_known_architecture_is_chosen(name: str, llama: LoadedModel) -> None:
-    engine = quickest_engine(slow_engine(MODELS[name](), llama))
-    assert isinstance(engine, PackedEngine) and engine.how.startswith("our own forward pass")
+    engine = fastest_engine(reference_of(MODELS[name](), llama))
+    assert isinstance(engine, PackedEngine) and engine.description.startswith("our own forward pass")
 
 
 def test_the_seed_models_are_chosen(loaded: LoadedModel) -> None:
-    assert isinstance(quickest_engine(engine_of(loaded)), PackedEngine)
+    assert isinstance(fastest_engine(engine_of(loaded)), PackedEngine)
 
 
 def with_a_new_part() -> Any:
@@ -145,49 +145,49 @@ UNKNOWN: dict[str, tuple[Callable[[], Any], str]] = {
     "activation": (lambda: made("Llama", hidden_act="relu"), "activation 'relu'"),
     "positions": (
         lambda: made("Llama", rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}),
-        "rotary positions of type 'dynamic'",
+        "rotary embeddings of type 'dynamic'",
     ),
     "capped scores": (lambda: made("Gemma3", attn_logit_softcapping=5.0), "soft-capped attention scores"),
-    "both directions": (lambda: made("Gemma3", use_bidirectional_attention=True), "both directions"),
+    "both directions": (lambda: made("Gemma3", use_bidirectional_attention=True), "bidirectional attention"),
 }
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_what_is_not_known_goes_through_the_model_itself(name: str, llama: LoadedModel) -> None:
     make, reason = UNKNOWN[name]
-    slow = slow_engine(make(), llama)
-    engine = quickest_engine(slow)
-    assert engine is slow
-    assert reason in engine.how and engine.how.startswith("transformers' own forward pass, since ")
-    assert "\n" not in engine.how
+    reference = reference_of(make(), llama)
+    engine = fastest_engine(reference)
+    assert engine is reference
+    assert reason in engine.description and engine.description.startswith("transformers' own forward pass, since ")
+    assert "\n" not in engine.description
 
 
-def test_a_model_that_answers_differently_goes_through_the_model_itself(
-    llama: LoadedModel, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"query_scale": 0.0}, "it would write"),
+        ({"eps": 3e-5}, "log-probabilities would be"),
+        ({"eps": float("nan")}, "it would write"),
+    ],
+)
+def test_a_model_that_computes_something_else_goes_through_the_model_itself(
+    change: dict[str, float], reason: str, llama: LoadedModel
 ) -> None:
     """As it would be with a version of transformers that computes something else."""
-    right = Decoder.logits
-    monkeypatch.setattr(Decoder, "logits", lambda self, hidden: right(self, hidden).roll(1, dims=-1))
-    slow = engine_of(llama)
-    engine = quickest_engine(slow)
-    assert engine is slow and "it would write" in engine.how
-    monkeypatch.setattr(Decoder, "logits", lambda self, hidden: right(self, hidden) * 1.001)
-    slow = engine_of(llama)
-    assert quickest_engine(slow) is slow and "log-probabilities would be" in slow.how
-    monkeypatch.setattr(Decoder, "logits", lambda self, hidden: right(self, hidden) * float("nan"))
-    assert quickest_engine(slow) is slow
+    reference, architecture = engine_of(llama), read_architecture(llama.model)
+    check_agreement(reference, PackedEngine(reference, architecture))
+    with pytest.raises(NotPackedError, match=reason):
+        check_agreement(reference, PackedEngine(reference, replace(architecture, **change)))
 
 
-def test_windows_are_part_of_the_comparison(llama: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The short prompts of the comparison do not reach past a window of 512; the long one does."""
+def test_windows_are_part_of_the_comparison(llama: LoadedModel, compiled: bool) -> None:
+    """The short prompts of the comparison do not reach past a window of 400; the long one does."""
     model = made("Gemma2", sliding_window=400)
-
-    slow = slow_engine(model, llama)
-    assert isinstance(quickest_engine(slow), PackedEngine)
-    right, right_compiled = Pass._hidden, CompiledPass._pass
-    monkeypatch.setattr(Pass, "_hidden", lambda self, start, lengths, window: right(self, start, lengths, None))
-    monkeypatch.setattr(CompiledPass, "_pass", lambda self, window: right_compiled(self, None))
-    assert quickest_engine(slow) is slow
+    reference, architecture = reference_of(model, llama), read_architecture(model)
+    check_agreement(reference, PackedEngine(reference, architecture, compiled=compiled))
+    wider = replace(architecture, windows={kind: window and 440 for kind, window in architecture.windows.items()})
+    with pytest.raises(NotPackedError, match="log-probabilities would be"):
+        check_agreement(reference, PackedEngine(reference, wider, compiled=compiled))
 
 
 def test_reading_says_what_is_missing() -> None:

@@ -12,7 +12,7 @@ from selftrain.models.loading import LoadedModel
 from selftrain.models.prompts import PromptConfig
 from selftrain.models.seeds import SEED_MODELS
 from selftrain.types import Prompt, Response, SamplingParams
-from tests.conftest import engine_of
+from tests.conftest import engine_of, generate
 
 SAMPLINGS = [
     SamplingParams(0.0, max_completion_length=64),
@@ -29,10 +29,14 @@ LONG = Prompt("long", "How much? " * 40, few_shot=(("What is 1+1?", "1+1=2. ####
 
 
 def packed_of(
-    loaded: LoadedModel, rows: int = 64, prompt_config: PromptConfig | None = None, *, compiled: bool | None = None
+    loaded: LoadedModel,
+    batch_size: int = 64,
+    prompt_config: PromptConfig | None = None,
+    *,
+    compiled: bool | None = None,
 ) -> PackedEngine:
-    slow = engine_of(loaded, rows=rows, prompt_config=prompt_config)
-    return PackedEngine(slow, read_architecture(loaded.model), compiled=compiled)
+    reference = engine_of(loaded, batch_size=batch_size, prompt_config=prompt_config)
+    return PackedEngine(reference, read_architecture(loaded.model), compiled=compiled)
 
 
 def answers(
@@ -42,7 +46,7 @@ def answers(
     found = {
         (one.prompt.problem_id, one.sample_index): one
         for unit in engine.plan(prompts, n)
-        for one in engine.generate([prompts[i] for i in unit], n, sampling, "key", 3)
+        for one in generate(engine, [prompts[i] for i in unit], n, sampling, key="key", weights_version=3)
     }
     return [found[prompt.problem_id, index] for prompt in prompts for index in range(n)]
 
@@ -74,25 +78,25 @@ def test_thousands_of_samples_are_those_of_the_slow_engine(
     from selftrain.models.prompts import make_prompts
     from selftrain.problems import load_problems
 
-    packed = packed_of(loaded, rows=256, compiled=compiled)
+    packed = packed_of(loaded, batch_size=256, compiled=compiled)
     many = make_prompts(load_problems("word_problems", split="test", max_problems=300))
     n = 1 if sampling.temperature == 0 else 8
-    pairs = list(zip(answers(packed, many, n, sampling), answers(packed.slow, many, n, sampling), strict=True))
+    pairs = list(zip(answers(packed, many, n, sampling), answers(packed.reference, many, n, sampling), strict=True))
     tokens = sum(len(other.token_ids) for _, other in pairs)
     assert sum(one.token_ids != other.token_ids for one, other in pairs) <= max(1, tokens // 100_000)
 
 
 def test_logprob_is_that_of_the_slow_engine(loaded: LoadedModel, prompts: list[Prompt]) -> None:
-    slow = engine_of(loaded)
+    reference = engine_of(loaded)
     texts = ["", " ", " 3+4=7. #### 7", " one two three " * 20, "ß 漢 \\boxed{7}"]
     asked = [prompt for prompt in (*prompts[:5], LONG, SHORT) for _ in texts] + [prompts[7]]
     completions = texts * 7 + [" alone"]
-    expected = slow.logprob(asked, completions)
+    expected = reference.logprob(asked, completions)
     for compiled in ATTENTIONS:
         packed = packed_of(loaded, compiled=compiled)
         assert packed.logprob(asked, completions) == pytest.approx(expected, abs=1e-4, rel=1e-6)
         assert packed.logprob([], []) == []
-        assert packed.num_tokens(texts) == slow.num_tokens(texts)
+        assert packed.num_tokens(texts) == reference.num_tokens(texts)
 
 
 def test_many_completions_of_one_prompt_are_scored_in_parts(llama: LoadedModel) -> None:
@@ -104,7 +108,7 @@ def test_many_completions_of_one_prompt_are_scored_in_parts(llama: LoadedModel) 
 
 def test_what_is_drawn_does_not_depend_on_the_batch(llama: LoadedModel, prompts: list[Prompt]) -> None:
     sampling = SamplingParams(0.7, 40, max_completion_length=48)
-    whole = [r.token_ids for r in answers(packed_of(llama, rows=96), prompts[:8], 3, sampling)]
+    whole = [r.token_ids for r in answers(packed_of(llama, batch_size=96), prompts[:8], 3, sampling)]
     for rows, asked in ((1, slice(2)), (5, slice(8)), (24, slice(8)), (64, slice(7, 8))):
         found = [r.token_ids for r in answers(packed_of(llama, rows), prompts[asked], 3, sampling)]
         assert found == [ids for number in range(8)[asked] for ids in whole[3 * number : 3 * number + 3]]
@@ -113,22 +117,24 @@ def test_what_is_drawn_does_not_depend_on_the_batch(llama: LoadedModel, prompts:
 def test_prompts_that_wait_take_the_place_of_answers_that_ended(llama: LoadedModel, prompts: list[Prompt]) -> None:
     """One unit of many more answers than are written at once, and prompts of very different length."""
     sampling, asked = SamplingParams(0.9, max_completion_length=40), [LONG, *prompts[:9], SHORT]
-    expected = engine_of(llama).generate(asked, 3, sampling, "key", 0)
+    expected = generate(engine_of(llama), asked, 3, sampling, key="key")
     assert len({len(one.token_ids) for one in expected}) > 5
     for compiled in ATTENTIONS:
-        assert_same(packed_of(llama, rows=10, compiled=compiled).generate(asked, 3, sampling, "key", 0), expected)
+        assert_same(
+            generate(packed_of(llama, batch_size=10, compiled=compiled), asked, 3, sampling, key="key"), expected
+        )
 
 
 def test_the_same_unit_gives_the_same_bytes(llama: LoadedModel, prompts: list[Prompt]) -> None:
-    packed, sampling = packed_of(llama, rows=10), SamplingParams(0.9, max_completion_length=40)
-    assert packed.generate(prompts[:8], 3, sampling, "k", 0) == packed.generate(prompts[:8], 3, sampling, "k", 0)
+    packed, sampling = packed_of(llama, batch_size=10), SamplingParams(0.9, max_completion_length=40)
+    assert generate(packed, prompts[:8], 3, sampling) == generate(packed, prompts[:8], 3, sampling)
 
 
 @pytest.mark.parametrize("longest", [1, 2, 17])
 def test_answers_are_cut_off_at_the_limit(llama: LoadedModel, prompts: list[Prompt], longest: int) -> None:
     packed, sampling = packed_of(llama), SamplingParams(1.0, max_completion_length=longest)
-    ours = packed.generate(prompts[:6], 2, sampling, "k", 0)
-    assert_same(ours, packed.slow.generate(prompts[:6], 2, sampling, "k", 0))
+    ours = generate(packed, prompts[:6], 2, sampling)
+    assert_same(ours, generate(packed.reference, prompts[:6], 2, sampling))
     assert {len(one.token_ids) for one in ours if one.truncated} == {longest}
 
 
@@ -147,36 +153,36 @@ def test_stop_texts_end_answers_where_the_slow_engine_ends_them(
     packed = packed_of(loaded, prompt_config=PromptConfig(stop_strings=stop_texts))
     # Beside them a prompt with worked examples, which has a stop text of its own.
     asked, sampling = [*prompts[:6], LONG], SamplingParams(1.0, max_completion_length=32)
-    assert_same(packed.generate(asked, 3, sampling, "k", 0), packed.slow.generate(asked, 3, sampling, "k", 0))
+    assert_same(generate(packed, asked, 3, sampling), generate(packed.reference, asked, 3, sampling))
 
 
 def test_either_end_token_ends_an_answer(llama: LoadedModel, prompts: list[Prompt]) -> None:
     comma = llama.tokenizer(",")["input_ids"][0]
     packed = packed_of(LoadedModel(llama.model, llama.tokenizer, frozenset({comma, 10**6})))
     sampling = SamplingParams(1.0, max_completion_length=60)
-    ours = packed.generate(prompts[:12], 4, sampling, "k", 0)
-    assert_same(ours, packed.slow.generate(prompts[:12], 4, sampling, "k", 0))
+    ours = generate(packed, prompts[:12], 4, sampling)
+    assert_same(ours, generate(packed.reference, prompts[:12], 4, sampling))
     assert {comma, llama.tokenizer.eos_token_id} <= {one.token_ids[-1] for one in ours}
 
 
 def test_nothing_asked_is_nothing_answered(llama: LoadedModel) -> None:
     packed = packed_of(llama)
-    assert packed.plan([], 4) == [] and packed.generate([], 4, SAMPLINGS[2], "k", 0) == []
+    assert packed.plan([], 4) == [] and generate(packed, [], 4, SAMPLINGS[2]) == []
 
 
 def test_what_the_slow_engine_says_of_prompts_is_said(llama: LoadedModel, prompts: list[Prompt]) -> None:
     packed = packed_of(llama)
     long = Prompt("longer", "How much? " * 600)
-    assert packed.name == packed.slow.name and packed.prompt_text(SHORT) == packed.slow.prompt_text(SHORT)
+    assert packed.name == packed.reference.name and packed.prompt_text(SHORT) == packed.reference.prompt_text(SHORT)
     assert [problem_id for problem_id, _ in packed.too_long([SHORT, long], 64)] == ["longer"]
 
 
 def test_the_setting_of_bfloat16_moves_the_draws_and_not_the_scores(llama: LoadedModel, prompts: list[Prompt]) -> None:
-    slow = engine_of(llama)
-    rounded = TransformersEngine(llama.model, slow.renderer, slow.name, bf16=True)
-    packed, exact = (PackedEngine(one, read_architecture(llama.model)) for one in (rounded, slow))
-    ours = packed.generate(prompts[:4], 1, SAMPLINGS[0], "k", 0)
-    theirs = exact.generate(prompts[:4], 1, SAMPLINGS[0], "k", 0)
+    reference = engine_of(llama)
+    rounded = TransformersEngine(llama.model, reference.renderer, reference.name, bf16=True)
+    packed, exact = (PackedEngine(one, read_architecture(llama.model)) for one in (rounded, reference))
+    ours = generate(packed, prompts[:4], 1, SAMPLINGS[0])
+    theirs = generate(exact, prompts[:4], 1, SAMPLINGS[0])
     assert [one.logprob for one in ours] != [one.logprob for one in theirs]
     assert [one.logprob for one in ours] == pytest.approx([one.logprob for one in theirs], abs=1.0)
     assert packed.logprob(prompts[:2], [" 3", " 4"]) == exact.logprob(prompts[:2], [" 3", " 4"])

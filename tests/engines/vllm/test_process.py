@@ -18,7 +18,7 @@ from selftrain.engines.vllm.process import VllmProcess, environment
 from selftrain.errors import ModelError, SettingsError
 from selftrain.loop.model_factory import ModelFactory
 from selftrain.models.prompts import PromptConfig
-from tests.engines.vllms import gone, group, stand_in
+from tests.engines.vllm.pythons import gone, group, stand_in
 
 #: A vLLM that takes its time to load, with a worker of its own.
 SLEEPS = """
@@ -45,17 +45,15 @@ def test_settings_that_cannot_work_are_refused(wrong: dict[str, object]) -> None
 
 def test_settings_that_nobody_would_read_are_refused() -> None:
     with pytest.raises(SettingsError, match="add --engine vllm"):
-        ModelFactory(PromptConfig(), engine_config=EngineConfig(), vllm=VllmConfig(vllm_enforce_eager=True))
+        ModelFactory(PromptConfig(), engine_sections={"vllm": VllmConfig(vllm_enforce_eager=True)})
 
 
 def test_a_python_without_vllm_is_refused_before_the_model_is_loaded(tmp_path: Path) -> None:
     bare = tmp_path / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path)], check=True)
-    model_factory = ModelFactory(
-        PromptConfig(), engine_config=EngineConfig(engine="vllm"), vllm=VllmConfig(vllm_python=str(bare))
-    )
+    sections = {"vllm": VllmConfig(vllm_python=str(bare))}
     with pytest.raises(SettingsError) as caught:
-        model_factory.load("no/such/model")
+        ModelFactory(PromptConfig(), EngineConfig(engine="vllm"), engine_sections=sections)
     assert "has no vLLM" in str(caught.value) and "selftrain[vllm]" in caught.value.do
 
 
@@ -83,7 +81,7 @@ def test_the_version_is_read_and_an_old_one_refused(tmp_path: Path) -> None:
 def test_a_start_that_fails_says_why_in_its_own_words(tmp_path: Path, package: str, said: str) -> None:
     process = VllmProcess(VllmConfig(vllm_python=stand_in(tmp_path, package)), "cpu")
     with pytest.raises(ModelError) as caught:
-        process.ask({"load": {"model": "m"}})
+        process.call({"load": {"model": "m"}})
     assert said in str(caught.value)
     process.close()
     assert gone(process.pid, 0) and not process.folder.exists()
@@ -91,7 +89,7 @@ def test_a_start_that_fails_says_why_in_its_own_words(tmp_path: Path, package: s
 
 def test_a_process_that_is_closed_takes_its_workers_along(tmp_path: Path) -> None:
     process = VllmProcess(VllmConfig(vllm_python=stand_in(tmp_path, SLEEPS)), "cpu")
-    process.say({"load": {}})
+    process.send({"load": {}})
     until_two(process.pid)
     (process.folder / "model.safetensors").write_text("much")
     process.close()
@@ -106,7 +104,7 @@ import os, sys, time
 from selftrain.engines.vllm.process import VllmProcess
 from selftrain.engines.vllm.config import VllmConfig
 process = VllmProcess(VllmConfig(vllm_python={stand_in(tmp_path, SLEEPS)!r}), "cpu")
-process.say({{"load": {{}}}})
+process.send({{"load": {{}}}})
 (process.folder / "model.safetensors").write_text("much")
 if {held} and os.fork() == 0:
     os.close(1)

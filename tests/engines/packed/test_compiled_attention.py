@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from selftrain.engines.packed import compiled_attention as compiled
-from selftrain.engines.packed import quickest_engine
+from selftrain.engines.packed import fastest_engine
 from selftrain.engines.packed.compiled_attention import kernels
 from selftrain.models.loading import LoadedModel
 from selftrain.models.logprobs import torch_threads
 from selftrain.types import Prompt, SamplingParams
-from tests.conftest import engine_of
-from tests.engines.test_packed import assert_same, packed_of
+from tests.conftest import engine_of, generate
+from tests.engines.packed.test_engine import assert_same, packed_of
 
 BUILT = pytest.mark.skipif(kernels() is None, reason="no C compiler was there when the package was installed")
 AT_RANDOM = SamplingParams(1.0, max_completion_length=24)
@@ -32,7 +32,7 @@ def library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
 
 @BUILT
 def test_a_run_says_that_attention_is_compiled(llama: LoadedModel) -> None:
-    assert quickest_engine(engine_of(llama)).how == "our own forward pass, attention compiled"
+    assert fastest_engine(engine_of(llama)).description == "our own forward pass, attention compiled"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no library"])
@@ -42,8 +42,8 @@ def test_without_a_library_torch_computes_the_same(
     if content is not None:
         library.write_bytes(content)
     packed = packed_of(llama)
-    assert packed.how == "our own forward pass" and not packed.compiled
-    assert_same(packed.generate(prompts, 2, AT_RANDOM, "k", 0), packed.slow.generate(prompts, 2, AT_RANDOM, "k", 0))
+    assert packed.description == "our own forward pass" and not packed.compiled
+    assert_same(generate(packed, prompts, 2, AT_RANDOM), generate(packed.reference, prompts, 2, AT_RANDOM))
 
 
 @BUILT
@@ -52,8 +52,8 @@ def test_answers_outgrow_their_memory(trainable: LoadedModel, prompts: list[Prom
     with torch.no_grad():
         trainable.model.lm_head.weight[trainable.tokenizer.eos_token_id] = 0.0
     packed, long = packed_of(trainable), SamplingParams(0.8, 20, max_completion_length=150)
-    ours = packed.generate(prompts[:2], 3, long, "k", 0)
-    assert_same(ours, packed.slow.generate(prompts[:2], 3, long, "k", 0))
+    ours = generate(packed, prompts[:2], 3, long)
+    assert_same(ours, generate(packed.reference, prompts[:2], 3, long))
     assert min(len(one.token_ids) for one in ours) == 150
 
 
@@ -71,8 +71,8 @@ def test_threads_share_the_rows_and_change_no_bit(
                 return products(*values)  # type: ignore[arg-type]
 
         monkeypatch.setattr("torch.nn.functional.linear", on_one_thread)
-        found = together.generate(prompts, 4, AT_RANDOM, "k", 0)
-    assert_same(found, alone.generate(prompts, 4, AT_RANDOM, "k", 0))
+        found = generate(together, prompts, 4, AT_RANDOM)
+    assert_same(found, generate(alone, prompts, 4, AT_RANDOM))
 
 
 @BUILT

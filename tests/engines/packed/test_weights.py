@@ -15,20 +15,21 @@ from selftrain.models.loading import LoadedModel
 from selftrain.training.base import TrainingConfig, TrainingJob
 from selftrain.training.trainer import TransformersTrainer
 from selftrain.types import Prompt, SamplingParams, TrainingExample
-from tests.engines.test_packed import assert_same, packed_of
+from tests.conftest import generate
+from tests.engines.packed.test_engine import assert_same, packed_of
 
 AT_RANDOM = SamplingParams(1.0, max_completion_length=24)
 TEXTS = [" 3+4=7. #### 7", " so"]
 
 
 def assert_fresh(packed: PackedEngine, prompts: list[Prompt]) -> None:
-    assert_same(packed.generate(prompts, 2, AT_RANDOM, "k", 0), packed.slow.generate(prompts, 2, AT_RANDOM, "k", 0))
-    assert packed.logprob(prompts, TEXTS) == pytest.approx(packed.slow.logprob(prompts, TEXTS), abs=1e-4)
+    assert_same(generate(packed, prompts, 2, AT_RANDOM), generate(packed.reference, prompts, 2, AT_RANDOM))
+    assert packed.logprob(prompts, TEXTS) == pytest.approx(packed.reference.logprob(prompts, TEXTS), abs=1e-4)
 
 
 def test_after_training_the_new_weights_answer(trainable: LoadedModel, prompts: list[Prompt], tmp_path: Path) -> None:
     packed = packed_of(trainable)
-    trainer = TransformersTrainer(trainable.model, packed.slow.renderer)
+    trainer = TransformersTrainer(trainable.model, packed.reference.renderer)
     examples = [TrainingExample(prompt, " 3+4=7. #### 7") for prompt in prompts[:8]]
     before = packed.logprob(prompts[:2], TEXTS)
     trainer.save(tmp_path)
@@ -98,6 +99,6 @@ def test_weights_that_did_not_change_are_packed_once(
     pack: Callable[..., Any] = weights.pack
     monkeypatch.setattr("selftrain.engines.packed.decoder.pack", lambda *a, **k: made.append(1) or pack(*a, **k))
     for version in range(3):
-        packed.generate(prompts[:2], 2, AT_RANDOM, "k", version)
+        generate(packed, prompts[:2], 2, AT_RANDOM, weights_version=version)
         packed.logprob(prompts[:2], TEXTS)
     assert len(made) == 1

@@ -9,16 +9,16 @@ from itertools import pairwise
 
 import pytest
 
-from selftrain.engines.server.client import RefusedError, UnansweredError
-from selftrain.engines.server.engine import ANSWERS_PER_UNIT, ServerEngine
+from selftrain.engines.server.client import RequestRejectedError, RetriesExhaustedError
+from selftrain.engines.server.engine import RESPONSES_PER_BATCH, ServerEngine
 from selftrain.engines.server.replies import logprob_of, read_reply, tokens_and_text
 from selftrain.errors import ModelError, RunError
 from selftrain.models.loading import LoadedModel
 from selftrain.models.prompts import PromptConfig
 from selftrain.types import Prompt, Response, SamplingParams
-from tests.conftest import engine_of
-from tests.engines.openai_server import State
-from tests.engines.serving import asking, serving
+from tests.conftest import engine_of, generate, requests_of
+from tests.engines.server.openai_server import State
+from tests.engines.server.serving import asking, serving
 
 GREEDY = SamplingParams(0.0, max_completion_length=40)
 AT_RANDOM = SamplingParams(0.8, 40, max_completion_length=12)
@@ -58,10 +58,10 @@ def test_greedy_answers_are_those_of_the_engine_of_the_same_weights(
     llama: LoadedModel, prompts: list[Prompt], words: tuple[str, ...], settings: dict[str, bool], gives: bool
 ) -> None:
     """Texts, tokens, ends and log-probabilities, whatever a server tells of them."""
-    expected = engine_of(llama).generate(prompts[:4], 1, GREEDY, "k", 2)
+    expected = generate(engine_of(llama), prompts[:4], 1, GREEDY, weights_version=2)
     with serving(*words) as state, asking(state, llama, **settings) as engine:
-        found = engine.generate(prompts[:4], 1, GREEDY, "k", 2)
-        drawn = engine.generate(prompts[:4], 2, SamplingParams(0.8, max_completion_length=24), "k", 0)
+        found = generate(engine, prompts[:4], 1, GREEDY, weights_version=2)
+        drawn = generate(engine, prompts[:4], 2, SamplingParams(0.8, max_completion_length=24))
         assert all(("logprobs" in one["body"]) == gives for one in state.asked)
         assert said(found) == said(expected)
         assert [one.logprob for one in found] == pytest.approx([one.logprob for one in expected], abs=1e-3)
@@ -77,10 +77,10 @@ def test_a_stop_text_ends_an_answer_in_the_same_place(
     llama: LoadedModel, prompts: list[Prompt], words: tuple[str, ...]
 ) -> None:
     prompt_config = PromptConfig(stop_strings=("####", "nothing like it"))
-    expected = engine_of(llama, prompt_config=prompt_config).generate(prompts[:6], 1, GREEDY, "k", 0)
+    expected = generate(engine_of(llama, prompt_config=prompt_config), prompts[:6], 1, GREEDY)
     assert {one.finish_reason for one in expected} == {"stop"} and not any("####" in one.text for one in expected)
     with serving(*words) as state, asking(state, llama, prompt_config) as engine:
-        found = engine.generate(prompts[:6], 1, GREEDY, "k", 0)
+        found = generate(engine, prompts[:6], 1, GREEDY)
     assert said(found) == said(expected)
     assert [one.logprob for one in found] == pytest.approx([one.logprob for one in expected], abs=1e-3)
 
@@ -90,7 +90,7 @@ def test_a_stop_text_that_begins_within_a_token_leaves_the_same_tokens(
 ) -> None:
     """Servers cut the text where the stop text begins; the token that it began in is none of the answer's."""
     own = engine_of(llama, prompt_config=PromptConfig(stop_strings=("####",)))
-    (expected,) = own.generate(prompts[:1], 1, GREEDY, "k", 0)
+    (expected,) = generate(own, prompts[:1], 1, GREEDY)
     for space in ("", " "):  # the model writes " ####" as one token
         figures = {"token_logprobs": [-0.1] * (len(expected.token_ids) + 1)}
         choice = {"text": expected.text + space, "finish_reason": "stop", "stop_reason": "####", "logprobs": figures}
@@ -103,15 +103,17 @@ def test_a_stop_text_that_begins_within_a_token_leaves_the_same_tokens(
 @pytest.mark.slow
 def test_a_draw_hangs_on_its_identity_and_on_nothing_else(engine: ServerEngine, prompts: list[Prompt]) -> None:
     units = [prompts[0:3], prompts[3:4], prompts[4:8]]
-    together = [one for unit in engine.generate_units(units, 3, AT_RANDOM, "k", 1) for one in unit]
-    assert said(together) == said(engine.generate(prompts[:8], 3, AT_RANDOM, "k", 1))
+    together = [
+        one for unit in engine.generate_batches(requests_of(units, 3, AT_RANDOM, weights_version=1)) for one in unit
+    ]
+    assert said(together) == said(generate(engine, prompts[:8], 3, AT_RANDOM, weights_version=1))
     assert len({one.text for one in together[:3]}) > 1
-    assert said(engine.generate(prompts[:8], 1, AT_RANDOM, "k", 1, first=2)) == said(together[2::3])
-    assert said(engine.generate(prompts[:8], 3, AT_RANDOM, "other", 1)) != said(together)
+    assert said(generate(engine, prompts[:8], 1, AT_RANDOM, weights_version=1, first_index=2)) == said(together[2::3])
+    assert said(generate(engine, prompts[:8], 3, AT_RANDOM, key="other", weights_version=1)) != said(together)
 
 
 def test_seeds_are_what_every_server_takes(engine: ServerEngine, state: State, prompts: list[Prompt]) -> None:
-    engine.generate(prompts[:6], 2, AT_RANDOM, "k", 0)
+    generate(engine, prompts[:6], 2, AT_RANDOM)
     assert len(seeds(state)) == 12 and all(0 <= one < 2**31 for one in seeds(state))
     body = state.asked[0]["body"]
     assert (body["n"], body["max_tokens"], body["top_k"], body["min_p"]) == (1, 12, 40, 0.0)
@@ -121,9 +123,9 @@ def test_seeds_are_what_every_server_takes(engine: ServerEngine, state: State, p
 def test_a_passing_fault_costs_one_more_question_and_nothing_else(
     engine: ServerEngine, state: State, prompts: list[Prompt], fault: str
 ) -> None:
-    expected = engine.generate(prompts[:3], 2, AT_RANDOM, "k", 0)
+    expected = generate(engine, prompts[:3], 2, AT_RANDOM)
     state.begin(["-", fault, "-", fault])
-    assert engine.generate(prompts[:3], 2, AT_RANDOM, "k", 0) == expected
+    assert generate(engine, prompts[:3], 2, AT_RANDOM) == expected
     assert sorted(seeds(state).values()) == [1, 1, 1, 1, 2, 2]
     if fault == "429":
         first, second = (
@@ -138,9 +140,9 @@ def test_a_passing_fault_costs_one_more_question_and_nothing_else(
 def test_a_body_that_comes_in_drops_is_not_waited_for(state: State, llama: LoadedModel, prompts: list[Prompt]) -> None:
     """Each byte comes soon after the one before, so only a limit on the whole can end it."""
     with asking(state, llama, request_timeout=6.0) as engine:
-        expected = engine.generate(prompts[:2], 1, AT_RANDOM, "k", 0)
+        expected = generate(engine, prompts[:2], 1, AT_RANDOM)
         state.begin(["slow"])
-        assert engine.generate(prompts[:2], 1, AT_RANDOM, "k", 0) == expected
+        assert generate(engine, prompts[:2], 1, AT_RANDOM) == expected
     first, *_, again = state.asked
     assert first["body"] == again["body"] and again["time"] - first["time"] >= 6.0
 
@@ -151,7 +153,7 @@ def test_as_many_requests_as_allowed_are_in_flight_across_units(
     with asking(state, llama, max_concurrency=3) as engine:
         state.begin(delay=0.05)
         units = [[prompt] for prompt in prompts[:12]]
-        answers = list(engine.generate_units(units, 1, AT_RANDOM, "k", 0))
+        answers = list(engine.generate_batches(requests_of(units, 1, AT_RANDOM)))
     assert [unit[0].prompt for unit in answers] == prompts[:12]
     assert state.most_busy == 3
 
@@ -160,9 +162,9 @@ def test_a_refusal_is_said_at_once_in_the_server_s_own_words(
     engine: ServerEngine, state: State, prompts: list[Prompt]
 ) -> None:
     state.begin(["400"])
-    with pytest.raises(RefusedError, match="refuses with 400: 'no, "):
-        engine.generate(prompts[:1], 1, GREEDY, "k", 0)
-    assert len(state.asked) == 1 and RefusedError.exit_code == 74
+    with pytest.raises(RequestRejectedError, match="rejects the request with 400: 'no, "):
+        generate(engine, prompts[:1], 1, GREEDY)
+    assert len(state.asked) == 1 and RequestRejectedError.exit_code == 74
 
 
 def test_what_was_answered_before_a_lasting_fault_is_given_out(
@@ -172,9 +174,9 @@ def test_what_was_answered_before_a_lasting_fault_is_given_out(
     # One at a time: of several, any may come first.
     with asking(state, llama, max_concurrency=1, max_retries=3) as engine:
         state.begin(["-", "-", "500..."])
-        units = engine.generate_units([prompts[0:2], prompts[2:3], prompts[3:4]], 1, GREEDY, "k", 0)
+        units = engine.generate_batches(requests_of([prompts[0:2], prompts[2:3], prompts[3:4]], 1, GREEDY))
         assert len(next(units)) == 2
-        with pytest.raises(UnansweredError, match=r"no answer in 4 tries; the last came to: 500, '<html>out of luck"):
+        with pytest.raises(RetriesExhaustedError, match=r"no reply in 4 tries; the last one: 500, '<html>out of luck"):
             next(units)
     assert max(seeds(state).values()) == 4
     times = [one["time"] for one in state.asked if one["body"]["seed"] == seeds(state).most_common(1)[0][0]]
@@ -184,7 +186,7 @@ def test_what_was_answered_before_a_lasting_fault_is_given_out(
 
 def test_nobody_waits_for_answers_that_nobody_wants(engine: ServerEngine, state: State, prompts: list[Prompt]) -> None:
     state.begin(delay=0.2)
-    units = engine.generate_units([[one] for one in prompts], 8, GREEDY, "k", 0)
+    units = engine.generate_batches(requests_of([[one] for one in prompts], 8, GREEDY))
     next(units)
     units.close()
     time.sleep(0.6)
@@ -197,14 +199,14 @@ def test_the_key_is_sent_and_never_said(llama: LoadedModel, monkeypatch: pytest.
     with serving("--key", "sk-secret-1") as state:
         monkeypatch.setenv("MY_KEY", "sk-secret-1")
         with asking(state, llama, api_key_env="MY_KEY") as engine:
-            engine.generate([Prompt("p", "1+1?")], 1, GREEDY, "k", 0)
-            assert state.asked[0]["key"] == "Bearer sk-secret-1" and "secret" not in engine.how
+            generate(engine, [Prompt("p", "1+1?")], 1, GREEDY)
+            assert state.asked[0]["key"] == "Bearer sk-secret-1" and "secret" not in engine.description
             state.begin(["400"])
-            with pytest.raises(RefusedError) as refused:
-                engine.generate([Prompt("p", "1+1?")], 1, GREEDY, "k", 0)
+            with pytest.raises(RequestRejectedError) as refused:
+                generate(engine, [Prompt("p", "1+1?")], 1, GREEDY)
         monkeypatch.setenv("MY_KEY", "sk-secret-2")
         with (
-            pytest.raises(RefusedError, match="export its key as MY_KEY") as unknown,
+            pytest.raises(RequestRejectedError, match="export its key as MY_KEY") as unknown,
             asking(state, llama, api_key_env="MY_KEY"),
         ):
             pass
@@ -220,39 +222,43 @@ def test_a_server_that_cannot_be_used_is_refused_before_anything_is_asked(llama:
         ):
             pass
         with asking(state, llama, server_model="large") as engine:
-            engine.generate([Prompt("p", "1+1?")], 1, GREEDY, "k", 0)
+            generate(engine, [Prompt("p", "1+1?")], 1, GREEDY)
             assert state.asked[0]["body"]["model"] == "large"
         with (
-            pytest.raises(RefusedError, match="The model `huge` does not exist"),
+            pytest.raises(RequestRejectedError, match="The model `huge` does not exist"),
             asking(state, llama, server_model="huge"),
         ):
             pass
-    with serving("--strict") as state, pytest.raises(RefusedError, match="--server_extras false"), asking(state, llama):
-        pass
     with (
-        serving("--extra_token", "1") as state,
-        pytest.raises(ModelError, match="a start token in front"),
+        serving("--strict") as state,
+        pytest.raises(RequestRejectedError, match="--server_extras false"),
         asking(state, llama),
     ):
         pass
-    with pytest.raises(UnansweredError, match="ConnectError"), asking(state, llama):  # it is closed by now
+    with (
+        serving("--extra_token", "1") as state,
+        pytest.raises(ModelError, match="adds a start token"),
+        asking(state, llama),
+    ):
+        pass
+    with pytest.raises(RetriesExhaustedError, match="ConnectError"), asking(state, llama):  # it is closed by now
         pass
 
 
 def test_given_texts_are_scored_by_the_trainer_s_weights_in_float32(state: State, llama: LoadedModel) -> None:
     prompts, texts = [Prompt("p", "What is 2 + 3?"), Prompt("q", "Why?")], [" 2 + 3 = 5. #### 5", ""]
     with asking(state, llama) as engine:
-        engine.slow.bf16 = True
+        engine.reference.bf16 = True
         assert engine.logprob(prompts, texts) == engine_of(llama).logprob(prompts, texts)
         assert state.asked == []
 
 
 def test_a_server_that_runs_already_takes_no_other_weights(state: State, llama: LoadedModel) -> None:
     with asking(state, llama) as engine:
-        engine.rest()
-        assert engine.generate([Prompt("p", "1+1?")], 1, GREEDY, "k", 0)
+        engine.sleep()
+        assert generate(engine, [Prompt("p", "1+1?")], 1, GREEDY)
         with pytest.raises(RunError, match="cannot be given other weights"):
-            engine.renew(lambda folder: None)
+            engine.update_weights(lambda folder: None)
 
 
 def test_units_are_small_and_the_same_whatever_is_in_flight(
@@ -260,5 +266,5 @@ def test_units_are_small_and_the_same_whatever_is_in_flight(
 ) -> None:
     with asking(state, llama, max_concurrency=1) as one, asking(state, llama, max_concurrency=99) as other:
         plan = one.plan(prompts, 4)
-        assert plan == other.plan(prompts, 4) and max(map(len, plan)) * 4 == ANSWERS_PER_UNIT
+        assert plan == other.plan(prompts, 4) and max(map(len, plan)) * 4 == RESPONSES_PER_BATCH
         assert [len(unit) for unit in one.plan(prompts[:2], 64)] == [1, 1]

@@ -23,8 +23,8 @@ def test_without_the_library_the_message_says_how_to_get_it() -> None:
 
 
 def test_without_the_setting_nothing_is_opened() -> None:
-    with open_cluster(RayConfig(), print) as spread:
-        assert not spread
+    with open_cluster(RayConfig(), print) as ray:
+        assert not ray
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ from selftrain.loop.model_factory import ModelFactory
 from selftrain.models.prompts import PromptConfig
 from selftrain.models.seeds import SEED_MODELS, seed_model
 from selftrain.types import Prompt, Response, SamplingParams
-from tests.engines.vllms import gone, group, python_with_vllm
+from tests.conftest import generate, requests_of
+from tests.engines.vllm.pythons import gone, group, python_with_vllm
 
 pytestmark = pytest.mark.slow
 
@@ -31,9 +32,9 @@ SMALL = {"vllm_gpu_memory_utilization": 0.06, "vllm_enforce_eager": True, "vllm_
 
 def load(name: str, prompt_config: PromptConfig | None = None, **settings: object) -> Learner:
     vllm = VllmConfig(vllm_python=python_with_vllm(), **{**SMALL, **settings})
-    return ModelFactory(prompt_config or PromptConfig(), engine_config=EngineConfig(engine="vllm"), vllm=vllm).load(
-        seed_model(name)
-    )
+    return ModelFactory(
+        prompt_config or PromptConfig(), EngineConfig(engine="vllm"), engine_sections={"vllm": vllm}
+    ).load(seed_model(name))
 
 
 def engine_of(learner: Learner) -> VllmEngine:
@@ -51,14 +52,14 @@ def change(learner: Learner) -> None:
     """Other weights, as a training leaves them."""
     torch.manual_seed(0)
     with torch.no_grad():
-        for one in engine_of(learner).slow.model.parameters():
+        for one in engine_of(learner).reference.model.parameters():
             one.mul_(1 + 0.1 * torch.randn_like(one))
-    learner.engine.renew(learner.trainer.save)
+    learner.engine.update_weights(learner.trainer.save)
 
 
 def agrees_with_transformers(learner: Learner, prompts: list[Prompt]) -> bool:
     """Greedy answers, token by token, and their log-probabilities."""
-    ours, theirs = (one.generate(prompts, 1, GREEDY, "k", 0) for one in (learner.engine, engine_of(learner).slow))
+    ours, theirs = (generate(one, prompts, 1, GREEDY) for one in (learner.engine, engine_of(learner).reference))
     assert [one.logprob for one in ours] == pytest.approx([one.logprob for one in theirs], abs=1e-3)
     return [replace(one, logprob=0.0) for one in ours] == [replace(one, logprob=0.0) for one in theirs]
 
@@ -77,25 +78,25 @@ def test_greedy_answers_are_those_of_transformers_token_by_token(alive: Learner,
 
 
 def test_the_same_key_draws_the_same_answers_in_units_of_any_size(alive: Learner, prompts: list[Prompt]) -> None:
-    whole = alive.engine.generate(prompts, 3, AT_RANDOM, "k", 5)
-    assert whole == alive.engine.generate(prompts, 3, AT_RANDOM, "k", 5)
+    whole = generate(alive.engine, prompts, 3, AT_RANDOM, weights_version=5)
+    assert whole == generate(alive.engine, prompts, 3, AT_RANDOM, weights_version=5)
     assert [(a.prompt.problem_id, a.sample_index) for a in whole] == [
         (p.problem_id, index) for p in prompts for index in range(3)
     ]
     assert {a.weights_version for a in whole} == {5} and {a.model for a in whole} == {alive.name}
-    units = [prompts[:1], prompts[1:7], prompts[7:]]
-    cut = [one for unit in alive.engine.generate_units(units, 3, AT_RANDOM, "k", 5) for one in unit]
-    later = alive.engine.generate(prompts[:4], 1, AT_RANDOM, "k", 5, first=2)
+    requests = requests_of([prompts[:1], prompts[1:7], prompts[7:]], 3, AT_RANDOM, weights_version=5)
+    cut = [response for batch in alive.engine.generate_batches(requests) for response in batch]
+    later = generate(alive.engine, prompts[:4], 1, AT_RANDOM, weights_version=5, first_index=2)
     assert tokens(cut) == tokens(whole) and tokens(later) == tokens(whole[2:12:3])
 
 
 def test_other_keys_draw_other_answers(alive: Learner, prompts: list[Prompt]) -> None:
     wild = SamplingParams(1.5, max_completion_length=20)
-    assert len({str(tokens(alive.engine.generate(prompts[:6], 2, wild, key, 0))) for key in "abc"}) == 3
+    assert len({str(tokens(generate(alive.engine, prompts[:6], 2, wild, key=key))) for key in "abc"}) == 3
 
 
 def test_logprob_is_that_of_the_answer_at_temperature_1(alive: Learner, prompts: list[Prompt]) -> None:
-    ended = [a for a in alive.engine.generate(prompts, 2, AT_RANDOM, "k", 0) if a.finish_reason == "stop"]
+    ended = [a for a in generate(alive.engine, prompts, 2, AT_RANDOM) if a.finish_reason == "stop"]
     scored = alive.engine.logprob([a.prompt for a in ended], [a.text for a in ended])
     assert ended and scored == pytest.approx([a.logprob for a in ended], abs=1e-3)
 
@@ -103,25 +104,25 @@ def test_logprob_is_that_of_the_answer_at_temperature_1(alive: Learner, prompts:
 def test_an_answer_that_is_cut_off_says_so_and_more_are_asked_than_vllm_reads_in_one_step(
     alive: Learner, prompts: list[Prompt]
 ) -> None:
-    short = alive.engine.generate(prompts, 18, SamplingParams(0.5, max_completion_length=2), "k", 0)
+    short = generate(alive.engine, prompts, 18, SamplingParams(0.5, max_completion_length=2))
     assert len(short) == 288 and {len(a.token_ids) for a in short if a.finish_reason == "length"} == {2}
 
 
 def test_a_process_ends_with_its_phase_and_the_next_has_the_new_weights(prompts: list[Prompt]) -> None:
     learner = load("llama", PromptConfig(stop_strings=("=", "9*")))
     with pytest.raises(ModelError, match="max_model_len"):
-        load("llama", vllm_max_model_length=100_000).engine.generate(prompts[:1], 1, GREEDY, "k", 0)
-    before = learner.engine.generate(prompts, 1, GREEDY, "k", 0)
+        generate(load("llama", vllm_max_model_length=100_000).engine, prompts[:1], 1, GREEDY)
+    before = generate(learner.engine, prompts, 1, GREEDY)
     assert any("=" not in a.text and a.finish_reason == "stop" for a in before)
     assert agrees_with_transformers(learner, prompts)
     first = pid_of(learner)
-    learner.engine.rest()
+    learner.engine.sleep()
     assert gone(first, 0)
     change(learner)
     assert agrees_with_transformers(learner, prompts)  # so the weights are the new ones
     second = pid_of(learner)
     assert second != first and group(second)
-    drawn = learner.engine.generate_units([prompts[:2], prompts[2:]], 4, AT_RANDOM, "k", 0)
+    drawn = learner.engine.generate_batches(requests_of([prompts[:2], prompts[2:]], 4, AT_RANDOM))
     assert len(next(drawn)) == 8
     drawn.close()
     assert gone(second, 0)
@@ -129,13 +130,14 @@ def test_a_process_ends_with_its_phase_and_the_next_has_the_new_weights(prompts:
 
 def test_a_run_that_is_killed_while_vllm_answers_leaves_no_process(prompts: list[Prompt]) -> None:
     program = f"""
-from selftrain.types import Sampling
+from selftrain.types import SamplingParams
 from selftrain.models.prompts import make_prompts
 from selftrain.problems import load_problems
-from tests.engines.test_vllm import load, pid_of
+from tests.conftest import requests_of
+from tests.engines.vllm.test_engine import load, pid_of
 learner = load("llama")
 prompts = make_prompts(load_problems("word_problems", split="test", max_problems=200))
-for unit in learner.engine.generate_units([[one] for one in prompts], 64, {AT_RANDOM!r}, "k", 0):
+for batch in learner.engine.generate_batches(requests_of([[prompt] for prompt in prompts], 64, {AT_RANDOM!r})):
     print(pid_of(learner), flush=True)
 """
     python_with_vllm()

@@ -1,6 +1,6 @@
 """A small real server of OpenAI's completions API over the models that ship with the package: a program to be run.
 
-    python tests/engines/openai_server.py --model FOLDER --port 8000
+    python tests/engines/server/openai_server.py --model FOLDER --port 8000
 
 It draws with the package's own engine and honours seeds. A test can also have it in a thread of its own, to say what is
 to go wrong and to see what was asked.
@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from selftrain.engines.base import Engine
-from selftrain.engines.packed import quickest_engine
+from selftrain.engines.packed import fastest_engine
+from selftrain.engines.request import GenerateRequest
 from selftrain.engines.transformers import TransformersEngine
 from selftrain.models.loading import load_model
 from selftrain.models.logprobs import token_logprobs
@@ -47,7 +48,7 @@ class Model:
 
     def engine(self, stop: tuple[str, ...]) -> Engine:
         if stop not in self._engines:
-            self._engines[stop] = quickest_engine(TransformersEngine(self.loaded.model, self._reading(stop), "served"))
+            self._engines[stop] = fastest_engine(TransformersEngine(self.loaded.model, self._reading(stop), "served"))
         return self._engines[stop]
 
     def _reading(self, stop: tuple[str, ...] = ()) -> Renderer:
@@ -72,16 +73,15 @@ class Model:
             kinds: dict[Any, list[tuple[dict[str, Any], Future[Response]]]] = {}
             for one in batch:
                 body = one[0]
-                sampling = SamplingParams(
+                params = SamplingParams(
                     body["temperature"], max(body.get("top_k", 0), 0), body["top_p"], body["max_tokens"]
                 )
-                kinds.setdefault((sampling, tuple(body.get("stop", ()))), []).append(one)
-            for (sampling, stop), asked in kinds.items():
-                # The seed is the whole identity of an answer, so it does not matter what it is answered beside.
+                kinds.setdefault((params, tuple(body.get("stop", ()))), []).append(one)
+            for (params, stop), asked in kinds.items():
+                # The seed is the whole identity of a response, so what else is in the batch does not matter.
                 prompts = [Prompt(str(body["seed"]), body["prompt"]) for body, _ in asked]
-                for (_, future), response in zip(
-                    asked, self.engine(stop).generate(prompts, 1, sampling, "served", 0), strict=True
-                ):
+                request = GenerateRequest(prompts, 1, params, "served")
+                for (_, future), response in zip(asked, self.engine(stop).generate(request), strict=True):
                     future.set_result(response)
 
     def logprobs(self, response: Response, temperature: float) -> list[float]:
@@ -255,7 +255,7 @@ def options_of(words: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-class ServerConfig(ThreadingHTTPServer):
+class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
@@ -263,8 +263,8 @@ class ServerConfig(ThreadingHTTPServer):
         """A client may go when it likes."""
 
 
-def server_of(model: Model, state: State) -> ServerConfig:
-    return ServerConfig(("127.0.0.1", state.options.port), handler(model, state))
+def server_of(model: Model, state: State) -> Server:
+    return Server(("127.0.0.1", state.options.port), handler(model, state))
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from selftrain.models.loading import LoadedModel
 from selftrain.models.prompts import PromptConfig
 from selftrain.models.seeds import seed_model
 from tests.conftest import engine_of
-from tests.engines.openai_server import Model, State, options_of, server_of
+from tests.engines.server.openai_server import Model, State, options_of, server_of
 
 #: Of one seed model, shared by all servers of this process.
 _MODELS: dict[str, Model] = {}
@@ -42,7 +42,9 @@ def asking(
 ) -> Iterator[ServerEngine]:
     """An engine that asks that server, connected, with nothing on the server's record."""
     state.begin()
-    slow = engine_of(loaded, prompt_config=prompt_config)
-    with closing(ServerEngine(slow, ServerConfig(base_url=state.url, **settings), save=lambda folder: None)) as engine:
+    reference = engine_of(loaded, prompt_config=prompt_config)
+    with closing(
+        ServerEngine(reference, ServerConfig(base_url=state.url, **settings), save=lambda folder: None)
+    ) as engine:
         state.begin()
         yield engine

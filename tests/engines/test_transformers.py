@@ -10,16 +10,16 @@ from selftrain.models.loading import LoadedModel
 from selftrain.models.prompts import PromptConfig, make_prompts
 from selftrain.problems import load_problems
 from selftrain.types import Prompt, Response, SamplingParams
-from tests.conftest import engine_of
+from tests.conftest import engine_of, generate
 
 GREEDY = SamplingParams(0.0, max_completion_length=48)
 
 
 def sample(loaded: LoadedModel, prompts: list[Prompt], n: int, sampling: SamplingParams, rows: int) -> list[Response]:
-    engine = engine_of(loaded, rows=rows)
+    engine = engine_of(loaded, batch_size=rows)
     answers: dict[tuple[str, int], Response] = {}
     for unit in engine.plan(prompts, n):
-        for response in engine.generate([prompts[i] for i in unit], n, sampling, "key", 0):
+        for response in generate(engine, [prompts[i] for i in unit], n, sampling, key="key"):
             answers[response.prompt.problem_id, response.sample_index] = response
     return [answers[p.problem_id, i] for p in prompts for i in range(n)]
 
@@ -106,7 +106,7 @@ def test_the_logprob_of_an_answer_that_a_stop_text_ended_is_that_of_its_tokens(
 ) -> None:
     engine = engine_of(llama)
     monkeypatch.setattr(engine.renderer, "stop_texts", lambda prompt: ("a",))
-    for response in engine.generate(prompts[:4], 3, SamplingParams(1.0, max_completion_length=48), "k", 0):
+    for response in generate(engine, prompts[:4], 3, SamplingParams(1.0, max_completion_length=48)):
         start = engine.renderer.prompt_ids(response.prompt)
         with torch.inference_mode():
             logits = llama.model(torch.tensor([start + list(response.token_ids)])).logits[0].double().log_softmax(-1)

@@ -1,7 +1,7 @@
-"""The process that keeps a started server, run as a script: standard library only.
+"""The process that owns a started server, run as a script: standard library only.
 
-It is told what to do by lines on its standard input. When that ends, because the run is over or was killed however, it
-ends the server and all that the server started, and removes the folder of weights.
+Lines on its standard input tell it what to do. When that closes, because the run has ended or was killed, it ends the
+server and all that the server started, and removes the folder of weights.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-#: Seconds that a server has to end by itself, so that it gives back a GPU's memory in order.
+#: Seconds that a server has to end by itself, so that it frees a GPU's memory in order.
 GRACE = 10.0
-#: In the folder: what the server prints.
+#: Name of the file with what the server prints.
 OUTPUT = "server.log"
 
-ServerConfig = subprocess.Popen[bytes]
+Server = subprocess.Popen[bytes]
 
 
-def start(folder: Path, command: list[str]) -> ServerConfig | None:
+def start(folder: Path, command: list[str]) -> Server | None:
     with (folder / OUTPUT).open("wb") as output:
         try:
             return subprocess.Popen(
@@ -34,8 +34,8 @@ def start(folder: Path, command: list[str]) -> ServerConfig | None:
             return None
 
 
-def end(server: ServerConfig | None) -> None:
-    """Ends its whole group: servers have workers of their own."""
+def end(server: Server | None) -> None:
+    """Ends its whole process group, which includes its workers."""
     if server is None:
         return
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -45,23 +45,23 @@ def end(server: ServerConfig | None) -> None:
             server.wait(GRACE)
 
 
-def state(server: ServerConfig | None) -> str:
+def state(server: Server | None) -> str:
     if server is None:
-        return "ended before it began"
+        return "did not start"
     code = server.poll()
-    return "running" if code is None else f"ended with {code}"
+    return "running" if code is None else f"ended with exit code {code}"
 
 
-def keep(folder: Path) -> None:
-    server: ServerConfig | None = None
+def watch(folder: Path) -> None:
+    server: Server | None = None
     try:
         for line in sys.stdin:
-            told = json.loads(line)
-            if told["do"] != "tell":
+            message = json.loads(line)
+            if message["do"] != "state":
                 end(server)
                 server = None
-            if told["do"] == "start":
-                server = start(folder, told["command"])
+            if message["do"] == "start":
+                server = start(folder, message["command"])
             print(state(server), flush=True)
     finally:
         end(server)
@@ -70,4 +70,4 @@ def keep(folder: Path) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
-    keep(Path(sys.argv[1]))
+    watch(Path(sys.argv[1]))

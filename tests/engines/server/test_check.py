@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from selftrain.engines.registry import EngineUsage, check_engine
 from selftrain.engines.server.config import ServerConfig
 from selftrain.errors import SettingsError
 from tests.test_light import loaded_by
@@ -18,18 +19,18 @@ HERE = "http://127.0.0.1:8000/v1"
 @pytest.mark.parametrize(
     ("given", "asked", "says"),
     [
-        ({}, {}, "nothing says where[\\s\\S]*--server_command"),
-        ({"base_url": HERE, "server_command": COMMAND}, {}, "two things say where"),
+        ({}, {}, "no server is given[\\s\\S]*--server_command"),
+        ({"base_url": HERE, "server_command": COMMAND}, {}, "both base_url and server_command are given"),
         ({"base_url": HERE}, {"several_weights": True}, "one set of weights[\\s\\S]*--server_command 'vllm serve"),
-        ({"base_url": "127.0.0.1:8000/v1"}, {}, "no address of a server"),
-        ({"base_url": "http://here:many/v1"}, {}, "no address of a server"),
+        ({"base_url": "127.0.0.1:8000/v1"}, {}, "not the address of a server"),
+        ({"base_url": "http://here:many/v1"}, {}, "not the address of a server"),
         ({"base_url": "http://ann:hush-hush@here/v1"}, {}, "more than an address"),
         ({"base_url": "http://here/v1?key=hush-hush"}, {}, "more than an address"),
         ({"base_url": HERE, "api_key_env": "sk-hush-hush"}, {}, "not the name of an environment variable"),
         ({"base_url": HERE, "api_key_env": "hush_hush"}, {}, "a variable that is not set"),
         ({"base_url": HERE, "api_key_env": "NOT_SENDABLE"}, {}, "holds no key"),
         ({"server_command": "python serve {model}"}, {}, "has no {port}"),
-        ({"server_command": "python 'serve {model} {port}"}, {}, "cannot be cut into words"),
+        ({"server_command": "python 'serve {model} {port}"}, {}, "cannot be split into words"),
         ({"server_command": "no-such-server {model} {port}"}, {}, "there is no such program"),
         ({"base_url": HERE, "server_extras": False}, {"top_k": 40}, "--top_k 0"),
         ({"base_url": HERE}, {"engine": "auto"}, "add --engine openai"),
@@ -40,14 +41,15 @@ def test_what_cannot_work_is_refused(
 ) -> None:
     monkeypatch.setenv("NOT_SENDABLE", "hush\nhush")
     with pytest.raises(SettingsError, match=says) as refused:
-        ServerConfig(**given).require_usable(**{"engine": "openai", "several_weights": False, **asked})
+        check_engine(asked.pop("engine", "openai"), {"server": ServerConfig(**given)}, EngineUsage(**asked))
     assert "hush" not in str(refused.value) and refused.value.do
 
 
 def test_what_can_work_is_not() -> None:
-    ServerConfig(base_url=HERE).require_usable("openai", several_weights=False)
-    ServerConfig(server_command=COMMAND).require_usable("openai", several_weights=True, top_k=40)
-    ServerConfig().require_usable("auto", several_weights=True, top_k=40)
+    several = EngineUsage(several_weights=True, top_k=40)
+    check_engine("openai", {"server": ServerConfig(base_url=HERE)}, EngineUsage())
+    check_engine("openai", {"server": ServerConfig(server_command=COMMAND)}, several)
+    check_engine("auto", {"server": ServerConfig()}, several)
 
 
 def test_numbers_are_held_to_what_they_mean() -> None:

@@ -1,0 +1,33 @@
+"""What an engine is built from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from selftrain.engines.base import Engine, SaveWeights
+from selftrain.engines.config import EngineConfig
+from selftrain.engines.model_spec import ModelSpec
+from selftrain.engines.transformers import TransformersEngine
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineContext:
+    """The argument of every `EngineEntry.build`."""
+
+    #: Around the live module, which the trainer trains: renders prompts, scores texts, generates.
+    reference: TransformersEngine
+    #: What the reference was loaded from.
+    spec: ModelSpec
+    #: Writes the live weights.
+    save: SaveWeights
+    config: EngineConfig = EngineConfig()
+    #: The engine's own section of settings, of the class that its entry names as `config`.
+    options: Any = None
+    #: Whether Ray workers share the work, or this is one of them.
+    on_ray: bool = False
+
+
+def reference_engine(context: EngineContext) -> Engine:
+    """`--engine transformers`."""
+    return context.reference

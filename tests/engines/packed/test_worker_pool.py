@@ -1,0 +1,118 @@
+"""Several processes generate what one would have generated, whatever becomes of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from selftrain.engines.model_spec import ModelSpec
+from selftrain.engines.packed import WorkerPool
+from selftrain.engines.packed.architecture import read_architecture
+from selftrain.engines.packed.engine import PackedEngine
+from selftrain.engines.packed.worker_pool import WorkerProcess
+from selftrain.models.loading import LoadedModel, load_model
+from selftrain.models.prompts import PromptConfig
+from selftrain.models.seeds import seed_model
+from selftrain.types import Prompt, Response, SamplingParams
+from tests.conftest import engine_of, requests_of
+
+PARAMS = SamplingParams(0.8, 40, max_completion_length=48)
+SPEC = ModelSpec(model=seed_model("llama"), name="seed", prompt_config=PromptConfig(), batch_size=64)
+
+
+@dataclass
+class Shared:
+    """An engine with one worker process, and the same one without."""
+
+    engine: PackedEngine
+    alone: PackedEngine
+    pool: WorkerPool
+
+    @property
+    def worker(self) -> WorkerProcess:
+        return self.pool.workers[0]
+
+    def both(self, prompts: list[Prompt], first_index: int = 0) -> tuple[list[list[Response]], list[list[Response]]]:
+        batches = [prompts[start : start + 3] for start in range(0, len(prompts), 3)]
+        requests = requests_of(batches, 4, PARAMS, weights_version=2, first_index=first_index)
+        return list(self.engine.generate_batches(requests)), list(self.alone.generate_batches(requests))
+
+
+def wait_until_ready(pool: WorkerPool) -> None:
+    for _ in range(3000):
+        if pool.ready():
+            return
+        time.sleep(0.1)
+    raise AssertionError("no worker became ready")
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Shared]:
+    loaded = load_model(seed_model("llama"), device="cpu")
+    pool, reference, architecture = (
+        WorkerPool(SPEC, 1, start_after=0),
+        engine_of(loaded),
+        read_architecture(loaded.model),
+    )
+    engine = PackedEngine(reference, architecture, workers=pool)
+    wait_until_ready(pool)
+    yield Shared(engine, PackedEngine(reference, architecture), pool)
+    engine.close()
+
+
+def test_two_processes_generate_what_one_does_and_see_every_change_of_the_weights(
+    shared: Shared, prompts: list[Prompt]
+) -> None:
+    few_shot = [Prompt("shown", "How many?", few_shot=(("1+1?", "#### 2"),), peer_answers=("It is 3.",)), *prompts]
+    together, alone = shared.both(few_shot)
+    assert together == alone
+    assert 0 < shared.worker.batches_done < len(together)  # so each had its share
+    with torch.no_grad():
+        shared.engine.reference.model.model.layers[0].self_attn.q_proj.weight.mul_(1.3)
+    changed, alone = shared.both(prompts, first_index=7)
+    assert changed == alone and changed[0] != together[0]
+    assert [response.sample_index for response in changed[0][:4]] == [7, 8, 9, 10]
+
+
+@pytest.mark.slow
+def test_a_caller_that_stops_leaves_workers_that_take_the_next_request(shared: Shared, prompts: list[Prompt]) -> None:
+    generated = shared.engine.generate_batches(requests_of([[prompt] for prompt in prompts], 4, PARAMS))
+    next(generated)
+    generated.close()
+    together, alone = shared.both(prompts)
+    assert together == alone and shared.worker.is_running
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_costs_nothing_but_its_help(shared: Shared, prompts: list[Prompt]) -> None:
+    requests = requests_of([prompts[start : start + 2] for start in range(0, len(prompts), 2)], 2, PARAMS)
+    found = []
+    for number, responses in enumerate(shared.engine.generate_batches(requests)):
+        found.append(responses)
+        if number == 1:
+            os.kill(shared.worker.pid, signal.SIGKILL)
+    assert found == [shared.alone.generate(request) for request in requests]
+    assert list(shared.engine.generate_batches(requests[:3])) == found[:3]
+
+
+def test_a_closed_engine_leaves_no_process(llama: LoadedModel) -> None:
+    pool = WorkerPool(SPEC, 1, start_after=0)
+    engine = PackedEngine(engine_of(llama), read_architecture(llama.model), workers=pool)
+    pool.ready()
+    (worker,) = pool.workers
+    assert worker.is_running
+    engine.close()
+    assert not worker.is_running
+
+
+def test_a_short_run_starts_no_process(llama: LoadedModel, prompts: list[Prompt]) -> None:
+    pool = WorkerPool(SPEC, 1)
+    engine = PackedEngine(engine_of(llama), read_architecture(llama.model), workers=pool)
+    assert len(list(engine.generate_batches(requests_of([prompts[:2], prompts[2:4]], 2, PARAMS)))) == 2
+    assert pool.workers == []
