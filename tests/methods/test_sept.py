@@ -283,10 +283,10 @@ def test_i_sampler_and_trainer_agree_on_log_p_at_temperature_1(
 
 def test_j_every_round_is_answered_by_the_weights_of_the_round_before(tmp_path: Path) -> None:
     SelfTrainer(
-        method=SePT(num_rounds=3, problems_per_round=12, max_completion_length=24), model=seed_model("llama"),
-        train_dataset=load_problems("word_problems", split="train", max_problems=20),
+        method=SePT(num_rounds=3, problems_per_round=8, max_completion_length=24), model=seed_model("llama"),
+        train_dataset=load_problems("word_problems", split="train", max_problems=14),
         eval_dataset=load_problems("word_problems", split="test", max_problems=6),
-        training=SePTTrainingConfig(learning_rate=3e-4, warmup_steps=0, warmup_ratio=0.0, validation_size=8),
+        training=SePTTrainingConfig(learning_rate=2e-3, warmup_steps=0, warmup_ratio=0.0, validation_size=4),
         evaluation=EvalConfig(num_generations_eval=0),
         monitor=MonitorConfig(collapse_watch="off", probe_generations=1, consensus_generations=1),
         output_dir=tmp_path / "run", progress=Progress(quiet=True),
@@ -295,7 +295,7 @@ def test_j_every_round_is_answered_by_the_weights_of_the_round_before(tmp_path: 
     versions = folder.query("select distinct round, weights_version from samples order by all").fetchall()
     assert versions == [(1, 0), (2, 1), (3, 2)]
     asked = "select problem_id, question, token_ids from samples where round = "
-    first = make_prompts(load_problems("word_problems", split="train", max_problems=20))
+    first = make_prompts(load_problems("word_problems", split="train", max_problems=14))
     for number in (2, 3):
         then = {i: tuple(ids) for i, _, ids in folder.query(f"{asked} {number}").fetchall()}
         prompts = [prompt for prompt in first if prompt.problem_id in then]

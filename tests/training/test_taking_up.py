@@ -53,7 +53,14 @@ def optimizer_of(trainer: TransformersTrainer, folder: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("rule", "name", "every"), [("best", "llama", 1), ("best", "gemma2", 4), ("first_drop", "llama", 2)]
+    ("rule", "name", "every"),
+    [
+        ("best", "llama", 2),
+        ("first_drop", "llama", 3),
+        pytest.param("best", "llama", 1, marks=pytest.mark.slow),
+        pytest.param("best", "gemma2", 2, marks=pytest.mark.slow),
+        pytest.param("first_drop", "llama", 1, marks=pytest.mark.slow),
+    ],
 )
 def test_left_after_any_step_or_yardstick_it_ends_the_same(tmp_path: Path, rule, name: str, every: int) -> None:
     told, training, never_left = Told(VALUES[rule]), replace(LEARNING, early_stopping=rule), fresh(name)
