@@ -47,6 +47,12 @@ def grader() -> Iterator[CodeGrader]:
 
 
 @pytest.fixture(scope="module")
+def including_weak(grader: CodeGrader) -> Iterator[CodeGrader]:
+    with CodeGrader(CodeConfig(weak_tests="include")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
 def evaluation_grader(grader: CodeGrader) -> Grader:
     return grader.evaluation_grader()
 
@@ -89,24 +95,23 @@ def test_a_hanging_program_is_wrong_in_time(grader: CodeGrader) -> None:
     assert score.value == 0.0 and "timeout" in score.reason and score.seconds < 2
 
 
-def test_what_passes_a_weak_test_is_unjudged_unless_it_is_asked_for() -> None:
-    weak = asserting("assert f(Pair(1)) == 1", "assert f(Pair(2)) == 2", "assert f(Pair(3)) == 3")
+def test_what_passes_a_weak_test_is_unjudged_unless_it_is_asked_for(
+    grader: CodeGrader, including_weak: CodeGrader
+) -> None:
+    weak = asserting("assert f(Pair(1)) == 1", "assert f(Pair(2)) == 2", "assert f(Pair(3)) == 3", id="weak")
     right = "class Pair:\n    def __init__(self, a): self.a = a\ndef f(pair): return pair.a\n"
     wrong = "class Pair:\n    def __init__(self, a): self.a = a\ndef f(pair): return 0\n"
-    with CodeGrader() as grader:
-        assert values(grader, weak, [right, wrong]) == [None, 0.0]
-        assert "weak" in grade(grader, weak, right).reason
-    with CodeGrader(CodeConfig(weak_tests="include")) as grader:
-        assert values(grader, weak, [right, wrong]) == [1.0, 0.0]
+    assert values(grader, weak, [right, wrong]) == [None, 0.0]
+    assert "weak" in grade(grader, weak, right).reason
+    assert values(including_weak, weak, [right, wrong]) == [1.0, 0.0]
 
 
-def test_a_forgery_of_a_weak_test_passes_the_shifted_test_as_well() -> None:
-    weak = asserting("assert f(Pair(1)) == Pair(1)", "assert f(Pair(2)) == Pair(2)")
+def test_a_forgery_of_a_weak_test_passes_the_shifted_test_as_well(including_weak: CodeGrader) -> None:
+    weak = asserting("assert f(Pair(1)) == Pair(1)", "assert f(Pair(2)) == Pair(2)", id="weak pair")
     forged = (
         "class Pair:\n    def __init__(self, *a): pass\n    def __eq__(self, other): return True\ndef f(p): return p\n"
     )
-    with CodeGrader(CodeConfig(weak_tests="include")) as grader:
-        assert grade(grader, weak, forged).value in (0.0, None)
+    assert grade(including_weak, weak, forged).value in (0.0, None)
 
 
 def test_tests_nobody_can_read_leave_answers_unjudged(grader: CodeGrader) -> None:

@@ -3,12 +3,12 @@ r"""Twenty ways to be paid for nothing. None may be, strictly or leniently, and 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from selftrain.graders import MathGrader
+from selftrain.graders.math.worker import MathWorker
 from tests.graders.answers import grade, problem
 
 _OPTIONS = ", ".join(map(str, range(100)))
@@ -49,9 +49,8 @@ FORGERIES: dict[str, tuple[str | None, str]] = {
 
 
 @pytest.fixture(scope="module", params=["strict", "lenient"])
-def grader(request: pytest.FixtureRequest) -> Iterator[MathGrader]:
-    with MathGrader(strictness=request.param) as grader:
-        yield grader
+def grader(request: pytest.FixtureRequest, math_worker: MathWorker) -> MathGrader:
+    return MathGrader(strictness=request.param, worker=math_worker)
 
 
 @pytest.mark.parametrize(("gold", "text"), FORGERIES.values(), ids=FORGERIES.keys())

@@ -41,21 +41,18 @@ def test_rows_come_out_as_they_went_in_with_their_verdicts(here: Path) -> None:
         + line(APPS, f"```python\n{HONEST}```")
         + line(MBPP | {"test_list": []}, HONEST)
         + line("HumanEval/0", HONEST)
-        + line(MBPP, None),
+        + line(MBPP, None)
+        # Those tests count, too, that never give reward.
+        + line(MBPP, "def f(n): return 11"),
         "--judge", "code",
     )  # fmt: skip
-    assert [row["verdict"] for row in rows] == [True, False, True, True, None, None, None]
+    assert [row["verdict"] for row in rows] == [True, False, True, True, None, None, None, False]
     assert list(rows[0])[:4] == ["id", "gold", "problem", "program"] and rows[0]["extracted_answer"] == HONEST
     assert "test_list is empty" in rows[4]["reason"]
     assert rows[5]["reason"] == "line 6: 'problem' is \"HumanEval/0\", not an object"
 
 
-def test_all_tests_count_those_too_that_never_give_reward(here: Path) -> None:
-    (row,) = graded(here, line(MBPP, "def f(n): return 11"), "--judge", "code")
-    assert row["verdict"] is False
-
-
-@pytest.mark.parametrize("number", [60, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [40, pytest.param(1000, marks=pytest.mark.slow)])
 def test_damage_never_earns_a_verdict(number: int, here: Path) -> None:
     rng = random.Random(number)
     texts = [HONEST, WRONG, *(text for text in programs().values() if len(text) < 500)]

@@ -52,16 +52,15 @@ def _edited(rng: random.Random, text: str) -> str:
 
 
 @pytest.mark.parametrize("number", [200, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_damage_never_earns_a_verdict(number: int, here: Path) -> None:
+def test_damage_never_earns_a_verdict(number: int, here: Path, math_grader: MathGrader) -> None:
     rng = random.Random(number)
     lines = [mutated(rng) for _ in range(number)]
     rows = graded(here, b"".join(lines))
     assert len(rows) == len(lines)
-    with MathGrader() as grader:
-        for data, row in zip(lines, rows, strict=True):
-            assert row["verdict"] in (True, False, None)
-            if row["verdict"]:
-                sound = json.loads(data.decode("utf-8"))
-                assert grade(grader, problem(sound["gold"]), sound["prediction"]).value == 1.0, data
+    for data, row in zip(lines, rows, strict=True):
+        assert row["verdict"] in (True, False, None)
+        if row["verdict"]:
+            sound = json.loads(data.decode("utf-8"))
+            assert grade(math_grader, problem(sound["gold"]), sound["prediction"]).value == 1.0, data
     assert {row["verdict"] for row in rows} == {True, False, None}
     assert max(row.get("seconds", 0.0) for row in rows) < 4.0  # a gold and an answer, each at its limit

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from selftrain.graders import MathGrader
+from selftrain.graders.math.worker import MathWorker
 from tests.graders.answers import grade, problem
 
 _PAGE = Path(__file__).parents[2] / "docs" / "judging.md"
@@ -18,9 +18,8 @@ POLICY = _ROW.findall(_PAGE.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
-def lenient_grader() -> Iterator[MathGrader]:
-    with MathGrader(strictness="lenient") as grader:
-        yield grader
+def lenient_grader(math_worker: MathWorker) -> MathGrader:
+    return MathGrader(strictness="lenient", worker=math_worker)
 
 
 def test_every_row_of_the_table_is_read() -> None:
