@@ -102,10 +102,9 @@ def test_worked_examples_end_an_answer_where_the_next_one_would_start(llama: Loa
 
 
 def test_the_logprob_of_an_answer_that_a_stop_text_ended_is_that_of_its_tokens(
-    llama: LoadedModel, prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch
+    llama: LoadedModel, prompts: list[Prompt]
 ) -> None:
-    engine = engine_of(llama)
-    monkeypatch.setattr(engine.renderer, "stop_texts", lambda prompt: ("a",))
+    engine = engine_of(llama, prompt_config=PromptConfig(stop_strings=("a",)))
     for response in generate(engine, prompts[:4], 3, SamplingParams(1.0, max_completion_length=48)):
         start = engine.renderer.prompt_ids(response.prompt)
         with torch.inference_mode():

@@ -38,6 +38,7 @@ from selftrain.training.trainer import TransformersTrainer
 from selftrain.types import Collected, Prompt, Response, Round, SamplingParams, TrainingExample
 from tests.conftest import engine_of, generate
 from tests.toys import read, toy, toy_loop
+from tests.training.small import gradients_of
 
 PROBLEMS = toy_problems(40)
 OLD = [1.0, 0.6, 0.2, -0.2, -0.5]
@@ -202,28 +203,20 @@ def test_e_an_answer_that_a_stop_text_ended_is_taught_to_end_there(llama: Loaded
 
 
 def test_f_the_loss_is_the_mean_over_all_tokens_however_micro_batches_are_cut(
-    trainable: LoadedModel, answers: list[Response], monkeypatch: pytest.MonkeyPatch
+    trainable: LoadedModel, answers: list[Response]
 ) -> None:
-    gradients: list[Tensor] = []
-    clip = torch.nn.utils.clip_grad_norm_
-
-    def spy(parameters, max_norm):
-        gradients.append(torch.cat([p.grad.flatten().clone() for p in trainable.model.parameters()]))
-        return clip(parameters, max_norm)
-
-    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", spy)
     trainer = TransformersTrainer(trainable.model, engine_of(trainable).renderer)
     (examples,) = collected_from(with_scores(answers, read(answers)), "seed").examples.values()
     # A first round of the schedule, whose learning rate is 0: all three see the same weights.
-    reports = [
-        trainer.train(TrainingJob(examples, SePTTrainingConfig(max_tokens_per_batch=budget), "s", RoundProgress(1, 20)))
-        for budget in (100_000, 400, 1)
-    ]
+    configs = [SePTTrainingConfig(max_tokens_per_batch=budget) for budget in (100_000, 400, 1)]
+    with gradients_of(trainable.model) as gradients:
+        reports = [trainer.train(TrainingJob(examples, config, "s", RoundProgress(1, 20))) for config in configs]
     rows = rows_of(trainable, answers)
     with torch.inference_mode():
         alone = [token_logprobs(trainable.model, [row], 0)[0].sum().item() for row in rows]
     by_hand = -sum(alone) / sum(row.completion_length for row in rows)
     assert [report.loss_first for report in reports] == pytest.approx([by_hand] * 3, rel=1e-5)
+    assert len(gradients) == 3
     for other in gradients[1:]:
         assert (gradients[0] - other).norm() < 1e-4 * gradients[0].norm()
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from selftrain.__main__ import main
+from selftrain.__main__ import COMMANDS
+from selftrain.cli.main import run_cli
 from selftrain.cli.sections import SizeConfig
 from selftrain.cli.size import plan_of, run_settings
 from selftrain.errors import SettingsError
@@ -33,19 +34,18 @@ def test_the_page_is_what_the_code_says() -> None:
     assert (ROOT / "docs" / "sizing.md").read_text(encoding="utf-8") == sizing()
 
 
-def size_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    monkeypatch.setattr("sys.argv", ["selftrain", "size", *words])
-    code = main()
+def size_of(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = run_cli(COMMANDS, ["size", *words])
     return code, *capsys.readouterr()
 
 
-def test_the_command_sizes_a_recipe(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_sizes_a_recipe(capsys: pytest.CaptureFixture[str]) -> None:
     recipe = str(ROOT / "recipes" / "sept_v2.yaml")
     words = ["sept", "--recipe", recipe, "--params", "7.6e9", "--gpus", "8", "--problems", "40315"]
-    code, out, _ = size_of(monkeypatch, capsys, *words)
+    code, out, _ = size_of(capsys, *words)
     assert code == 0 and "120,576" in out  # 942 rounds of 128
     assert "uses one GPU" in out
-    code, out, _ = size_of(monkeypatch, capsys, *words, "--set", "num_rounds=10", "--json")
+    code, out, _ = size_of(capsys, *words, "--set", "num_rounds=10", "--json")
     assert code == 0 and json.loads(out)["work"]["samples"]["answers"] == 1280
 
 
@@ -61,10 +61,8 @@ def test_the_command_sizes_a_recipe(monkeypatch: pytest.MonkeyPatch, capsys: pyt
         (["sept", "--gpus", "0"], "gpus is 0 (flag --gpus)"),
     ],
 )
-def test_mistakes_are_told(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], told: str
-) -> None:
-    code, _, err = size_of(monkeypatch, capsys, *words)
+def test_mistakes_are_told(capsys: pytest.CaptureFixture[str], words: list[str], told: str) -> None:
+    code, _, err = size_of(capsys, *words)
     assert code == 64 and told in err and "Traceback" not in err
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from selftrain.models.loading import LoadedModel
 from selftrain.models.prompts import PromptConfig
@@ -36,6 +38,19 @@ def trainer_of(loaded: LoadedModel) -> TransformersTrainer:
 
 def weights(loaded: LoadedModel) -> torch.Tensor:
     return torch.cat([p.detach().flatten().clone() for p in loaded.model.parameters()])
+
+
+@contextmanager
+def gradients_of(model: torch.nn.Module) -> Iterator[list[torch.Tensor]]:
+    """The gradient of each update, flat and clipped, as the optimizer is given it."""
+    seen: list[torch.Tensor] = []
+    hook = register_optimizer_step_pre_hook(
+        lambda *_: seen.append(torch.cat([p.grad.flatten().clone() for p in model.parameters() if p.grad is not None]))
+    )
+    try:
+        yield seen
+    finally:
+        hook.remove()
 
 
 def timeless(report: TrainingReport) -> TrainingReport:
