@@ -6,12 +6,4 @@ from selftrain.problems.overlap import check_overlap, overlap
 from selftrain.problems.problem_set import ProblemSet
 from selftrain.problems.registry import KnownDataset, known_datasets
 
-__all__ = [
-    "GraderName",
-    "KnownDataset",
-    "ProblemSet",
-    "check_overlap",
-    "known_datasets",
-    "load_problems",
-    "overlap",
-]
+__all__ = ["GraderName", "KnownDataset", "ProblemSet", "check_overlap", "known_datasets", "load_problems", "overlap"]

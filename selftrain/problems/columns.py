@@ -27,11 +27,7 @@ SOLUTIONS = ("solution", "rationale")
 
 
 def as_text(value: object) -> str:
-    """A question that is a text, or the last user message of a chat.
-
-    Raises:
-        ValueError: it is neither.
-    """
+    """A question that is a text, or the last user message of a chat. Raises ValueError if it is neither."""
     if value is None or isinstance(value, str):
         return (value or "").strip()
     if not isinstance(value, list | tuple):
@@ -146,8 +142,7 @@ def _task_columns(
 def find_column(role: str, table: Table, named: str | None, usual: tuple[str, ...]) -> str:
     """The column `named`, or else the first of the usual ones that the table has.
 
-    Raises:
-        DataError: there is none; with the columns found, the nearest of them, and the flag that names one.
+    Raises DataError if there is none; with the columns found, the nearest of them, and the flag that names one.
     """
     found = first_column(table, (named,) if named else usual)
     if found is not None:

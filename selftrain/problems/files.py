@@ -25,8 +25,7 @@ def is_data_file(path: Path) -> bool:
 def read_file(path: Path) -> Table:
     """All rows of `path`, named after the file and its folder. A byte order mark and CRLF only give warnings.
 
-    Raises:
-        DataError: the file is missing, of another kind, not UTF-8, broken, or has bad rows (with line and column).
+    Raises DataError if the file is missing, of another kind, not UTF-8, broken, or has bad rows (with line and column).
     """
     if not path.is_file():
         raise _not_found(path)

@@ -14,50 +14,22 @@ from selftrain.problems import columns
 from selftrain.problems.columns import ColumnMapping
 from selftrain.problems.hub import PARQUET_BRANCH
 
-_MATH_SUBJECTS = (
-    "algebra",
-    "counting_and_probability",
-    "geometry",
-    "intermediate_algebra",
-    "number_theory",
-    "prealgebra",
-    "precalculus",
-)
-
-_BIG_BENCH_HARD = (
-    "boolean_expressions",
-    "causal_judgement",
-    "date_understanding",
-    "disambiguation_qa",
-    "dyck_languages",
-    "formal_fallacies",
-    "geometric_shapes",
-    "hyperbaton",
-    "logical_deduction_five_objects",
-    "logical_deduction_seven_objects",
-    "logical_deduction_three_objects",
-    "movie_recommendation",
-    "multistep_arithmetic_two",
-    "navigate",
-    "object_counting",
-    "penguins_in_a_table",
-    "reasoning_about_colored_objects",
-    "ruin_names",
-    "salient_translation_error_detection",
-    "snarks",
-    "sports_understanding",
-    "temporal_sequences",
-    "tracking_shuffled_objects_five_objects",
-    "tracking_shuffled_objects_seven_objects",
-    "tracking_shuffled_objects_three_objects",
-    "web_of_lies",
-    "word_sorting",
-)
+_MATH_SUBJECTS = """
+algebra counting_and_probability geometry intermediate_algebra number_theory prealgebra precalculus
+"""
+_BIG_BENCH_HARD = """
+boolean_expressions causal_judgement date_understanding disambiguation_qa dyck_languages formal_fallacies
+geometric_shapes hyperbaton logical_deduction_five_objects logical_deduction_seven_objects
+logical_deduction_three_objects movie_recommendation multistep_arithmetic_two navigate object_counting
+penguins_in_a_table reasoning_about_colored_objects ruin_names salient_translation_error_detection snarks
+sports_understanding temporal_sequences tracking_shuffled_objects_five_objects
+tracking_shuffled_objects_seven_objects tracking_shuffled_objects_three_objects web_of_lies word_sorting
+"""
 
 
 @dataclass(frozen=True)
 class KnownDataset:
-    """KnownDataset("grade-school sums", "openai/gsm8k", ColumnMapping(("question",), "answer"), train="train")
+    """KnownDataset("grade-school sums", "openai/gsm8k", ColumnMapping(("question",), "answer"))
 
     `train` and `test` are the Hub's names of those splits, None if the dataset has none.
     """
@@ -66,7 +38,7 @@ class KnownDataset:
     #: None: generated, nothing is downloaded.
     hub_id: str | None
     mapping: ColumnMapping
-    train: str | None = None
+    train: str | None = "train"
     test: str | None = "test"
     #: All of them are read, in this order.
     configs: tuple[str | None, ...] = (None,)
@@ -94,82 +66,71 @@ class KnownDataset:
 
 _GSM8K_LIKE = ColumnMapping(("question",), "answer")
 _MATH_LIKE = ColumnMapping(("problem",), "answer", solution="solution")
+_MBPP = "google-research-datasets/mbpp"
+
+
+def _lila(about: str, config: str) -> KnownDataset:
+    """A set of LILA. Id, configs and splits confirmed, columns not confirmed."""
+    return KnownDataset(about, "allenai/lila", columns.LILA, configs=(config,), revision=PARQUET_BRANCH)
+
 
 _KNOWN = {
-    "word_problems": KnownDataset(
-        "generated word problems of two to four steps; no download", None, _GSM8K_LIKE, train="train"
-    ),
-    "gsm8k": KnownDataset("grade-school sums", "openai/gsm8k", _GSM8K_LIKE, train="train", configs=("main",)),
+    "word_problems": KnownDataset("generated word problems of two to four steps; no download", None, _GSM8K_LIKE),
+    "gsm8k": KnownDataset("grade-school sums", "openai/gsm8k", _GSM8K_LIKE, configs=("main",)),
     "math": KnownDataset(
         "competition mathematics, seven subjects",
         "EleutherAI/hendrycks_math",
         ColumnMapping(("problem",), "solution", solution="solution"),
-        train="train",
-        configs=_MATH_SUBJECTS,
+        configs=tuple(_MATH_SUBJECTS.split()),
     ),
-    "math500": KnownDataset("500 test problems of MATH", "HuggingFaceH4/MATH-500", _MATH_LIKE),
-    "amc23": KnownDataset("AMC 12 of 2023", "math-ai/amc23", _GSM8K_LIKE),
+    "math500": KnownDataset("500 test problems of MATH", "HuggingFaceH4/MATH-500", _MATH_LIKE, train=None),
+    "amc23": KnownDataset("AMC 12 of 2023", "math-ai/amc23", _GSM8K_LIKE, train=None),
     # Published as "train", but made for evaluation.
-    "aime24": KnownDataset("AIME of 2024", "HuggingFaceH4/aime_2024", _MATH_LIKE, test="train"),
-    "aime25": KnownDataset("AIME of 2025", "math-ai/aime25", ColumnMapping(("problem",), "answer")),
+    "aime24": KnownDataset("AIME of 2024", "HuggingFaceH4/aime_2024", _MATH_LIKE, train=None, test="train"),
+    "aime25": KnownDataset("AIME of 2025", "math-ai/aime25", ColumnMapping(("problem",), "answer"), train=None),
     "olympiadbench": KnownDataset(
-        "olympiad problems, English, text only", "math-ai/olympiadbench", ColumnMapping(("question",), "final_answer")
+        "olympiad problems, English, text only",
+        "math-ai/olympiadbench",
+        ColumnMapping(("question",), "final_answer"),
+        train=None,
     ),
-    "minerva": KnownDataset("undergraduate science and mathematics", "math-ai/minervamath", _GSM8K_LIKE),
+    "minerva": KnownDataset("undergraduate science and mathematics", "math-ai/minervamath", _GSM8K_LIKE, train=None),
     "multiarith": KnownDataset(
-        "sums of several steps", "ChilleD/MultiArith", ColumnMapping(("question",), "final_ans"), train="train"
+        "sums of several steps", "ChilleD/MultiArith", ColumnMapping(("question",), "final_ans")
     ),
-    "svamp": KnownDataset("varied one-step sums", "ChilleD/SVAMP", columns.STORY, train="train"),
+    "svamp": KnownDataset("varied one-step sums", "ChilleD/SVAMP", columns.STORY),
     "bbh": KnownDataset(
-        "BIG-Bench Hard, 27 tasks; never train on it", "SaylorTwift/bbh", columns.BIG_BENCH, configs=_BIG_BENCH_HARD
+        "BIG-Bench Hard, 27 tasks; never train on it",
+        "SaylorTwift/bbh",
+        columns.BIG_BENCH,
+        train=None,
+        configs=tuple(_BIG_BENCH_HARD.split()),
     ),
     # Config and splits not confirmed.
-    "aqua": KnownDataset(
-        "algebra with five options", "deepmind/aqua_rat", columns.CHOICES, train="train", configs=("raw",)
-    ),
-    # LILA: id, configs and splits confirmed, columns not confirmed.
-    "simuleq": KnownDataset(
-        "one or two unknowns, first answer only",
-        "allenai/lila",
-        columns.LILA,
-        train="train",
-        configs=("simuleq",),
-        revision=PARQUET_BRANCH,
-    ),
-    "addsub": KnownDataset(
-        "one-step sums", "allenai/lila", columns.LILA, train="train", configs=("addsub",), revision=PARQUET_BRANCH
-    ),
-    "singleeq": KnownDataset(
-        "one equation", "allenai/lila", columns.LILA, train="train", configs=("singleq",), revision=PARQUET_BRANCH
-    ),
+    "aqua": KnownDataset("algebra with five options", "deepmind/aqua_rat", columns.CHOICES, configs=("raw",)),
+    "simuleq": _lila("one or two unknowns, first answer only", "simuleq"),
+    "addsub": _lila("one-step sums", "addsub"),
+    "singleeq": _lila("one equation", "singleq"),
     # The config is confirmed; the columns are those of the sister set Calc-svamp, not confirmed here.
     "mawps": KnownDataset(
         "one unknown; contains multiarith, addsub and singleeq",
         "MU-NLPC/Calc-mawps",
         ColumnMapping(("question",), "result_float"),
-        train="train",
         configs=("original-splits",),
     ),
     "humaneval": KnownDataset(
-        "164 Python functions to complete; only for measuring", "openai/openai_humaneval", columns.HUMANEVAL
+        "164 Python functions to complete; only for measuring", "openai/openai_humaneval", columns.HUMANEVAL, train=None
     ),
     # Besides train and test: validation, and prompt (the ten tasks that its authors show as examples).
-    "mbpp": KnownDataset(
-        "short Python tasks", "google-research-datasets/mbpp", columns.MBPP, train="train", configs=("full",)
-    ),
+    "mbpp": KnownDataset("short Python tasks", _MBPP, columns.MBPP, configs=("full",)),
     "mbpp_sanitized": KnownDataset(
-        "those of mbpp that its authors checked by hand",
-        "google-research-datasets/mbpp",
-        columns.MBPP_SANITIZED,
-        train="train",
-        configs=("sanitized",),
+        "those of mbpp that its authors checked by hand", _MBPP, columns.MBPP_SANITIZED, configs=("sanitized",)
     ),
     # Its other configs are introductory, interview and competition.
     "apps": KnownDataset(
         "programming contests and interviews; over 1 GB",
         "codeparrot/apps",
         columns.APPS,
-        train="train",
         configs=("all",),
         revision=PARQUET_BRANCH,
     ),

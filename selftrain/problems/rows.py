@@ -41,11 +41,7 @@ class Table:
 
 
 def rows_of(items: Iterable[object], source: str, key: str = "") -> tuple[Row, ...]:
-    """Rows from mappings in memory; `key` begins their keys.
-
-    Raises:
-        DataError: an item is no mapping.
-    """
+    """Rows from mappings in memory; `key` begins their keys. Raises DataError if an item is no mapping."""
     rows, errors = [], []
     for index, item in enumerate(items):
         where = f"{source}: row {index + 1}"
@@ -61,10 +57,7 @@ def rows_of(items: Iterable[object], source: str, key: str = "") -> tuple[Row, .
 
 
 def raise_for_bad_rows(errors: Sequence[str], total: int, do: str = "Fix or remove these rows.") -> None:
-    """
-    Raises:
-        DataError: there are errors; it lists the first of them and counts the others.
-    """
+    """Raises DataError if there are errors; it lists the first of them and counts the others."""
     if not errors:
         return
     shown = list(errors[:_SHOWN])

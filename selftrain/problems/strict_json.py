@@ -51,12 +51,8 @@ def _rows_and_errors(values: list[tuple[str, Any]], source: str) -> tuple[list[R
 def _lines(text: str) -> Iterator[tuple[str, Any]]:
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
-            try:
-                yield f":{number}", _STRICT.decode(line)
-            except json.JSONDecodeError as broken:
-                yield f":{number}:{broken.colno}", _error(broken, line)
-            except (ValueError, RecursionError) as refused:
-                yield f":{number}", _error(refused, line)
+            place, value = _whole(line)
+            yield f":{number}{place.removeprefix(':1')}", value
 
 
 def _array_items(text: str) -> Iterator[tuple[str, Any]]:

@@ -132,7 +132,7 @@ def probe(tier: int, profile: str) -> Iterator[Probe]:
                 yield from _attempts(worker, tier, _LANDLOCK + (_NAMESPACES if tier == 3 else ()), canary)
         except (SupervisorDiedError, OSError, AttributeError) as error:
             fix = {3: _FIX_NAMESPACES, 2: _FIX_LANDLOCK, 1: _FIX_SECCOMP}.get(tier, "Linux 5.4 or newer")
-            yield Probe(tier, "can be set up", False, str(error), fix)
+            yield Probe(tier, "can be set up", False, found=str(error), fix=fix)
         finally:
             worker.close()
 
@@ -162,7 +162,7 @@ def _attempts(worker: SandboxWorker, tier: int, attempts: tuple[_Attempt, ...], 
         if outcome.status == "ran" and outcome.stdout.strip() == attempt.wanted:
             yield Probe(tier, attempt.name, True)
         else:
-            yield Probe(tier, attempt.name, False, _describe(outcome), attempt.fix)
+            yield Probe(tier, attempt.name, False, found=_describe(outcome), fix=attempt.fix)
 
 
 def _describe(outcome: Outcome) -> str:

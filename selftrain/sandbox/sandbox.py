@@ -7,7 +7,6 @@ import queue
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from types import TracebackType
 
 from selftrain.sandbox.jobs import CallJob, CheckJob, Limits, Outcome, Probe, Profile, SandboxError, StdinJob
 from selftrain.sandbox.probes import probe
@@ -128,9 +127,7 @@ class Sandbox:
     def __enter__(self) -> Sandbox:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _run(self, jobs: Sequence[Job], limits: Limits | None) -> list[Outcome]:

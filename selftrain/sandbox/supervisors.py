@@ -77,10 +77,7 @@ class Supervisor:
         theirs.close()
 
     def await_ready(self) -> None:
-        """
-        Raises:
-            SupervisorDiedError: it could not set itself up, with its reason.
-        """
+        """Raises SupervisorDiedError if it could not set itself up, with its reason."""
         reply = self._receive(time.monotonic() + _START_SECONDS)
         if reply is None:
             raise SupervisorDiedError("the supervisor did not start in time")

@@ -41,10 +41,7 @@ class SandboxWorker:
         return [supervisor.process.pid for supervisor in list(self.supervisors.values())]
 
     def run(self, job: Job, limits: Limits) -> Outcome:
-        """
-        Raises:
-            SupervisorDiedError: our side failed. The next job gets new supervisors.
-        """
+        """Raises SupervisorDiedError if our side failed. The next job gets new supervisors."""
         try:
             self._start("candidate", *(["checker"] if isinstance(job, CheckJob) else []))
             start = time.monotonic()  # after the supervisors' start, which does not count against the job

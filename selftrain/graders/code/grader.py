@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from selftrain.graders.base import Grader, problem_of
 from selftrain.graders.code.config import CodeConfig
@@ -54,8 +55,7 @@ class CodeGrader(Grader):
             workers=programs_at_once,
             limits=Limits(wall_seconds=wall, cpu_seconds=wall + 0.5),
         )
-        #: A task, or why it cannot be read.
-        self._tasks: VerdictCache[str, CodeTask | str] = VerdictCache(_CACHED_TASKS)
+        self._read_task = lru_cache(_CACHED_TASKS)(self._read_task_uncached)
         self._verdicts: VerdictCache[_Key, Score] = VerdictCache(_CACHED_VERDICTS)
 
     @property
@@ -83,7 +83,7 @@ class CodeGrader(Grader):
         new: dict[_Key, CodeTask] = {}
         for response in responses:
             problem = problem_of(response, problems)
-            task = self._task(problem)
+            task = self._read_task(problem)
             if isinstance(task, str):
                 scores.append(Score(None, None, task))
             elif (program := extract_program(response.text, task)) is None:
@@ -99,15 +99,12 @@ class CodeGrader(Grader):
         self._verdicts.update({key: score for key, score in found.items() if score.value is not None})
         return [score if isinstance(score, Score) else found[score] for score in scores]
 
-    def _task(self, problem: Problem) -> CodeTask | str:
-        known = self._tasks.get(problem.id)
-        if known is None:
-            try:
-                known = read_task(problem.columns, self._config.held_back_tests)
-            except ValueError as error:
-                known = f"the tests of {problem.id} cannot be read: {error}"
-            self._tasks.update({problem.id: known})
-        return known
+    def _read_task_uncached(self, problem: Problem) -> CodeTask | str:
+        """The task, or why it cannot be read."""
+        try:
+            return read_task(problem.columns, self._config.held_back_tests)
+        except ValueError as error:
+            return f"the tests of {problem.id} cannot be read: {error}"
 
     def _grade_new(self, programs: Mapping[_Key, CodeTask]) -> dict[_Key, Score]:
         trials = {key: Trial(key[0], task, task.rewarded) for key, task in programs.items()}

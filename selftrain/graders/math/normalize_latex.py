@@ -9,16 +9,19 @@ import re
 import unicodedata
 
 #: Characters with an equivalent ASCII or LaTeX spelling. Look-alikes that are other letters stay as they are.
+_SPELLINGS = (
+    r"× \times,÷ /,· \cdot,⋅ \cdot,² ^2,³ ^3,° ^\circ,％ %,½ \frac{1}{2},⅓ \frac{1}{3},⅔ \frac{2}{3},¼ \frac{1}{4},"
+    r"¾ \frac{3}{4},π \pi,∞ \infty,≤ \le,≥ \ge,≠ \ne,≈ \approx,∪ \cup"
+)
 _SIGNS = str.maketrans(
     {
         **dict.fromkeys("\N{MINUS SIGN}\N{EN DASH}\N{FULLWIDTH HYPHEN-MINUS}\N{SMALL HYPHEN-MINUS}", "-"),
         **dict.fromkeys("\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}", " "),
-        **dict.fromkeys("$€£¥₹“”\"", " "),
-        "×": r"\times ", "÷": "/", "·": r"\cdot ", "⋅": r"\cdot ", "²": "^2", "³": "^3", "°": r"^\circ ", "％": "%",
-        "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
-        "π": r"\pi ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "∪": r"\cup ",
+        **dict.fromkeys('$€£¥₹“”"', " "),
+        # A space ends the name of a command.
+        **{sign: name + " " * name[-1].isalpha() for sign, name in map(str.split, _SPELLINGS.split(","))},
     }
-)  # fmt: skip
+)
 
 _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)

@@ -93,10 +93,7 @@ def grade_strictly(reference: str | None, text: str, comparer: Comparer) -> Scor
 
 @lru_cache(maxsize=1 << 16)
 def read_gold(reference: str | None) -> Gold:
-    """
-    Raises:
-        UnreadableGoldError: there is no gold, it states no answer, or math-verify must not be given it.
-    """
+    """Raises UnreadableGoldError if there is no gold, it states no answer, or math-verify must not be given it."""
     if reference is None or not reference.strip():
         raise UnreadableGoldError("there is none")
     text: str | None = reference.strip()

@@ -56,8 +56,7 @@ class MathWorker:
     def math_verify_alone(self, gold: str, completion: str) -> bool:
         """The verdict of math-verify by itself, without any rule of ours.
 
-        Raises:
-            OSError: it cannot be started, or is repeatedly killed from outside.
+        Raises OSError if it cannot be started, or is repeatedly killed from outside.
         """
         try:
             return self._request({"gold": gold, "text": completion})

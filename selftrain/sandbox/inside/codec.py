@@ -173,11 +173,7 @@ def to_text(data: Any) -> bytes:
 
 
 def from_text(text: bytes) -> Any:
-    """Parses untrusted JSON.
-
-    Raises:
-        NotPlainError: whatever is wrong with it.
-    """
+    """Parses untrusted JSON. Raises NotPlainError for whatever is wrong with it."""
     try:
         return json.loads(text.decode("utf-8"))
     except (ValueError, RecursionError) as error:

@@ -85,10 +85,7 @@ class Jail:
 
 
 def build_jail(tier: int, profile: str, uid: int) -> Jail:
-    """
-    Raises:
-        OSError, KeyError: the machine does not support this tier.
-    """
+    """Raises OSError, KeyError if the machine does not support this tier."""
     program = seccomp_filter.build(profile, kernel.MACHINE) if tier >= 1 else b""
     ruleset = build_ruleset(profile) if tier >= 2 else -1
     return Jail(tier, profile, uid if os.getuid() == 0 else None, ruleset=ruleset, filter=program)

@@ -22,8 +22,7 @@ DEVICES = ("null", "zero", "urandom")
 def enter(profile: str, control: int) -> None:
     """Moves this process into namespaces of its own; it returns as their first process.
 
-    Raises:
-        OSError: the kernel does not allow it.
+    Raises OSError if the kernel does not allow it.
     """
     try:
         kernel.unshare(_NAMESPACES)
@@ -48,14 +47,15 @@ def _wait_and_end(first: int, control: int) -> None:
 
 
 def _bind(source: str, target: str) -> None:
-    kernel.mount(source, target, "", kernel.MS_BIND | kernel.MS_REC)
+    kernel.mount(source, target, "", flags=kernel.MS_BIND | kernel.MS_REC)
 
 
 def _new_root(profile: str) -> None:
     """`pure`: empty. `files`, `procs`: the standard library and programs to read, and a small scratch folder."""
-    kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
+    kernel.mount("none", "/", "", flags=kernel.MS_REC | kernel.MS_PRIVATE)
     folders = _readable() if profile != "pure" else ()
-    kernel.mount("root", _STAGE, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=1m,mode=755")
+    safe = kernel.MS_NOSUID | kernel.MS_NODEV
+    kernel.mount("root", _STAGE, "tmpfs", flags=safe, options="size=1m,mode=755")
     os.chdir(_STAGE)
     # The stage hides folders below it, so they cannot be bound; their modules are loaded already.
     for folder in folders:
@@ -71,13 +71,7 @@ def _new_root(profile: str) -> None:
         Path("." + SCRATCH).mkdir()
         Path("dev/shm").symlink_to(SCRATCH)
     kernel.pivot_root_here()
-    kernel.mount(
-        "none",
-        "/",
-        "",
-        kernel.MS_REMOUNT | kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV,
-        "size=1m,mode=755",
-    )
+    kernel.mount("none", "/", "", flags=kernel.MS_REMOUNT | kernel.MS_RDONLY | safe, options="size=1m,mode=755")
     if profile != "pure":
         fresh_scratch(first=True)
 
@@ -91,4 +85,4 @@ def fresh_scratch(first: bool = False) -> None:
     """A new, empty scratch folder. The old one is unmounted as a whole: its files are never walked."""
     if not first:
         kernel.unmount(SCRATCH)
-    kernel.mount("scratch", SCRATCH, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, _SCRATCH_OPTIONS)
+    kernel.mount("scratch", SCRATCH, "tmpfs", flags=kernel.MS_NOSUID | kernel.MS_NODEV, options=_SCRATCH_OPTIONS)

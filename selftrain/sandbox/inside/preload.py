@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import importlib
 import sys
@@ -25,12 +26,5 @@ def preload() -> None:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     time.tzset()  # reads the time zone file while it can
-    _add_exit_functions()
-
-
-def _add_exit_functions() -> None:
-    """`exit` and `quit`, which the module `site` defines otherwise; stdin programs use them."""
-    import builtins
-
-    for name in ("exit", "quit"):
+    for name in ("exit", "quit"):  # otherwise the module `site` defines them; stdin programs use them
         setattr(builtins, name, sys.exit)

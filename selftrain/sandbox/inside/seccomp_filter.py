@@ -94,11 +94,7 @@ def _tree(ranges: list[tuple[int, list[Step]]]) -> list[Step]:
 
 
 def build(profile: str, machine: str) -> bytes:
-    """The filter of a profile, with a placeholder for the pid.
-
-    Raises:
-        KeyError: there is no table for the machine.
-    """
+    """The filter of a profile, with a placeholder for the pid. Raises KeyError if there is no table for the machine."""
     allowed = numbers(PURE, machine)
     if profile in ("files", "procs"):
         allowed |= numbers(FILES, machine)

@@ -11,11 +11,7 @@ from selftrain.sandbox.inside.codec import Decoder, Encoder, NotPlainError, from
 
 
 def read_frame(descriptor: int, cap: int) -> bytes | None:
-    """One message; None if the other side has closed.
-
-    Raises:
-        NotPlainError: the message is longer than `cap` bytes.
-    """
+    """One message; None if the other side closed. Raises NotPlainError if the message is longer than `cap` bytes."""
     head = _exactly(descriptor, 4)
     if head is None:
         return None
