@@ -34,7 +34,7 @@ bench: $(VENV)/.bench-ready
 	$(BIN)/python -m benchmarks.stop_at_cap
 	$(BIN)/python -m benchmarks.samples 10000 100000
 	$(BIN)/python benchmarks/batch_independence.py
-	$(BIN)/python benchmarks/judge.py
+	$(BIN)/python benchmarks/grading.py
 	$(BIN)/python benchmarks/sandbox_cost.py
 
 $(VENV)/.ready: pyproject.toml constraints.txt hatch_build.py selftrain/engines/packed/kernels.c

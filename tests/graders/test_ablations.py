@@ -10,8 +10,7 @@ import pytest
 from selftrain.errors import GraderError
 from selftrain.graders import Grader, is_ablation, open_grader
 from selftrain.types import Score
-
-from .answers import problem, response
+from tests.graders.answers import problem, response
 
 
 def scores(

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from selftrain.errors import GraderError
 from selftrain.graders import MathGrader, canonical, open_reader
 from selftrain.types import Problem
-
-from .answers import grade, problem, response
+from tests.graders.answers import grade, problem, response
 
 
 class Untouchable:

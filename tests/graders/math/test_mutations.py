@@ -10,7 +10,7 @@ import pytest
 
 from selftrain.graders import MathGrader
 from tests.graders.answers import grade, problem
-from tests.graders.test_forgeries import FORGERIES
+from tests.graders.math.test_forgeries import FORGERIES
 from tests.graders.test_grade import graded, line
 
 SEEDS = [

@@ -1,4 +1,4 @@
-"""The policy of docs/judging.md, row by row."""
+"""The policy of docs/grading.md, row by row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from selftrain.graders import MathGrader
 from selftrain.graders.math.worker import MathWorker
 from tests.graders.answers import grade, problem
 
-_PAGE = Path(__file__).parents[2] / "docs" / "judging.md"
+_PAGE = Path(__file__).parents[3] / "docs" / "grading.md"
 _ROW = re.compile(r"^\| ([^|]+) \| (?:`([^`]*)`)? ?\| `([^`]*)` \| (right|wrong|none) \| (right|wrong|none) \|$", re.M)
 _VALUES = {"right": 1.0, "wrong": 0.0, "none": None}
 POLICY = _ROW.findall(_PAGE.read_text(encoding="utf-8"))

@@ -1,11 +1,11 @@
-"""How fast is the judge, and how often right? The fast path and math-verify side by side, then published verdicts.
+"""Speed and accuracy of the math grader: the fast path and math-verify side by side, then published verdicts.
 
-    python benchmarks/judge.py                     plain numbers, made up
-    python benchmarks/judge.py pairs.jsonl         and verdicts: lines with gold, prediction, expected and tier
+    python benchmarks/grading.py                     generated plain numbers
+    python benchmarks/grading.py pairs.jsonl         and verdicts: lines with gold, prediction, expected and tier
 
-The two take turns on the same pairs, so that what else the machine does falls on both alike; medians and ranges are
-of the turns. Caches are emptied before each turn. math-verify runs in this process here, without a wall: that flatters
-it. Prints figures; asserts nothing.
+The two alternate on the same pairs, so that other load hits both alike; medians and ranges are over the turns. Caches
+are cleared before each turn. math-verify runs in this process, without the cost of its own. Prints figures; asserts
+nothing.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ PAIRS, TURNS = 500, 7
 Pair = tuple[str, str]
 
 
-def made_up(rng: random.Random) -> Pair:
-    """A gold and an answer as GSM8K and MATH have them; half of the answers are wrong."""
+def generated(rng: random.Random) -> Pair:
+    """A gold and an answer in the style of GSM8K and MATH; half of the answers are wrong."""
     value = rng.randint(1, 99_999)
     said = value if rng.random() < 0.5 else value + rng.randint(1, 9)
     below = rng.choice([3, 7, 8, 9, 11])
@@ -72,7 +72,7 @@ def rate(grader: Callable[[str, str], bool], pairs: Sequence[Pair]) -> float:
 
 def numbers() -> None:
     rng = random.Random(0)
-    pairs = [made_up(rng) for _ in range(PAIRS)]
+    pairs = [generated(rng) for _ in range(PAIRS)]
     rates: dict[str, list[float]] = {"fast path": [], "math-verify": []}
     for _ in range(TURNS):
         rates["fast path"].append(rate(fast, pairs))
@@ -90,22 +90,22 @@ def published(path: Path) -> None:
     problems = {str(at): Problem(str(at), "", row["gold"]) for at, row in enumerate(rows)}
     responses = [as_response(problem, row["prediction"]) for problem, row in zip(problems.values(), rows, strict=True)]
     with MathGrader() as grader, MathGrader(strictness="lenient") as lenient:
-        ours, kind = grader.grade(responses, problems), lenient.grade(responses, problems)
+        strict, loose = grader.grade(responses, problems), lenient.grade(responses, problems)
     worker = MathWorker()
     alone = [worker.math_verify_alone(row["gold"], row["prediction"]) for row in rows]
     worker.close()
-    print(f"slowest: {max(score.seconds for score in ours):.2f} s")
+    print(f"slowest: {max(score.seconds for score in strict):.2f} s")
     for tier in dict.fromkeys(row["tier"] for row in rows):
         places = [at for at, row in enumerate(rows) if row["tier"] == tier]
-        told = ", ".join(
+        counts = ", ".join(
             f"{name} {sum(verdicts[at] == rows[at]['expected'] for at in places)}"
             f" (wrongly right: {sum(bool(verdicts[at]) and not rows[at]['expected'] for at in places)})"
             for name, verdicts in (
-                ("strict", [score.value for score in ours]), ("lenient", [score.value for score in kind]),
+                ("strict", [score.value for score in strict]), ("lenient", [score.value for score in loose]),
                 ("math-verify alone", alone),
             )
         )  # fmt: skip
-        print(f"{tier}, {len(places)}: {told}")
+        print(f"{tier}, {len(places)}: {counts}")
 
 
 def main() -> None:
