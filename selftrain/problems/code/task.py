@@ -26,7 +26,7 @@ class Tests:
     cases: tuple[Case, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CodeTask:
     """CodeTask(kind="check", question="Write ...", entry_point="add", rewarded=Tests(2, "assert ..."),
     held_back=Tests(1, "assert ..."))

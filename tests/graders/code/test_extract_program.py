@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from selftrain.graders.code.extract_program import extract_code, extract_program, method_or_function
@@ -9,9 +11,15 @@ from selftrain.problems.code import CodeTask
 from selftrain.problems.code import Tests as Group
 
 OPENING = 'from math import pi\n\ndef area(r):\n    """The area of a circle."""\n'
-CONTINUED = CodeTask("humaneval", "check", OPENING, "area", OPENING, OPENING, Group(1, "assert area(0) == 0"), None)
-ASKED = CodeTask("mbpp", "check", "Write a function.", "area", "", "", Group(1, "assert area(0) == 0"), None)
-WHOLE = CodeTask("apps", "stdin", "Read a number.", None, "import sys\n", "", Group(1), None)
+ASKED = CodeTask(
+    kind="check",
+    question="Write a function.",
+    entry_point="area",
+    rewarded=Group(1, "assert area(0) == 0"),
+    held_back=None,
+)
+CONTINUED = replace(ASKED, question=OPENING, preamble=OPENING, completion_prefix=OPENING)
+WHOLE = replace(ASKED, kind="stdin", entry_point=None, preamble="import sys\n", rewarded=Group(1))
 BODY = "    return pi * r * r\n"
 FUNCTION = "def area(r):\n    return 3 * r * r\n"
 
