@@ -90,7 +90,7 @@ def run(name: str) -> None:
         eval_dataset=load_problems("word_problems", split="test", max_problems=300, seed=0),
         output_dir=folder(name),
         seed=7,
-        engine_config=EngineConfig(sampling_batch_size=256),
+        engine=EngineConfig(sampling_batch_size=256),
     ).train()
 
 

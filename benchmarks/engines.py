@@ -25,7 +25,6 @@ from benchmarks.nodes import two_nodes
 from benchmarks.peers.process import ROOT
 from benchmarks.turns import machine, table
 from selftrain.cli.demo import RECIPES
-from selftrain.cli.sections import DemoConfig
 from selftrain.engines.config import EngineConfig
 from selftrain.engines.ray.config import RayConfig
 from selftrain.engines.server.config import ServerConfig
@@ -46,25 +45,25 @@ def settings(by: str, vllm_python: str) -> dict[str, Any]:
             vllm_python=vllm_python, vllm_gpu_memory_utilization=0.06, vllm_enforce_eager=True,
             vllm_max_model_length=512,
         )  # fmt: skip
-        return {"engine_config": EngineConfig(engine="vllm", **asked), "vllm": vllm}
+        return {"engine": EngineConfig(engine="vllm", **asked), "vllm": vllm}
     if by == "server":
         program = str(ROOT / "tests" / "engines" / "server" / "openai_server.py")
         command = shlex.join([sys.executable, program, "--model", "{model}", "--port", "{port}"])
-        return {"engine_config": EngineConfig(engine="openai", **asked), "server": ServerConfig(server_command=command)}
-    return {"engine_config": EngineConfig(engine="transformers", **asked)}
+        return {"engine": EngineConfig(engine="openai", **asked), "server": ServerConfig(server_command=command)}
+    return {"engine": EngineConfig(engine="transformers", **asked)}
 
 
 def run(by: str, folder: Path, problems: int, tests: int, vllm_python: str) -> None:
     recipe, asked = RECIPES["rest-em"], settings(by, vllm_python)
     trainer = SelfTrainer(
-        method=recipe.method(DemoConfig(), recipe.num_rounds), model=seed_model("llama"),
+        method=recipe.method, model=seed_model("llama"),
         train_dataset=load_problems("word_problems", split="train", max_problems=problems, seed=1),
         eval_dataset=load_problems("word_problems", split="test", max_problems=tests, seed=0),
         training=recipe.training, evaluation=recipe.evaluation, output_dir=folder, seed=1, **asked,
     )  # fmt: skip
     if by == "ray":
         with two_nodes() as address:
-            replace(trainer, cluster=RayConfig(ray=True, ray_address=address)).train()
+            replace(trainer, ray=RayConfig(ray=True, ray_address=address)).train()
     else:
         trainer.train()
 

@@ -58,7 +58,7 @@ def ours(asked: argparse.Namespace, seed: int) -> dict[str, Any]:
                 validation_size=0,
             ),
             evaluation=EvalConfig(num_generations_eval=0), output_dir=Path(folder) / "run", seed=seed,
-            engine_config=EngineConfig(sampling_batch_size=256),
+            engine=EngineConfig(sampling_batch_size=256),
         ).train()  # fmt: skip
         ((kept,),) = RunFolder.open(result.output_dir).query("select count(*) from samples where kept").fetchall()
         timings = json.loads((result.output_dir / "timings.jsonl").read_text().splitlines()[-1])["seconds"]

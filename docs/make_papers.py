@@ -9,7 +9,7 @@ from typing import Any
 from selftrain.config import settings_of
 from selftrain.evaluation import EvalConfig
 from selftrain.loop.collapse_monitor import MonitorConfig
-from selftrain.methods import METHODS, PROFILES
+from selftrain.methods import METHODS
 from selftrain.models.prompts import PromptConfig
 from selftrain.training.base import TrainingConfig
 
@@ -48,7 +48,7 @@ def papers() -> str:
     lines = [HEADER]
     for name, method in METHODS.items():
         lines += [f"## {name}", "", *table(settings_of(method))]
-        for profile, changes in PROFILES[name].items():
+        for profile, changes in method.profiles.items():
             changed = ", ".join(f"`{key}: {value!r}`" for key, value in changes.items()) or "as in the tables"
             lines.append(f"- profile `{profile}`: {changed}")
         lines.append("")

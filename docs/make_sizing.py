@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from selftrain.cli.sections import SizeConfig
-from selftrain.cli.size import plan_of, run_settings
+from selftrain.cli.commands.size import SizeConfig
+from selftrain.cli.sizing import plan_of, run_settings
 from selftrain.config import settings_of
 from selftrain.methods import METHODS
 from selftrain.sizing import Assumptions, Plan
@@ -50,7 +50,9 @@ from: `probe_rounds`, `eval_rounds` and `num_generations_eval` are where to save
 
 
 def plan(method: str, recipe: str | None = None, *changes: str) -> Plan:
-    return plan_of(SizeConfig(method=method), run_settings(method, recipe, changes))
+    default = SizeConfig(method=method)
+    settings = run_settings(method, recipe, changes)
+    return plan_of(settings, problems=default.problems, eval_problems=default.eval_problems)
 
 
 def methods() -> list[str]:

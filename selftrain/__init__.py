@@ -19,85 +19,89 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from selftrain.errors import DataError, GraderError, ModelError, RunError, SelftrainError, SettingsError
-    from selftrain.evaluation import EvalConfig
-    from selftrain.graders import open_grader
-    from selftrain.loop.collapse_monitor import MonitorConfig
-    from selftrain.loop.result import Result
-    from selftrain.methods import PST, RestEM, SePT
-    from selftrain.models.adapter import AdapterConfig
-    from selftrain.models.prompts import PromptConfig
-    from selftrain.models.seeds import seed_model
-    from selftrain.problems import load_problems
-    from selftrain.storage import RunFolder
-    from selftrain.trainer import SelfTrainer
-    from selftrain.training.base import TrainingConfig
-    from selftrain.types import Problem, Prompt, Response, Sample, SamplingParams, Score
+    from selftrain.config import config_dataclass as config_dataclass
+    from selftrain.config import setting as setting
+    from selftrain.engines.config import EngineConfig as EngineConfig
+    from selftrain.engines.ray.config import RayConfig as RayConfig
+    from selftrain.engines.server.config import ServerConfig as ServerConfig
+    from selftrain.engines.vllm.config import VllmConfig as VllmConfig
+    from selftrain.errors import DataError as DataError
+    from selftrain.errors import GraderError as GraderError
+    from selftrain.errors import ModelError as ModelError
+    from selftrain.errors import RunError as RunError
+    from selftrain.errors import SelftrainError as SelftrainError
+    from selftrain.errors import SettingsError as SettingsError
+    from selftrain.evaluation import EvalConfig as EvalConfig
+    from selftrain.graders import open_grader as open_grader
+    from selftrain.graders.code.config import CodeConfig as CodeConfig
+    from selftrain.loop.collapse_monitor import MonitorConfig as MonitorConfig
+    from selftrain.loop.result import Result as Result
+    from selftrain.loop.stopping import BudgetConfig as BudgetConfig
+    from selftrain.methods import PST as PST
+    from selftrain.methods import RestEM as RestEM
+    from selftrain.methods import SePT as SePT
+    from selftrain.models.adapter import AdapterConfig as AdapterConfig
+    from selftrain.models.prompts import PromptConfig as PromptConfig
+    from selftrain.models.seeds import seed_model as seed_model
+    from selftrain.problems import load_problems as load_problems
+    from selftrain.problems.config import DataConfig as DataConfig
+    from selftrain.storage import RunFolder as RunFolder
+    from selftrain.trainer import SelfTrainer as SelfTrainer
+    from selftrain.training.base import TrainingConfig as TrainingConfig
+    from selftrain.types import Problem as Problem
+    from selftrain.types import Prompt as Prompt
+    from selftrain.types import Response as Response
+    from selftrain.types import Sample as Sample
+    from selftrain.types import SamplingParams as SamplingParams
+    from selftrain.types import Score as Score
 
-_HOME = {
+#: Every public name and the module it is loaded from.
+_EXPORTS = {
     "AdapterConfig": "models.adapter",
+    "BudgetConfig": "loop.stopping",
+    "CodeConfig": "graders.code.config",
+    "DataConfig": "problems.config",
     "DataError": "errors",
+    "EngineConfig": "engines.config",
+    "EvalConfig": "evaluation",
     "GraderError": "errors",
     "ModelError": "errors",
-    "RunError": "errors",
-    "SelftrainError": "errors",
-    "SettingsError": "errors",
-    "EvalConfig": "evaluation",
-    "open_grader": "graders",
-    "TrainingConfig": "training.base",
+    "MonitorConfig": "loop.collapse_monitor",
     "PST": "methods",
-    "RestEM": "methods",
-    "SePT": "methods",
-    "load_problems": "problems",
-    "PromptConfig": "models.prompts",
-    "RunFolder": "storage",
-    "seed_model": "models.seeds",
-    "Result": "loop.result",
-    "SelfTrainer": "trainer",
     "Problem": "types",
     "Prompt": "types",
+    "PromptConfig": "models.prompts",
+    "RayConfig": "engines.ray.config",
     "Response": "types",
+    "RestEM": "methods",
+    "Result": "loop.result",
+    "RunError": "errors",
+    "RunFolder": "storage",
     "Sample": "types",
     "SamplingParams": "types",
     "Score": "types",
-    "MonitorConfig": "loop.collapse_monitor",
+    "SePT": "methods",
+    "SelfTrainer": "trainer",
+    "SelftrainError": "errors",
+    "ServerConfig": "engines.server.config",
+    "SettingsError": "errors",
+    "TrainingConfig": "training.base",
+    "VllmConfig": "engines.vllm.config",
+    "config_dataclass": "config",
+    "load_problems": "problems",
+    "open_grader": "graders",
+    "seed_model": "models.seeds",
+    "setting": "config",
 }
 
 __version__ = "0.1.0"
-__all__ = [
-    "AdapterConfig",
-    "DataError",
-    "EvalConfig",
-    "GraderError",
-    "TrainingConfig",
-    "ModelError",
-    "PST",
-    "Problem",
-    "Prompt",
-    "PromptConfig",
-    "Response",
-    "RestEM",
-    "Result",
-    "RunError",
-    "RunFolder",
-    "Sample",
-    "SamplingParams",
-    "Score",
-    "SePT",
-    "SelfTrainer",
-    "SelftrainError",
-    "SettingsError",
-    "MonitorConfig",
-    "load_problems",
-    "open_grader",
-    "seed_model",
-]
+__all__ = [*_EXPORTS]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _EXPORTS:
         raise AttributeError(f"module 'selftrain' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"selftrain.{_HOME[name]}"), name)
+    return getattr(importlib.import_module(f"selftrain.{_EXPORTS[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from selftrain.cli.commands import COMMANDS
 from selftrain.cli.main import run_cli
 
 
 def main() -> int:
     try:
-        return run_cli(COMMANDS, sys.argv[1:])
+        return run_cli(sys.argv[1:])
     except KeyboardInterrupt:
-        print("\nselftrain: stopped by hand; what was written stays readable", file=sys.stderr)
+        print("\nselftrain: interrupted; what was written stays readable", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # The reader of our output, such as `head`, has seen enough.

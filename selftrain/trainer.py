@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import yaml
-
+from selftrain.config import Resolved, section_types
 from selftrain.engines.config import EngineConfig
 from selftrain.engines.ray.backend import RayBackend, open_cluster
 from selftrain.engines.ray.config import RayConfig
@@ -27,13 +26,15 @@ from selftrain.loop.progress import Progress
 from selftrain.loop.result import Result
 from selftrain.loop.resume_guard import inputs_of, open_record
 from selftrain.loop.round_loop import RoundLoop
+from selftrain.loop.run_config import ModelConfig, PeerModelsConfig, RunConfig
 from selftrain.loop.run_graders import Rewards, RunGraders, open_run_graders
 from selftrain.loop.stopping import BudgetConfig, StopController
 from selftrain.methods.base import Method
 from selftrain.models.adapter import AdapterConfig
 from selftrain.models.placement import DeviceSlot
 from selftrain.models.prompts import PromptConfig, make_prompts
-from selftrain.problems import ProblemSet, check_overlap
+from selftrain.problems import ProblemSet
+from selftrain.problems.config import DataConfig
 from selftrain.problems.splits import Data, DataSplits, divide, load_data
 from selftrain.report.choice import best_round
 from selftrain.report.run_report import write_report
@@ -50,23 +51,20 @@ class SelfTrainer:
     SelfTrainer(method=RestEM(num_rounds=2), model="Qwen/Qwen2.5-0.5B", train_dataset="gsm8k",
                 output_dir="runs/first").train()
 
+    The fields whose type is a section of settings *are* the sections: the command line's groups of flags, the groups
+    of a YAML file and settings.yaml have their names.
+
     Args:
         method: which method, with its settings.
         model: a local folder or a hub id; several for a method whose models learn together.
         train_dataset: a known name, a file, a hub id, a `datasets.Dataset` or a list of dicts.
         eval_dataset: the same; by default the test split of a known set, else a tenth of the problems.
-        reward_funcs: judge names or reward functions in TRL's form; by default the judge of the data set. Evaluations
-            are judged by the same, or by the data set's own judge where it is a control such as "always_one".
-        learning, evaluation: how to train and to evaluate; by default what the method comes with.
-        watch: how the run is watched for collapse.
-        code: how model-written code is judged.
-        budget: what the run may cost before it stops, to be resumed.
-        computing: on what the models compute, and by what they answer.
-        vllm: how vLLM is run, where it answers.
-        server: which server is asked, where one answers.
+        reward_funcs: names of graders, or reward functions in TRL's form; by default the data set's own grader.
+            Evaluations use the same, or the data set's own where it is an ablation such as "always_one".
+        training, evaluation: by default the method's.
         engine_sections: settings of engines from other packages, by the names of their sections.
-        adapter: whether a LoRA adapter is trained instead of all weights.
-        cluster: where else models answer and are judged.
+        settings: every setting with its origin; the command line passes them. By default the fields above.
+        command: the command that can resume the run; empty for a run begun in Python.
     """
 
     method: Method
@@ -76,26 +74,22 @@ class SelfTrainer:
     eval_dataset: Data | None = None
     reward_funcs: Rewards | None = None
     reward_weights: Sequence[float] | None = None
-    code: CodeConfig = CodeConfig()
-    budget: BudgetConfig = BudgetConfig()
-    engine_config: EngineConfig = EngineConfig()
-    vllm: VllmConfig = VllmConfig()
-    server: ServerConfig = ServerConfig()
-    engine_sections: Mapping[str, Any] = field(default_factory=dict)
-    adapter: AdapterConfig = AdapterConfig()
-    cluster: RayConfig = RayConfig()
+    model_revision: str = "main"
+    seed: int = 42
+    data: DataConfig = DataConfig()
     training: TrainingConfig | None = None
     evaluation: EvalConfig | None = None
     monitor: MonitorConfig = MonitorConfig()
-    prompt_config: PromptConfig = PromptConfig()
-    max_train_samples: int | None = None
-    max_eval_samples: int | None = None
-    allow_overlap: bool = False
-    model_revision: str = "main"
-    seed: int = 42
-    #: Everything as it was asked, for settings.yaml; the command line fills it in.
-    settings_yaml: str = ""
-    #: The command that can resume the run; none where it was asked for in Python.
+    prompts: PromptConfig = PromptConfig()
+    code: CodeConfig = CodeConfig()
+    budget: BudgetConfig = BudgetConfig()
+    engine: EngineConfig = EngineConfig()
+    vllm: VllmConfig = VllmConfig()
+    server: ServerConfig = ServerConfig()
+    engine_sections: Mapping[str, Any] = field(default_factory=dict)
+    ray: RayConfig = RayConfig()
+    adapter: AdapterConfig = AdapterConfig()
+    settings: Resolved | None = None
     command: str = ""
     progress: Progress = field(default_factory=Progress)
 
@@ -115,23 +109,26 @@ class SelfTrainer:
         names = names_of(self.method, self.model)
         self._check_engine()
         training, evaluation = self.training or self.method.training, self.evaluation or self.method.evaluation
-        train, tests = self._load_data()
-        parts = divide(train, tests, training.validation_size, self.prompt_config.num_fewshot, self.seed)
+        train, tests = load_data(
+            self.train_dataset, self.eval_dataset, self.data, seed=self.seed, require_answers=self.method.needs_grader
+        )
+        parts = divide(train, tests, training.validation_size, self.prompts.num_fewshot, self.seed)
         if not self.method.needs_grader:
             parts = parts.without_answers(keep_validation=self.monitor.probe_labels)
         self._tell(train, tests, parts)
         stops = StopController(self.budget, f"go on with: selftrain resume {self.output_dir}")
         answer_cache = AnswerCache(stops.raise_if_stopping)
         with ExitStack() as open_until_done:
-            ray = open_until_done.enter_context(open_cluster(self.cluster, self.progress.say))
+            ray = open_until_done.enter_context(open_cluster(self.ray, self.progress.say))
             graders = open_until_done.enter_context(self._graders(train, parts, ray))
             graders.check(parts, self.progress)
             model_factory = self._loader(ray)
             seats = self._seats(model_factory, names, training)
             learners = load_learners(model_factory, names, answer_cache, seats, open_until_done)
             parts = self._drop_too_long(parts, learners)
-            inputs = inputs_of(self.command, parts, names, self.settings_yaml or self._settings_text())
-            record = open_until_done.enter_context(open_record(self.output_dir, inputs, answer_cache, resume))
+            inputs = inputs_of(self.command, parts, names, self._settings().to_dict())
+            resumable = self._settings().resumable if resume else None
+            record = open_until_done.enter_context(open_record(self.output_dir, inputs, answer_cache, resumable))
             open_until_done.enter_context(self.progress.log_to(record.folder.path / "log.txt"))
             if resume:
                 self.progress.say_all(f"unknown to the journal, set aside: {one}" for one in record.set_aside)
@@ -140,7 +137,7 @@ class SelfTrainer:
                 record.finish("described", {})
             loop = RoundLoop(
                 self.method, learners, parts, graders, training, evaluation, self.monitor, record, self.progress,
-                self.seed, stops, self.engine_config.problems_at_once,
+                self.seed, stops, self.engine.problems_at_once,
                 cache(lambda: load_learners(model_factory, names, answer_cache, seats, open_until_done)),
             )  # fmt: skip
             with stops.listening():
@@ -151,10 +148,10 @@ class SelfTrainer:
         usage = EngineUsage(
             several_weights=True,
             top_k=self.method.sampling.top_k,
-            ray=self.cluster.ray,
+            ray=self.ray.ray,
             load_in_4bit=self.adapter.load_in_4bit,
         )
-        check_engine(self.engine_config.engine, self._engine_sections, usage)
+        check_engine(self.engine.engine, self._engine_sections, usage)
 
     @property
     def _engine_sections(self) -> Mapping[str, Any]:
@@ -162,8 +159,8 @@ class SelfTrainer:
 
     def _loader(self, ray: RayBackend) -> ModelFactory:
         return ModelFactory(
-            self.prompt_config,
-            self.engine_config,
+            self.prompts,
+            self.engine,
             revision=self.model_revision,
             ray=ray,
             adapter=self.adapter,
@@ -183,16 +180,6 @@ class SelfTrainer:
             parts.can_be_graded, self.code, ray,
         )  # fmt: skip
 
-    def _load_data(self) -> tuple[ProblemSet, ProblemSet]:
-        """A data set by name brings its own test split; one that is handed in may come with another."""
-        if isinstance(self.train_dataset, ProblemSet) and isinstance(self.eval_dataset, ProblemSet):
-            check_overlap(self.train_dataset, self.eval_dataset, allow=self.allow_overlap)
-            return self.train_dataset, self.eval_dataset
-        return load_data(
-            self.train_dataset, self.eval_dataset, self.max_train_samples, self.max_eval_samples, self.allow_overlap,
-            self.seed, require_answers=self.method.needs_grader,
-        )  # fmt: skip
-
     def _tell(self, train: ProblemSet, evaluation: ProblemSet, parts: DataSplits) -> None:
         for line in (*train.mapping, *train.warnings, *(f"evaluation: {w}" for w in evaluation.warnings)):
             self.progress.say(f"data: {line}")
@@ -206,7 +193,7 @@ class SelfTrainer:
         prompts = make_prompts(parts.all, parts.few_shot)
         # The last of several models reads the answers of all others before it writes its own.
         length = self.method.sampling.max_completion_length * len(learners)
-        gone = {one for learner in learners for one in too_long(learner, prompts, length, self.prompt_config)}
+        gone = {one for learner in learners for one in too_long(learner, prompts, length, self.prompts)}
         if gone:
             self.progress.say(f"data: {len(gone):,} problems are dropped, their prompts are too long")
         return parts.without(gone)
@@ -216,8 +203,8 @@ class SelfTrainer:
         learners: Sequence[Learner], graders: RunGraders,
     ) -> None:  # fmt: skip
         """Writes down everything that the run is, before it costs anything."""
+        record.write_text("settings.yaml", self._settings().to_yaml())
         example = make_prompts(parts.train[:1], parts.few_shot)[0]
-        record.write_text("settings.yaml", self.settings_yaml or self._settings_text())
         record.write_json(
             "environment.json",
             environment()
@@ -236,17 +223,21 @@ class SelfTrainer:
             self.progress.say(f"{learner.name} is sampled by {learner.engine.description}")
             self.progress.say(f"{learner.name} is shown, whole:\n{visible(learner.engine.prompt_text(example))}")
 
-    def _settings_text(self) -> str:
-        """The settings of a run that was asked for in Python, in the names of the command line."""
-        sections = (self.method, self.training or self.method.training, self.evaluation or self.method.evaluation,
-                    self.monitor, self.prompt_config, self.code, self.budget, self.adapter, self.cluster,
-                    self.engine_config, *self._engine_sections.values())  # fmt: skip
-        flat = {key: value for section in sections for key, value in asdict(cast(Any, section)).items()}
-        own = ("max_train_samples", "max_eval_samples", "allow_overlap", "model_revision", "seed")
+    def _settings(self) -> Resolved:
+        """Every setting, under the names of the command line."""
+        if self.settings is not None:
+            return self.settings
         several = not isinstance(self.model, str)
-        flat |= {"models" if several else "model_name_or_path": list(self.model) if several else self.model}
-        flat |= {"output_dir": str(self.output_dir)}
-        return yaml.safe_dump(flat | {name: getattr(self, name) for name in own}, sort_keys=False)
+        model = {"models": tuple(self.model)} if several else {"model_name_or_path": self.model}
+        return Resolved.of(
+            {
+                "run": RunConfig(output_dir=str(self.output_dir), seed=self.seed),
+                "model": (PeerModelsConfig if several else ModelConfig)(**model, model_revision=self.model_revision),
+                "method": self.method,
+                **{name: getattr(self, name) or getattr(self.method, name) for name in section_types(type(self))},
+                **self.engine_sections,
+            }
+        )
 
     def _conclude(self, record: Record, rounds: list[dict[str, Any]], names: Mapping[str, str]) -> Result:
         best = best_round(rounds)

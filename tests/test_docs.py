@@ -32,16 +32,16 @@ def test_the_readme_is_short_and_shows_code_on_its_first_screen() -> None:
 
 @pytest.mark.parametrize("command", re.findall(r"^selftrain (\S+)", (ROOT / "README.md").read_text(), flags=re.M))
 def test_the_readmes_commands_exist(command: str) -> None:
-    from selftrain.__main__ import COMMANDS
+    from selftrain.cli.command import all_commands
 
-    assert command in {c.name for c in COMMANDS}
+    assert command in all_commands()
 
 
 def test_every_flag_in_the_docs_exists() -> None:
-    from selftrain.__main__ import COMMANDS
-    from selftrain.config import settings_of
+    from selftrain.cli.command import all_commands
+    from selftrain.config import settings_in
 
-    known = {s.name for c in COMMANDS for section in c.sections.values() for s in settings_of(section)}
+    known = {name for command in all_commands().values() for name in settings_in(command.sections())}
     known |= {"config", "print_config", "help", "fix", "seeds", "texts", "only"}
     known |= {"repeats", "prompts", "problems", "tests", "steps", "sizes", "vllm_python"}
     known |= {"port", "dtype"}  # of vLLM's own command
@@ -88,16 +88,14 @@ def test_links_and_named_files_are_there(page: Path) -> None:
 
 def test_every_command_can_be_parsed() -> None:
     """Two sections of a command must not share a setting."""
-    from selftrain.__main__ import COMMANDS
-    from selftrain.config import parse, settings_of
+    from selftrain.cli.command import all_commands
+    from selftrain.config import settings_in
 
-    for command in COMMANDS:
+    for command in all_commands().values():
         words = [
             word
-            for section in command.sections.values()
-            for s in settings_of(section)
-            if s.required
-            for word in ([s.example] if s.positional else [f"--{s.name}", s.example])
+            for target in settings_in(command.sections()).values()
+            if target.required
+            for word in ([target.example] if target.positional else [f"--{target.name}", target.example])
         ]
-        settings = parse(command, words)
-        assert set(settings.sections) == set(command.sections)
+        assert set(command.parse(words).sections) == set(command.sections())

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from selftrain.cli.commands import COMMANDS
-from selftrain.config import parse
+from selftrain.cli.command import all_commands
 from selftrain.methods import METHODS
 from selftrain.problems.registry import find_known
 
@@ -21,7 +20,7 @@ def test_a_recipe_is_a_run_and_names_its_sources(recipe: Path) -> None:
     lines = recipe.read_text().splitlines()
     (name,) = re.findall(r"selftrain (\S+) --config recipes/" + re.escape(recipe.name), lines[0])
     assert all("  # " in line for line in lines if not line.startswith("#"))
-    settings = parse(next(one for one in COMMANDS if one.name == name), ["--config", str(recipe)])
+    settings = all_commands()[name].parse(["--config", str(recipe)])
     given = yaml.safe_load(recipe.read_text())
     resolved = yaml.safe_load(settings.to_yaml())
     assert {key: resolved[key] for key in given} == given

@@ -108,5 +108,5 @@ def trainer(name: str, seed: int, folder: Path) -> SelfTrainer:
         eval_dataset=load_problems("word_problems", split="test", max_problems=EVALUATED, seed=0),
         output_dir=folder,
         seed=seed,
-        engine_config=EngineConfig(sampling_batch_size=256),
+        engine=EngineConfig(sampling_batch_size=256),
     )

@@ -1,41 +1,47 @@
-"""The `selftrain` command: finds the subcommand, reads its settings, calls its handler."""
+"""The `selftrain` command: finds the subcommand, reads its settings, runs it."""
 
 from __future__ import annotations
 
-import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import get_args
 
+from selftrain.cli.command import Command, Group, all_commands
 from selftrain.config.given import unknown
-from selftrain.config.resolve import Command, parse
 from selftrain.errors import SelftrainError
 
 
-def run_cli(commands: Sequence[Command], argv: Sequence[str], prog: str = "selftrain") -> int:
-    """Runs one command; a named failure becomes a message on stderr and its exit code."""
+def run_cli(argv: Sequence[str], commands: Mapping[str, Command] | None = None) -> int:
+    """Runs one command and returns its exit code; a named failure is a message on stderr.
+
+    Args:
+        commands: by default all registered ones.
+    """
     try:
-        return _dispatch({command.name: command for command in commands}, list(argv), prog)
+        return _dispatch(all_commands() if commands is None else commands, list(argv))
     except SelftrainError as error:
-        print(f"{prog}: {error}", file=sys.stderr)
+        print(f"selftrain: {error}", file=sys.stderr)
         return error.exit_code
 
 
-def _dispatch(commands: dict[str, Command], argv: list[str], prog: str) -> int:
+def _dispatch(commands: Mapping[str, Command], argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
-        print(_overview(commands, prog))
+        print(_overview(commands))
         return 0
     name, *words = argv
     if name not in commands:
         raise unknown(f"{name} is not a command", name, commands)
-    settings = parse(commands[name], words, prog)
+    settings = commands[name].parse(words)
     if "--print_config" in words:
         print(settings.to_yaml(), end="")
         return 0
-    module, _, function = commands[name].handler.partition(":")
-    return int(getattr(importlib.import_module(module), function)(settings))
+    return commands[name].run(settings)
 
 
-def _overview(commands: dict[str, Command], prog: str) -> str:
+def _overview(commands: Mapping[str, Command]) -> str:
     width = max(map(len, commands))
-    lines = [f"  {name:<{width}}  {command.summary}" for name, command in commands.items()]
-    return "\n".join([f"usage: {prog} COMMAND ...", "", *lines, "", f"{prog} COMMAND --help shows its settings."])
+    lines = ["usage: selftrain COMMAND ..."]
+    for group in get_args(Group):
+        members = [command for command in commands.values() if command.group == group]
+        lines += ["", f"{group}:", *(f"  {member.name:<{width}}  {member.summary}" for member in members)]
+    return "\n".join([*lines, "", "selftrain COMMAND --help shows its settings."])

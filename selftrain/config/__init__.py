@@ -11,19 +11,30 @@
 In all three places a value is read by the type and the bounds of its setting (`values.py`, `fields.py`).
 """
 
-from selftrain.config.fields import Setting, config_dataclass, required, setting, settings_of
+from selftrain.config.fields import (
+    Setting,
+    config_dataclass,
+    required,
+    section_types,
+    setting,
+    settings_in,
+    settings_of,
+)
 from selftrain.config.given import Origin
-from selftrain.config.resolve import Command, Resolved, from_yaml, parse
+from selftrain.config.resolve import Profiles, Resolved, Sections, from_yaml, parse
 
 __all__ = [
-    "Command",
     "Origin",
+    "Profiles",
     "Resolved",
+    "Sections",
     "Setting",
     "config_dataclass",
     "from_yaml",
     "parse",
     "required",
+    "section_types",
     "setting",
+    "settings_in",
     "settings_of",
 ]

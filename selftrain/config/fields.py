@@ -6,10 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache
 from types import MappingProxyType
-from typing import Any, TypeVar, cast, dataclass_transform, get_type_hints, overload
+from typing import Any, TypeVar, cast, dataclass_transform, get_args, get_type_hints, overload
+from weakref import WeakSet
 
 from selftrain.config.values import convert, item_type, spell, yaml_text
 from selftrain.errors import SettingsError
+
+#: All classes made by `config_dataclass`.
+_SECTIONS: WeakSet[type[Any]] = WeakSet()
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type[Any])
@@ -186,7 +190,15 @@ def _decorate(cls: Any, defaults: Mapping[str, Any]) -> Any:
             check(self)
 
     cls.__post_init__ = validate
+    _SECTIONS.add(cls)
     return dataclass(frozen=True, kw_only=True)(cls)
+
+
+def section_types(holder: type[Any]) -> dict[str, type[Any]]:
+    """The sections of settings among the fields of a dataclass, optional ones included, by the field's name."""
+    hints = get_type_hints(holder)
+    parts = {f.name: get_args(hints[f.name]) or (hints[f.name],) for f in fields(holder)}
+    return {name: part for name, types in parts.items() for part in types if part in _SECTIONS}
 
 
 def settings_of(section: type[Any]) -> tuple[Setting, ...]:
@@ -210,7 +222,7 @@ def _metadata(section: type[Any], name: str) -> dict[str, Any]:
     for cls in reversed(section.__mro__):
         own = vars(cls).get("__dataclass_fields__", {}).get(name)
         merged |= own.metadata if own is not None else {}
-    return merged
+    return merged | {"forkable": merged.get("forkable", False) or merged.get("resumable", False)}
 
 
 def settings_in(sections: Mapping[str, type[Any]]) -> dict[str, Setting]:

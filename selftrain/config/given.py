@@ -1,4 +1,4 @@
-"""What a person wrote, and where: the material that files and flags hand on."""
+"""Values as they were written, and where: what files and flags are read into."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Origin:
     Origin("default", "ReST-EM, section 4")    Origin("file", "run.yaml:7")    Origin("flag", "--top_k")
     """
 
-    kind: Literal["default", "profile", "file", "flag"]
+    kind: Literal["default", "profile", "file", "flag", "python"]
     place: str
 
     def __str__(self) -> str:
-        forms = {"default": f"default ({self.place})", "file": self.place}
+        forms = {"default": f"default ({self.place})", "file": self.place, "python": "given in Python"}
         return forms.get(self.kind, f"{self.kind} {self.place}")
 
 
@@ -45,4 +45,4 @@ class Given:
 def unknown(found: str, name: str, names: Iterable[str], prefix: str = "") -> SettingsError:
     """The error for a name that does not exist, with the nearest one that does."""
     near = difflib.get_close_matches(name, list(names), n=1)
-    return SettingsError(found, do=f"Did you mean {prefix}{near[0]}?" if near else "See --help for what there is.")
+    return SettingsError(found, do=f"Did you mean {prefix}{near[0]}?" if near else "See --help.")

@@ -1,12 +1,12 @@
-"""From defaults, files and flags to built sections; a later source wins over an earlier one."""
+"""From defaults, profiles, files and flags to built sections; a later source overrides an earlier one."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from selftrain.config.fields import settings_in, settings_of
 from selftrain.config.flags import make_parser, read_flags
@@ -16,24 +16,10 @@ from selftrain.config.yaml_file import read_file
 from selftrain.errors import SettingsError
 
 S = TypeVar("S")
-
-
-@dataclass(frozen=True)
-class Command:
-    """A name on the command line, the sections whose fields are its settings in one flat name space, and what it does.
-
-    Command("rest-em", "Draw answers, keep the right ones, train.", {"method": RestEM, "learning": Learning},
-            "selftrain.running:rest_em")
-    """
-
-    name: str
-    summary: str
-    sections: Mapping[str, type[Any]]
-    #: "module:function", imported when called so that --help stays light. It takes the `Resolved` settings and
-    #: returns an exit code.
-    handler: str
-    #: Other defaults by the value of the setting `profile`, as flat names: {"faithful": {"deduplicate": "off"}}.
-    profiles: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+#: Section classes by name. Their settings share one flat name space.
+Sections = Mapping[str, type[Any]]
+#: Other defaults by the value of the setting `profile`, as flat names: {"faithful": {"deduplicate": "off"}}.
+Profiles = Mapping[str, Mapping[str, object]]
 
 
 @dataclass(frozen=True)
@@ -43,14 +29,31 @@ class Resolved:
     sections: Mapping[str, Any]
     origins: Mapping[str, Origin]
 
+    @classmethod
+    def of(cls, sections: Mapping[str, Any]) -> Self:
+        """Sections that were built in Python; what differs from the default was given there."""
+        origins = {}
+        for built in sections.values():
+            for target in settings_of(type(built)):
+                is_default = getattr(built, target.name) == target.default
+                origins[target.name] = Origin("default", target.source) if is_default else Origin("python", "")
+        return cls(sections, origins)
+
     def __getitem__(self, section: type[S]) -> S:
         for built in self.sections.values():
             if isinstance(built, section):
                 return built
         raise KeyError(section)
 
+    @property
+    def resumable(self) -> set[str]:
+        """Names of the settings that may change when a run is resumed."""
+        return {
+            target.name for built in self.sections.values() for target in settings_of(type(built)) if target.resumable
+        }
+
     def to_dict(self) -> dict[str, Any]:
-        """Every setting by name, flat, fit for JSON."""
+        """Every setting by name, flat, in JSON types."""
         return {
             target.name: plain_data(getattr(built, target.name))
             for built in self.sections.values()
@@ -68,43 +71,37 @@ class Resolved:
         return "\n".join(groups)
 
 
-def parse(command: Command, argv: Sequence[str], prog: str = "selftrain") -> Resolved:
-    """The settings of `command` from `argv`. `--help` prints and leaves by SystemExit, as with argparse."""
-    parser = make_parser(f"{prog} {command.name}", command.summary, command.sections)
-    files, flags = read_flags(parser, command.sections, argv)
+def parse(
+    sections: Sections, argv: Sequence[str], *, prog: str, summary: str = "", profiles: Profiles | None = None
+) -> Resolved:
+    """The settings in `argv` and in the files it names. `--help` prints and raises SystemExit, as argparse does.
+
+    Raises:
+        SettingsError: an unknown, missing or unsuitable setting.
+    """
+    files, flags = read_flags(make_parser(prog, summary, sections), sections, argv)
     given: dict[str, Given] = {}
     for path in files:
-        given |= read_file(path, command.sections)
-    return _build(command.sections, given | flags, command.profiles)
+        given |= read_file(path, sections)
+    return _build(sections, given | flags, profiles or {})
 
 
-def from_yaml(
-    path: str | Path, sections: Mapping[str, type[Any]], profiles: Mapping[str, Mapping[str, object]] | None = None
-) -> Resolved:
-    """The settings in a YAML file, for those who write Python."""
+def from_yaml(path: str | Path, sections: Sections, profiles: Profiles | None = None) -> Resolved:
+    """The settings in a YAML file, for Python callers. Raises SettingsError as `parse` does."""
     return _build(sections, read_file(path, sections), profiles or {})
 
 
-def _build(
-    sections: Mapping[str, type[Any]], given: Mapping[str, Given], profiles: Mapping[str, Mapping[str, object]]
-) -> Resolved:
+def _build(sections: Sections, given: Mapping[str, Given], profiles: Profiles) -> Resolved:
     targets = settings_in(sections)
-    if "profile" in targets and profiles:
-        chosen = targets["profile"].read(given["profile"].value, "profile") if "profile" in given else None
-        name = chosen or targets["profile"].default
-        if name not in profiles:
-            raise SettingsError(
-                f"there is no profile {name!r} here", "it would change nothing", f"choose among {', '.join(profiles)}"
-            )
-        # What is given by hand wins over the profile.
-        given = {key: Given(value, Origin("profile", name)) for key, value in profiles[name].items()} | dict(given)
+    # What is given by hand overrides the profile.
+    given = {**_profile(targets, given, profiles), **given}
     values = {name: targets[name].read(found.value, str(found.origin)) for name, found in given.items()}
     for name, value in values.items():
         if targets[name].flag_only and given[name].origin.kind == "file" and value != targets[name].default:
             raise SettingsError(
                 f"{name} is {value!r} ({given[name].origin})",
-                "No file may decide that: a person has to say it each time.",
-                f"Give it on the command line: --{name} {value}",
+                "it is not accepted from a file, so that nobody runs a file without knowing",
+                f"give it on the command line: --{name} {value}",
             )
     missing = [target for name, target in targets.items() if target.required and name not in given]
     if missing:
@@ -117,6 +114,18 @@ def _build(
     return Resolved({name: _build_section(section, values, origins) for name, section in sections.items()}, origins)
 
 
+def _profile(targets: Mapping[str, Any], given: Mapping[str, Given], profiles: Profiles) -> dict[str, Given]:
+    """The defaults of the chosen profile, where there are profiles."""
+    if "profile" not in targets or not profiles:
+        return {}
+    chosen = targets["profile"].default
+    if "profile" in given:
+        chosen = targets["profile"].read(given["profile"].value, str(given["profile"].origin))
+    if chosen not in profiles:
+        raise SettingsError(f"there is no profile {chosen!r} here", do=f"choose among {', '.join(profiles)}")
+    return {name: Given(value, Origin("profile", chosen)) for name, value in profiles[chosen].items()}
+
+
 def _build_section(section: type[Any], values: Mapping[str, Any], origins: Mapping[str, Origin]) -> Any:
     chosen = {target.name: values[target.name] for target in settings_of(section) if target.name in values}
     try:
@@ -125,5 +134,5 @@ def _build_section(section: type[Any], values: Mapping[str, Any], origins: Mappi
         # The section knows what is wrong, but not where it was written.
         suspects = [name for name in chosen if re.search(rf"\b{name}\b", str(error))] or list(chosen)
         places = "; ".join(f"{name} = {chosen[name]!r} from {origins[name]}" for name in suspects)
-        parts = (error.found, error.why, error.do) if isinstance(error, SettingsError) else (str(error), "", "")
-        raise SettingsError(f"{parts[0]} ({places})" if places else parts[0], *parts[1:]) from error
+        found, *rest = (error.found, error.why, error.do) if isinstance(error, SettingsError) else (str(error),)
+        raise SettingsError(f"{found} ({places})" if places else found, *rest) from error

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from selftrain.errors import RunError
 from selftrain.models.adapter import base_model_of
@@ -18,37 +16,37 @@ from selftrain.types import Problem
 
 #: Of a longer file only so many bytes at its ends are read: weights can be larger than a disk is fast.
 _ENDS = 1 << 20
-#: Settings that change nothing of what a run comes to, or only when it stops.
-MAY_CHANGE = (
-    "output_dir", "json", "max_tokens", "max_hours", "max_rounds", "checkpoint_minutes", "run_model_code", "device",
-    "sampling_processes", "vllm_python", "vllm_gpu_memory_utilization", "base_url", "api_key_env", "server_command",
-    "server_start_timeout", "max_concurrency", "request_timeout", "max_retries", "ray", "ray_address", "ray_workers",
-    "ray_worker_cpus", "ray_worker_gpus",
-)  # fmt: skip
 
 
-def inputs_of(command: str, parts: DataSplits, models: Mapping[str, str], settings: str) -> dict[str, Any]:
+def inputs_of(
+    command: str, parts: DataSplits, models: Mapping[str, str], settings: Mapping[str, Any]
+) -> dict[str, Any]:
     """JSON: the command, every setting, and fingerprints of problems and models."""
     return {
         "command": command,
-        "settings": yaml.safe_load(settings) or {},
+        "settings": settings,
         "problems": {name: _of_problems(getattr(parts, name)) for name in ("train", "validation", "evaluation")},
         "models": {name: _of_model(path) for name, path in models.items()},
     }
 
 
-def open_record(path: str | Path, inputs: Mapping[str, Any], answer_cache: AnswerCache, resume: bool) -> Record:
+def open_record(
+    path: str | Path, inputs: Mapping[str, Any], answer_cache: AnswerCache, resumable: Set[str] | None
+) -> Record:
     """
+    Args:
+        resumable: settings that may differ from those the run was begun with; None begins a run.
+
     Raises:
         RunError: it cannot be written, or what is to be resumed was made of something else.
     """
     # As they will be read back.
     inputs = json.loads(json.dumps(inputs))
-    if not resume:
+    if resumable is None:
         return Record.create(path, inputs, answer_cache)
     record = Record.resume(path, answer_cache)
     try:
-        differences = [*_differences(record.facts, inputs)]
+        differences = [*_differences(record.facts, inputs, resumable)]
         if differences:
             raise RunError(
                 f"{path} was begun with something else: {'; '.join(differences)}",
@@ -61,8 +59,8 @@ def open_record(path: str | Path, inputs: Mapping[str, Any], answer_cache: Answe
     return record
 
 
-def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterable[str]:
-    for name in sorted({*then["settings"], *now["settings"]} - {*MAY_CHANGE}):
+def _differences(then: Mapping[str, Any], now: Mapping[str, Any], resumable: Set[str]) -> Iterable[str]:
+    for name in sorted({*then["settings"], *now["settings"]} - resumable):
         before, after = then["settings"].get(name), now["settings"].get(name)
         if before != after:
             yield f"{name} was {before!r} and is {after!r}"

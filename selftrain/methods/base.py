@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
+from selftrain.config import Profiles
 from selftrain.evaluation import EvalConfig
 from selftrain.training.base import TrainingConfig
 from selftrain.types import Collected, Round, Sample, SamplingParams, TrainingExample
@@ -17,6 +18,8 @@ class Method(Protocol):
     name: ClassVar[str]
     #: What it does, and the paper, in one line.
     summary: ClassVar[str]
+    #: Sets of defaults for `--profile`, as flat settings; 'recommended' is what the dataclasses say.
+    profiles: ClassVar[Profiles]
     #: Whether samples are graded. Without, the method is given problems without references.
     needs_grader: ClassVar[bool]
     #: Whether it trains several models together.

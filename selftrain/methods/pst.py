@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import ClassVar, Literal
 
-from selftrain.config import config_dataclass, setting
+from selftrain.config import Profiles, config_dataclass, setting
 from selftrain.errors import SettingsError
 from selftrain.evaluation import EvalConfig
 from selftrain.methods.filters import with_scores
@@ -117,6 +117,7 @@ class PST:
     summary: ClassVar[str] = (
         "several models answer in turn; what an answer says about the last one scales its update (arXiv 2604.13356)"
     )
+    profiles: ClassVar[Profiles] = {"recommended": {}}
     needs_grader: ClassVar[bool] = False
     collects_by_problem: ClassVar[bool] = False
     needs_peers: ClassVar[bool] = True
@@ -245,7 +246,3 @@ def _metrics(turns: Sequence[Turn], samples: Sequence[Sample]) -> dict[str, floa
         metrics["mean_weight"] = fmean(sample.weight for sample in kept)
         metrics["mean_pmi"] = fmean(sample.pmi or 0.0 for sample in kept)
     return metrics
-
-
-#: Defaults that differ by profile, as flat settings.
-PROFILES: dict[str, dict[str, object]] = {"recommended": {}}

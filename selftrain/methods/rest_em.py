@@ -17,7 +17,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import ClassVar, Literal
 
-from selftrain.config import config_dataclass, setting
+from selftrain.config import Profiles, config_dataclass, setting
 from selftrain.errors import DataError
 from selftrain.evaluation import EvalConfig
 from selftrain.methods.base import collected_from
@@ -91,6 +91,11 @@ class RestEM:
     summary: ClassVar[str] = (
         "sample, keep what a checker proves right, fine-tune from the base weights (arXiv 2312.06585)"
     )
+    profiles: ClassVar[Profiles] = {
+        "recommended": {},
+        # As close to the paper as it allows: no de-duplication, and training stops at the first drop on D_val.
+        "faithful": {"deduplicate": "off", "mask_truncated_completions": False, "early_stopping": "first_drop"},
+    }
     needs_grader: ClassVar[bool] = True
     needs_peers: ClassVar[bool] = False
     training: ClassVar[TrainingConfig] = TrainingConfig()
@@ -161,11 +166,3 @@ def with_human_solutions(collected: Collected, problems: Sequence[Problem]) -> C
         for name, own in collected.examples.items()
     }
     return replace(collected, examples=examples)
-
-
-#: Defaults that differ by profile, as flat settings. `recommended` is what the dataclasses say.
-PROFILES: dict[str, dict[str, object]] = {
-    "recommended": {},
-    # As close to the paper as it allows: no de-duplication, and training stops at the first drop on D_val.
-    "faithful": {"deduplicate": "off", "mask_truncated_completions": False, "early_stopping": "first_drop"},
-}

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal
 
-from selftrain.config import config_dataclass, setting
+from selftrain.config import Profiles, config_dataclass, setting
 from selftrain.errors import RunError
 from selftrain.evaluation import EvalConfig
 from selftrain.methods.base import collected_from
@@ -106,6 +106,13 @@ class SePT:
     summary: ClassVar[str] = (
         "no reward: sample at a low temperature, train at temperature 1, hundreds of times (arXiv 2510.18814)"
     )
+    profiles: ClassVar[Profiles] = {
+        "recommended": {},
+        # Version 2 as printed: 3 passes over about 40,000 questions.
+        "faithful": {"num_rounds": 942, "num_generations_eval": 32, "collapse_watch": "warn"},
+        # Version 1: one pass at a constant temperature.
+        "faithful_v1": {"num_rounds": 314, "anneal_share": 0.0, "collapse_watch": "warn"},
+    }
     needs_grader: ClassVar[bool] = False
     collects_by_problem: ClassVar[bool] = False
     needs_peers: ClassVar[bool] = False
@@ -154,13 +161,3 @@ def check_newest(responses: Sequence[Response], version: int) -> None:
             "SePT trains on answers of the newest weights only",
             "this is a bug of the engine, which did not update its weights; please report it",
         )
-
-
-#: Defaults that differ by profile, as flat settings.
-PROFILES: dict[str, dict[str, object]] = {
-    "recommended": {},
-    # Version 2 as printed: 3 passes over about 40,000 questions.
-    "faithful": {"num_rounds": 942, "num_generations_eval": 32, "collapse_watch": "warn"},
-    # Version 1: one pass at a constant temperature.
-    "faithful_v1": {"num_rounds": 314, "anneal_share": 0.0, "collapse_watch": "warn"},
-}

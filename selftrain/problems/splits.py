@@ -10,6 +10,7 @@ from typing import Any
 
 from selftrain.errors import DataError
 from selftrain.problems import ProblemSet, check_overlap, known_datasets, load_problems
+from selftrain.problems.config import DataConfig
 from selftrain.types import Problem
 
 Data = str | Path | ProblemSet | Iterable[Mapping[str, Any]]
@@ -71,37 +72,30 @@ class DataSplits:
 
 
 def load_data(
-    train_data: Data,
-    eval_data: Data | None,
-    max_train: int | None,
-    max_evaluation: int | None,
-    allow_overlap: bool,
-    seed: int,
-    *,
-    train_split: str | None = None,
-    test_split: str | None = None,
-    **reading: Any,
+    train_data: Data, eval_data: Data | None, config: DataConfig, *, seed: int, require_answers: bool = True
 ) -> tuple[ProblemSet, ProblemSet]:
-    """Problems to learn from and to evaluate on.
+    """Training problems and evaluation problems.
 
-    Without `eval_data` it is the test split where the data has one of its own, else a tenth of the problems.
-    `reading` goes to `load_problems`: the columns and the configuration.
+    Without `eval_data` the latter are the test split where the data has one of its own, else a tenth of the problems.
 
     Raises:
-        DataError: the data cannot be read, or training problems stand in the evaluation set.
+        DataError: the data cannot be read, or training problems are in the evaluation set.
     """
     known = isinstance(train_data, str) and train_data in known_datasets()
+    max_train, max_eval, test_split = config.max_train_samples, config.max_eval_samples, config.dataset_test_split
+    reading = {**config.columns, "require_answers": require_answers}
+    train_split = config.dataset_train_split
     if eval_data is None and (known or test_split is not None):
         eval_data, test_split = train_data, test_split or "test"
     if eval_data is not None:
         train = _load(train_data, train_split, max_train, seed, **reading)
-        evaluation = _load(eval_data, test_split, max_evaluation, EVALUATION_SEED, **reading)
+        evaluation = _load(eval_data, test_split, max_eval, EVALUATION_SEED, **reading)
     else:
-        # Held out of all problems before any limit, so that few to learn from are not fewer to evaluate on.
+        # Held out of all problems before any limit: fewer training problems are not fewer evaluation problems.
         train, evaluation = _load(train_data, train_split, None, seed, **reading).split_off(HELD_OUT, seed)
         train = train if max_train is None else train.take(max_train, seed)
-        evaluation = evaluation if max_evaluation is None else evaluation.take(max_evaluation, EVALUATION_SEED)
-    check_overlap(train, evaluation, allow=allow_overlap)
+        evaluation = evaluation if max_eval is None else evaluation.take(max_eval, EVALUATION_SEED)
+    check_overlap(train, evaluation, allow=config.allow_overlap)
     return train, evaluation
 
 

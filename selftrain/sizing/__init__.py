@@ -1,11 +1,11 @@
-"""What a run will cost, before it is begun: counted by the run's own code, priced by stated assumptions.
+"""What a run will cost, before it is begun: work counted by the run's own code, priced by stated assumptions.
 
-size(Plan(method=SePT(), learning=SePT.learning, ...), params=[7e9], gpus=8, given=Assumptions()).gpu_hours
+size(Plan(method=SePT(), training=SePT.training, ...), Scale(params=(7e9,), gpus=8)).gpu_hours
 """
 
 from selftrain.sizing.assumptions import Assumptions
-from selftrain.sizing.cost import Cost, cost_of, saved_weights, size
+from selftrain.sizing.cost import Cost, Scale, cost_of, size
 from selftrain.sizing.plan import Plan
 from selftrain.sizing.work import Work, work_of
 
-__all__ = ["Assumptions", "Cost", "Plan", "Work", "cost_of", "saved_weights", "size", "work_of"]
+__all__ = ["Assumptions", "Cost", "Plan", "Scale", "Work", "cost_of", "size", "work_of"]

@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from selftrain.errors import SettingsError
 from selftrain.sizing.assumptions import Assumptions
-from selftrain.sizing.ghosts import Asked
+from selftrain.sizing.batches import mean_of_longest, waves
+from selftrain.sizing.counting import SampleCall
 from selftrain.sizing.plan import Plan
-from selftrain.sizing.units import mean_of_longest, waves
 from selftrain.sizing.work import Work, work_of
 
-#: Tokens of one batch of texts that are scored, as the engine has it.
+#: Tokens of one batch of texts that are scored, as in the engine.
 SCORE_TOKENS = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """How large the models are, and what they run on.
+
+    Scale(params=(7e9,), gpus=8)
+
+    Args:
+        params: weights of each model; their mean stands for all where work is shared.
+    """
+
+    params: tuple[float, ...]
+    gpus: int
+    assumptions: Assumptions = Assumptions()
+
+    @property
+    def gpus_needed(self) -> int:
+        """GPUs that hold all models in training."""
+        given = self.assumptions
+        return math.ceil(sum(self.params) * given.trained_bytes / (1e9 * given.memory_gb * given.usable_memory))
 
 
 @dataclass(frozen=True)
@@ -24,16 +46,16 @@ class Cost:
          network=0.0, gpus=8, completion_tokens=400)
     """
 
-    #: As `work_of` gives it.
+    #: As `work_of` returns it.
     work: Mapping[str, Work]
-    #: By what it is spent on; one after the other, as a run does it.
+    #: By purpose; one after another, as in a run.
     seconds: Mapping[str, float]
-    #: Bytes at the end of the run, by what they hold; "to go on from" are there at most, and gone at the end.
+    #: Bytes at the end of the run, by content; "checkpoints" are an upper bound during the run, and gone at its end.
     disk: Mapping[str, float]
     #: Bytes sent to samplers.
     network: float
     gpus: int
-    #: Tokens of an answer.
+    #: Tokens of a response.
     completion_tokens: int
 
     @property
@@ -42,134 +64,161 @@ class Cost:
 
     @property
     def gpu_hours(self) -> float:
-        """All GPUs are held from first to last, also where some have nothing to do."""
+        """All GPUs are held for the whole run, also while some are idle."""
         return self.hours * self.gpus
 
     @property
     def sampled_tokens(self) -> float:
-        return self.completion_tokens * sum(work.answers for work in self.work.values())
+        return self.completion_tokens * sum(work.responses for work in self.work.values())
 
     @property
     def trained_tokens(self) -> float:
         return sum(work.trained_tokens for work in self.work.values())
 
+    @property
+    def kept_bytes(self) -> float:
+        """On disk at the end."""
+        return sum(size for name, size in self.disk.items() if name != "checkpoints")
 
-def gpus_needed(params: Sequence[float], given: Assumptions) -> int:
-    """How many GPUs hold all models in training."""
-    return math.ceil(sum(params) * given.trained_bytes / (1e9 * given.memory_gb * given.usable_memory))
+
+def size(plan: Plan, scale: Scale) -> Cost:
+    """What a run costs, from its settings alone. Raises as `cost_of`."""
+    return cost_of(plan, scale, count_work(plan, scale.assumptions))
 
 
-def cost_of(plan: Plan, params: Sequence[float], gpus: int, given: Assumptions, works: Mapping[str, Work]) -> Cost:
+def count_work(plan: Plan, given: Assumptions) -> dict[str, Work]:
+    return work_of(
+        plan,
+        prompt_tokens=given.question_tokens,
+        completion_tokens=given.completion_tokens,
+        share_right=given.share_right,
+    )
+
+
+def cost_of(plan: Plan, scale: Scale, works: Mapping[str, Work]) -> Cost:
     """
     Args:
-        params: weights of each model; their mean stands for all where work is shared.
-        works: what `work_of` gave for this plan.
+        works: what `work_of` returned for this plan.
 
     Raises:
         SettingsError: the models in training do not fit into the memory of so many GPUs.
     """
-    needed = gpus_needed(params, given)
-    if gpus < needed:
+    if scale.gpus < scale.gpus_needed:
         raise SettingsError(
-            f"gpus is {gpus}",
-            f"{sum(params):,.0f} weights in training take {given.trained_bytes:g} bytes each, which {needed} GPUs hold",
-            f"give --gpus {needed} or more, or smaller models",
+            f"gpus is {scale.gpus}",
+            f"{sum(scale.params):,.0f} weights in training take {scale.assumptions.trained_bytes:g} bytes each, "
+            f"which need {scale.gpus_needed} GPUs",
+            f"give --gpus {scale.gpus_needed} or more, or smaller models",
         )
-    return _Costing(plan, params, gpus, given, needed).of(works)
+    return _Costing(plan, scale, works).cost()
 
 
-def size(plan: Plan, params: Sequence[float], gpus: int, given: Assumptions) -> Cost:
-    """What a run costs, from its settings alone. Raises as `cost_of`."""
-    works = work_of(plan, given.question_tokens, given.completion_tokens, given.share_right)
-    return cost_of(plan, params, gpus, given, works)
-
-
+@dataclass(frozen=True)
 class _Costing:
-    def __init__(self, plan: Plan, params: Sequence[float], gpus: int, given: Assumptions, needed: int) -> None:
-        self._plan, self._given, self._gpus = plan, given, gpus
-        self._all, self._one = sum(params), sum(params) / len(params)
-        self._peak_float32 = 1e12 * given.peak_tflops_float32
-        self._peak = 1e12 * given.peak_tflops if plan.bf16 else self._peak_float32
-        self._read = given.read_bytes_bf16 if plan.bf16 else given.read_bytes
-        self._length = min(given.completion_tokens, plan.method.sampling.max_completion_length)
-        # A place is a group of GPUs that holds all it needs, and works by itself.
-        held = max(params) * given.weights_bytes / (1e9 * given.memory_gb * given.usable_memory)
-        self._sampling_group, self._training_group = max(1, math.ceil(held)), max(1, needed)
+    plan: Plan
+    scale: Scale
+    works: Mapping[str, Work]
 
-    def of(self, works: Mapping[str, Work]) -> Cost:
-        work = list(works.values())
+    @property
+    def given(self) -> Assumptions:
+        return self.scale.assumptions
+
+    @property
+    def _mean_params(self) -> float:
+        return sum(self.scale.params) / len(self.scale.params)
+
+    @property
+    def _peak(self) -> float:
+        return 1e12 * (self.given.peak_tflops if self.plan.bf16 else self.given.peak_tflops_float32)
+
+    @property
+    def _length(self) -> int:
+        return min(self.given.completion_tokens, self.plan.method.sampling.max_completion_length)
+
+    @cached_property
+    def _sampling_group(self) -> int:
+        """GPUs that hold the largest model and sample as one."""
+        usable = 1e9 * self.given.memory_gb * self.given.usable_memory
+        return max(1, math.ceil(max(self.scale.params) * self.given.weights_bytes / usable))
+
+    @cached_property
+    def _training_group(self) -> int:
+        """GPUs that hold all models in training and train as one."""
+        return max(1, self.scale.gpus_needed)
+
+    def cost(self) -> Cost:
+        works = list(self.works.values())
         seconds = {
-            "sampling": sum(self._sampling(asked) for one in work for asked in one.asked),
-            "scoring": sum(self._scoring(one.scored_tokens) for one in work),
-            "training": self._training(works["samples"]),
-            "sending weights": self._sent() / self._machines_beside() / (1e9 * self._given.network_gb),
-            "judging and writing": self._given.own_seconds * sum(one.graded for one in work),
+            "sampling": sum(self._sampling(call) for work in works for call in work.calls),
+            "scoring": sum(self._scoring(work.scored_tokens) for work in works),
+            "training": self._training(self.works["samples"]),
+            "sending weights": self._sent() / self._other_machines() / (1e9 * self.given.network_gb),
+            "grading and recording": self.given.own_seconds * sum(work.graded for work in works),
         }
-        return Cost(works, seconds, self._disk(works), self._sent(), self._gpus, self._length)
+        return Cost(self.works, seconds, self._disk(), self._sent(), self.scale.gpus, self._length)
 
-    def _sampling(self, asked: Asked) -> float:
-        given, group = self._given, self._sampling_group
-        prompts = max(1, self._plan.rows // asked.n)
-        units = math.ceil(asked.prompts / prompts - 1e-9)
-        rows = asked.prompts * asked.n / units
-        read = self._one * self._read / (1e9 * given.bandwidth_gb * given.bandwidth_share * group)
-        step = max(given.step_seconds, read, self._forward(rows, group, self._peak))
-        limit = self._plan.method.sampling.max_completion_length
-        longest = mean_of_longest(rows, self._length, given.length_spread, limit)
-        prefill = self._forward(rows / asked.n * asked.prompt_tokens, group, self._peak)
-        unit = longest * step + max(given.step_seconds, prefill)
-        return asked.times * waves(units, self._gpus // group) * unit
+    def _sampling(self, call: SampleCall) -> float:
+        given, group = self.given, self._sampling_group
+        batches = math.ceil(call.prompts / max(1, self.plan.batch_size // call.n) - 1e-9)
+        responses = call.prompts * call.n / batches
+        read_bytes = given.read_bytes_bf16 if self.plan.bf16 else given.read_bytes
+        read = self._mean_params * read_bytes / (1e9 * given.bandwidth_gb * given.bandwidth_share * group)
+        step = max(given.step_seconds, read, self._forward(responses, self._peak))
+        limit = self.plan.method.sampling.max_completion_length
+        longest = mean_of_longest(responses, self._length, given.length_spread, limit)
+        prefill = self._forward(responses / call.n * call.prompt_tokens, self._peak)
+        batch = longest * step + max(given.step_seconds, prefill)
+        return call.times * waves(batches, self.scale.gpus // group) * batch
 
-    def _forward(self, tokens: float, group: int, peak: float) -> float:
-        """Seconds of a forward pass over so many tokens, if nothing but arithmetic held it up."""
-        return self._one * self._given.forward_flops * tokens / (peak * self._given.scoring_share * group)
+    def _forward(self, tokens: float, peak: float) -> float:
+        """Seconds of a forward pass over so many tokens in one sampling group, bound by arithmetic alone."""
+        flops = self._mean_params * self.given.forward_flops * tokens
+        return flops / (peak * self.given.scoring_share * self._sampling_group)
 
     def _scoring(self, tokens: float) -> float:
         # In float32 whatever the setting.
-        batch = max(self._given.step_seconds, self._forward(SCORE_TOKENS, self._sampling_group, self._peak_float32))
-        return tokens / SCORE_TOKENS * batch / (self._gpus // self._sampling_group)
+        peak = 1e12 * self.given.peak_tflops_float32
+        batch = max(self.given.step_seconds, self._forward(SCORE_TOKENS, peak))
+        return tokens / SCORE_TOKENS * batch / (self.scale.gpus // self._sampling_group)
 
     def _training(self, work: Work) -> float:
         if not work.trained:
             return 0.0
-        given, training = self._given, self._plan.training
-        passes = given.forward_flops * (1 + training.gradient_checkpointing) + given.backward_flops
+        given, training = self.given, self.plan.training
+        flops = given.forward_flops * (1 + training.gradient_checkpointing) + given.backward_flops
         tokens = min(training.train_batch_size * work.trained_tokens / work.trained, work.trained_tokens)
-        parts = math.ceil(tokens / training.max_tokens_per_batch)
+        micro_batches = math.ceil(tokens / training.max_tokens_per_batch)
         peak = self._peak * given.training_share * self._training_group
-        part = max(passes / given.forward_flops * given.step_seconds, self._one * passes * tokens / parts / peak)
-        return work.trained_tokens / tokens * waves(parts, self._gpus // self._training_group) * part
+        seconds = max(
+            flops / given.forward_flops * given.step_seconds, self._mean_params * flops * tokens / micro_batches / peak
+        )
+        return work.trained_tokens / tokens * waves(micro_batches, self.scale.gpus // self._training_group) * seconds
 
-    def _machines_beside(self) -> int:
+    def _other_machines(self) -> int:
         """Machines that get weights from another one; at least 1, to divide by."""
-        return max(1, math.ceil(self._gpus / self._given.gpus_a_machine) - 1)
+        return max(1, math.ceil(self.scale.gpus / self.given.gpus_a_machine) - 1)
 
     def _sent(self) -> float:
-        if self._gpus <= self._given.gpus_a_machine:
+        if self.scale.gpus <= self.given.gpus_a_machine:
             return 0.0
-        return self._plan.method.num_rounds * self._all * self._given.refresh_bytes * self._machines_beside()
+        per_round = sum(self.scale.params) * self.given.refresh_bytes * self._other_machines()
+        return self.plan.method.num_rounds * per_round
 
-    def _disk(self, works: Mapping[str, Work]) -> dict[str, float]:
-        given, plan = self._given, self._plan
+    def _disk(self) -> dict[str, float]:
+        given, plan, params = self.given, self.plan, sum(self.scale.params)
+        rounds, models = plan.method.num_rounds, len(plan.models)
         row = given.row_bytes + given.row_bytes_a_token * self._length
         question = given.question_bytes_a_token * given.question_tokens
-        line = given.log_bytes + given.log_bytes_a_token * self._length
-        asked = row * (1 + plan.evaluation.num_generations_eval) + question
-        of_evaluations = asked * plan.examined * len(plan.models) * len(plan.evaluated)
-        questions = question * plan.problems_of_round * plan.method.num_rounds * len(plan.models)
-        round_answers = works["samples"].answers / plan.method.num_rounds
+        evaluated = row * (1 + plan.evaluation.num_generations_eval) + question
+        samples = self.works["samples"].responses
+        journal = (given.log_bytes + given.log_bytes_a_token * self._length) * samples / rounds
         state = given.state_bytes * (plan.training.optimizer_spans == "run")
         best = given.weights_bytes * bool(plan.validation_passes)
-        # While a training's newest checkpoint takes the place of the one before, both are there.
+        # While the newest checkpoint of a training replaces the one before, both exist.
         in_training = 2 * (given.weights_bytes + given.state_bytes + best)
         return {
-            "weights": self._all * given.weights_bytes * saved_weights(plan),
-            "samples": row * works["samples"].answers + questions,
-            "evaluations": of_evaluations,
-            "to go on from": self._all * (given.weights_bytes + state + in_training) + line * round_answers,
+            "weights": params * given.weights_bytes * plan.saved_weights,
+            "samples": row * samples + question * plan.problems_per_round * rounds * models,
+            "evaluations": evaluated * plan.eval_problems * models * len(plan.evaluated_rounds),
+            "checkpoints": params * (given.weights_bytes + state + in_training) + journal,
         }
-
-
-def saved_weights(plan: Plan) -> int:
-    """Rounds whose weights are kept: evaluated ones, and at most one that was the best between two of them."""
-    return len(plan.evaluated) - 1 + (len(plan.probed) > len(plan.evaluated))

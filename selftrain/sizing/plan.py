@@ -1,4 +1,4 @@
-"""What a run is to do, as far as its cost goes."""
+"""What a run does, as far as its cost depends on it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from selftrain.training.base import TrainingConfig
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """
-    Plan(method=SePT(), learning=SePT.learning, evaluation=SePT.evaluation, watch=Watch(), models=("toy",),
-         train=7372, validation=128, examined=500)
+    Plan(method=SePT(), training=SePT.training, evaluation=SePT.evaluation, monitor=MonitorConfig(), models=("toy",),
+         train_problems=7372, validation_problems=128, eval_problems=500)
 
     Args:
-        models: as many names as models learn.
-        train, validation, examined: problems sampled for data, of D_val, and evaluated on.
-        labelled: whether D_val is scored by its labels.
-        one_by_one: whether each answer is judged by itself.
+        models: one name per model that learns.
+        train_problems: without those held out for validation.
+        labelled: whether validation uses labels.
+        scores_independently: whether the score of a response depends on it alone.
+        batch_size: responses generated in one batch.
     """
 
     method: Method
@@ -28,36 +29,39 @@ class Plan:
     evaluation: EvalConfig
     monitor: MonitorConfig
     models: tuple[str, ...]
-    train: int
-    validation: int
-    examined: int
+    train_problems: int
+    validation_problems: int
+    eval_problems: int
     labelled: bool = False
     scores_independently: bool = True
     num_fewshot: int = 0
     bf16: bool = False
-    #: Answers computed at once.
-    rows: int = 128
+    batch_size: int = 128
 
     @property
-    def evaluated(self) -> list[int]:
-        """Rounds: the untouched model, every so many, the last."""
+    def evaluated_rounds(self) -> list[int]:
+        """The base model (0), every `eval_rounds`, and the last."""
         last = self.method.num_rounds
         return [n for n in range(last + 1) if n in (0, last) or n % self.evaluation.eval_rounds == 0]
 
     @property
-    def probed(self) -> list[int]:
-        """Rounds that ask the probe."""
-        if not self.validation:
+    def probed_rounds(self) -> list[int]:
+        if not self.validation_problems:
             return []
-        return sorted({*self.evaluated, *range(0, self.method.num_rounds + 1, self.monitor.probe_rounds)})
+        return sorted({*self.evaluated_rounds, *range(0, self.method.num_rounds + 1, self.monitor.probe_rounds)})
 
     @property
-    def problems_of_round(self) -> int:
+    def problems_per_round(self) -> int:
         wanted = self.method.problems_per_round
-        return self.train if wanted is None else min(wanted, self.train)
+        return self.train_problems if wanted is None else min(wanted, self.train_problems)
 
     @property
     def validation_passes(self) -> int:
-        """How often a training asks all of D_val; with 'first_drop' at most."""
-        measures = bool(self.validation) and self.labelled and self.training.early_stopping != "off"
-        return (self.training.num_train_epochs + 1) * measures
+        """How often one training evaluates all validation problems; with 'first_drop' at most."""
+        validates = bool(self.validation_problems) and self.labelled and self.training.early_stopping != "off"
+        return (self.training.num_train_epochs + 1) * validates
+
+    @property
+    def saved_weights(self) -> int:
+        """Rounds whose weights are kept: evaluated ones, and at most one that was the best between two of them."""
+        return len(self.evaluated_rounds) - 1 + (len(self.probed_rounds) > len(self.evaluated_rounds))

@@ -1,4 +1,4 @@
-"""How much of everything a run does: its own functions, asked of models that count."""
+"""How much work a run does: its own functions, run on samplers that count."""
 
 from __future__ import annotations
 
@@ -10,127 +10,159 @@ from selftrain.evaluation.sweep import sweep
 from selftrain.evaluation.verifier import measure_gv_gap
 from selftrain.loop.probe import consensus_answers, evaluate_probe
 from selftrain.loop.team import evaluate_in_turn
-from selftrain.sizing.ghosts import Asked, Ghost, RequestCounts, tokens_of
+from selftrain.sizing.counting import CountingSampler, Counts, SampleCall, num_tokens
 from selftrain.sizing.plan import Plan
 from selftrain.types import Problem, Prompt, Round, TrainingExample
 
-#: Of a round with more problems so many are asked, and the rest is taken to be like them.
+#: A round with more problems is counted on this many and scaled up.
 TRIAL_PROBLEMS = 500
+
+Samplers = Sequence[CountingSampler]
 
 
 @dataclass(frozen=True)
 class Work:
-    """Counts over all models and rounds. Numbers that are no whole ones stand for more problems than were tried.
+    """Counts over all models and rounds. Fractions come from scaling up fewer problems.
 
-    Work(asked=(Asked(prompts=128, n=1, prompt_tokens=150, times=250),), judged=32000, ...)
+    Work(calls=(SampleCall(prompts=128, n=1, prompt_tokens=150, times=250),), graded=32000, ...)
     """
 
-    asked: tuple[Asked, ...] = ()
+    calls: tuple[SampleCall, ...] = ()
     graded: float = 0
-    #: Texts whose log-probability is asked for, and tokens of them and of their prompts.
+    #: Texts whose log-probability is computed, and their tokens, prompts included.
     scored: float = 0
     scored_tokens: float = 0
-    #: Examples, each once an epoch, and tokens of them and of their prompts.
+    #: Examples times epochs, and their tokens, prompts included.
     trained: float = 0
     trained_tokens: float = 0
 
     @property
-    def answers(self) -> float:
-        return sum(one.answers for one in self.asked)
+    def responses(self) -> float:
+        return sum(call.responses for call in self.calls)
 
     def times(self, problems: float, rounds: float) -> Work:
-        """The same of so many times the problems, in so many rounds."""
-        asked = tuple(replace(one, prompts=one.prompts * problems, times=one.times * rounds) for one in self.asked)
-        counts = {name: value * problems * rounds for name, value in vars(self).items() if name != "asked"}
-        return Work(asked, **counts)
+        """The same for `problems` times the problems, in `rounds` rounds."""
+        return Work(
+            calls=tuple(replace(c, prompts=c.prompts * problems, times=c.times * rounds) for c in self.calls),
+            graded=self.graded * problems * rounds,
+            scored=self.scored * problems * rounds,
+            scored_tokens=self.scored_tokens * problems * rounds,
+            trained=self.trained * problems * rounds,
+            trained_tokens=self.trained_tokens * problems * rounds,
+        )
+
+    def __add__(self, other: Work) -> Work:
+        return Work(
+            calls=self.calls + other.calls,
+            graded=self.graded + other.graded,
+            scored=self.scored + other.scored,
+            scored_tokens=self.scored_tokens + other.scored_tokens,
+            trained=self.trained + other.trained,
+            trained_tokens=self.trained_tokens + other.trained_tokens,
+        )
 
 
-def work_of(plan: Plan, question_tokens: int, completion_tokens: int, share_right: float) -> dict[str, Work]:
-    """By what it is for: "samples", "early stopping", "probe", "consensus", "evaluation".
+def work_of(plan: Plan, *, prompt_tokens: int, completion_tokens: int, share_right: float) -> dict[str, Work]:
+    """By purpose: "samples", "early stopping", "probe", "consensus", "evaluation".
 
     Args:
-        question_tokens, completion_tokens: of every question, and of every answer, which its limit may cut off.
+        prompt_tokens, completion_tokens: of every prompt and response; responses are capped at the method's limit.
+        share_right: as of `CountingSampler`.
     """
     length = min(completion_tokens, plan.method.sampling.max_completion_length)
-    return _Counting(plan, question_tokens, length, share_right).all()
+    return _Counting(plan, "?" * prompt_tokens, length, share_right).all()
 
 
+@dataclass(frozen=True)
 class _Counting:
-    def __init__(self, plan: Plan, question_tokens: int, length: int, share_right: float) -> None:
-        self._plan, self._length, self._question = plan, length, "?" * question_tokens
-        self._counts = RequestCounts()
-        self._ghosts = [Ghost(name, length, share_right, self._counts) for name in plan.models]
-        self._shots = ((self._question, "." * length),) * plan.num_fewshot
+    plan: Plan
+    question: str
+    length: int
+    share_right: float
 
     def all(self) -> dict[str, Work]:
-        plan = self._plan
+        plan = self.plan
         found = {"samples": self._samples()}
         if plan.validation_passes:
-            once = self._counted(lambda: self._greedy(self._task(plan.validation)))
+            once = self._counted(lambda samplers: self._greedy(samplers[0]))
             found["early stopping"] = once.times(1, plan.validation_passes * plan.method.num_rounds * len(plan.models))
-        if plan.probed:
-            found["probe"] = self._counted(self._probe).times(1, len(plan.probed))
+        if plan.probed_rounds:
+            found["probe"] = self._counted(self._probe).times(1, len(plan.probed_rounds))
             if not plan.labelled:
                 found["consensus"] = self._counted(self._consensus)
-        evaluated = self._counted(self._evaluate).times(1, len(plan.evaluated))
-        swept = self._counted(self._sweep)
-        joined = {name: value + vars(swept)[name] for name, value in vars(evaluated).items()}
-        return found | {"evaluation": Work(**joined)}
+        evaluated = self._counted(self._evaluate).times(1, len(plan.evaluated_rounds))
+        return found | {"evaluation": evaluated + self._counted(self._sweep)}
 
-    def _counted(self, ask: Callable[[], Sequence[TrainingExample] | None]) -> Work:
-        """What `ask` asks of the ghosts, and the examples it gives back."""
-        for name, empty in vars(RequestCounts()).items():
-            setattr(self._counts, name, empty)
-        examples, counts = ask() or (), self._counts
-        tokens = sum(tokens_of(one.prompt) + len(one.completion) for one in examples)
+    def _counted(self, do: Callable[[Samplers], Sequence[TrainingExample] | None]) -> Work:
+        """What `do` asks of the plan's models, and the examples it returns."""
+        counts = Counts()
+        samplers = [
+            CountingSampler(name, length=self.length, share_right=self.share_right, counts=counts)
+            for name in self.plan.models
+        ]
+        examples = do(samplers) or ()
         return Work(
-            tuple(counts.asked), counts.graded, counts.scored, counts.scored_tokens, len(examples), tokens
-        )  # fmt: skip
+            calls=tuple(counts.calls),
+            graded=counts.graded,
+            scored=counts.scored,
+            scored_tokens=counts.scored_tokens,
+            trained=len(examples),
+            trained_tokens=sum(num_tokens(example.prompt) + len(example.completion) for example in examples),
+        )
 
     def _problems(self, count: int) -> list[Problem]:
-        return [Problem(str(number), self._question, "right", solution="." * self._length) for number in range(count)]
+        return [Problem(str(number), self.question, "right", solution="." * self.length) for number in range(count)]
 
-    def _prompts(self, count: int) -> list[Prompt]:
-        return [Prompt(problem.id, problem.question, self._shots) for problem in self._problems(count)]
+    def _prompts(self, problems: Sequence[Problem]) -> list[Prompt]:
+        few_shot = ((self.question, "." * self.length),) * self.plan.num_fewshot
+        return [Prompt(problem.id, problem.question, few_shot) for problem in problems]
+
+    def _task(self, sampler: CountingSampler, problems: int) -> EvalTask:
+        return EvalTask(self._prompts(self._problems(problems)), sampler.grade, self.length, "")
 
     def _samples(self) -> Work:
-        plan, method = self._plan, self._plan.method
-        tried = min(plan.problems_of_round, TRIAL_PROBLEMS)
-        now = Round(
-            1, self._problems(tried), self._prompts(tried), self._ghosts, self._ghosts[0].grade, 0, method.num_rounds,
-            lambda: self._ghosts, plan.scores_independently,
-        )  # fmt: skip
+        plan, method = self.plan, self.plan.method
+        problems = self._problems(min(plan.problems_per_round, TRIAL_PROBLEMS))
 
-        def collect() -> list[TrainingExample]:
-            return [one for of_model in method.collect(now).examples.values() for one in of_model]
+        def collect(samplers: Samplers) -> list[TrainingExample]:
+            round_ = Round(
+                number=1,
+                problems=problems,
+                prompts=self._prompts(problems),
+                learners=samplers,
+                grade=samplers[0].grade,
+                seed=0,
+                num_rounds=method.num_rounds,
+                base_models=lambda: samplers,
+                scores_independently=plan.scores_independently,
+            )
+            return [example for of_model in method.collect(round_).examples.values() for example in of_model]
 
         work, epochs = self._counted(collect), plan.training.num_train_epochs
         work = replace(work, trained=work.trained * epochs, trained_tokens=work.trained_tokens * epochs)
-        return work.times(plan.problems_of_round / tried, method.num_rounds)
+        return work.times(plan.problems_per_round / len(problems), method.num_rounds)
 
-    def _task(self, problems: int) -> EvalTask:
-        return EvalTask(self._prompts(problems), self._ghosts[0].grade, self._length, "")
+    def _greedy(self, sampler: CountingSampler) -> None:
+        evaluate(sampler, self._task(sampler, self.plan.validation_problems), EvalConfig(num_generations_eval=0))
 
-    def _greedy(self, task: EvalTask) -> None:
-        evaluate(self._ghosts[0], task, EvalConfig(num_generations_eval=0))
+    def _probe(self, samplers: Samplers) -> None:
+        for sampler in samplers:
+            task = self._task(sampler, self.plan.validation_problems)
+            evaluate_probe(sampler, task, self.plan.monitor.probe_generations)
 
-    def _probe(self) -> None:
-        for ghost in self._ghosts:
-            evaluate_probe(ghost, self._task(self._plan.validation), self._plan.monitor.probe_generations)
+    def _consensus(self, samplers: Samplers) -> None:
+        task = self._task(samplers[0], self.plan.validation_problems)
+        consensus_answers(samplers, task, self.plan.monitor.consensus_generations)
 
-    def _consensus(self) -> None:
-        task = self._task(self._plan.validation)
-        consensus_answers(self._ghosts, task, self._plan.monitor.consensus_generations)
-
-    def _evaluate(self) -> None:
-        task, config = self._task(self._plan.examined), self._plan.evaluation
-        for ghost in self._ghosts:
-            evaluate(ghost, task, config)
+    def _evaluate(self, samplers: Samplers) -> None:
+        task, config = self._task(samplers[0], self.plan.eval_problems), self.plan.evaluation
+        for sampler in samplers:
+            evaluate(sampler, task, config)
             if config.gv_gap:
-                measure_gv_gap(ghost, task, config)
-        if len(self._ghosts) > 1:
-            evaluate_in_turn(self._ghosts, task)
+                measure_gv_gap(sampler, task, config)
+        if len(samplers) > 1:
+            evaluate_in_turn(samplers, task)
 
-    def _sweep(self) -> None:
-        for ghost in self._ghosts if self._plan.evaluation.temperature_sweep else ():
-            sweep(ghost, self._task(self._plan.examined), self._plan.evaluation)
+    def _sweep(self, samplers: Samplers) -> None:
+        for sampler in samplers if self.plan.evaluation.temperature_sweep else ():
+            sweep(sampler, self._task(sampler, self.plan.eval_problems), self.plan.evaluation)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from selftrain.config import Command, Resolved, config_dataclass, required, setting
+from selftrain.cli.command import Command
+from selftrain.config import Resolved, config_dataclass, required, setting
 from selftrain.errors import SettingsError
 
 
@@ -47,16 +48,14 @@ class Query:
     json: bool = setting(False, "print JSON")
 
 
-REST_EM = Command(
-    "rest-em",
-    "Draw answers, keep the right ones, train on them.",
-    {"model": Model, "grow": Grow, "run": Run},
-    "tests.config.settings_example:handle",
-)
-SAMPLES = Command("samples", "Query the samples of a run.", {"query": Query}, "tests.config.settings_example:handle")
-COMMANDS = (REST_EM, SAMPLES)
-
-
 def handle(settings: Resolved) -> int:
     print(settings.to_dict())
     return 0
+
+
+SECTIONS = {"model": Model, "grow": Grow, "run": Run}
+REST_EM = Command(
+    "rest-em", "Sample responses, keep the right ones, train on them.", "Train", lambda: SECTIONS, run=handle
+)
+SAMPLES = Command("samples", "Query the samples of a run.", "Inspect a run", lambda: {"query": Query}, run=handle)
+COMMANDS = {command.name: command for command in (REST_EM, SAMPLES)}

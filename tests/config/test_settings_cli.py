@@ -16,12 +16,12 @@ HEAVY = {"torch", "transformers", "datasets", "vllm", "ray", "numpy", "pyarrow",
 
 
 def test_a_handler_gets_the_settings(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_cli(COMMANDS, ["samples", "runs/a", "select 1", "--json"]) == 0
+    assert run_cli(["samples", "runs/a", "select 1", "--json"], COMMANDS) == 0
     assert capsys.readouterr().out == "{'run': 'runs/a', 'sql': 'select 1', 'json': True}\n"
 
 
 def test_print_config_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_cli(COMMANDS, ["samples", "runs/a", "--print_config"]) == 0
+    assert run_cli(["samples", "runs/a", "--print_config"], COMMANDS) == 0
     assert capsys.readouterr().out == (
         "# query\n"
         "run: runs/a                 # flag RUN\n"
@@ -31,16 +31,16 @@ def test_print_config_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_failure_is_a_message_and_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_cli(COMMANDS, ["sample"]) == 64
+    assert run_cli(["sample"], COMMANDS) == 64
     assert capsys.readouterr().err == "selftrain: sample is not a command\nDid you mean samples?\n"
-    assert run_cli(COMMANDS, ["rest-em", "--top_k", "x", "--model_name_or_path", "a"]) == 64
+    assert run_cli(["rest-em", "--top_k", "x", "--model_name_or_path", "a"], COMMANDS) == 64
     assert "top_k is 'x' (flag --top_k)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("argv", [[], ["-h"], ["--help"]])
 def test_the_overview_lists_commands(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_cli(COMMANDS, argv) == 0
-    assert "  rest-em  Draw answers, keep the right ones, train on them.\n" in capsys.readouterr().out
+    assert run_cli(argv, COMMANDS) == 0
+    assert "  rest-em  Sample responses, keep the right ones, train on them.\n" in capsys.readouterr().out
 
 
 def test_help_shows_sections_defaults_and_sources(
@@ -48,7 +48,7 @@ def test_help_shows_sections_defaults_and_sources(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as left:
-        run_cli(COMMANDS, ["rest-em", "--help"])
+        run_cli(["rest-em", "--help"], COMMANDS)
     assert left.value.code == 0
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
@@ -62,7 +62,7 @@ def test_help_shows_sections_defaults_and_sources(
 def test_help_is_light() -> None:
     script = (
         "import sys; from selftrain.cli.main import run_cli; from tests.config.settings_example import COMMANDS\n"
-        "try: run_cli(COMMANDS, ['rest-em', '--help'])\n"
+        "try: run_cli(['rest-em', '--help'], COMMANDS)\n"
         "finally: print(*sys.modules, file=sys.stderr)"
     )
     here, root = Path(__file__).parent, Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from selftrain.config import Command, Resolved, config_dataclass, parse, setting, settings_of
+from selftrain.config import Resolved, config_dataclass, parse, setting, settings_of
 from selftrain.errors import SettingsError
 from tests.config import settings_example
 from tests.config.settings_example import REST_EM, SAMPLES, Grow, Model, Query, Run
@@ -17,7 +17,7 @@ Write = Callable[[str | bytes], Path]
 
 
 def rest_em(*argv: str) -> Resolved:
-    return parse(REST_EM, ["--model_name_or_path", "a", *argv])
+    return REST_EM.parse(["--model_name_or_path", "a", *argv])
 
 
 def test_defaults_alone() -> None:
@@ -54,11 +54,11 @@ def test_switches(words: list[str], value: bool) -> None:
     "words", [["--json", "runs/a", "select 1"], ["runs/a", "--json", "select 1"], ["runs/a", "select 1", "--json"]]
 )
 def test_a_switch_does_not_swallow_a_positional(words: list[str]) -> None:
-    assert parse(SAMPLES, words)[Query] == Query(run=Path("runs/a"), sql="select 1", json=True)
+    assert SAMPLES.parse(words)[Query] == Query(run=Path("runs/a"), sql="select 1", json=True)
 
 
 def test_a_positional_may_look_like_a_flag_after_two_dashes() -> None:
-    assert parse(SAMPLES, ["runs/a", "--", "-- all"])[Query].sql == "-- all"
+    assert SAMPLES.parse(["runs/a", "--", "-- all"])[Query].sql == "-- all"
 
 
 def test_flags_win_over_files_wherever_they_stand(yaml_file: Write) -> None:
@@ -85,14 +85,14 @@ def test_every_value_says_where_it_comes_from(yaml_file: Write) -> None:
     assert comments["top_k"] == "flag --top_k"
     assert comments["temperature"] == "default (ReST-EM, section 4)"
     assert comments["eval_k"] == "default (ours)"
-    assert str(parse(SAMPLES, ["runs/a"]).origins["run"]) == "flag RUN"
+    assert str(SAMPLES.parse(["runs/a"]).origins["run"]) == "flag RUN"
 
 
 def test_the_printed_settings_give_the_same_settings(yaml_file: Write) -> None:
     hard = "a: 'b' # \N{SNOWMAN}\n\t\"c\" \x7f null"
     settings = rest_em("--run_name", hard, "--report_to", "null", "x, y", "--top_k=null", "--learning_rate", "1e-7")
     path = yaml_file(settings.to_yaml())
-    again = parse(REST_EM, ["--config", str(path)])
+    again = REST_EM.parse(["--config", str(path)])
     assert again.sections == settings.sections
     assert again[Grow].run_name == hard
     assert {origin.kind for origin in again.origins.values()} == {"file"}
@@ -128,9 +128,9 @@ def test_mistakes_are_named_with_their_flag(words: list[str], message: str) -> N
 
 def test_what_is_missing_is_named_with_an_example() -> None:
     with pytest.raises(SettingsError, match="model_name_or_path must be given\nFor example: --model_name_or_path Qwen"):
-        parse(REST_EM, [])
+        REST_EM.parse([])
     with pytest.raises(SettingsError, match="run must be given\nFor example: runs/gsm8k"):
-        parse(SAMPLES, ["--json"])
+        SAMPLES.parse(["--json"])
 
 
 def test_a_command_may_change_a_default_by_inheritance() -> None:
@@ -138,7 +138,7 @@ def test_a_command_may_change_a_default_by_inheritance() -> None:
     class LongRun(Run):
         learning_rate: float = setting(1e-6, "peak learning rate", source="SePT, table 5")
 
-    settings = parse(Command("sept", "", {"run": LongRun}, ""), [])
+    settings = parse({"run": LongRun}, [], prog="sept")
     assert settings[Run].learning_rate == 1e-6
     assert str(settings.origins["learning_rate"]) == "default (SePT, table 5)"
 
@@ -181,4 +181,4 @@ def test_what_may_change_is_marked_on_a_setting_or_on_its_class() -> None:
 
 def test_two_sections_cannot_share_a_name() -> None:
     with pytest.raises(argparse.ArgumentError, match="conflicting option"):
-        parse(Command("twice", "", {"one": Run, "two": Run}, ""), [])
+        parse({"one": Run, "two": Run}, [], prog="twice")

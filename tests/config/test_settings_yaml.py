@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from selftrain.config import Origin, Resolved, from_yaml, settings_of
 from selftrain.errors import SettingsError
-from tests.config.settings_example import REST_EM, Grow, Run
+from tests.config.settings_example import SECTIONS, Grow, Run
 
 Write = Callable[[str | bytes], Path]
 
 
 def read(path: Path) -> Resolved:
-    return from_yaml(path, REST_EM.sections)
+    return from_yaml(path, SECTIONS)
 
 
 def test_flat_and_grouped_keys(yaml_file: Write) -> None:

@@ -29,7 +29,7 @@ def run(folder: Path, engine_config: EngineConfig, vllm: VllmConfig) -> Result:
         eval_dataset=load_problems("word_problems", split="test", max_problems=100, seed=0),
         training=TrainingConfig(learning_rate=3e-4, num_train_epochs=2, early_stopping="off", validation_size=20),
         evaluation=EvalConfig(num_generations_eval=2, top_p_eval=1.0),
-        engine_config=engine_config,
+        engine=engine_config,
         vllm=vllm,
         output_dir=folder,
         progress=Progress(quiet=True),

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from selftrain.__main__ import COMMANDS
 from selftrain.cli.main import run_cli
 from selftrain.loop.model_factory import ModelFactory
 from selftrain.models.prompts import PromptConfig
@@ -99,7 +98,7 @@ def test_a_model_learns_from_its_programs_that_pass(place: Path, model: str) -> 
 
 def test_a_file_cannot_let_model_code_out_of_the_sandbox(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("loose.yaml").write_text("run_model_code: unsandboxed\n")
-    assert run_cli(COMMANDS, ["grade", "--config", "loose.yaml", "--input", "a", "--output", "b"]) == 64
+    assert run_cli(["grade", "--config", "loose.yaml", "--input", "a", "--output", "b"]) == 64
     said = capsys.readouterr().err
     assert "loose.yaml:1" in said and "--run_model_code unsandboxed" in said
 

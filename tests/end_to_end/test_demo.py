@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from transformers import AutoModelForCausalLM
 
-from selftrain.__main__ import COMMANDS
 from selftrain.cli.main import run_cli
 from selftrain.graders import open_grader
 from selftrain.storage import RunFolder
@@ -36,7 +35,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Done:
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.chdir(place := tmp_path_factory.mktemp("demo"))
-        assert run_cli(COMMANDS, ["demo", *words]) == 0, err.getvalue()
+        assert run_cli(["demo", *words]) == 0, err.getvalue()
     return Done(RunFolder.open(place / "runs/demo"), out.getvalue(), err.getvalue())
 
 

@@ -73,7 +73,7 @@ def test_a_run_stopped_by_a_signal_ends_as_if_it_had_not_been(here: Path, whole:
     told = json.loads(run("resume", "run", "--json")[0])
     assert told["output_dir"] == "run" and len(told["rounds"]) == 3
     same(here / "run", whole)
-    assert "every file is what it was" in run("check", "run")[0]
+    assert "every file is intact" in run("check", "run")[0]
 
 
 @pytest.mark.slow
@@ -116,7 +116,7 @@ def test_damage_is_found_set_aside_and_made_good(here: Path, whole: dict[str, by
     _, err = run("resume", "run")
     assert "round 1: samples made again" in err
     same(here / "run", whole)
-    assert "every file is what it was" in run("check", "run")[0]
+    assert "every file is intact" in run("check", "run")[0]
 
 
 @pytest.mark.slow
@@ -135,11 +135,11 @@ def test_a_fork_shares_what_is_finished_and_goes_on_by_itself(here: Path, whole:
     assert forked["samples/round-0002.parquet"] != whole["samples/round-0002.parquet"]
     shared = "weights/round-0001/model.safetensors"
     assert (here / "other" / shared).samefile(here / "short" / shared)
-    assert outcome(here / "short") == before and "every file is what it was" in run("check", "other")[0]
+    assert outcome(here / "short") == before and "every file is intact" in run("check", "other")[0]
     _, err = run("fork", "short", "--output_dir", "third", "--set", "dataset_name=gsm8k", code=64)
     assert "dataset_name may not change in a fork" in err
     _, err = run("fork", "short", "--output_dir", "third", "--round", "7", code=74)
-    assert "there are 1" in err and not (here / "third").exists()
+    assert "whose weights are saved: 1" in err and not (here / "third").exists()
 
 
 @pytest.mark.slow
@@ -149,7 +149,7 @@ def test_an_evaluation_is_not_gone_on_with_and_says_so(here: Path) -> None:
     run("eval", *words, "--output_dir", "asked")
     for again in (["resume", "asked"], ["fork", "asked", "--output_dir", "other"]):
         _, err = run(*again, code=74)
-        assert "asked was begun by no command that can be gone on with" in err
+        assert "asked was not begun by a command that can be resumed" in err
     assert not (here / "other").exists()
 
 

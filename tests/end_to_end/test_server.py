@@ -96,7 +96,7 @@ def test_a_run_that_a_server_failed_goes_on_and_asks_nothing_again_that_was_reco
     assert len(drawn) == 480 and sum(drawn.values()) - 480 <= 2 * CONCURRENCY + RESPONSES_PER_BATCH
     # Evaluations are asked of the weights of both rounds, and of none twice.
     assert max(Counter(json.dumps(body) for body in answered).values()) == 2
-    assert "every file is what it was" in run("check", str(finished.folder))[0]
+    assert "every file is intact" in run("check", str(finished.folder))[0]
 
 
 @pytest.mark.slow

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from selftrain.__main__ import COMMANDS
 from selftrain.cli.main import run_cli
 
 
@@ -16,7 +15,7 @@ def graded(here: Path, lines: bytes, *flags: str) -> list[dict[str, Any]]:
     (here / "in.jsonl").write_bytes(lines)
     (here / "out.jsonl").unlink(missing_ok=True)
     words = ["grade", "--input", "in.jsonl", "--output", "out.jsonl", *flags]
-    assert run_cli(COMMANDS, words) == 0
+    assert run_cli(words) == 0
     return [json.loads(line) for line in (here / "out.jsonl").read_bytes().decode("utf-8").split("\n") if line]
 
 
@@ -43,19 +42,19 @@ def test_rows_come_out_as_they_went_in_with_their_verdicts(here: Path, capsys: p
 
 
 BAD = {
-    "no JSON": (b"{'gold': 1}", "no JSON: "),
-    "cut off": (b'{"gold": "1", "predic', "no JSON: "),
-    "no object": (b'["1", "1"]', "no JSON object"),
-    "no UTF-8": (b'{"gold": "1", "prediction": "\xff"}', "byte 30 is no UTF-8"),
+    "no JSON": (b"{'gold': 1}", "not JSON: "),
+    "cut off": (b'{"gold": "1", "predic', "not JSON: "),
+    "no object": (b'["1", "1"]', "not a JSON object"),
+    "no UTF-8": (b'{"gold": "1", "prediction": "\xff"}', "byte 30 is not UTF-8"),
     "a NaN": (b'{"gold": NaN, "prediction": "1"}', "NaN is not a value of JSON"),
     "nested without end": (b"[" * 100_000, "nested too deep"),
-    "a number beyond reading": (b'{"gold": ' + b"1" * 5000 + b', "prediction": "1"}', "no JSON: "),
+    "a number beyond reading": (b'{"gold": ' + b"1" * 5000 + b', "prediction": "1"}', "not JSON: "),
     "no gold": (b'{"prediction": "1"}', "has no 'gold'"),
     "no prediction": (b'{"gold": "1"}', "has no 'prediction'"),
     "gold a number": (b'{"gold": 1, "prediction": "1"}', "'gold' is 1, not a text"),
     "gold null": (b'{"gold": null, "prediction": "1"}', "'gold' is null, not a text"),
     "a list of messages": (b'{"gold": "1", "prediction": [{"role": "user"}]}', "'prediction' is [{"),
-    "control characters": (b'{"gold": "1", "prediction": "\x00\x1b[31m"}', "no JSON: "),
+    "control characters": (b'{"gold": "1", "prediction": "\x00\x1b[31m"}', "not JSON: "),
 }
 
 
@@ -105,7 +104,7 @@ def test_letters_and_text_have_their_graders(here: Path) -> None:
         (("--judge", "always_one"), 64, "Expected one of math, choice, exact"),
         (("--judge", "choice", "--strictness", "both"), 64, "has one verdict"),
         (("--input", "nowhere.jsonl"), 65, "cannot read 'nowhere.jsonl'"),
-        (("--output", "in.jsonl"), 74, "'in.jsonl' is there already"),
+        (("--output", "in.jsonl"), 74, "'in.jsonl' exists"),
         (("--output", "nowhere/out.jsonl"), 74, "cannot write"),
     ],
 )
@@ -114,6 +113,6 @@ def test_mistakes_are_told_and_leave_nothing_behind(
 ) -> None:
     (here / "in.jsonl").write_bytes(line("1", "#### 1"))
     given = {"--input": "in.jsonl", "--output": "out.jsonl", **dict(zip(flags[::2], flags[1::2], strict=True))}
-    assert run_cli(COMMANDS, ["grade", *(word for pair in given.items() for word in pair)]) == code
+    assert run_cli(["grade", *(word for pair in given.items() for word in pair)]) == code
     assert message in capsys.readouterr().err
     assert [path.name for path in here.iterdir()] == ["in.jsonl"]

@@ -1,10 +1,13 @@
-"""A throw-away method costs one file and one registry line, and gets command, flags, YAML and the loop for nothing."""
+"""A method of another package is one file and an entry point: it gets command, flags, YAML, the loop and the report."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from selftrain.models.seeds import seed_model
 from selftrain.storage import RunFolder
@@ -25,12 +28,13 @@ from selftrain.methods.filters import drop, with_scores
 @config_dataclass
 class Majority:
     num_rounds: int = setting(1, "rounds", ge=1)
-    num_generations: int = setting(8, "answers drawn for each problem")
+    num_generations: int = setting(8, "responses sampled for each problem", ge=1)
     max_completion_length: int = setting(64, "tokens an answer may have")
     problems_per_round: int | None = setting(None, "problems drawn each round")
 
     name: ClassVar[str] = "majority"
-    summary: ClassVar[str] = "train on what most answers agree on"
+    summary: ClassVar[str] = "train on what most responses agree on"
+    profiles: ClassVar[dict] = {"recommended": {}, "careful": {"num_generations": 4}}
     needs_grader: ClassVar[bool] = False
     needs_peers: ClassVar[bool] = False
     collects_by_problem: ClassVar[bool] = True
@@ -52,33 +56,54 @@ class Majority:
         samples = drop(samples, "outvoted", lambda s: s.score.extracted_answer != winner[s.response.prompt.problem_id])
         return collected_from(samples, learner.name)
 """
-#: The registry line, as it would stand in selftrain/methods/__init__.py, and the command.
-RUN = """
-import sys
-import selftrain.methods as methods
-from majority import Majority
-methods.METHODS["majority"] = Majority
-methods.PROFILES["majority"] = {"recommended": {}, "faithful": {}}
-from selftrain.__main__ import main
-sys.exit(main())
-"""
 
 
-def test_a_fourth_method_is_one_file_and_one_line(here: Path) -> None:
-    Path("majority.py").write_text(PAGE)
-    Path("run.py").write_text(RUN)
-    words = ["majority", "--model_name_or_path", seed_model("llama"), "--dataset_name", "word_problems", "--output_dir",
-             "run", "--max_train_samples", "40", "--max_eval_samples", "12", "--num_generations_eval", "1",
+@pytest.fixture
+def plugins(here: Path) -> dict[str, str]:
+    """An installed package, as pip would leave it, in a folder on the path of the processes with this environment."""
+    info = here / "site" / "majority-1.0.dist-info"
+    info.mkdir(parents=True)
+    (here / "site" / "majority.py").write_text(PAGE)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: majority\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[selftrain.methods]\nmajority = majority:Majority\n")
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(here / "site"), os.environ.get("PYTHONPATH", "")])}
+
+
+def selftrain(*words: str, env: dict[str, str], code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "selftrain", *words], capture_output=True, text=True, timeout=600, env=env
+    )
+    assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def test_a_method_of_another_package_runs_as_our_own_do(here: Path, plugins: dict[str, str]) -> None:
+    words = ["--model_name_or_path", seed_model("llama"), "--dataset_name", "word_problems", "--output_dir", "run",
+             "--max_train_samples", "40", "--max_eval_samples", "12", "--num_generations_eval", "1",
              "--learning_rate", "3e-4", "--num_train_epochs", "1"]  # fmt: skip
-    done = subprocess.run([sys.executable, "run.py", *words], capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
+    selftrain("majority", *words, env=plugins)
     folder = RunFolder.open("run")
     assert [line["round"] for line in folder.rounds()] == [0, 1]
     fates = dict(folder.query("select drop_reason, count(*) from samples group by 1").fetchall())
     assert set(fates) == {None, "outvoted"} and sum(fates.values()) == 36 * 8
-    # No label was looked at: not to stop, not to choose, and D_val was asked all the same.
+    # No label was looked at: not to stop, not to choose, and the validation problems were probed all the same.
     assert folder.query(
         "select count(*) from problems where part <> 'evaluation' and reference is not null"
     ).fetchall() == [(0,)]
     last = folder.rounds()[1]
     assert last["validated_by"] == "consensus" and last["training"]["validation_metric"] == []
+
+
+def test_the_other_commands_know_it(here: Path, plugins: dict[str, str]) -> None:
+    assert "majority  train on what most responses agree on" in selftrain("--help", env=plugins).stdout
+    text = selftrain("size", "majority", "--params", "1e9", "--set", "profile=careful", env=plugins).stdout
+    assert f"{6750 * 4:,}" in text  # a tenth of 7,500 problems is held out
+    message = selftrain("majority", "--num_generations", "0", env=plugins, code=64).stderr
+    assert "num_generations is 0 (flag --num_generations)\nExpected int, at least 1." in message
+
+
+def test_a_method_that_cannot_be_imported_leaves_the_others_alone(here: Path, plugins: dict[str, str]) -> None:
+    (here / "site" / "majority.py").write_text("import nothing_like_it\n")
+    done = selftrain("--help", env=plugins)
+    assert "majority:Majority is left out: ModuleNotFoundError" in done.stderr
+    assert "rest-em" in done.stdout and "majority " not in done.stdout

@@ -10,7 +10,7 @@ import pytest
 from selftrain.engines.toy import ToyEngine
 from selftrain.evaluation import EvalConfig
 from selftrain.loop.learner import Learner
-from selftrain.methods import METHODS, PROFILES
+from selftrain.methods import METHODS
 from selftrain.models.prompts import make_prompts
 from selftrain.models.toy import ToyModel, toy_problems
 from selftrain.training.base import TrainingConfig
@@ -77,4 +77,4 @@ def test_a_method_brings_its_settings_of_training_and_evaluation(name: str) -> N
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_has_a_page_and_profiles(name: str) -> None:
     assert (DOCS / f"{name}.md").is_file()
-    assert PROFILES[name]
+    assert METHODS[name].profiles["recommended"] == {}

@@ -18,7 +18,7 @@ from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.loop.learner import Learner
 from selftrain.loop.model_factory import ModelFactory
 from selftrain.loop.progress import Progress
-from selftrain.methods import PROFILES, SePT
+from selftrain.methods import SePT
 from selftrain.methods.base import collected_from
 from selftrain.methods.filters import with_scores
 from selftrain.methods.sept import SePTTrainingConfig, check_newest
@@ -124,7 +124,7 @@ def test_d_in_rounds_the_first_samples_at_exactly_the_first_temperature() -> Non
 
 
 def only_of_method(profile: str) -> dict[str, object]:
-    return {name: value for name, value in PROFILES["sept"][profile].items() if hasattr(SePT, name)}
+    return {name: value for name, value in SePT.profiles[profile].items() if hasattr(SePT, name)}
 
 
 def round_of(number: int, learner: Learner, num_rounds: int = 1, grade=read) -> Round:

@@ -127,7 +127,7 @@ def test_models_in_turns_come_to_the_same_run(tmp_path: Path, monkeypatch: pytes
             eval_dataset=load_problems("word_problems", split="test", max_problems=6),
             training=PSTTrainingConfig(validation_size=6, learning_rate=1e-4),
             evaluation=EvalConfig(num_generations_eval=1),
-            engine_config=EngineConfig(engine="transformers"),
+            engine=EngineConfig(engine="transformers"),
         ).train()
         assert RunFolder.open(folder).rounds()
         return {str(file.relative_to(folder)): file.read_bytes()

@@ -14,11 +14,11 @@ from selftrain.evaluation import EvalConfig
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.methods import SePT
 from selftrain.methods.sept import SePTTrainingConfig
-from selftrain.sizing import Assumptions, Plan, size
+from selftrain.sizing import Assumptions, Plan, Scale, size
+from selftrain.sizing.batches import mean_of_longest, waves
 from selftrain.sizing.cost import cost_of
-from selftrain.sizing.ghosts import Asked
+from selftrain.sizing.counting import SampleCall
 from selftrain.sizing.table import as_bytes, short
-from selftrain.sizing.units import mean_of_longest, waves
 from selftrain.sizing.work import Work
 
 MEAN, SPREAD, LIMIT, ROWS = 400, 0.6, 1024, 32
@@ -28,47 +28,47 @@ PLAN = Plan(
     evaluation=EvalConfig(),
     monitor=MonitorConfig(),
     models=("a",),
-    train=1000,
-    validation=0,
-    examined=100,
+    train_problems=1000,
+    validation_problems=0,
+    eval_problems=100,
     bf16=True,
-    rows=ROWS,
+    batch_size=ROWS,
 )
 
 
-def simulated(units: int, places: int, rows: int, rng: np.random.Generator) -> float:
-    """Steps until the last of `places` samplers is done: each takes the next unit when it has ended its own.
+def simulated(batches: int, places: int, rows: int, rng: np.random.Generator) -> float:
+    """Steps until the last of `places` samplers is done: each takes the next batch when it has ended its own.
 
-    A unit is so many answers whose lengths are drawn; it takes as many steps as its longest answer has tokens.
+    A batch is `rows` responses of random lengths; it takes as many steps as its longest response has tokens.
     """
-    lengths = rng.lognormal(math.log(MEAN) - SPREAD**2 / 2, SPREAD, (units, rows)).clip(max=LIMIT)
+    lengths = rng.lognormal(math.log(MEAN) - SPREAD**2 / 2, SPREAD, (batches, rows)).clip(max=LIMIT)
     free = [0.0] * places
     for longest in lengths.max(axis=1):
         heapq.heapreplace(free, free[0] + longest)
     return max(free)
 
 
-def off_by(units: int, places: int, rows: int = ROWS) -> float:
+def off_by(batches: int, places: int, rows: int = ROWS) -> float:
     """The formula's error as a share of what 20 simulations come to."""
     rng = np.random.default_rng(0)
-    real = sum(simulated(units, places, rows, rng) for _ in range(20)) / 20
-    return waves(units, places) * mean_of_longest(rows, MEAN, SPREAD, LIMIT) / real - 1
+    real = sum(simulated(batches, places, rows, rng) for _ in range(20)) / 20
+    return waves(batches, places) * mean_of_longest(rows, MEAN, SPREAD, LIMIT) / real - 1
 
 
 @pytest.mark.parametrize(
-    ("units", "places"), [(100, 1), (1000, 8), (512, 64), (4096, 512), (5000, 512), (1000, 64), (8, 8), (64, 64)]
+    ("batches", "places"), [(100, 1), (1000, 8), (512, 64), (4096, 512), (5000, 512), (1000, 64), (8, 8), (64, 64)]
 )
-def test_the_formula_is_right_within_a_few_per_cent(units: int, places: int) -> None:
-    assert abs(off_by(units, places)) < 0.07
+def test_the_formula_is_right_within_a_few_per_cent(batches: int, places: int) -> None:
+    assert abs(off_by(batches, places)) < 0.07
 
 
 def test_where_the_formula_breaks() -> None:
     # Just above a whole number of waves: the formula counts a whole wave more, and the real one is short.
     assert 0.1 < off_by(65, 64) < 0.3
-    # Units of one answer differ so much that the slowest one decides, and the mean of units says too little.
+    # Batches of one response differ so much that the slowest one decides, and their mean says too little.
     assert -0.75 < off_by(64, 64, rows=1) < -0.5
     assert abs(off_by(6400, 64, rows=1)) < 0.05
-    # More samplers than units change nothing: those without work wait, and are paid for.
+    # More samplers than batches change nothing: those without work wait, and are paid for.
     assert off_by(64, 512) == off_by(64, 64)
 
 
@@ -78,35 +78,37 @@ def test_the_longest_of_one_is_the_mean_and_of_many_the_limit() -> None:
 
 
 def test_answering_is_timed_by_hand() -> None:
-    """One call: 100 prompts in units of 32, one GPU. 7e9 weights read at 8 bytes: 33.4 ms a step."""
+    """One call: 100 prompts in batches of 32, one GPU. 7e9 weights read at 8 bytes: 33.4 ms a step."""
     given = Assumptions(completion_tokens=MEAN, length_spread=SPREAD)
     plan = replace(PLAN, method=SePT(num_rounds=1, max_completion_length=LIMIT))
-    work = {"samples": Work((Asked(100, 1, 150.0),))}
+    work = {"samples": Work((SampleCall(100, 1, 150.0),))}
     step = 7e9 * 8 / (3350e9 * 0.5)
     prefill = 7e9 * 2 * 25 * 150 / (989e12 * 0.3)
     by_hand = 4 * (mean_of_longest(25, MEAN, SPREAD, LIMIT) * step + prefill)
-    assert cost_of(plan, [7e9], 4, given, work).seconds["sampling"] == pytest.approx(by_hand / 4, rel=1e-6)
-    small = cost_of(plan, [1e6], 1, given, work).seconds["sampling"]
-    assert small == pytest.approx(4 * (mean_of_longest(25, MEAN, SPREAD, LIMIT) + 1) * given.step_seconds)
+    large = cost_of(plan, Scale(params=(7e9,), gpus=4, assumptions=given), work)
+    assert large.seconds["sampling"] == pytest.approx(by_hand / 4, rel=1e-6)
+    small = cost_of(plan, Scale(params=(1e6,), gpus=1, assumptions=given), work)
+    by_hand = 4 * (mean_of_longest(25, MEAN, SPREAD, LIMIT) + 1) * given.step_seconds
+    assert small.seconds["sampling"] == pytest.approx(by_hand)
 
 
 def test_training_is_timed_by_hand() -> None:
-    """128 examples of 550 tokens a round, 64 an update: 18 parts of 1,956 tokens each; 6 operations a weight."""
+    """128 examples of 550 tokens a round, 64 a step: 18 micro-batches of 1,956 tokens each; 6 operations a weight."""
     given, works = Assumptions(completion_tokens=MEAN), {"samples": Work(trained=1280, trained_tokens=1280 * 550)}
     part = 1e9 * 6 * 64 * 550 / 18 / (989e12 * 0.35)
     for gpus, in_turn in ((1, 18), (8, 3), (512, 1)):
-        seconds = cost_of(PLAN, [1e9], gpus, given, works).seconds["training"]
+        seconds = cost_of(PLAN, Scale(params=(1e9,), gpus=gpus, assumptions=given), works).seconds["training"]
         assert seconds == pytest.approx(20 * in_turn * max(part, 0.06))
 
 
 def test_models_that_do_not_fit_are_refused_with_what_they_need() -> None:
     with pytest.raises(SettingsError, match="18 GPUs"):
-        size(PLAN, [70e9], 8, Assumptions())
-    assert size(PLAN, [70e9], 18, Assumptions()).gpu_hours > 0
+        size(PLAN, Scale(params=(70e9,), gpus=8))
+    assert size(PLAN, Scale(params=(70e9,), gpus=18)).gpu_hours > 0
 
 
 def test_more_gpus_take_less_time_and_never_fewer_gpu_hours() -> None:
-    costs = [size(PLAN, [1e9], gpus, Assumptions()) for gpus in (1, 2, 8, 64)]
+    costs = [size(PLAN, Scale(params=(1e9,), gpus=gpus)) for gpus in (1, 2, 8, 64)]
     hours, gpu_hours = [cost.hours for cost in costs], [cost.gpu_hours for cost in costs]
     assert hours == sorted(hours, reverse=True) and gpu_hours == sorted(gpu_hours)
     assert costs[2].network == 0 and costs[3].network == pytest.approx(10 * 1e9 * 2 * 7)

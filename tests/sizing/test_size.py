@@ -9,10 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from selftrain.__main__ import COMMANDS
 from selftrain.cli.main import run_cli
-from selftrain.cli.sections import SizeConfig
-from selftrain.cli.size import plan_of, run_settings
+from selftrain.cli.sizing import plan_of, run_settings
 from selftrain.errors import SettingsError
 from selftrain.evaluation import EvalConfig
 from selftrain.loop.collapse_monitor import MonitorConfig
@@ -20,7 +18,7 @@ from selftrain.loop.progress import Progress
 from selftrain.methods import RestEM, SePT
 from selftrain.models.seeds import seed_model
 from selftrain.problems import load_problems
-from selftrain.sizing import Assumptions, Plan, size
+from selftrain.sizing import Assumptions, Plan, Scale, size
 from selftrain.storage import Record, RunFolder, sample_row
 from selftrain.trainer import SelfTrainer
 from selftrain.training.base import TrainingConfig
@@ -35,7 +33,7 @@ def test_the_page_is_what_the_code_says() -> None:
 
 
 def size_of(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    code = run_cli(COMMANDS, ["size", *words])
+    code = run_cli(["size", *words])
     return code, *capsys.readouterr()
 
 
@@ -44,9 +42,9 @@ def test_the_command_sizes_a_recipe(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["sept", "--recipe", recipe, "--params", "7.6e9", "--gpus", "8", "--problems", "40315"]
     code, out, _ = size_of(capsys, *words)
     assert code == 0 and "120,576" in out  # 942 rounds of 128
-    assert "uses one GPU" in out
+    assert "--training_processes" in out
     code, out, _ = size_of(capsys, *words, "--set", "num_rounds=10", "--json")
-    assert code == 0 and json.loads(out)["work"]["samples"]["answers"] == 1280
+    assert code == 0 and json.loads(out)["work"]["samples"]["responses"] == 1280
 
 
 @pytest.mark.parametrize(
@@ -55,7 +53,7 @@ def test_the_command_sizes_a_recipe(capsys: pytest.CaptureFixture[str]) -> None:
         (["sept", "--set", "num_round=3"], "num_rounds"),
         (["rest-em", "--params", "7e9"], "give --gpus 2 or more"),
         (["pst", "--params", "1e9", "2e9"], "3 models learn"),
-        (["sept", "--problems", "100"], "nothing would be left to learn from"),
+        (["sept", "--problems", "100"], "no problem would be left to train on"),
         (["sept", "--recipe", "nowhere.yaml"], "nowhere.yaml cannot be read"),
         (["septt"], "choose among rest-em, sept, pst"),
         (["sept", "--gpus", "0"], "gpus is 0 (flag --gpus)"),
@@ -68,7 +66,7 @@ def test_mistakes_are_told(capsys: pytest.CaptureFixture[str], words: list[str],
 
 def test_controls_and_labels_change_what_is_asked() -> None:
     def plan(*changes: str, method: str = "rest-em") -> Plan:
-        return plan_of(SizeConfig(method=method, problems=200), run_settings(method, None, changes))
+        return plan_of(run_settings(method, None, changes), problems=200, eval_problems=500)
 
     assert plan().labelled and plan().scores_independently and plan().validation_passes == 4
     assert not plan("reward_funcs=shuffled").scores_independently and not plan("reward_funcs=shuffled").labelled
@@ -76,7 +74,7 @@ def test_controls_and_labels_change_what_is_asked() -> None:
         plan("reward_funcs=always_one").scores_independently and plan("reward_funcs=always_one").validation_passes == 0
     )
     assert plan("probe_labels=true", method="sept").labelled and not plan(method="sept").labelled
-    assert (plan().validation, plan().train) == (20, 180)
+    assert (plan().validation_problems, plan().train_problems) == (20, 180)
     with pytest.raises(SettingsError):
         plan("validation_size=200")
 
@@ -97,20 +95,20 @@ def test_a_real_run_is_what_was_said_of_it(tmp_path: Path) -> None:
     facts = folder.rounds()[1]
     prompt, mean = folder.query("select avg(length(prompt)), avg(len(token_ids)) from samples").fetchall()[0]
     plan = Plan(
-        method=method, training=training, evaluation=evaluation, monitor=monitor, models=("llama",), train=150,
-        validation=50, examined=60, labelled=True, scores_independently=True,
+        method=method, training=training, evaluation=evaluation, monitor=monitor, models=("llama",),
+        train_problems=150, validation_problems=50, eval_problems=60, labelled=True, scores_independently=True,
     )  # fmt: skip
     weights = sum(file.stat().st_size for file in (tmp_path / "run/weights").rglob("*.safetensors"))
     given = Assumptions(
         completion_tokens=round(mean), question_tokens=round(prompt), share_right=facts["sampling"]["mean_reward"]
     )
-    cost = size(plan, [weights / 4], 1, given)
+    cost = size(plan, Scale(params=(weights / 4,), gpus=1, assumptions=given))
     samples = cost.work["samples"]
-    assert samples.answers == facts["sampling"]["drawn"] == 1200
-    assert samples.answers * mean == pytest.approx(facts["sampling"]["tokens"])
+    assert samples.responses == facts["sampling"]["drawn"] == 1200
+    assert samples.responses * mean == pytest.approx(facts["sampling"]["tokens"])
     assert samples.trained == pytest.approx(2 * facts["sampling"]["kept"], rel=0.15)
     recorded = folder.query("select count(*) from evaluations").fetchall()[0][0]
-    assert recorded == 60 * 3 * len(plan.evaluated) == cost.work["evaluation"].answers
+    assert recorded == 60 * 3 * len(plan.evaluated_rounds) == cost.work["evaluation"].responses
     assert cost.disk["weights"] == pytest.approx(weights)
 
 
@@ -134,8 +132,9 @@ def test_bytes_of_real_answers_are_what_was_said(tmp_path: Path, data: Path, n: 
     questions = sum(len(row["question"]) / 3.5 for row in rows[:problems])
     plan = Plan(
         method=SePT(num_rounds=1, problems_per_round=problems, num_generations=n), training=TrainingConfig(),
-        evaluation=EvalConfig(), monitor=MonitorConfig(), models=("m",), train=problems, validation=0, examined=1,
+        evaluation=EvalConfig(), monitor=MonitorConfig(), models=("m",), train_problems=problems,
+        validation_problems=0, eval_problems=1,
     )  # fmt: skip
     given = Assumptions(completion_tokens=round(tokens / len(answers)), question_tokens=round(questions / problems))
     file = (tmp_path / "run/samples/round-0001.parquet").stat().st_size
-    assert size(plan, [1e9], 1, given).disk["samples"] == pytest.approx(file, rel=0.15)
+    assert size(plan, Scale(params=(1e9,), gpus=1, assumptions=given)).disk["samples"] == pytest.approx(file, rel=0.15)

@@ -21,7 +21,7 @@ from selftrain.methods.base import Method
 from selftrain.methods.pst import PSTEvalConfig, PSTTrainingConfig
 from selftrain.methods.sept import SePTTrainingConfig
 from selftrain.models.toy import ToyModel
-from selftrain.sizing import Plan, Work, saved_weights, work_of
+from selftrain.sizing import Plan, Work, work_of
 from selftrain.training.base import TrainingConfig, TrainingHooks, TrainingJob, TrainingReport
 from selftrain.types import Prompt, Response
 from tests.toys import grade, toy, toy_loop
@@ -37,7 +37,7 @@ def counted(learner: Learner, counts: Counter[str]) -> Learner:
     generate, logprob, train = learner.engine.generate, learner.engine.logprob, learner.trainer.train
 
     def counting_generate(request: GenerateRequest) -> list[Response]:
-        counts["answers"] += request.num_responses
+        counts["responses"] += request.num_responses
         return generate(request)
 
     def counting_logprob(prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
@@ -82,15 +82,19 @@ def run_and_size(folder: Path, method: Method, models: int = 1, **fields: Any) -
 def plan_of(loop: RoundLoop) -> Plan:
     return Plan(
         method=loop.method, training=loop.training, evaluation=loop.evaluation, monitor=loop.monitor,
-        models=tuple(learner.name for learner in loop.learners), train=len(loop.parts.train),
-        validation=len(loop.parts.validation), examined=len(loop.parts.evaluation), labelled=loop.graders.labelled,
-        scores_independently=loop.graders.scores_independently,
+        models=tuple(learner.name for learner in loop.learners), train_problems=len(loop.parts.train),
+        validation_problems=len(loop.parts.validation), eval_problems=len(loop.parts.evaluation),
+        labelled=loop.graders.labelled, scores_independently=loop.graders.scores_independently,
     )  # fmt: skip
+
+
+def work(plan: Plan) -> dict[str, Work]:
+    return work_of(plan, prompt_tokens=20, completion_tokens=5, share_right=0.5)
 
 
 def told(works: dict[str, Work]) -> dict[str, float]:
     """All works together."""
-    names = ("answers", "graded", "scored", "trained")
+    names = ("responses", "graded", "scored", "trained")
     return {name: sum(getattr(work, name) for work in works.values()) for name in names}
 
 
@@ -121,7 +125,7 @@ def test_a_run_without_labels_does_what_was_counted(
     tmp_path: Path, method: Method, models: int, fields: dict[str, Any]
 ) -> None:
     counts, plan = run_and_size(tmp_path / "run", method, models, **fields)
-    works = work_of(plan, question_tokens=20, completion_tokens=5, share_right=0.5)
+    works = work(plan)
     assert told(works) == {name: counts[name] for name in told(works)}
 
 
@@ -131,7 +135,7 @@ def test_a_graded_run_asks_what_was_counted(tmp_path: Path) -> None:
         graders=RunGraders(grade, grade, grade, True, _examiner()),
         training=TrainingConfig(learning_rate=1e-6, num_train_epochs=2),
     )  # fmt: skip
-    works = work_of(plan, 20, 5, share_right=0.5)
+    works = work(plan)
     # What is trained on hangs on chance: toys are right as often for every problem, and repeat themselves.
     assert told(works) | {"trained": 0} == {name: counts[name] for name in told(works)} | {"trained": 0}
     assert works["samples"].trained == pytest.approx(2 * 2 * 80 * 6 * 0.5, rel=0.15)
@@ -145,14 +149,14 @@ def test_problems_that_have_their_cap_are_asked_no_more() -> None:
         evaluation=EvalConfig(),
         monitor=MonitorConfig(),
         models=("a",),
-        train=200,
-        validation=0,
-        examined=1,
+        train_problems=200,
+        validation_problems=0,
+        eval_problems=1,
         labelled=True,
     )
-    stopped = work_of(plan, 20, 5, 0.5)["samples"]
-    every = work_of(replace(plan, scores_independently=False), 20, 5, 0.5)["samples"]
-    assert every.answers == 200 * 32 and stopped.answers < 0.8 * every.answers
+    stopped = work(plan)["samples"]
+    every = work(replace(plan, scores_independently=False))["samples"]
+    assert every.responses == 200 * 32 and stopped.responses < 0.8 * every.responses
     assert stopped.trained == pytest.approx(every.trained, rel=0.05)
 
 
@@ -163,14 +167,14 @@ def test_more_problems_than_are_tried_count_in_proportion() -> None:
         evaluation=EvalConfig(),
         monitor=MonitorConfig(),
         models=("a",),
-        train=100,
-        validation=10,
-        examined=10,
+        train_problems=100,
+        validation_problems=10,
+        eval_problems=10,
         labelled=True,
         scores_independently=False,
     )
-    small, large = (work_of(replace(plan, train=count), 20, 5, 0.5)["samples"] for count in (100, 100_000))
-    assert large.answers == pytest.approx(1000 * small.answers)
+    small, large = (work(replace(plan, train_problems=count))["samples"] for count in (100, 100_000))
+    assert large.responses == pytest.approx(1000 * small.responses)
     assert large.trained_tokens == pytest.approx(1000 * small.trained_tokens, rel=0.1)
 
 
@@ -180,7 +184,7 @@ def test_a_round_keeps_the_weights_that_were_counted(tmp_path: Path) -> None:
         evaluation=EvalConfig(eval_rounds=2, num_generations_eval=1), monitor=replace(WATCH, probe_rounds=1),
     )  # fmt: skip
     kept = list((tmp_path / "run/weights").iterdir())
-    assert saved_weights(plan) - 1 <= len(kept) <= saved_weights(plan) == 4
+    assert plan.saved_weights - 1 <= len(kept) <= plan.saved_weights == 4
 
 
 def _examiner() -> Any:

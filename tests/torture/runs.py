@@ -61,7 +61,7 @@ def trainer(method: str, folder: str) -> Any:
         budget=BudgetConfig(checkpoint_minutes=0),
         output_dir=folder,
         seed=5,
-        engine_config=EngineConfig(sampling_batch_size=4),
+        engine=EngineConfig(sampling_batch_size=4),
         progress=Progress(quiet=True),
     )
 

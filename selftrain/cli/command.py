@@ -1,0 +1,70 @@
+"""Commands register themselves: each module of `selftrain.cli.commands` holds the settings and the work of one."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from selftrain.config import Profiles, Resolved, Sections, parse
+
+#: Headings of `selftrain --help`, in their order.
+Group = Literal["Train", "Evaluate", "Inspect a run", "Tools"]
+#: Takes the settings and returns the exit code; of a resumable command it also takes `resume=True`.
+Run = Callable[..., int]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A word after `selftrain`.
+
+    Command("env", "print what a bug report needs", "Tools", lambda: {"env": EnvConfig}, run)
+    """
+
+    name: str
+    summary: str
+    group: Group
+    #: Called when the command is used, so that `selftrain --help` imports no more than it prints.
+    sections: Callable[[], Sections]
+    run: Run
+    #: Other defaults by the value of `--profile`.
+    profiles: Profiles = field(default_factory=dict)
+    #: Whether `selftrain resume` can continue what it began.
+    resumable: bool = False
+
+    def parse(self, argv: Sequence[str], prog: str = "selftrain") -> Resolved:
+        """The settings in `argv`. Raises as `selftrain.config.parse`."""
+        prog = f"{prog} {self.name}"
+        return parse(self.sections(), argv, prog=prog, summary=self.summary, profiles=self.profiles)
+
+
+_COMMANDS: dict[str, Command] = {}
+
+
+def command(
+    name: str,
+    summary: str,
+    group: Group,
+    sections: Callable[[], Sections],
+    *,
+    profiles: Profiles | None = None,
+    resumable: bool = False,
+) -> Callable[[Run], Run]:
+    """Registers the decorated function as a command; the arguments are the fields of `Command`."""
+
+    def register(run: Run) -> Run:
+        _COMMANDS[name] = Command(name, summary, group, sections, run, profiles=profiles or {}, resumable=resumable)
+        return run
+
+    return register
+
+
+def all_commands() -> Mapping[str, Command]:
+    """Every command by its name. Nothing heavy is imported."""
+    from selftrain.cli import commands
+
+    for module in pkgutil.iter_modules(commands.__path__, f"{commands.__name__}."):
+        importlib.import_module(module.name)
+    return _COMMANDS

@@ -1,0 +1,1 @@
+"""A command per module: its settings, its work, its line of help."""

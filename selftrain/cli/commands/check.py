@@ -1,0 +1,35 @@
+"""`selftrain check`: verifies and repairs the files of a run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from selftrain.cli.command import command
+from selftrain.config import Resolved, config_dataclass, required, setting
+
+
+@config_dataclass
+class CheckConfig:
+    run: str = required("folder of the run", example="runs/first", positional=True)
+    repair: bool = setting(False, "repair what can be repaired; damaged files are set aside, never deleted")
+    json: bool = setting(False, "print as JSON")
+
+
+@command("check", "verify the files of a run, or repair them", "Inspect a run", lambda: {"check": CheckConfig})
+def run(settings: Resolved) -> int:
+    """Exit code 65 where something is damaged and was not repaired."""
+    from selftrain.storage.derived_files import FREE
+    from selftrain.storage.journal import check, repair
+
+    config = settings[CheckConfig]
+    findings = (repair if config.repair else check)(Path(config.run), FREE)
+    if config.json:
+        print(json.dumps([asdict(finding) for finding in findings]))
+    elif not findings:
+        print(f"{config.run}: every file is intact")
+    else:
+        for finding in findings:
+            print(f"{'DAMAGED' if finding.damage else 'note   '} {finding.file} {finding.wrong}; {finding.mend}")
+    return 0 if config.repair or not any(finding.damage for finding in findings) else 65

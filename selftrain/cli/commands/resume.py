@@ -1,0 +1,98 @@
+"""`selftrain resume`: continues a run that was stopped or killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from selftrain.cli.command import Command, all_commands, command
+from selftrain.config import Resolved, config_dataclass, required, setting, settings_in
+from selftrain.errors import RunError, SettingsError
+
+
+@config_dataclass
+class ResumeConfig:
+    run: str = required("folder of the run", example="runs/first", positional=True)
+    set: tuple[str, ...] = setting(
+        (), "settings to change, as name=value; only those that cannot change the results may change"
+    )
+    json: bool = setting(False, "print the result as JSON on standard output")
+
+
+@command("resume", "continue a run that was stopped or killed", "Train", lambda: {"resume": ResumeConfig})
+def run(settings: Resolved) -> int:
+    config = settings[ResumeConfig]
+    return resume(config.run, config.set, as_json=config.json)
+
+
+def resume(run: str, changes: Sequence[str], *, as_json: bool) -> int:
+    """The command that began the run, with its settings, on the same folder.
+
+    Args:
+        changes: settings to change, as name=value.
+
+    Raises:
+        SettingsError: a setting may not change.
+    """
+    from selftrain.storage.journal import Store
+
+    facts = Store.read(run).journal[0].facts
+    began = command_of(facts, run)
+    may_change = [name for name, target in settings_in(began.sections()).items() if target.resumable]
+
+    def check(name: str) -> None:
+        if name not in may_change:
+            raise SettingsError(
+                f"{name} may not change when a run is resumed",
+                "the rounds before and after would not be one run",
+                f"these may: {', '.join(may_change)}. To change another, begin a new run or fork this one",
+            )
+
+    words = ["--config", str(settings_file(run, facts)), "--output_dir", run, *as_flags(changes, check)]
+    return began.run(began.parse([*words, *(["--json"] if as_json else [])]), resume=True)
+
+
+def command_of(facts: Mapping[str, Any], run: str) -> Command:
+    """The command that began a run.
+
+    Args:
+        facts: what the run's journal was created with.
+
+    Raises:
+        RunError: none that can be resumed.
+    """
+    found = all_commands().get(facts["command"])
+    if found is None or not found.resumable:
+        raise RunError(
+            f"{run} was not begun by a command that can be resumed",
+            "an evaluation has no state to resume from; a run begun in Python has its model and data from the program",
+            "repeat the evaluation; in Python: SelfTrainer(...).train(resume=True) with the same arguments",
+        )
+    return found
+
+
+def settings_file(run: str, facts: Mapping[str, Any]) -> Path:
+    """The settings of a run; restored from the journal where the run was killed before it wrote them."""
+    import yaml
+
+    path = Path(run) / "settings.yaml"
+    if not path.exists():
+        path.write_text(yaml.safe_dump(facts["settings"], sort_keys=False))
+    return path
+
+
+def as_flags(changes: Sequence[str], check: Callable[[str], None]) -> list[str]:
+    """--set max_hours=3 as the flag it stands for.
+
+    Args:
+        check: raises SettingsError for the name of a setting that may not change.
+    """
+    words = []
+    for change in changes:
+        name, equals, value = change.partition("=")
+        if not equals:
+            raise SettingsError(f"--set {change!r} has no =", do="write it as name=value")
+        check(name)
+        words.append(f"--{name}={value}")
+    return words
