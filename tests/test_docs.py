@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import re
 import runpy
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+import selftrain
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(p for p in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -84,6 +89,45 @@ def test_links_and_named_files_are_there(page: Path) -> None:
         assert target.startswith("https://") or (page.parent / target).exists(), target
     for name in re.findall(r"`((?:selftrain|tests|docs|seeds|benchmarks)/[\w/.-]+)`", text):
         assert (ROOT / name).exists() or "<" in name or "yours" in name, name
+
+
+#: Names in the docs that belong to others.
+NOT_OURS = {"LoRARequest"}
+SOURCES = [
+    path for folder in ("selftrain", "tests", "benchmarks", "seeds", "docs") for path in (ROOT / folder).rglob("*.py")
+]
+SOURCES += ROOT.glob("*.py")
+
+
+@cache
+def defined() -> frozenset[str]:
+    """Names of classes, functions and variables of the repository, and Python's own."""
+    found = {*dir(builtins), *NOT_OURS}
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef):
+                found.add(node.name)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                found.add(node.id)
+    return frozenset(found)
+
+
+def is_module_or_name(dotted: str) -> bool:
+    """Whether `selftrain.a.b` is a module, or a name that `import selftrain` offers."""
+    path = ROOT.joinpath(*dotted.split("."))
+    return path.is_dir() or path.with_suffix(".py").is_file() or dotted.partition(".")[2] in selftrain.__all__
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_classes_files_and_modules_that_are_named_are_there(page: Path) -> None:
+    files = [f"/{path.relative_to(ROOT).as_posix()}" for path in SOURCES]
+    for code in re.findall(r"`([^`\n]+)`", page.read_text()):
+        for name in re.findall(r"\b[A-Z][a-z]\w*[A-Z]\w*\b", code):
+            assert name in defined(), name
+        for name in re.findall(r"(?<![\w./-])[\w/-]+\.py\b", code):
+            assert "yours" in name or any(path.endswith(f"/{name}") for path in files), name
+        for name in re.findall(r"\bselftrain(?:\.\w+)+", code):
+            assert is_module_or_name(name), name
 
 
 def test_every_command_can_be_parsed() -> None:
