@@ -172,7 +172,7 @@ class SelfTrainer:
     ) -> Mapping[str, DeviceSlot]:
         placement = model_factory.place(names, keeps_moments=training.optimizer_spans == "run")
         self.progress.say_all(placement.lines())
-        return placement.seats
+        return placement.slots
 
     def _graders(self, train: ProblemSet, parts: DataSplits, ray: RayBackend) -> AbstractContextManager[RunGraders]:
         return open_run_graders(

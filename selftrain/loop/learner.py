@@ -84,7 +84,7 @@ class Learner:
         known = self.answer_cache.knows(keys)
         missing = [request for request, is_known in zip(requests, known, strict=True) if not is_known]
         if missing:
-            self._slot.take(self.trainer.to)
+            self._slot.acquire(self.trainer.to)
         responses: list[list[Response]] = [[] for _ in prompts]
         with closing(self.engine.generate_batches(missing)) as generated:
             for batch, request, cache_key in zip(plan, requests, keys, strict=True):
@@ -103,7 +103,7 @@ class Learner:
 
     def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         def score() -> list[dict[str, Any]]:
-            self._slot.take(self.trainer.to)
+            self._slot.acquire(self.trainer.to)
             return [{"logprob": logprob} for logprob in self.engine.logprob(prompts, completions)]
 
         return [row["logprob"] for row in self.answer_cache(f"logprob/{self.name}", score)]
@@ -116,7 +116,7 @@ class Learner:
         if job.config.start_from == "base" and self.weights_version != 0:
             self.trainer.load(self.base)
         self.engine.sleep()
-        self._slot.take(self.trainer.to)
+        self._slot.acquire(self.trainer.to)
         if hooks.validation_metric is not None:
             hooks = replace(hooks, validation_metric=partial(self._measured, hooks.validation_metric))
         report = self.trainer.train(job, hooks)

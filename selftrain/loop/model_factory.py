@@ -13,7 +13,7 @@ from selftrain.engines.ray.backend import LOCAL, RayBackend
 from selftrain.engines.registry import EngineUsage, check_engine, find_engine
 from selftrain.loop.learner import Learner
 from selftrain.models.adapter import AdapterConfig
-from selftrain.models.placement import DeviceSlot, Need, Placement, gpus, place
+from selftrain.models.placement import DeviceSlot, MemoryNeed, Placement, gpus, place
 from selftrain.models.prompts import PromptConfig
 from selftrain.storage import AnswerCache
 
@@ -57,7 +57,7 @@ class ModelFactory:
         # The weights of an adapter are few, beside those of its model.
         return place(
             {
-                name: Need.of(count, 0 if self.adapter.use_peft else count, keeps_moments=keeps_moments)
+                name: MemoryNeed.of(count, 0 if self.adapter.use_peft else count, keeps_moments=keeps_moments)
                 for name, count in weights.items()
             },
             found,
@@ -91,7 +91,7 @@ class ModelFactory:
             load_in_4bit=self.adapter.load_in_4bit,
         )
         # A model that takes turns moves to its device when it is first used.
-        reference = TransformersEngine.load(spec, device="cpu" if slot.in_turns else slot.device)
+        reference = TransformersEngine.load(spec, device="cpu" if slot.offload else slot.device)
         trainer = TransformersTrainer(
             reference.model,
             reference.renderer,
@@ -100,7 +100,7 @@ class ModelFactory:
             followers=self._followers(reference, model) if config.training_processes > 1 else None,
         )
         # Other engines expect the model to stay on its device.
-        engine = reference if slot.in_turns else self._engine(reference, spec, trainer.save_merged)
+        engine = reference if slot.offload else self._engine(reference, spec, trainer.save_merged)
         return Learner(engine, trainer, model, answer_cache=answer_cache, slot=slot)
 
     def _engine(self, reference: TransformersEngine, spec: ModelSpec, save: SaveWeights) -> Engine:

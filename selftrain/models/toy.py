@@ -1,7 +1,7 @@
-"""A model small enough to hold in the head, for teaching and for tests: it knows sums but has bad habits.
+"""A model of three numbers, for teaching and for tests: it can add, but has bad habits.
 
-Asked "3+4?", it follows one of its habits: says the sum, says it one too high, or says nothing of use. How
-likely it follows each is all it can learn. No tensor, no download, and training lifts it all the same.
+Asked "3+4?", it follows one of three habits: it gives the sum, a sum that is one too high, or no answer. All it can
+learn is how likely it follows each. It needs no tensors and no download, and training improves it all the same.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ HABITS = ("right", "one off", "silent")
 
 
 def toy_problems(count: int, part: str = "train") -> list[Problem]:
-    """Sums whose answers a judge can read; the parts "train" and "test" share none."""
+    """Sums with references; the parts "train" and "test" have none in common."""
     first = 2 if part == "train" else 3
     pairs = [(a, b) for a in range(first, 400, 2) for b in range(1, 30)][:count]
     return [Problem(f"toy/{part}/{a}+{b}", f"What is {a}+{b}?", str(a + b)) for a, b in pairs]
@@ -28,7 +28,7 @@ def toy_problems(count: int, part: str = "train") -> list[Problem]:
 
 @dataclass
 class ToyModel:
-    """The whole model: one number a habit; higher is likelier."""
+    """One logit per habit."""
 
     logits: list[float] = field(default_factory=lambda: [0.0, 0.5, 0.0])
 
@@ -44,7 +44,7 @@ class ToyModel:
         return f" #### {sum(map(int, numbers)) + (habit == ONE_OFF)}"
 
     def habit_of(self, question: str, text: str) -> int | None:
-        """Which habit says this text; None where none does."""
+        """The habit that gives this text; None where none does."""
         return next((habit for habit in range(len(HABITS)) if self.say(habit, question).strip() == text.strip()), None)
 
     def save(self, folder: Path) -> None:

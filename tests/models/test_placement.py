@@ -10,12 +10,12 @@ import pytest
 from selftrain.engines.config import EngineConfig
 from selftrain.errors import ModelError, SettingsError
 from selftrain.evaluation import EvalConfig
-from selftrain.loop import model_factory as machinery
+from selftrain.loop import model_factory
 from selftrain.loop.progress import Progress
 from selftrain.methods import PST
 from selftrain.methods.pst import PSTTrainingConfig
 from selftrain.models.loading import count_parameters, load_model
-from selftrain.models.placement import USABLE, Device, DeviceSlot, Need, Placement, place
+from selftrain.models.placement import USABLE, Device, DeviceSlot, MemoryNeed, Placement, place
 from selftrain.models.seeds import SEED_MODELS, seed_model
 from selftrain.problems import load_problems
 from selftrain.storage import RunFolder
@@ -25,8 +25,8 @@ GIGA = 10**9
 PAPER = {"gemma": 2_614_000_000, "llama": 1_236_000_000, "qwen": 1_544_000_000}
 
 
-def needs_of(weights: dict[str, int]) -> dict[str, Need]:
-    return {name: Need.of(count, count, keeps_moments=True) for name, count in weights.items()}
+def needs_of(weights: dict[str, int]) -> dict[str, MemoryNeed]:
+    return {name: MemoryNeed.of(count, count, keeps_moments=True) for name, count in weights.items()}
 
 
 def devices(*gigabytes: float) -> list[Device]:
@@ -34,9 +34,9 @@ def devices(*gigabytes: float) -> list[Device]:
 
 
 def test_a_weight_in_training_takes_sixteen_bytes() -> None:
-    assert Need.of(100, 100, keeps_moments=True) == Need(1200, 400)
-    assert Need.of(100, 100, keeps_moments=False) == Need(400, 1200)
-    assert Need.of(100, 0, keeps_moments=True).alone == 400
+    assert MemoryNeed.of(100, 100, keeps_moments=True) == MemoryNeed(1200, 400)
+    assert MemoryNeed.of(100, 100, keeps_moments=False) == MemoryNeed(400, 1200)
+    assert MemoryNeed.of(100, 0, keeps_moments=True).peak == 400
 
 
 def test_models_stand_side_by_side_where_they_fit() -> None:
@@ -44,7 +44,7 @@ def test_models_stand_side_by_side_where_they_fit() -> None:
     placement = place(needs_of(PAPER), devices(100))
     assert list(placement.lines()) == ["cuda:0: gemma, llama, qwen side by side"]
     placement = place(needs_of(PAPER), devices(60, 60))
-    assert placement.devices == {"gemma": "cuda:0", "llama": "cuda:1", "qwen": "cuda:1"} and not placement.in_turns
+    assert placement.devices == {"gemma": "cuda:0", "llama": "cuda:1", "qwen": "cuda:1"} and not placement.offload
     placement = place(needs_of(PAPER), devices(60, 60, 60))
     assert sorted(placement.devices.values()) == ["cuda:0", "cuda:1", "cuda:2"]
     assert next(iter(placement.lines())) == "cuda:0: gemma"
@@ -52,32 +52,34 @@ def test_models_stand_side_by_side_where_they_fit() -> None:
 
 def test_models_take_turns_where_they_do_not() -> None:
     placement = place(needs_of(PAPER), devices(60))
-    assert list(placement.lines()) == ["cuda:0: gemma, llama, qwen in turns"]
-    assert placement.seats["gemma"] is placement.seats["qwen"] and placement.seats["llama"].in_turns
+    assert list(placement.lines()) == ["cuda:0: gemma, llama, qwen in turns (CPU offload)"]
+    assert placement.slots["gemma"] is placement.slots["qwen"] and placement.slots["llama"].offload
 
 
 def test_a_model_that_fits_nowhere_is_refused_with_the_figures() -> None:
-    with pytest.raises(SettingsError, match=r"gemma takes 41\.8 GB to learn, cuda:1 has 50\.0 free"):
+    with pytest.raises(SettingsError, match=r"gemma needs 41\.8 GB to train, cuda:1 has 50\.0 free"):
         place(needs_of(PAPER), devices(40, 50))
 
 
 @pytest.mark.parametrize("seed", range(200))
 def test_no_device_holds_more_than_it_has_room_for(seed: int) -> None:
     rng = random.Random(seed)
-    needs = {f"m{i}": Need(rng.uniform(1, 30) * GIGA, rng.uniform(0, 30) * GIGA) for i in range(rng.randint(1, 7))}
+    needs = {
+        f"m{i}": MemoryNeed(rng.uniform(1, 30) * GIGA, rng.uniform(0, 30) * GIGA) for i in range(rng.randint(1, 7))
+    }
     given = devices(*(rng.choice([24, 40, 80, 141]) for _ in range(rng.randint(1, 4))))
     try:
         placement = place(needs, given)
     except SettingsError:
-        assert max(one.alone for one in needs.values()) > max(one.room for one in given)
+        assert max(one.peak for one in needs.values()) > max(one.usable for one in given)
         return
     assert list(placement.devices) == list(needs)
     for device in given:
         held = [needs[name] for name, where in placement.devices.items() if where == device.name]
-        if device.name in placement.in_turns:
-            assert max(one.alone for one in held) <= USABLE * device.free
+        if device.name in placement.offload:
+            assert max(one.peak for one in held) <= USABLE * device.free
         elif held:
-            assert sum(one.always for one in held) + max(one.training for one in held) <= USABLE * device.free
+            assert sum(one.resident for one in held) + max(one.training for one in held) <= USABLE * device.free
 
 
 def test_only_one_of_several_is_there() -> None:
@@ -91,13 +93,13 @@ def test_only_one_of_several_is_there() -> None:
             moved.append((self.name, device))
 
     first, second = Model("first"), Model("second")
-    seat = DeviceSlot("cuda:1", in_turns=True)
+    slot = DeviceSlot("cuda:1", offload=True)
     for model in (first, first, second, first):
-        seat.take(model.to)
+        slot.acquire(model.to)
     assert moved == [
         ("first", "cuda:1"), ("first", "cpu"), ("second", "cuda:1"), ("second", "cpu"), ("first", "cuda:1")
     ]  # fmt: skip
-    DeviceSlot("cuda:0").take(first.to)
+    DeviceSlot("cuda:0").acquire(first.to)
     assert len(moved) == 5
 
 
@@ -135,13 +137,13 @@ def test_models_in_turns_come_to_the_same_run(tmp_path: Path, monkeypatch: pytes
                 if file.is_file()}  # fmt: skip
 
     alone = run(tmp_path / "alone")
-    monkeypatch.setattr(machinery, "gpus", lambda: [Device("cpu", 30_000_000)])
+    monkeypatch.setattr(model_factory, "gpus", lambda: [Device("cpu", 30_000_000)])
     assert "in turns" not in capsys.readouterr().err
     assert run(tmp_path / "turns") == alone
-    assert "cpu: llama, qwen2 in turns" in capsys.readouterr().err
+    assert "cpu: llama, qwen2 in turns (CPU offload)" in capsys.readouterr().err
 
 
 def test_one_device_for_all_is_the_settings_own() -> None:
     placement = Placement({"a": "auto", "b": "auto"}, planned=False)
     assert not list(placement.lines())
-    assert placement.seats["a"].device == "auto" and not placement.seats["b"].in_turns
+    assert placement.slots["a"].device == "auto" and not placement.slots["b"].offload

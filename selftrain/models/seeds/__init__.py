@@ -1,7 +1,7 @@
-"""Three tiny base models that ship with the package, imperfect in the ways real base models are.
+"""Three tiny base models that ship with the package, imperfect in the ways that real base models are.
 
-Trained by us from random weights on made-up word problems (`seeds/` in the repository has the script, the
-corpus and the recorded figures). They know nothing else.
+Trained from random weights on made-up word problems, and able to solve nothing else; `seeds/` in the repository has the
+script, the corpus and the recorded results.
 """
 
 from __future__ import annotations
@@ -20,5 +20,5 @@ def seed_model(name: str) -> str:
         ModelError: there is no seed model of that name.
     """
     if name not in SEED_MODELS:
-        raise ModelError(f"no seed model {name!r}", "", f"there are {', '.join(SEED_MODELS)}")
+        raise ModelError(f"there is no seed model {name!r}", "", f"use one of {', '.join(SEED_MODELS)}")
     return str(Path(__file__).parent / name)
