@@ -38,7 +38,7 @@ from selftrain.methods.filters import with_scores
 from selftrain.models.prompts import PromptConfig, make_prompts
 from selftrain.models.toy import ToyModel, toy_problems
 from selftrain.problems import load_problems
-from selftrain.storage import AnswerCache, Record, remember_grade
+from selftrain.storage import AnswerCache, Record, cached_grade
 from selftrain.training.toy import ToyTrainer
 from selftrain.types import Problem, Round
 
@@ -83,7 +83,7 @@ class Doing:
         prompts = make_prompts(self.problems)
         with Record.create(self.folder / "run", {}, self.answer_cache) as record, open_grader("math") as grader:
             by_id = {problem.id: problem for problem in self.problems}
-            grade = remember_grade(self.answer_cache, lambda some: grader.grade(some, by_id))
+            grade = cached_grade(self.answer_cache, lambda some: grader.grade(some, by_id))
             # What is loaded at first use is no growth.
             first = self.learner.sample(prompts[:1], 1, SAMPLING, "first")
             with record.samples(0) as rows:

@@ -37,7 +37,7 @@ from selftrain.loop.round_record import sample_rows
 from selftrain.methods import RestEM
 from selftrain.models.prompts import make_prompts
 from selftrain.models.toy import ToyModel
-from selftrain.storage import AnswerCache, Record, remember_grade
+from selftrain.storage import AnswerCache, Record, cached_grade
 from selftrain.storage.journal.log import Log
 from selftrain.training.toy import ToyTrainer
 from selftrain.types import Problem, Prompt, Response, Round, Sample
@@ -150,7 +150,7 @@ def child(mode: str, count: int, folder: Path) -> None:
     type(method)._filter = clock.wrap("select", type(method)._filter)  # type: ignore[method-assign]
     engine.generate = clock.wrap("made up", engine.generate)  # type: ignore[method-assign]
     learner = Learner(engine, ToyTrainer(engine.model), "base", answer_cache=answer_cache)
-    grade = remember_grade(answer_cache, clock.wrap("judge", lambda responses: grader.grade(responses, by_id)))
+    grade = cached_grade(answer_cache, clock.wrap("judge", lambda responses: grader.grade(responses, by_id)))
     watch_memory()
     before, total = memory_kib("VmRSS"), time.perf_counter()
     with grader, clock.of("record opened"), contextmanager_of(mode, folder, answer_cache) as record:

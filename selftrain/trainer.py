@@ -131,7 +131,7 @@ class SelfTrainer:
             record = open_until_done.enter_context(open_record(self.output_dir, inputs, answer_cache, resumable))
             open_until_done.enter_context(self.progress.log_to(record.folder.path / "log.txt"))
             if resume:
-                self.progress.say_all(f"unknown to the journal, set aside: {one}" for one in record.set_aside)
+                self.progress.say_all(f"unknown to the journal, moved to {one}" for one in record.set_aside)
             if record.fact("described") is None:
                 self._describe(record, train, tests, parts, learners, graders)
                 record.finish("described", {})

@@ -81,7 +81,7 @@ class Learner:
             for batch in plan
         ]
         keys = [_cache_key(request) for request in requests]
-        known = self.answer_cache.knows(keys)
+        known = self.answer_cache.has_answers(keys)
         missing = [request for request, is_known in zip(requests, known, strict=True) if not is_known]
         if missing:
             self._slot.acquire(self.trainer.to)

@@ -37,7 +37,7 @@ from selftrain.loop.validator import Validator
 from selftrain.methods.base import Method
 from selftrain.models.prompts import make_prompts
 from selftrain.problems.splits import DataSplits, problems_of_round
-from selftrain.storage import Record, Told, merged, remember_grade
+from selftrain.storage import Record, Told, cached_grade, merged
 from selftrain.training.base import RoundProgress, TrainingConfig, TrainingHooks, TrainingJob, TrainingReport
 from selftrain.types import Grade, Problem, Response, Round, Sampler, Score
 
@@ -248,7 +248,7 @@ class RoundLoop:
             with self._seconds.timing("grade"):
                 return grade(responses, self._problems)
 
-        return remember_grade(self.record.answer_cache, timed)
+        return cached_grade(self.record.answer_cache, timed)
 
     @contextmanager
     def _watched(self, title: str, now: Round) -> Iterator[None]:

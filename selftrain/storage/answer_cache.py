@@ -1,4 +1,4 @@
-"""What was asked in a step of a run and what came of it, so that after a restart it is not done again."""
+"""Answers of models and graders that were computed in a step of a run, so that a resumed run computes none twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from selftrain.types import Grade, Response, Score
 Rows = list[dict[str, Any]]
 
 
-class KeepsRows(Protocol):
+class RowLog(Protocol):
     """A log of `selftrain.storage.journal`."""
 
     @property
@@ -23,78 +23,78 @@ class KeepsRows(Protocol):
 
 
 class AnswerCache:
-    """memory("3/llama/...", compute) gives what `compute` gave when this was asked first, even in another process.
+    """cache("3/llama/...", compute) returns what `compute` returned for this question before, in any process.
 
-    The same question may come several times in a step; the first, second, ... of each are told apart. So a step has to
-    ask its questions in one and the same order, which everything here does: what is asked depends on nothing but the
-    settings and earlier answers.
+    A question may be asked several times in a step; the first, second, ... are distinguished by counting. So a step
+    has to ask its questions in the same order every time, which holds here: they depend on settings and earlier answers
+    only.
 
     Args:
-        heed: called after each answer that was written down: the place where a run may stop.
+        raise_if_stopping: called after each answer that was written: where a run may stop.
     """
 
     def __init__(self, raise_if_stopping: Callable[[], None] = lambda: None) -> None:
         self.step = ""
-        self._log: KeepsRows | None = None
-        self._asked: Counter[str] = Counter()
+        self._log: RowLog | None = None
+        self._counts: Counter[str] = Counter()
         self._raise_if_stopping = raise_if_stopping
 
     @contextmanager
-    def during(self, step: str, log: KeepsRows) -> Iterator[None]:
-        """Within a step; outside of one nothing is remembered."""
-        self.step, self._log, self._asked = step, log, Counter()
+    def during(self, step: str, log: RowLog) -> Iterator[None]:
+        """Caches in this log; outside of any step nothing is cached."""
+        self.step, self._log, self._counts = step, log, Counter()
         try:
             yield
         finally:
             self.step, self._log = "", None
 
-    def knows(self, questions: Sequence[str]) -> list[bool]:
-        """Which of them, were they asked one after another now, have an answer already."""
+    def has_answers(self, questions: Sequence[str]) -> list[bool]:
+        """Which of these questions would be answered from the cache if they were asked next, in this order."""
         if self._log is None:
             return [False] * len(questions)
-        asked, known = self._asked.copy(), []
+        counts, found = self._counts.copy(), []
         for question in questions:
-            asked[question] += 1
-            known.append(f"{question}#{asked[question]}" in self._log.rows)
-        return known
+            counts[question] += 1
+            found.append(f"{question}#{counts[question]}" in self._log.rows)
+        return found
 
     def __call__(self, question: str, compute: Callable[[], Rows]) -> Rows:
         if self._log is None:
             return compute()
-        self._asked[question] += 1
-        key = f"{question}#{self._asked[question]}"
-        known = self._log.rows.get(key)
-        if known is not None:
-            return known
+        self._counts[question] += 1
+        key = f"{question}#{self._counts[question]}"
+        cached = self._log.rows.get(key)
+        if cached is not None:
+            return cached
         rows = compute()
         self._log.append(key, rows)
         self._raise_if_stopping()
         return rows
 
 
-#: Answers that are judged and written down at once.
+#: How many answers are graded and written at once.
 _CHUNK = 256
 
 
-def remember_grade(answer_cache: AnswerCache, grade: Callable[[Sequence[Response]], list[Score]]) -> Grade:
-    """`grade`, some problems at a time, so that a verdict is written down before the next ones are sought.
+def cached_grade(answer_cache: AnswerCache, grade: Callable[[Sequence[Response]], list[Score]]) -> Grade:
+    """`grade`, some problems at a time, each chunk of scores written before the next is computed.
 
-    All answers to a problem are judged together: some judges compare them.
+    All answers to a problem are graded together: some graders compare them.
     """
 
-    def remembered(responses: Sequence[Response]) -> list[Score]:
-        places: dict[str, list[int]] = {}
-        for place, response in enumerate(responses):
-            places.setdefault(response.prompt.problem_id, []).append(place)
+    def cached(responses: Sequence[Response]) -> list[Score]:
+        by_problem: dict[str, list[int]] = {}
+        for index, response in enumerate(responses):
+            by_problem.setdefault(response.prompt.problem_id, []).append(index)
         scores: list[Score | None] = [None] * len(responses)
-        for chunk in _chunks(list(places.values())):
-            asked = [responses[place] for place in chunk]
-            rows = answer_cache("grade", lambda asked=asked: [score_row(score) for score in grade(asked)])  # type: ignore[misc]
-            for place, row in zip(chunk, rows, strict=True):
-                scores[place] = Score(**row)
+        for chunk in _chunks(list(by_problem.values())):
+            part = [responses[index] for index in chunk]
+            rows = answer_cache("grade", lambda part=part: [score_row(score) for score in grade(part)])  # type: ignore[misc]
+            for index, row in zip(chunk, rows, strict=True):
+                scores[index] = Score(**row)
         return [score for score in scores if score is not None]
 
-    return remembered
+    return cached
 
 
 def _chunks(groups: Sequence[list[int]]) -> Iterator[list[int]]:

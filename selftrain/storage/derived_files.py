@@ -1,4 +1,4 @@
-"""Files of a run that say again what its journal says, or tell of the machine and the clock."""
+"""Files of a run that are rewritten from its journal, or are about the machine and the clock."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from selftrain.errors import RunError
-from selftrain.storage.journal import disk_error
+from selftrain.storage.journal import disk_errors
 from selftrain.storage.run_folder import RunFolder
 
-FREE = (
+#: Not in the journal: rewritten from it, or about the machine and the clock.
+UNMANAGED = (
     "settings.yaml", "environment.json", "rounds.jsonl", "timings.jsonl", "log.txt", "report.html", "best", "best.json",
 )  # fmt: skip
 
 
 class DerivedFiles:
-    """Writes them. Each but the growing ones appears whole or not at all."""
+    """Writes them; atomically, but for those that are appended to."""
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
@@ -34,7 +33,7 @@ class DerivedFiles:
             with partial.open("rb+") as file:
                 os.fsync(file.fileno())
             partial.replace(path)
-            # The name outlasts a loss of power as well: what the journal says next may rely on it.
+            # The journal's next entry may rely on this file, so its name has to survive a power failure, too.
             folder = os.open(path.parent, os.O_RDONLY)
             try:
                 os.fsync(folder)
@@ -53,8 +52,8 @@ class DerivedFiles:
         """Says which round is the best and links `best` to its weights; several models each have a folder in it."""
         folder = self.folder
         targets = {n: folder.weights_of(round_number, n) if round_number else Path(base) for n, base in bases.items()}
-        told = {n: str(t.relative_to(folder.path)) if round_number else bases[n] for n, t in targets.items()}
-        self.write_json("best.json", {"round": round_number, "weights": told})
+        paths = {n: str(t.relative_to(folder.path)) if round_number else bases[n] for n, t in targets.items()}
+        self.write_json("best.json", {"round": round_number, "weights": paths})
         best = folder.path / "best"
         try:
             if best.is_dir() and not best.is_symlink():
@@ -67,12 +66,12 @@ class DerivedFiles:
                     link = best / name if len(targets) > 1 else best
                     link.symlink_to(os.path.relpath(target, link.parent) if round_number else target.resolve())
         except OSError:
-            # A file system without links; best.json says the same.
-            print(f"best is {', '.join(told.values())} (no link could be made)", file=sys.stderr)
+            # No symbolic links on this file system; best.json has the same information.
+            print(f"best is {', '.join(paths.values())} (a link could not be created)", file=sys.stderr)
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """One file under two names; two files where the file system has no links, or the names are on two of them."""
+    """A hard link; a copy where the file system has none, or the two are on different ones."""
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -82,23 +81,6 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def as_line(value: Mapping[str, Any]) -> str:
-    """What tells a line from the others comes first; the rest is in the journal's order."""
+    """With `round` and `model` first, the other keys in the journal's order."""
     first = {name: value[name] for name in ("round", "model") if name in value}
     return json.dumps(first | dict(value), ensure_ascii=False) + "\n"
-
-
-@contextmanager
-def disk_errors(path: Path, *more: type[Exception]) -> Iterator[None]:
-    """Whatever writes a file by itself (a library) fails as the store does.
-
-    Raises:
-        RunError: exit code 74.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise disk_error(error, path) from error
-    except more as error:
-        raise RunError(
-            f"cannot write {path}: {error}", "the run stops here; everything before it is intact", ""
-        ) from error

@@ -1,4 +1,4 @@
-"""What a bug report, or the reader of a result, needs to know about the machine."""
+"""Versions and platform, for bug reports and for readers of results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PACKAGES = ("selftrain", "torch", "transformers", "tokenizers", "datasets", "mat
 
 
 def versions_of(packages: Iterable[str]) -> dict[str, str]:
-    """Of those that are installed."""
+    """Of the packages that are installed."""
     found = {}
     for package in packages:
         with suppress(metadata.PackageNotFoundError):
@@ -23,7 +23,7 @@ def versions_of(packages: Iterable[str]) -> dict[str, str]:
 
 
 def environment() -> dict[str, Any]:
-    """What a reader needs to know about where a run was made. Names no person, path or variable."""
+    """For environment.json. Contains no user name, path or environment variable."""
     return {
         "python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}",
         "cpu_count": os.cpu_count(), "packages": versions_of(PACKAGES),

@@ -11,39 +11,39 @@ def round_step(number: int) -> str:
 
 
 def saved_as(number: int, kind: str) -> tuple[str, str]:
-    """The step and the folder of something that is saved."""
+    """The step and the folder of saved weights or of a checkpoint."""
     name = round_step(number)
     return f"{name}/{kind}", f"weights/{name}" if kind == "weights" else f"checkpoint/{name}/{kind}"
 
 
 def shareable_rounds(source: Reader) -> list[int]:
-    """Finished rounds that a run can go on from, and did not end with."""
+    """Finished rounds that another run can continue from: their weights are saved, and the run did not end there."""
     found, number = [], 1
-    lives = any(entry.name.endswith("/state") for entry in source.journal)
+    has_states = any(entry.step.endswith("/state") for entry in source.journal)
 
-    def is_there(kind: str) -> bool:
+    def is_saved(kind: str) -> bool:
         entry = source.finished(saved_as(number, kind)[0])
         return entry is not None and set(entry.files) <= set(source.files) and (kind == "state" or bool(entry.files))
 
     while (line := source.finished(f"{round_step(number)}/line")) is not None:
-        if not line.facts["ends"] and is_there("weights") and (is_there("state") or not lives):
+        if not line.metadata["ends"] and is_saved("weights") and (is_saved("state") or not has_states):
             found.append(number)
         number += 1
     return found
 
 
 def share_rounds(source: Reader, store: Store, last: int) -> None:
-    """Takes over the rounds of `source` up to one of its `shareable_rounds`: the same files under a second name.
+    """Links the files of the rounds of `source` up to `last`, one of its `shareable_rounds`, into `store`.
 
     Raises:
-        RunError: a file of them is not what it was.
+        RunError: one of the files is damaged.
     """
     for entry in source.journal:
-        step = entry.name
-        ours = step.startswith("round-") and int(step[6:].partition("/")[0]) <= last
-        if not ours or source.finished(step) is not entry or not set(entry.files) <= set(source.files):
+        step = entry.step
+        shared = step.startswith("round-") and int(step[6:].partition("/")[0]) <= last
+        if not shared or source.finished(step) is not entry or not set(entry.files) <= set(source.files):
             continue
         source.verify(step)
         for path in entry.files:
-            link_or_copy(source.place(path), store.partial(path))
-        store.commit(step, list(entry.files), entry.facts)
+            link_or_copy(source.locate(path), store.partial(path))
+        store.commit(step, list(entry.files), entry.metadata)

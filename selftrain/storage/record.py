@@ -11,9 +11,9 @@ from typing import Any, Self
 
 from selftrain.errors import RunError
 from selftrain.storage.answer_cache import AnswerCache
-from selftrain.storage.derived_files import FREE, DerivedFiles, as_line, disk_errors
+from selftrain.storage.derived_files import UNMANAGED, DerivedFiles, as_line
 from selftrain.storage.fork_rounds import round_step, saved_as, share_rounds
-from selftrain.storage.journal import Reader, Store, Terms, holds_run, is_taken
+from selftrain.storage.journal import Reader, Store, StoreOptions, disk_errors, holds_run, is_occupied
 from selftrain.storage.rows import problem_rows, problem_schema, sample_schema
 from selftrain.storage.run_folder import RunFolder
 from selftrain.storage.tables import Put, writing
@@ -55,17 +55,17 @@ class Record(DerivedFiles):
     @classmethod
     def create(cls, path: str | Path, facts: Mapping[str, Any], answer_cache: AnswerCache | None = None) -> Record:
         cls.refuse_taken(path)
-        return cls(path, Store.create(path, facts, Terms(free=FREE)), answer_cache or AnswerCache())
+        return cls(path, Store.create(path, facts, StoreOptions(unmanaged=UNMANAGED)), answer_cache or AnswerCache())
 
     @classmethod
     def resume(cls, path: str | Path, answer_cache: AnswerCache | None = None) -> Record:
-        record = cls(path, Store.open(path, Terms(free=FREE)), answer_cache or AnswerCache())
+        record = cls(path, Store.open(path, StoreOptions(unmanaged=UNMANAGED)), answer_cache or AnswerCache())
         record._rewrite_rounds()
         return record
 
     @staticmethod
     def refuse_taken(path: str | Path) -> None:
-        if Path(path).is_file() or is_taken(Path(path)):
+        if Path(path).is_file() or is_occupied(Path(path)):
             go_on = f", or go on with it: selftrain resume {path}" if holds_run(Path(path)) else ""
             raise RunError(
                 f"output_dir {str(path)!r} is not empty",
@@ -76,11 +76,11 @@ class Record(DerivedFiles):
     @property
     def facts(self) -> Mapping[str, Any]:
         """What the run was created with."""
-        return self._store.journal[0].facts
+        return self._store.journal[0].metadata
 
     @property
     def set_aside(self) -> Sequence[str]:
-        return self._store.set_aside
+        return self._store.quarantined
 
     def __enter__(self) -> Self:
         return self
@@ -104,14 +104,14 @@ class Record(DerivedFiles):
 
     def forget_answers(self, numbers: Container[int]) -> None:
         """Removes the answers of rounds that nobody will ask again."""
-        for step in self._store.unfinished():
+        for step in self._store.existing_logs():
             if step.endswith(_ANSWERS) and int(step.partition("/")[0].removeprefix("round-")) in numbers:
-                self._store.discard(step)
+                self._store.discard_log(step)
 
     def fact(self, step: str) -> Mapping[str, Any] | None:
         """What a finished step came to."""
         entry = self._store.finished(step)
-        return None if entry is None else entry.facts
+        return None if entry is None else entry.metadata
 
     def finish(self, step: str, facts: Mapping[str, Any]) -> None:
         if self._store.finished(step) is None:
@@ -177,17 +177,17 @@ class Record(DerivedFiles):
         share_rounds(source, self._store, last)
 
     def _rewrite_rounds(self) -> None:
-        told = [e.facts["lines"] for e in self._store.journal if e.name == "late" or e.name.endswith("/line")]
+        told = [e.metadata["lines"] for e in self._store.journal if e.step == "late" or e.step.endswith("/line")]
         self.write_text("rounds.jsonl", "".join(as_line(line) for lines in told for line in lines))
 
     def lost(self, number: int) -> set[str]:
         """What of a round was damaged and set aside: samples, evaluations, weights."""
-        return {what for what in _OUTCOME if f"{round_step(number)}/{what}" in self._store.lost}
+        return {what for what in _OUTCOME if f"{round_step(number)}/{what}" in self._store.invalidated}
 
     @property
     def is_done(self) -> bool:
         """Whether the run is at its end, and nothing of what it came to was lost since."""
-        return self.fact("done") is not None and not any(step.endswith(_OUTCOME) for step in self._store.lost)
+        return self.fact("done") is not None and not any(step.endswith(_OUTCOME) for step in self._store.invalidated)
 
     # -- weights
 

@@ -1,4 +1,4 @@
-"""Rows of the tables `samples`, `evaluations` and `problems`, and of the logs that come before them."""
+"""Rows of the tables `samples`, `evaluations` and `problems`, and of the logs of answers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from selftrain.types import Problem, Prompt, Response, Sample, Score
 
-#: Token ids that were seen, each once: as an object of its own for every token they would be half of a run's memory.
+#: Shares one int object for each token id: an object for every token would be half of a run's memory.
 _IDS: dict[int, int] = {}
 
 
@@ -49,7 +49,7 @@ def problem_schema() -> Any:
 
 
 def sample_row(sample: Sample, round_number: int, reference: str | None, greedy: bool = False) -> dict[str, Any]:
-    """One row of the table `samples`, or of `evaluations`. No times: they differ where all else is the same."""
+    """One row of the table `samples` or `evaluations`. No times, so that equal runs have equal bytes."""
     response, score = sample.response, sample.score
     return {
         "model": response.model, "round": round_number, "weights_version": response.weights_version,
@@ -72,7 +72,7 @@ def problem_rows(parts: Mapping[str, Sequence[Problem]]) -> list[dict[str, Any]]
 
 
 def response_row(response: Response) -> dict[str, Any]:
-    """What a log keeps of a response; its prompt is known to whoever asks again."""
+    """A response in a log, without its prompt, which is known when it is read back."""
     return {
         "index": response.sample_index, "text": response.text, "ids": list(response.token_ids),
         "logprob": response.logprob, "finish": response.finish_reason, "version": response.weights_version,
@@ -82,9 +82,9 @@ def response_row(response: Response) -> dict[str, Any]:
 def responses_of(
     rows: Sequence[Mapping[str, Any]], prompts: Sequence[Prompt], n: int, *, text: Callable[[Prompt], str], model: str
 ) -> list[Response]:
-    """The responses to `prompts`, `n` to each, that `rows` were made of; `text` is what the model was shown."""
+    """The inverse of `response_row`, for `n` responses to each prompt; `text` renders a prompt."""
     texts = [text(prompt) for prompt in prompts]
-    return [_response_of(row, prompts[place // n], texts[place // n], model) for place, row in enumerate(rows)]
+    return [_response_of(row, prompts[i // n], texts[i // n], model) for i, row in enumerate(rows)]
 
 
 def _response_of(row: Mapping[str, Any], prompt: Prompt, prompt_text: str, model: str) -> Response:

@@ -12,7 +12,7 @@ from selftrain.errors import RunError
 
 
 def merged(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Lines of rounds.jsonl; a later one of the same round and model adds to the earlier, such as a late evaluation."""
+    """Lines of rounds.jsonl; a later line of a round and model (a late evaluation) adds keys to the earlier."""
     found: dict[tuple[int, str], dict[str, Any]] = {}
     for line in lines:
         found.setdefault((line["round"], line["model"]), {}).update(line)
@@ -21,15 +21,16 @@ def merged(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """
-    Raises:
-        RunError: there is no run, or a query is wrong.
-    """
+    """A run's folder, to be read."""
 
     path: Path
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
+        """
+        Raises:
+            RunError: it is not a run's folder.
+        """
         folder = cls(Path(path))
         if not (folder.path / "settings.yaml").is_file():
             raise RunError(
@@ -43,22 +44,22 @@ class RunFolder:
         return self.path / "weights" / f"round-{round_number:04d}"
 
     def weights_of(self, round_number: int, model: str) -> Path:
-        """One model's weights of a round: a folder of their own where several models learn."""
-        place = self.weights(round_number)
-        return place / model if (place / model).is_dir() else place
+        """One model's weights of a round, in a subfolder where several models are trained."""
+        folder = self.weights(round_number)
+        return folder / model if (folder / model).is_dir() else folder
 
     def weights_name(self, round_number: int, model: str, base: str) -> str:
-        """Where the weights of a round are to be found, from this folder; `base` is the untouched model."""
+        """Path of the weights of a round, relative to this folder; in round 0 it is `base`, the base model."""
         return str(self.weights_of(round_number, model).relative_to(self.path)) if round_number else base
 
     def rounds(self) -> list[dict[str, Any]]:
-        """The lines of rounds.jsonl, by round and model; the seconds of a round on its first line."""
+        """The lines of rounds.jsonl by round and model; the first of each round has the seconds of timings.jsonl."""
         lines = merged(self._lines("rounds.jsonl"))
         for timing in self._lines("timings.jsonl"):
             first = next((line for line in lines if line["round"] == timing["round"]), {})
             spent = first.setdefault("seconds", {})
             for what, seconds in timing["seconds"].items():
-                # A round that was interrupted has several lines.
+                # An interrupted round has several lines.
                 spent[what] = round(spent.get(what, 0.0) + seconds, 2)
         return lines
 
@@ -67,7 +68,7 @@ class RunFolder:
         return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
 
     def query(self, sql: str) -> Any:
-        """Runs a query over the tables `samples`, `evaluations`, `problems` and `rounds`; a DuckDB relation.
+        """A DuckDB relation: a query over the tables `samples`, `evaluations`, `problems` and `rounds`.
 
         Raises:
             RunError: the query is wrong; the message is DuckDB's.
@@ -79,7 +80,7 @@ class RunFolder:
             "samples": "samples/*.parquet", "evaluations": "evaluations/*.parquet", "problems": "problems.parquet",
         }.items():  # fmt: skip
             if any(self.path.glob(files)):
-                # A literal, not a parameter: a view cannot hold one. Quotes in a path are doubled.
+                # A view cannot have parameters, so the path is a literal, with quotes doubled.
                 place = str(self.path / files).replace("'", "''")
                 connection.execute(f"create view {table} as select * from read_parquet('{place}')")
         if (self.path / "rounds.jsonl").exists():

@@ -1,4 +1,4 @@
-"""Parquet files that are written some rows at a time."""
+"""Parquet files written a few rows at a time."""
 
 from __future__ import annotations
 
@@ -7,50 +7,49 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from selftrain.storage.derived_files import disk_errors
+from selftrain.storage.journal import disk_errors
 
-#: Takes rows of a table.
+#: Appends rows to a table.
 Put = Callable[[Iterable[dict[str, Any]]], None]
-#: Rows that are Python objects at the same time, and of a row group of the file.
-_AT_ONCE = 4096
+#: Rows of a row group, which are Python objects in memory until it is full.
+_GROUP = 4096
 
 
 @contextmanager
-def writing(path: Path, schema: Any, place: Path) -> Iterator[Put]:
-    """A file whose bytes hang on the rows alone, not on how many were put at a time.
+def writing(path: Path, schema: Any, final_path: Path) -> Iterator[Put]:
+    """A file whose bytes depend on the rows only, not on how they were split into calls.
 
     Args:
-        place: how the file is called where it cannot be written.
+        final_path: the file's name in error messages.
 
     Raises:
-        RunError: it cannot.
+        RunError: the file cannot be written.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with disk_errors(place):
+    with disk_errors(final_path):
         writer = pq.ParquetWriter(path, schema, compression="zstd")
-    waiting: list[dict[str, Any]] = []
+    group: list[dict[str, Any]] = []
 
     def write() -> None:
-        with disk_errors(place):
-            writer.write_batch(pa.RecordBatch.from_pylist(waiting, schema=schema))
-        waiting.clear()
+        with disk_errors(final_path):
+            writer.write_batch(pa.RecordBatch.from_pylist(group, schema=schema))
+        group.clear()
 
     def put(rows: Iterable[dict[str, Any]]) -> None:
         for row in rows:
-            waiting.append(row)
-            if len(waiting) == _AT_ONCE:
+            group.append(row)
+            if len(group) == _GROUP:
                 write()
 
     try:
         yield put
-        if waiting:
+        if group:
             write()
-        with disk_errors(place):
+        with disk_errors(final_path):
             writer.close()
     except BaseException:
-        # Nobody will read it.
-        with suppress(OSError):
+        with suppress(OSError):  # the file is incomplete anyway
             writer.close()
         raise

@@ -103,7 +103,7 @@ def test_a_budget_stops_a_run_and_more_of_it_goes_on(here: Path, whole: dict[str
 
 
 @pytest.mark.slow
-def test_damage_is_found_set_aside_and_made_good(here: Path, whole: dict[str, bytes]) -> None:
+def test_damage_is_found_quarantined_and_repaired(here: Path, whole: dict[str, bytes]) -> None:
     run(*RUN, "--output_dir", "run")
     samples = here / "run" / "samples" / "round-0001.parquet"
     damaged = bytearray(samples.read_bytes())
@@ -112,7 +112,7 @@ def test_damage_is_found_set_aside_and_made_good(here: Path, whole: dict[str, by
     out, _ = run("check", "run", code=65)
     assert "samples/round-0001.parquet" in out
     run("check", "run", "--repair")
-    assert (here / "run" / "set-aside").exists()
+    assert (here / "run" / "quarantine").exists()
     _, err = run("resume", "run")
     assert "round 1: samples made again" in err
     same(here / "run", whole)

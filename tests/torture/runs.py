@@ -101,7 +101,7 @@ def outcome(folder: Path) -> dict[str, bytes]:
     return {
         name: place.read_bytes()
         for name, place in named.items()
-        if name not in _CLOCKS and name[0] != "." and not name.startswith("set-aside/")
+        if name not in _CLOCKS and name[0] != "." and not name.startswith("quarantine/")
     }
 
 
@@ -110,7 +110,7 @@ def _obey(order: Mapping[str, Any]) -> int:
     import torch
 
     from selftrain.errors import SelftrainError
-    from selftrain.storage import answer_cache as memory
+    from selftrain.storage import AnswerCache
     from selftrain.storage.journal import holds_run
 
     torch.set_num_threads(1)
@@ -119,14 +119,14 @@ def _obey(order: Mapping[str, Any]) -> int:
     def note(text: str) -> None:
         write(descriptor, f"{text}\n".encode())
 
-    real: Callable[..., Any] = memory.Memory.__call__
+    real: Callable[..., Any] = AnswerCache.__call__
 
     def noted(self: Any, question: str, compute: Callable[[], Any]) -> Any:
         asked = []
 
         def computed() -> Any:
             # The same question may come several times in a step, each time for another answer.
-            asked.append(f"{self.step} {question}#{self._asked[question]}")
+            asked.append(f"{self.step} {question}#{self._counts[question]}")
             note(f"asked {asked[0]}")
             return compute()
 
@@ -135,7 +135,7 @@ def _obey(order: Mapping[str, Any]) -> int:
             note(f"kept {asked[0]}")
         return rows
 
-    memory.Memory.__call__ = noted  # type: ignore[method-assign]
+    AnswerCache.__call__ = noted  # type: ignore[method-assign]
     faults = Faults(order["plan"], Path(order["folder"] + ".graveyard"))
     folder = Path(order["folder"])
     # Its own name stands among the settings, so it has to be the same one everywhere.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from selftrain.storage.derived_files import FREE
+from selftrain.storage.derived_files import UNMANAGED
 from selftrain.storage.journal import check, repair
 from tests.torture.runs import Driver, Ran, outcome
 
@@ -129,9 +129,9 @@ def test_what_was_damaged_is_made_again(driver: Driver, whole: Whole, tmp_path: 
         content = bytearray(place.read_bytes())
         content[len(content) // 2] ^= 1
         place.write_bytes(content)
-    assert {one.file for one in repair(folder, FREE)} == {str(place.relative_to(folder)) for place in damaged}
+    assert {one.file for one in repair(folder, UNMANAGED)} == {str(place.relative_to(folder)) for place in damaged}
     assert driver.run(method, folder).code == 0
-    assert check(folder, FREE) == []
+    assert check(folder, UNMANAGED) == []
     same(folder, expected)
 
 
@@ -143,7 +143,7 @@ def test_what_cannot_be_made_again_costs_itself_alone(driver: Driver, whole: Who
     assert driver.run("rest-em", folder).code == 0
     for name in ("samples/round-0002.parquet", "evaluations/round-0002.parquet"):
         (folder / name).write_bytes(b"")
-    repair(folder, FREE)
+    repair(folder, UNMANAGED)
     assert driver.run("rest-em", folder).code == 0
     same(folder, {name: content for name, content in expected.items() if name != "samples/round-0002.parquet"})
 

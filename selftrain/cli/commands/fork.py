@@ -32,7 +32,7 @@ def run(settings: Resolved) -> int:
 
     config = settings[ForkConfig]
     source = Reader.read(config.run)
-    facts = source.journal[0].facts
+    facts = source.journal[0].metadata
     began = command_of(facts, config.run)
     number = _round(source, config)
     changes = as_flags(config.set, lambda name: _require_forkable(name, facts["settings"], began))

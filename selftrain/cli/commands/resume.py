@@ -37,7 +37,7 @@ def resume(run: str, changes: Sequence[str], *, as_json: bool) -> int:
     """
     from selftrain.storage.journal import Store
 
-    facts = Store.read(run).journal[0].facts
+    facts = Store.read(run).journal[0].metadata
     began = command_of(facts, run)
     may_change = [name for name, target in settings_in(began.sections()).items() if target.resumable]
 

@@ -1,4 +1,4 @@
-"""Is all that a run's journal says still true? And what can be mended from what."""
+"""Compares a run's folder with its journal, and repairs what can be repaired."""
 
 from __future__ import annotations
 
@@ -7,107 +7,102 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selftrain.errors import RunError
-from selftrain.storage.journal.disk import Disk, disk_error, read_bytes
-from selftrain.storage.journal.entries import read_chain, require_run, salvage, sound_chain
-from selftrain.storage.journal.layout import COPY, JOURNAL, logs, strangers
-from selftrain.storage.journal.log import find
+from selftrain.storage.journal.disk import Disk, disk_errors, read_bytes
+from selftrain.storage.journal.entries import parse_chain, read_journal, require_run, salvage
+from selftrain.storage.journal.layout import COPY, JOURNAL, existing_logs, unknown_files
+from selftrain.storage.journal.log import scan
 from selftrain.storage.journal.reader import Reader
-from selftrain.storage.journal.store import Store, Terms, held
+from selftrain.storage.journal.store import Store, StoreOptions, locked
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Finding("journal", "line 3 is damaged", "journal.copy holds it")"""
+    """Finding("journal", "line 3 is damaged", "restored from journal.copy")"""
 
     file: str
-    wrong: str
-    #: What `repair` does about it.
-    mend: str
-    #: Or else the trace of a kill, or a file that somebody put there: the next `Store.open` clears it away.
-    damage: bool = True
+    problem: str
+    #: What `repair` does about it, and what follows.
+    remedy: str
+    #: False for the trace of a kill or an unknown file, which the next `Store.open` clears away.
+    is_damage: bool = True
 
 
-def check(folder: str | Path, free: Collection[str] = ()) -> list[Finding]:
-    """Reads every byte that the journal speaks of, and changes none.
+def check(folder: str | Path, unmanaged: Collection[str] = ()) -> list[Finding]:
+    """Reads every byte that the journal covers, and changes none.
 
     Raises:
-        RunError: the folder holds no run, or what run it holds is lost.
+        RunError: the folder holds no run, or its journal is beyond repair.
     """
     folder = Path(folder)
     require_run(folder)
     reader = Reader(folder, salvage(folder)[0].entries)
-    try:
-        unknown = list(strangers(folder, reader.files, free))
-    except OSError as error:
-        raise disk_error(error, folder) from error
+    with disk_errors(folder):
+        unknown = list(unknown_files(folder, reader.files, unmanaged))
     return [
-        *_of_journal(folder),
-        *(finding for _, finding in _of_files(reader)),
-        *_of_logs(reader),
-        *(Finding(path, "is unknown to the journal", "it is set aside", damage=False) for path in unknown),
+        *_check_journal(folder),
+        *(finding for _, finding in _check_files(reader)),
+        *_check_logs(folder),
+        *(Finding(path, "is unknown to the journal", "moved to quarantine", is_damage=False) for path in unknown),
     ]
 
 
-def repair(folder: str | Path, free: Collection[str] = ()) -> list[Finding]:
-    """Mends what `check` finds, and gives that back. What is damaged is set aside; what is whole is kept, all of it.
+def repair(folder: str | Path, unmanaged: Collection[str] = ()) -> list[Finding]:
+    """Repairs what `check` finds, and returns that. Damaged files go to quarantine; all that is valid is kept.
 
-    A step that lost a file is not finished any more and is done again by whoever goes on with the run.
+    A step that lost a file is no longer finished, and is done again when the run is resumed.
     """
     disk = Disk(Path(folder).absolute())
     require_run(disk.folder)
-    with held(disk) as lock:
-        found = check(disk.folder, free)
+    with locked(disk) as lock:
+        found = check(disk.folder, unmanaged)
         chain, _ = salvage(disk.folder)
-        for name in sorted({one.file for one in found if one.damage} & {JOURNAL, COPY}):
-            disk.mend(name, [b"".join(chain.lines)])
-        with Store(disk, lock, chain, Terms(free=free, reserve_bytes=0)) as store:
-            for step in sorted({step for step, _ in _of_files(store)}):
-                store.lose(step)
-            for path in sorted({one.file for one in _of_logs(store) if one.damage}):
-                disk.mend(path, find(disk.folder / path).as_new())
-            store.tidy()
+        for name in sorted({finding.file for finding in found if finding.is_damage} & {JOURNAL, COPY}):
+            disk.replace_damaged(name, [b"".join(chain.lines)])
+        with Store(disk, lock, chain, StoreOptions(unmanaged=unmanaged, reserve_bytes=0)) as store:
+            for step in sorted({step for step, _ in _check_files(store)}):
+                store.invalidate(step)
+            for path in sorted({finding.file for finding in _check_logs(disk.folder) if finding.is_damage}):
+                disk.replace_damaged(path, scan(disk.folder / path).rewritten())
+            store.clean_up()
     return found
 
 
-def _of_journal(folder: Path) -> Iterator[Finding]:
+def _check_journal(folder: Path) -> Iterator[Finding]:
     whole, lost = salvage(folder)
     try:
-        sound_chain(folder)
-        sound = True
+        read_journal(folder)
+        valid = True
     except RunError:
-        sound = False
+        valid = False
     for name, other in ((JOURNAL, COPY), (COPY, JOURNAL)):
         data = read_bytes(folder / name)
         if data == b"".join(whole.lines):
             continue
-        number = len(read_chain(data).lines) + 1
-        if sound:
-            yield Finding(name, f"line {number} was torn or not yet written", f"{other} tells", damage=False)
+        number = len(parse_chain(data).lines) + 1
+        if valid:
+            yield Finding(name, f"line {number} is incomplete", f"completed from {other}", is_damage=False)
         elif number in lost:
-            yield Finding(name, f"line {number} is damaged", "lost in both: its step is to be done again")
+            yield Finding(name, f"line {number} is damaged", "lost in both copies: its step is done again")
         else:
-            yield Finding(name, f"line {number} is damaged", f"{other} holds it")
+            yield Finding(name, f"line {number} is damaged", f"restored from {other}")
 
 
-def _of_files(reader: Reader) -> Iterator[tuple[str, Finding]]:
+def _check_files(reader: Reader) -> Iterator[tuple[str, Finding]]:
     """Damaged files and their steps."""
-    kept = logs(reader.folder)
     for entry in reader.journal:
-        if reader.finished(entry.name) is entry:
-            again = "its log is still there" if entry.name in kept else "set aside"
+        if reader.finished(entry.step) is entry:
             for path, expected in entry.files.items():
-                # Else it was dropped, and the place may be another step's by now.
-                mine = reader.files.get(path) is expected
-                if mine and (wrong := expected.wrong(reader.place(path), hashed=True)):
-                    yield entry.name, Finding(path, wrong, f"{again}; step {entry.name!r} is to be done again")
+                # Another fingerprint, or none: the file was dropped, and its path may be another step's by now.
+                own = reader.files.get(path) is expected
+                if own and (mismatch := expected.mismatch(reader.locate(path), hashed=True)):
+                    remedy = f"moved to quarantine; step {entry.step!r} is done again"
+                    yield entry.step, Finding(path, mismatch, remedy)
 
 
-def _of_logs(reader: Reader) -> Iterator[Finding]:
-    for step, path in logs(reader.folder).items():
-        if reader.finished(step) is not None:
-            continue
-        found = find(reader.folder / path)
-        for number in found.damaged:
-            yield Finding(path, f"line {number} is damaged", "its units are to be produced again")
-        for number in found.torn:
-            yield Finding(path, f"line {number} is torn", "its units are to be produced again", damage=False)
+def _check_logs(folder: Path) -> Iterator[Finding]:
+    for path in existing_logs(folder).values():
+        index = scan(folder / path)
+        for number in index.damaged:
+            yield Finding(path, f"line {number} is damaged", "its items are produced again")
+        for number in index.torn:
+            yield Finding(path, f"line {number} is torn", "its items are produced again", is_damage=False)

@@ -1,7 +1,7 @@
-"""All changes to a run's folder: each whole, synced, and with a failure that names the file.
+"""All changes to a run's folder: atomic, synced, and with errors that name the file.
 
-A failure is remembered, and everything asked for later fails with it. A disk that is full gives up the reserve first,
-so that the operation in hand is ended before the run is: nothing that was paid for is lost.
+After the first error every further operation fails with it. When the disk is full the reserve is freed first, so that
+the operation in progress completes before the run stops.
 """
 
 from __future__ import annotations
@@ -15,182 +15,192 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from selftrain.errors import RunError
-from selftrain.storage.journal.layout import PARTIAL, RESERVE, SET_ASIDE
+from selftrain.storage.journal.layout import PARTIAL, QUARANTINE, RESERVE
 
 T = TypeVar("T")
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_MEND = {
+_REMEDIES = {
     **dict.fromkeys(_FULL, "free some space and resume"),
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make it writable and resume"),
-    errno.EIO: "see to the disk (`dmesg` tells more) and resume",
+    errno.EIO: "check the disk (see `dmesg`) and resume",
 }
 
 
 def disk_error(error: OSError, path: Path) -> RunError:
     return RunError(
-        f"{path}: {error.strerror or error}{_free(path)}",
+        f"{path}: {error.strerror or error}{_free_space(path)}",
         "the run stops here; everything before it is intact",
-        _MEND.get(error.errno or 0, "mend that and resume"),
+        _REMEDIES.get(error.errno or 0, "fix that and resume"),
     )
 
 
-def _free(path: Path) -> str:
-    for place in (path, *path.parents):
+def _free_space(path: Path) -> str:
+    for parent in (path, *path.parents):
         with suppress(OSError):
-            return f" ({shutil.disk_usage(place).free:,} bytes free)"
+            return f" ({shutil.disk_usage(parent).free:,} bytes free)"
     return ""
 
 
-def read_bytes(path: Path) -> bytes:
-    """Nothing where there is no such file."""
-    with reading(path), suppress(FileNotFoundError):
-        return path.read_bytes()
-    return b""
-
-
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def disk_errors(path: Path, *library_errors: type[Exception]) -> Iterator[None]:
     """
+    Args:
+        library_errors: further exceptions by which a library reports that it cannot write.
+
     Raises:
-        RunError: it is there, and cannot be read.
+        RunError: in place of an OSError or a library's error; exit code 74.
     """
     try:
         yield
     except OSError as error:
         raise disk_error(error, path) from error
+    except library_errors as error:
+        raise RunError(
+            f"cannot write {path}: {error}", "the run stops here; everything before it is intact", ""
+        ) from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """Empty if there is no such file."""
+    with disk_errors(path), suppress(FileNotFoundError):
+        return path.read_bytes()
+    return b""
 
 
 class Disk:
-    """Changes one folder. Paths inside it are given relative, as texts."""
+    """Changes one folder. Paths inside it are relative strings."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.failure: RunError | None = None
 
     def make_folder(self) -> None:
-        """The folder itself, which outlasts a loss of power like all that is in it."""
-        missing = [place for place in (self.folder, *self.folder.parents) if not place.exists()]
-        self.do(self.folder, lambda: self.folder.mkdir(parents=True, exist_ok=True))
-        for place in missing:
-            self.sync(place.parent)
+        """Creates the folder and syncs the names of all folders that were created for it."""
+        missing = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
+        self.call(self.folder, lambda: self.folder.mkdir(parents=True, exist_ok=True))
+        for path in missing:
+            self.sync(path.parent)
 
     @contextmanager
     def operation(self) -> Iterator[None]:
-        """What is ended, if need be with the help of the reserve, before a full disk stops the run."""
+        """What is completed, if need be by freeing the reserve, before a full disk stops the run."""
         if self.failure is not None:
             raise self.failure
         yield
         if self.failure is not None:
             raise self.failure
 
-    def do(self, path: Path, call: Callable[..., T], *arguments: Any) -> T:
-        """One system call, made again where a signal broke it off or the reserve made room for it."""
+    def call(self, path: Path, function: Callable[..., T], *arguments: Any) -> T:
+        """One system call; repeated when a signal interrupted it, or after freeing the reserve.
+
+        Raises:
+            RunError: it failed.
+        """
         while True:
             try:
-                return call(*arguments)
+                return function(*arguments)
             except InterruptedError:
                 continue
             except OSError as error:
                 self.failure = self.failure or disk_error(error, path)
-                # After a failed fsync the kernel may hold pages for clean that never reached the disk: asked again
-                # it would say yes.
-                if call is os.fsync or error.errno not in _FULL or not self._free_reserve():
+                # Never repeat a failed fsync: the kernel may have marked pages clean that did not reach the disk, and
+                # a second call would report success.
+                if function is os.fsync or error.errno not in _FULL or not self._free_reserve():
                     raise self.failure from error
 
     def open(self, path: Path, flags: int) -> int:
-        return self.do(path, os.open, path, flags, 0o666)
+        return self.call(path, os.open, path, flags, 0o666)
 
     def write(self, descriptor: int, path: Path, data: bytes) -> None:
         view = memoryview(data)
         while view:
-            view = view[self.do(path, os.write, descriptor, view) :]
+            view = view[self.call(path, os.write, descriptor, view) :]
 
     def sync(self, path: Path) -> None:
-        """Makes a file's bytes, or a folder's names, outlast a loss of power."""
+        """fsync of a file's content or a folder's entries."""
         descriptor = self.open(path, os.O_RDONLY)
         try:
-            self.do(path, os.fsync, descriptor)
+            self.call(path, os.fsync, descriptor)
         finally:
             os.close(descriptor)
 
-    def sync_folders_of(self, paths: Iterable[str]) -> None:
-        """Makes the names of files, and of all folders above them, outlast a loss of power."""
+    def sync_parents(self, paths: Iterable[str]) -> None:
+        """fsync of all folders above the paths."""
         for folder in sorted({self.folder / parent for path in paths for parent in Path(path).parents}):
             self.sync(folder)
 
     def make_parents(self, path: str) -> Path:
-        """The place of `path`, whose folders are there now."""
-        place = self.folder / path
-        self.do(place.parent, lambda: place.parent.mkdir(parents=True, exist_ok=True))
-        return place
+        """The absolute path, whose parent folders exist afterwards."""
+        absolute = self.folder / path
+        self.call(absolute.parent, lambda: absolute.parent.mkdir(parents=True, exist_ok=True))
+        return absolute
 
     def write_partial(self, path: str, data: Iterable[bytes]) -> Path:
-        """A synced file of such pieces in the folder of partial files, to be moved to its place."""
+        """Writes and syncs a file below `partial/`, to be moved to its place later."""
         partial = self.make_parents(f"{PARTIAL}/{path}")
         descriptor = self.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
             for piece in data:
                 self.write(descriptor, partial, piece)
-            self.do(partial, os.fsync, descriptor)
+            self.call(partial, os.fsync, descriptor)
         finally:
             os.close(descriptor)
         return partial
 
     def replace(self, path: str, data: Iterable[bytes]) -> None:
-        """A file that has either its old content or the new, whenever the machine stops."""
+        """Replaces a file atomically: after a crash it has its old content or the new one."""
         partial = self.write_partial(path, data)
-        place = self.make_parents(path)
-        self.do(place, partial.replace, place)
-        self.sync_folders_of([path])
+        absolute = self.make_parents(path)
+        self.call(absolute, partial.replace, absolute)
+        self.sync_parents([path])
 
     def move(self, source: Path, path: str) -> None:
-        self.do(source, source.rename, self.make_parents(path))
+        self.call(source, source.rename, self.make_parents(path))
 
-    def set_aside(self, paths: Iterable[str]) -> list[str]:
-        """Moves what is not to be trusted out of the way, and says where it is now."""
-        there = [path for path in paths if os.path.lexists(self.folder / path)]
-        if not there:
+    def quarantine(self, paths: Iterable[str]) -> list[str]:
+        """Moves those files that exist to a new folder in `quarantine/`, and returns their new paths."""
+        existing = [path for path in paths if os.path.lexists(self.folder / path)]
+        if not existing:
             return []
-        aside = self._new_aside()
-        for path in there:
-            self.move(self.folder / path, f"{aside}/{path}")
-        self.sync_folders_of([*there, *(f"{aside}/{path}" for path in there)])
-        for path in there:
-            self.prune(path)
-        return [f"{aside}/{path}" for path in there]
+        target = self._new_quarantine()
+        for path in existing:
+            self.move(self.folder / path, f"{target}/{path}")
+        self.sync_parents([*existing, *(f"{target}/{path}" for path in existing)])
+        for path in existing:
+            self.remove_empty_parents(path)
+        return [f"{target}/{path}" for path in existing]
 
-    def mend(self, path: str, data: Iterable[bytes]) -> None:
-        """Replaces a damaged file, of which a copy is set aside first."""
-        self.replace(f"{self._new_aside()}/{path}", [read_bytes(self.folder / path)])
+    def replace_damaged(self, path: str, data: Iterable[bytes]) -> None:
+        """Replaces a file after copying the damaged one to `quarantine/`."""
+        self.replace(f"{self._new_quarantine()}/{path}", [read_bytes(self.folder / path)])
         self.replace(path, data)
 
     def remove(self, path: str) -> None:
-        """Removes a file or a folder, where it is there."""
-        place = self.folder / path
-        if place.is_dir() and not place.is_symlink():
-            self.do(place, shutil.rmtree, place)
+        """Removes a file or folder if it exists."""
+        absolute = self.folder / path
+        if absolute.is_dir() and not absolute.is_symlink():
+            self.call(absolute, shutil.rmtree, absolute)
         else:
-            self.do(place, lambda: place.unlink(missing_ok=True))
+            self.call(absolute, lambda: absolute.unlink(missing_ok=True))
 
-    def prune(self, path: str) -> None:
-        """Removes the folders that the removal of `path` left empty."""
+    def remove_empty_parents(self, path: str) -> None:
         for parent in (self.folder / path).parents[: len(Path(path).parents) - 1]:
-            with suppress(OSError):  # not empty, or gone already
+            with suppress(OSError):  # not empty, or already removed
                 parent.rmdir()
 
-    def hold_reserve(self, size: int) -> None:
-        # Random, so that no file system can store it in less.
-        place = self.folder / RESERVE
-        descriptor = self.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    def allocate_reserve(self, size: int) -> None:
+        # Random bytes, which no file system can compress.
+        path = self.folder / RESERVE
+        descriptor = self.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
-            self.write(descriptor, place, os.urandom(size))
+            self.write(descriptor, path, os.urandom(size))
         finally:
             os.close(descriptor)
 
-    def _new_aside(self) -> str:
-        taken = [int(one.name) for one in (self.folder / SET_ASIDE).glob("*") if one.name.isdecimal()]
-        return f"{SET_ASIDE}/{max(taken, default=0) + 1}"
+    def _new_quarantine(self) -> str:
+        numbers = [int(path.name) for path in (self.folder / QUARANTINE).glob("*") if path.name.isdecimal()]
+        return f"{QUARANTINE}/{max(numbers, default=0) + 1}"
 
     def _free_reserve(self) -> bool:
         try:

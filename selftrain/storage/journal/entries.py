@@ -1,7 +1,7 @@
-"""The journal: one line for each thing that is finished, chained by hashes. What it does not say has not happened.
+"""The journal: one line for each finished step, chained by hashes. A step without a line has not happened.
 
-It is written twice, first `journal`, then `journal.copy`. Two copies tell a line that was torn by a kill (the copy
-never had it) from one that was damaged later (the copy has it), and each mends the other.
+It is written twice, first `journal`, then `journal.copy`. Two copies distinguish a line that was torn by a kill (the
+copy never had it) from one that was damaged later (the copy has it), and each can repair the other.
 """
 
 from __future__ import annotations
@@ -14,47 +14,46 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from selftrain.errors import RunError
-from selftrain.storage.journal.disk import Disk, disk_error, read_bytes
+from selftrain.storage.journal.disk import Disk, disk_errors, read_bytes
 from selftrain.storage.journal.fingerprint import Fingerprint
-from selftrain.storage.journal.layout import BEFORE_A_JOURNAL, COPY, JOURNAL, allowed
+from selftrain.storage.journal.layout import BEFORE_JOURNAL, COPY, JOURNAL, is_allowed
 from selftrain.storage.journal.lines import encode, split
 
 SCHEMA = 1
-#: create a run; seal a log; commit files or facts; drop the files of a step that stays finished; lose a step.
-Kind = Literal["create", "seal", "commit", "drop", "lose"]
+#: create: the run; commit: a step is finished; drop: its files were removed, it stays finished; invalidate: its files
+#: were damaged, it is no longer finished.
+Kind = Literal["create", "commit", "drop", "invalidate"]
 
 
 @dataclass(frozen=True)
 class Entry:
     """One line of the journal.
 
-    Entry("seal", "round-0001/samples", {"drawn": 960}, {"samples/round-0001.parquet": Fingerprint(...)}, rows=960)
+    Entry("commit", "round-0001/weights", {"loss": 0.4}, {"weights/round-0001/config.json": Fingerprint(...)})
     """
 
     kind: Kind
-    #: Which step; "" for the run itself.
-    name: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    #: "" for the run itself.
+    step: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, Fingerprint] = field(default_factory=dict)
-    #: Of a sealed log.
-    rows: int | None = None
 
 
 @dataclass(frozen=True)
 class Chain:
-    """Entries that follow from one another, with their lines, and what comes after the last sound line."""
+    """The valid entries at the beginning of a journal, their lines, and the bytes after them."""
 
     entries: tuple[Entry, ...]
     lines: tuple[bytes, ...]
     rest: bytes
 
     @property
-    def torn(self) -> bool:
-        """Whether the rest can be one line that was cut short, as a kill or a loss of power leaves it."""
+    def is_torn(self) -> bool:
+        """Whether the rest is at most one incomplete line, as after a kill or a power failure."""
         return b"\n" not in self.rest[:-1]
 
 
-def read_chain(data: bytes) -> Chain:
+def parse_chain(data: bytes) -> Chain:
     """
     Raises:
         RunError: a newer selftrain wrote it.
@@ -63,7 +62,7 @@ def read_chain(data: bytes) -> Chain:
     lines: list[bytes] = []
     for line in split(data):
         entry = _entry(line.value)
-        # Written anew and compared: one test of the number, the link to the line before, and the form.
+        # Encoded again and compared: one check of the number, the hash of the line before, and the format.
         if entry is None or _line(entry, lines) != line.data:
             break
         entries.append(entry)
@@ -71,44 +70,39 @@ def read_chain(data: bytes) -> Chain:
     return Chain(tuple(entries), tuple(lines), data[sum(map(len, lines)) :])
 
 
-def sound_chain(folder: Path) -> Chain:
+def read_journal(folder: Path) -> Chain:
     """
     Raises:
         RunError: there is no journal, or it is damaged.
     """
     require_run(folder)
-    # The copy first: where a run goes on meanwhile, the journal is still never behind its copy.
-    copied = read_bytes(folder / COPY)
-    copy, journal = read_chain(copied), read_chain(read_bytes(folder / JOURNAL))
-    sound = b"".join(journal.lines)
-    if not sound or not journal.torn or len(copied) > len(sound):
+    # The copy is read first: while a run is being written, the journal is never behind its copy.
+    copy_data = read_bytes(folder / COPY)
+    copy, journal = parse_chain(copy_data), parse_chain(read_bytes(folder / JOURNAL))
+    valid = b"".join(journal.lines)
+    if not valid or not journal.is_torn or len(copy_data) > len(valid):
         damaged = JOURNAL
-    elif not copy.torn or not sound.startswith(b"".join(copy.lines)):
+    elif not copy.is_torn or not valid.startswith(b"".join(copy.lines)):
         damaged = COPY
     else:
         return journal
     number = len((journal if damaged == JOURNAL else copy).lines) + 1
     raise RunError(
         f"{folder / damaged}: line {number} is damaged",
-        "what is finished cannot be told for sure",
-        f"`selftrain check {folder}` says what can be mended, and --repair mends it",
+        "it is not certain which steps are finished",
+        f"`selftrain check {folder}` tells what can be repaired, and --repair repairs it",
     )
 
 
 def holds_run(folder: Path) -> bool:
-    """Whether there is a run to go on with."""
-    try:
+    with disk_errors(folder):
         return any((folder / name).is_file() for name in (JOURNAL, COPY))
-    except OSError as error:
-        raise disk_error(error, folder) from error
 
 
-def is_taken(folder: Path) -> bool:
-    """Whether no new run can begin there."""
-    try:
-        return folder.is_dir() and any(one.name not in BEFORE_A_JOURNAL for one in folder.iterdir())
-    except OSError as error:
-        raise disk_error(error, folder) from error
+def is_occupied(folder: Path) -> bool:
+    """Whether a new run would overwrite something."""
+    with disk_errors(folder):
+        return folder.is_dir() and any(path.name not in BEFORE_JOURNAL for path in folder.iterdir())
 
 
 def require_run(folder: Path) -> None:
@@ -117,10 +111,10 @@ def require_run(folder: Path) -> None:
 
 
 def salvage(folder: Path) -> tuple[Chain, list[int]]:
-    """All entries that one of the two holds whole, chained anew; and the lines that are lost in both.
+    """All entries that are valid in either copy, as a new chain; and the numbers of lines that are lost in both.
 
     Raises:
-        RunError: the first line is, which says what run this is.
+        RunError: the first line is lost, which identifies the run.
     """
     found: dict[int, Entry] = {}
     copies = [split(read_bytes(folder / name)) for name in (JOURNAL, COPY)]
@@ -128,12 +122,12 @@ def salvage(folder: Path) -> tuple[Chain, list[int]]:
         if (entry := _entry(line.value)) is not None:
             found.setdefault(line.value["number"], entry)
     if 0 not in found:
-        raise RunError(f"{folder}: line 1 is damaged in {JOURNAL} and in {COPY}", "it says what run this is", "")
+        raise RunError(f"{folder}: line 1 is damaged in {JOURNAL} and in {COPY}", "it identifies the run", "")
     lost = [number + 1 for number in range(max(map(len, copies))) if number not in found]
-    return chained(found[number] for number in sorted(found)), lost
+    return build_chain(found[number] for number in sorted(found)), lost
 
 
-def chained(entries: Iterable[Entry]) -> Chain:
+def build_chain(entries: Iterable[Entry]) -> Chain:
     kept: list[Entry] = []
     lines: list[bytes] = []
     for entry in entries:
@@ -143,9 +137,9 @@ def chained(entries: Iterable[Entry]) -> Chain:
 
 
 class Journal:
-    """Appends. Both copies are written anew when opened, which ends torn lines and brings up a copy that is behind.
+    """Appends entries. Both copies are rewritten when opened, which removes torn lines and completes the copy.
 
-    It also covers an earlier process whose fsync failed: what can be read may then be in memory only.
+    Rewriting also covers an earlier process whose fsync failed: what is read back may be in memory only.
     """
 
     def __init__(self, disk: Disk, chain: Chain) -> None:
@@ -158,11 +152,11 @@ class Journal:
             self._open.append((path, disk.open(path, os.O_WRONLY | os.O_APPEND)))
 
     def append(self, entry: Entry) -> Entry:
-        """Once this returns the entry is true, whatever happens. Gives it back as it will be read."""
+        """Once this returns the entry is durable. Returns it as it will be read back."""
         line = _line(entry, self._lines)
         for path, descriptor in self._open:
             self._disk.write(descriptor, path, line)
-            self._disk.do(path, os.fsync, descriptor)
+            self._disk.call(path, os.fsync, descriptor)
         self._lines.append(line)
         read = _entry(split(line)[0].value)
         assert read is not None
@@ -178,17 +172,16 @@ def _line(entry: Entry, before: list[bytes]) -> bytes:
         "number": len(before),
         "previous": hashlib.sha256(before[-1]).hexdigest() if before else "",
         "kind": entry.kind,
-        "name": entry.name,
+        "step": entry.step,
     }
     value |= {} if before else {"schema": SCHEMA}
-    value |= {"facts": dict(entry.facts)} if entry.facts else {}
+    value |= {"metadata": dict(entry.metadata)} if entry.metadata else {}
     value |= {"files": {path: [one.size, one.sha256] for path, one in entry.files.items()}} if entry.files else {}
-    value |= {} if entry.rows is None else {"rows": entry.rows}
     return encode(value)
 
 
 def _entry(value: Any) -> Entry | None:
-    """None for what is none: the line is damaged, or somebody else made it."""
+    """None if it is not an entry: the line is damaged, or another program wrote it."""
     if not isinstance(value, dict):
         return None
     schema = value.get("schema", SCHEMA)
@@ -200,8 +193,8 @@ def _entry(value: Any) -> Entry | None:
         )
     try:
         files = {path: Fingerprint(int(size), str(digest)) for path, (size, digest) in value.get("files", {}).items()}
-        entry = Entry(value["kind"], value["name"], value.get("facts", {}), files, value.get("rows"))
+        entry = Entry(value["kind"], value["step"], value.get("metadata", {}), files)
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
-    sound = entry.kind in get_args(Kind) and isinstance(value.get("number"), int) and all(map(allowed, files))
-    return entry if sound else None
+    valid = entry.kind in get_args(Kind) and isinstance(value.get("number"), int) and all(map(is_allowed, files))
+    return entry if valid else None

@@ -1,4 +1,4 @@
-"""What a finished file has to look like."""
+"""Size and hash of a finished file."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Fingerprint:
         with path.open("rb") as file:
             return cls(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
 
-    def wrong(self, path: Path, *, hashed: bool) -> str:
-        """What differs, "" for nothing. Without `hashed` only what costs no reading."""
+    def mismatch(self, path: Path, *, hashed: bool) -> str:
+        """How a file differs; "" if it does not. Without `hashed` its content is not read."""
         try:
             status = path.lstat()
             if not stat.S_ISREG(status.st_mode):
-                return "is no file"
+                return "is not a regular file"
             if status.st_size != self.size:
                 return f"has {status.st_size:,} bytes instead of {self.size:,}"
             same = not hashed or Fingerprint.of_file(path) == self

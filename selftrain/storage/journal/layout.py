@@ -1,12 +1,12 @@
-"""What lies where in a run's folder, next to the files that the run itself names.
+"""Files of the journal in a run's folder, beside those of the run itself.
 
-LOCK             who writes; empty where nobody does
-journal          what is finished: the only truth about it
-journal.copy     the same once more
-logs/            one log for each step that is not finished
-partial/         files on their way to their place
-reserve          given up when the disk is full
-set-aside/1/     files that the journal does not know, and damaged ones
+LOCK             the process that writes the run; empty while there is none
+journal          which steps are finished: the only truth about it
+journal.copy     a second copy
+logs/            append-only logs of steps that are not finished
+partial/         files that are being written, to be moved to their place
+reserve          disk space that is freed when the disk is full
+quarantine/1/    damaged files, and files that the journal does not know
 """
 
 from __future__ import annotations
@@ -21,43 +21,40 @@ COPY = "journal.copy"
 LOGS = "logs"
 PARTIAL = "partial"
 RESERVE = "reserve"
-SET_ASIDE = "set-aside"
-OWN = (LOCK, JOURNAL, COPY, LOGS, PARTIAL, RESERVE, SET_ASIDE)
-#: What is left of a run that was killed, or whose disk failed, before it had a journal: nothing that anybody misses.
-BEFORE_A_JOURNAL = (LOCK, PARTIAL, RESERVE)
+QUARANTINE = "quarantine"
+INTERNAL = (LOCK, JOURNAL, COPY, LOGS, PARTIAL, RESERVE, QUARANTINE)
+#: What a run leaves that was killed, or whose disk failed, before it had a journal; it may be overwritten.
+BEFORE_JOURNAL = (LOCK, PARTIAL, RESERVE)
 
 
-def log_of(step: str) -> str:
-    """logs/round-0003%2Fsamples.log: one flat folder, and each step a name of its own."""
+def log_path(step: str) -> str:
+    """logs/round-0003%2Fsamples.log: one flat folder with a distinct name for each step."""
     return f"{LOGS}/{quote(step, safe=' ')}.log"
 
 
-def logs(folder: Path) -> dict[str, str]:
-    """The logs that are there, by their steps."""
-    return {unquote(place.stem): f"{LOGS}/{place.name}" for place in sorted((folder / LOGS).glob("*.log"))}
+def existing_logs(folder: Path) -> dict[str, str]:
+    """Paths of the logs, by step."""
+    return {unquote(path.stem): f"{LOGS}/{path.name}" for path in sorted((folder / LOGS).glob("*.log"))}
 
 
-def allowed(path: str) -> bool:
-    """Whether a step's file may be there: below the folder, even if the journal came from elsewhere, and not ours."""
+def is_allowed(path: str) -> bool:
+    """Whether a step may have a file there: inside the folder, and not one of the journal's own."""
     pure = PurePosixPath(path)
-    below = path == str(pure) != "." and not pure.is_absolute() and ".." not in pure.parts and "\0" not in path
-    return below and pure.parts[0] not in OWN
+    inside = path == str(pure) != "." and not pure.is_absolute() and ".." not in pure.parts and "\0" not in path
+    return inside and pure.parts[0] not in INTERNAL
 
 
-def strangers(folder: Path, journaled: Collection[str], free: Collection[str]) -> Iterator[str]:
-    """Files that nobody answers for; of a folder without any known file the folder itself.
-
-    `free` are files and folders that the run may change as it likes.
-    """
-    known = {*OWN, *journaled, *free, *logs(folder).values()} - {LOGS}
-    above = {LOGS} | {str(parent) for path in known for parent in PurePosixPath(path).parents}
-    places = sorted(folder.iterdir(), reverse=True)
-    while places:
-        place = places.pop()
+def unknown_files(folder: Path, journaled: Collection[str], unmanaged: Collection[str]) -> Iterator[str]:
+    """Files that are neither the journal's, nor in it, nor `unmanaged`; a folder without any known file as a whole."""
+    known = {*INTERNAL, *journaled, *unmanaged, *existing_logs(folder).values()} - {LOGS}
+    parents = {LOGS} | {str(parent) for path in known for parent in PurePosixPath(path).parents}
+    queue = sorted(folder.iterdir(), reverse=True)
+    while queue:
+        place = queue.pop()
         path = place.relative_to(folder).as_posix()
         if path in known:
             continue
-        if path in above and place.is_dir() and not place.is_symlink():
-            places += sorted(place.iterdir(), reverse=True)
+        if path in parents and place.is_dir() and not place.is_symlink():
+            queue += sorted(place.iterdir(), reverse=True)
         else:
             yield path

@@ -1,8 +1,8 @@
-"""The log of one step: what it has produced so far, one line for each unit.
+"""The log of one step: what it has produced so far, one line per item.
 
-A unit is on its way to the disk when `append` returns, so that the death of the process loses none. A loss of power
-can lose those of the last second. Every line says how much of the file was known to be safe when it was written: a
-bad line beyond that was torn and is forgotten, a bad line before it is damage.
+An item is handed to the kernel when `append` returns, so a kill of the process loses none; a power failure can lose
+those since the last fsync. Every line records how much of the file was known to be synced when it was written: a bad
+line after that point was torn and is ignored, a bad line before it is damage.
 """
 
 from __future__ import annotations
@@ -18,57 +18,57 @@ from pathlib import Path
 from typing import Any
 
 from selftrain.errors import RunError
-from selftrain.storage.journal.disk import Disk, reading
-from selftrain.storage.journal.lines import Line, encode, framed, lines_of
+from selftrain.storage.journal.disk import Disk, disk_errors
+from selftrain.storage.journal.lines import Line, encode, lines_of, with_checksum
 
 Rows = Sequence[Mapping[str, Any]]
-#: How the JSON of a unit's line begins: what was known to be safe, and the key.
+#: The start of a line's JSON, [synced bytes, key, rows].
 _HEAD = re.compile(rb'\[(\d+),("(?:[^"\\]|\\.)*"),\[')
 
 
 @dataclass(frozen=True)
-class Found:
-    """What the file of a log holds. Units are looked up in it, so that memory holds none of them.
+class LogIndex:
+    """Where the items of a log are in its file; the items themselves stay on disk.
 
-    Found(Path("run/logs/round-0001/samples.log"), places={"gsm8k/train/7": (0, 81)}, torn=(), damaged=())
+    LogIndex(Path("run/logs/round-0001%2Fsamples.log"), {"gsm8k/train/7": (0, 81)}, torn=(), damaged=())
     """
 
     file: Path
-    #: Where the line of a unit begins, and its length, in the order of the file; of a key that comes twice the first.
-    places: dict[str, tuple[int, int]]
-    #: Numbers of lines.
+    #: Offset and length of each item's line, in the order of the file; the first of a repeated key.
+    spans: dict[str, tuple[int, int]]
+    #: Line numbers.
     torn: tuple[int, ...]
     damaged: tuple[int, ...]
 
-    def as_new(self) -> Iterator[bytes]:
-        """The lines of a log that holds the same units, and of which nothing is known to be safe."""
-        if self.places:
-            with reading(self.file), self.file.open("rb") as file:
-                for start, length in self.places.values():
+    def rewritten(self) -> Iterator[bytes]:
+        """The lines of a new log with the same items, of which nothing is known to be synced."""
+        if self.spans:
+            with disk_errors(self.file), self.file.open("rb") as file:
+                for start, length in self.spans.values():
                     file.seek(start)
                     text = Line(0, start, file.read(length)).text
-                    if text is None:  # framed anew it would be believed
+                    if text is None:  # a new checksum would make it look valid
                         raise _changed(self.file)
-                    yield framed(b"[0" + text[text.index(b",") :])
+                    yield with_checksum(b"[0" + text[text.index(b",") :])
 
 
-def find(path: Path) -> Found:
+def scan(path: Path) -> LogIndex:
     """
     Raises:
-        RunError: the disk cannot be read.
+        RunError: the file cannot be read.
     """
-    places: dict[str, tuple[int, int]] = {}
-    safe, bad = 0, []
-    with reading(path), suppress(FileNotFoundError), path.open("rb") as file:
+    spans: dict[str, tuple[int, int]] = {}
+    synced, bad = 0, []
+    with disk_errors(path), suppress(FileNotFoundError), path.open("rb") as file:
         for line in lines_of(file):
             head = _head_of(line)
             if head is None:
                 bad.append((line.start, line.number))
             else:
-                safe = max(safe, head[0])
-                places.setdefault(head[1], (line.start, len(line.data)))
-    torn = tuple(number for start, number in bad if start >= safe)
-    return Found(path, places, torn, tuple(number for start, number in bad if start < safe))
+                synced = max(synced, head[0])
+                spans.setdefault(head[1], (line.start, len(line.data)))
+    torn = tuple(number for start, number in bad if start >= synced)
+    return LogIndex(path, spans, torn, tuple(number for start, number in bad if start < synced))
 
 
 def _head_of(line: Line) -> tuple[int, str] | None:
@@ -81,19 +81,19 @@ def _changed(file: Path) -> RunError:
     return RunError(f"{file} has changed since it was opened", "the run stops here", "resume it")
 
 
-class Units(Mapping[str, list[dict[str, Any]]]):
-    """The units of an open log by key, read when they are asked for."""
+class LogRows(Mapping[str, list[dict[str, Any]]]):
+    """The rows of each item of an open log by key, read from disk on access."""
 
-    def __init__(self, file: Path, descriptor: int, places: Mapping[str, tuple[int, int]]) -> None:
-        self._file, self._descriptor, self._places = file, descriptor, places
+    def __init__(self, file: Path, descriptor: int, spans: Mapping[str, tuple[int, int]]) -> None:
+        self._file, self._descriptor, self._spans = file, descriptor, spans
 
     def __getitem__(self, key: str) -> list[dict[str, Any]]:
         """
         Raises:
-            RunError: the disk does not give back what it gave when the log was opened.
+            RunError: the file has changed since the log was opened.
         """
-        start, length = self._places[key]
-        with reading(self._file):
+        start, length = self._spans[key]
+        with disk_errors(self._file):
             line = Line(0, start, os.pread(self._descriptor, length, start))
         match line.value:
             case [_, _, list(rows)]:
@@ -102,83 +102,68 @@ class Units(Mapping[str, list[dict[str, Any]]]):
                 raise _changed(self._file)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
+        return iter(self._spans)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._spans)
 
 
 class Log:
-    """Units by key, the first of a key wins. `rows` is what an earlier process had appended.
+    """Items by key; the first of a repeated key counts. `rows` holds what earlier processes appended.
 
-    An existing log is written anew when opened. That ends torn lines, and covers an earlier process whose fsync
-    failed: what can be read may then be in memory only.
+    An existing log is rewritten when opened. That removes torn lines, and covers an earlier process whose fsync
+    failed: what is read back may be in memory only.
     """
 
     def __init__(self, disk: Disk, path: str, commit_seconds: float) -> None:
-        self._disk, self._path, self._place = disk, path, disk.folder / path
+        self._disk, self._path, self._file = disk, path, disk.folder / path
         self._commit_seconds = commit_seconds
-        self.duplicates = 0
-        found = find(self._place)
-        if found.damaged:
-            raise self._damaged(found.damaged[0])
-        self._keys = set(found.places)
-        places: dict[str, tuple[int, int]] = {}
+        index = scan(self._file)
+        if index.damaged:
+            raise self._damage_error(index.damaged[0])
+        self._keys = set(index.spans)
+        spans: dict[str, tuple[int, int]] = {}
         self._size = 0
-        disk.replace(path, self._noted(found, places))
-        self._safe, self._committed = self._size, time.monotonic()
-        self._descriptor = disk.open(self._place, os.O_RDWR | os.O_APPEND)
-        self.rows = Units(self._place, self._descriptor, places)
+        disk.replace(path, self._with_spans(index, spans))
+        self._synced, self._last_sync = self._size, time.monotonic()
+        self._descriptor = disk.open(self._file, os.O_RDWR | os.O_APPEND)
+        self.rows = LogRows(self._file, self._descriptor, spans)
 
-    def _noted(self, found: Found, places: dict[str, tuple[int, int]]) -> Iterator[bytes]:
-        for key, line in zip(found.places, found.as_new(), strict=True):
-            places[key] = (self._size, len(line))
+    def _with_spans(self, index: LogIndex, spans: dict[str, tuple[int, int]]) -> Iterator[bytes]:
+        for key, line in zip(index.spans, index.rewritten(), strict=True):
+            spans[key] = (self._size, len(line))
             self._size += len(line)
             yield line
 
     def append(self, key: str, rows: Rows) -> None:
-        """Adds a unit; on the disk for good by the next group commit, at most `commit_seconds` of appending later."""
+        """Adds an item, synced with the next group commit: at most `commit_seconds` of appending later."""
         if key in self._keys:
-            self.duplicates += 1
             return
-        line = encode([self._safe, key, rows])
+        line = encode([self._synced, key, rows])
         with self._disk.operation():
-            self._disk.write(self._descriptor, self._place, line)
+            self._disk.write(self._descriptor, self._file, line)
             self._keys.add(key)
             self._size += len(line)
-            due = time.monotonic() - self._committed >= self._commit_seconds
+            due = time.monotonic() - self._last_sync >= self._commit_seconds
             if due or self._disk.failure is not None:
                 self._commit()
 
     def flush(self) -> None:
-        """Group commit: all that was appended is on the disk for good."""
+        """Syncs everything that was appended."""
         with self._disk.operation():
-            if self._safe < self._size:
+            if self._synced < self._size:
                 self._commit()
-
-    def units(self) -> dict[str, list[dict[str, Any]]]:
-        """All that was appended, as the disk has it.
-
-        Raises:
-            RunError: that is not all.
-        """
-        found = find(self._place)
-        if bad := found.damaged + found.torn:
-            raise self._damaged(bad[0])
-        if found.places.keys() != self._keys:
-            raise self._damaged(len(found.places) + 1)
-        return dict(Units(self._place, self._descriptor, found.places))
 
     def close(self) -> None:
         os.close(self._descriptor)
 
     def _commit(self) -> None:
-        self._disk.do(self._place, os.fsync, self._descriptor)
-        self._safe, self._committed = self._size, time.monotonic()
+        self._disk.call(self._file, os.fsync, self._descriptor)
+        self._synced, self._last_sync = self._size, time.monotonic()
 
-    def _damaged(self, line: int) -> RunError:
+    def _damage_error(self, line: int) -> RunError:
         return RunError(
-            f"{self._place}: line {line} is damaged",
-            "it was whole once, so this is no trace of a kill",
-            f"`selftrain check {self._disk.folder} --repair` keeps what is whole and sets the rest aside",
+            f"{self._file}: line {line} is damaged",
+            "it had been synced, so this is not the trace of a kill",
+            f"`selftrain check {self._disk.folder} --repair` keeps the valid lines and moves the file to quarantine/",
         )

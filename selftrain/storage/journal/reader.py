@@ -1,21 +1,18 @@
-"""A run's folder to be read: what its journal says, and files that are as it says."""
+"""Reads a run's folder: what its journal says, and whether the files are as it says."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from selftrain.errors import RunError
-from selftrain.storage.journal import shards
-from selftrain.storage.journal.disk import read_bytes
-from selftrain.storage.journal.entries import Entry, sound_chain
-from selftrain.storage.journal.fingerprint import CHANGED, Fingerprint
+from selftrain.storage.journal.entries import Entry, read_journal
+from selftrain.storage.journal.fingerprint import Fingerprint
 from selftrain.storage.journal.layout import PARTIAL
 
 
 class Reader:
-    """Takes no lock and changes nothing; a run that goes on meanwhile does no harm."""
+    """Takes no lock and changes nothing, so it can read a run that is being written."""
 
     def __init__(self, folder: Path, entries: Iterable[Entry]) -> None:
         self.folder = folder
@@ -23,14 +20,14 @@ class Reader:
         self._finished: dict[str, Entry] = {}
         self._files: dict[str, Fingerprint] = {}
         self._dropped: set[str] = set()
-        self._lost: set[str] = set()
+        self._invalidated: set[str] = set()
         for entry in entries:
             self._add(entry)
 
     @classmethod
     def read(cls, folder: str | Path) -> Reader:
         folder = Path(folder)
-        return Reader(folder, sound_chain(folder).entries)
+        return Reader(folder, read_journal(folder).entries)
 
     @property
     def journal(self) -> tuple[Entry, ...]:
@@ -38,66 +35,54 @@ class Reader:
 
     @property
     def files(self) -> Mapping[str, Fingerprint]:
-        """All files that are to be there."""
+        """All files of finished steps that were not dropped."""
         return self._files
 
     @property
-    def lost(self) -> frozenset[str]:
-        """Steps that were finished and are not any more, since a file of theirs was damaged."""
-        return frozenset(self._lost)
+    def invalidated(self) -> frozenset[str]:
+        """Steps that were finished, and are no longer, since a file was damaged."""
+        return frozenset(self._invalidated)
 
     def finished(self, step: str) -> Entry | None:
         return self._finished.get(step)
 
-    def place(self, path: str) -> Path:
-        """Where a file is: at its place, or a moment before it gets there."""
+    def locate(self, path: str) -> Path:
+        """Where a file is: at its place, or still in `partial/` if the process was killed before moving it."""
         place, partial = self.folder / path, self.folder / PARTIAL / path
         return partial if partial.exists() and not place.exists() else place
 
     def verify(self, step: str) -> Entry:
-        """A finished step, all of whose files are byte for byte what they were.
+        """A finished step whose files have the hashes that the journal says.
 
         Raises:
-            RunError: one is not.
+            RunError: one has not.
         """
         entry = self._finished[step]
         for path, expected in entry.files.items():
-            if wrong := expected.wrong(self.place(path), hashed=True):
-                raise self.damaged(path, wrong)
+            if mismatch := expected.mismatch(self.locate(path), hashed=True):
+                raise self.damage_error(path, mismatch)
         return entry
 
-    def read_rows(self, step: str) -> list[dict[str, Any]]:
-        """The rows of a sealed step. The very bytes that are read are those that were verified.
-
-        Raises:
-            RunError: they are not what they were.
-        """
-        ((path, expected),) = self._finished[step].files.items()
-        data = read_bytes(self.place(path))
-        if Fingerprint.of(data) != expected:
-            raise self.damaged(path, CHANGED)
-        return shards.decode(data)
-
-    def damaged(self, path: str, wrong: str) -> RunError:
+    def damage_error(self, path: str, mismatch: str) -> RunError:
         return RunError(
-            f"{self.folder / path} {wrong}",
+            f"{self.folder / path} {mismatch}",
             "it was damaged or changed after it was finished",
-            f"`selftrain check {self.folder}` says what can be mended, and --repair mends it",
+            f"`selftrain check {self.folder}` tells what can be repaired, and --repair repairs it",
         )
 
     def _add(self, entry: Entry) -> None:
         self._entries.append(entry)
-        if entry.kind in ("seal", "commit"):
-            self._finished[entry.name] = entry
+        if entry.kind == "commit":
+            self._finished[entry.step] = entry
             self._files.update(entry.files)
             self._dropped -= entry.files.keys()
-            self._lost.discard(entry.name)
-        elif entry.name in self._finished:
-            gone = self._finished[entry.name].files
-            for path in gone:
+            self._invalidated.discard(entry.step)
+        elif entry.step in self._finished:
+            files = self._finished[entry.step].files
+            for path in files:
                 self._files.pop(path, None)
             if entry.kind == "drop":
-                self._dropped |= gone.keys()
+                self._dropped |= files.keys()
             else:
-                del self._finished[entry.name]
-                self._lost.add(entry.name)
+                del self._finished[entry.step]
+                self._invalidated.add(entry.step)

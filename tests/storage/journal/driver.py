@@ -12,10 +12,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from selftrain.errors import SelftrainError
-from selftrain.storage.journal.shards import decode, encode
 from tests.forking import Forking, serve
 from tests.storage.journal.faults import Faults
-from tests.storage.journal.script import SCRIPT, play, rows_of, schema
+from tests.storage.journal.script import SCRIPT, encode, play, rows_of
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def obey(order: Mapping[str, Any]) -> int:
 
 
 def main() -> None:
-    decode(encode(rows_of("warm", 1), schema()))  # imports much when first called
+    encode(rows_of("warm", 1))  # the first call imports pyarrow
     serve(obey)
 
 

@@ -1,4 +1,4 @@
-"""A run in small: rounds of units in a log, a sealed table, a folder of weights, facts. Told how many of each."""
+"""A small run: in each round items in a log, a table, a folder of weights, and a step without files."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from selftrain.storage.journal import Store, Terms, disk_error, holds_run
+from selftrain.errors import RunError
+from selftrain.storage.journal import Store, StoreOptions, disk_errors, holds_run
 
 SCRIPT = {"rounds": 3, "units": 40, "flush_every": 8}
-TERMS = Terms(free=("log.txt",), reserve_bytes=1 << 16, commit_seconds=1e9)
+OPTIONS = StoreOptions(unmanaged=("log.txt",), reserve_bytes=1 << 16, commit_seconds=1e9)
 
 
 def rows_of(step: str, unit: int) -> list[dict[str, Any]]:
@@ -28,54 +29,72 @@ def schema() -> Any:
     return pa.schema([("id", pa.string()), ("index", pa.int32()), ("text", pa.string()), ("reward", pa.float64())])
 
 
+def encode(rows: list[dict[str, Any]]) -> bytes:
+    """As a Parquet file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema()), sink)
+    return bytes(sink.getvalue())
+
+
 def write(path: Path, data: bytes) -> None:
     """Without a sync, as a library saves a model; by calls that can be counted."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-        os.write(descriptor, data)
-        os.close(descriptor)
-    except InterruptedError:
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+            os.write(descriptor, data)
+            os.close(descriptor)
+    except RunError as error:
+        if not isinstance(error.__cause__, InterruptedError):
+            raise
         write(path, data)
-    except OSError as error:
-        raise disk_error(error, path) from error
 
 
 def play(folder: Path, script: Mapping[str, int], note: Callable[[str], None]) -> None:
     """Starts the run or goes on with it. `note` hears of every unit that is made, kept and safe."""
-    opened = Store.open(folder, TERMS) if holds_run(folder) else Store.create(folder, {"script": dict(script)}, TERMS)
+    opened = (
+        Store.open(folder, OPTIONS) if holds_run(folder) else Store.create(folder, {"script": dict(script)}, OPTIONS)
+    )
     with opened as store:
-        assert not store.set_aside, f"a kill left strangers: {store.set_aside}"
+        assert not store.quarantined, f"a kill left strangers: {store.quarantined}"
         for number in range(1, script["rounds"] + 1):
             name = f"round-{number:04d}"
             if not store.finished(f"{name}/samples"):
-                _sample(store, f"{name}/samples", f"samples/{name}.parquet", script, note)
+                rows = _sample(store, f"{name}/answers", script, note)
+                write(store.partial(f"samples/{name}.parquet"), encode(rows))
+                store.commit(f"{name}/samples", [f"samples/{name}.parquet"], {"units": script["units"]})
             if not store.finished(f"{name}/weights"):
                 partial = store.partial(f"weights/{name}")
                 write(partial / "model.bin", hashlib.sha256(name.encode()).digest() * 700)
                 write(partial / "nested" / "config.json", name.encode())
                 store.commit(f"{name}/weights", [f"weights/{name}"], {"loss": number / 3})
-            if number > 1 and not any(e.kind == "drop" and e.name == _before(number) for e in store.journal):
+            if number > 1 and not any(e.kind == "drop" and e.step == _before(number) for e in store.journal):
                 store.drop(_before(number))
+            store.discard_log(f"{name}/answers")
             if not store.finished(f"{name}/line"):
-                rows = store.read_rows(f"{name}/samples")
-                store.commit(f"{name}/line", facts={"rows": len(rows), "mean": sum(r["reward"] for r in rows)})
+                (path,) = store.verify(f"{name}/samples").files
+                store.commit(f"{name}/line", metadata={"bytes": store.locate(path).stat().st_size})
 
 
 def _before(number: int) -> str:
     return f"round-{number - 1:04d}/weights"
 
 
-def _sample(store: Store, step: str, path: str, script: Mapping[str, int], note: Callable[[str], None]) -> None:
-    log = store.log(step)
-    # Backwards on odd rounds: the order of arrival must not matter.
-    units = range(script["units"])
-    for count, unit in enumerate(reversed(units) if int(step[9]) % 2 else units, 1):
-        if f"unit-{unit}" not in log.rows:
+def _sample(store: Store, step: str, script: Mapping[str, int], note: Callable[[str], None]) -> list[dict[str, Any]]:
+    """The rows of all units: what the log holds is read, the rest is made."""
+    log, found = store.log(step), []
+    for unit in range(script["units"]):
+        rows = log.rows.get(f"unit-{unit}")
+        if rows is None:
             note(f"made {step} {unit}")
-            log.append(f"unit-{unit}", rows_of(step, unit))
+            rows = rows_of(step, unit)
+            log.append(f"unit-{unit}", rows)
             note(f"kept {step} {unit}")
-        if count % script["flush_every"] == 0:
+        if (unit + 1) % script["flush_every"] == 0:
             log.flush()
             note("safe")
-    store.seal(step, path, schema(), ["id", "index"], {"units": script["units"]})
+        found += rows
+    return found

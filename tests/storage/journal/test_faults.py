@@ -57,7 +57,7 @@ def test_the_message_names_file_reason_room_and_remedy(driver: Driver, room: Pat
     call = whole()[0].calls.index("write", 60) + 1
     played = driver.play(room / "run", {"call": call, "how": "ENOSPC", "for_good": True})
     found, why, do = played.error.splitlines()
-    place = room / "run/logs/round-0001%2Fsamples.log"
+    place = room / "run/logs/round-0001%2Fanswers.log"
     assert re.fullmatch(rf"{place}: No space left on device \([\d,]+ bytes free\)", found)
     assert (why, do) == ("the run stops here; everything before it is intact", "free some space and resume")
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from selftrain.storage.journal import Entry, Finding, Reader, check, repair
+from selftrain.storage.journal import Finding, Reader, check, repair
 from selftrain.storage.journal.entries import salvage
-from selftrain.storage.journal.layout import logs
+from selftrain.storage.journal.layout import existing_logs
 from selftrain.storage.journal.lines import split
 from tests.storage.journal.driver import Driver, tree
-from tests.storage.journal.script import SCRIPT, TERMS, play
+from tests.storage.journal.script import OPTIONS, SCRIPT, play
 from tests.storage.journal.test_kills import Whole
 
 #: Nothing that is read depends on what they hold.
@@ -33,13 +32,13 @@ class Case:
 
     @classmethod
     def of(cls, folder: Path) -> Case:
-        return cls(folder, check(folder, TERMS.free), units(folder))
+        return cls(folder, check(folder, OPTIONS.unmanaged), units(folder))
 
 
 def units(folder: Path) -> dict[str, Any]:
     return {
         f"{step} {key}": rows
-        for step, path in logs(folder).items()
+        for step, path in existing_logs(folder).items()
         for line in split((folder / path).read_bytes())
         if line.value is not None
         for _, key, rows in [line.value]
@@ -50,8 +49,9 @@ def units(folder: Path) -> dict[str, Any]:
 def cases(driver: Driver, room: Path, whole: Whole) -> list[Case]:
     """Whole; in the middle of a log; the log synced to its end; a file not yet moved; the copy one entry behind."""
     calls = whole()[0].calls
-    last = max(number for number, name in enumerate(calls) if name == "rename")
-    moments = {"log": 190, "synced": calls.index("open", 200), "moving": last, "behind": last - 1}
+    moving = max(number for number, name in enumerate(calls) if name == "rename")
+    copying = max(number for number, name in enumerate(calls[:moving]) if name == "write")
+    moments = {"log": 150, "synced": calls.index("open", 150), "moving": moving, "behind": copying}
     driver.play(room / "whole")
     for name, call in moments.items():
         assert driver.play(room / name, {"call": call + 1, "how": "before"}).code == -9
@@ -75,7 +75,7 @@ def _flips(case: Case, room: Path, number: int, whole: Whole) -> dict[str, int]:
         path = luck.choice(files)
         bit = luck.randrange((folder / path).stat().st_size * 8)
         flip(folder / path, bit)
-        found = check(folder, TERMS.free)
+        found = check(folder, OPTIONS.unmanaged)
         if found == case.findings:
             assert path.startswith(IDLE), f"bit {bit} of {path} in {case.folder.name} went unseen"
             assert Reader.read(folder).journal == Reader.read(case.folder).journal
@@ -89,28 +89,24 @@ def _flips(case: Case, room: Path, number: int, whole: Whole) -> dict[str, int]:
 
 def _mend(case: Case, folder: Path, path: str, told: dict[str, int], whole: Whole) -> None:
     before, entries = tree(folder), salvage(folder)[0].entries
-    repair(folder, TERMS.free)
-    assert not any(finding.damage for finding in check(folder, TERMS.free))
+    repair(folder, OPTIONS.unmanaged)
+    assert not any(finding.is_damage for finding in check(folder, OPTIONS.unmanaged))
     journal = Reader.read(folder).journal
     assert journal[: len(entries)] == entries
     # Files are where they were or set aside; journal and logs keep each line that was whole.
     held = set(tree(folder).values())
     assert not [p for p, data in before.items() if data not in held and not p.startswith((*IDLE, "journal", "logs/"))]
     left = units(folder)
-    lost = {name for name, rows in case.units.items() if name.split()[0] not in _finished(journal) and name not in left}
+    lost = case.units.keys() - left.keys()
     assert len(lost) <= (2 if path.startswith("logs/") else 0), f"{lost} were whole"
     play(folder, SCRIPT, lambda note: None)
-    again = any(entry.kind == "lose" for entry in journal)
+    again = any(entry.kind == "invalidate" for entry in journal)
     told["done again" if again else "mended"] += 1
-    found = {p: data for p, data in tree(folder).items() if not p.startswith("set-aside")}
+    found = {p: data for p, data in tree(folder).items() if not p.startswith("quarantine")}
     expected = whole()[1]
     assert found.keys() == expected.keys()
     # A step that was lost and done again has left its trace in the journal.
     assert not [p for p in found if found[p] != expected[p] and not (again and p.startswith("journal"))]
-
-
-def _finished(journal: Sequence[Entry]) -> set[str]:
-    return {entry.name for entry in journal if entry.kind == "seal"}
 
 
 @pytest.mark.parametrize("number", [5, pytest.param(250, marks=pytest.mark.slow)])

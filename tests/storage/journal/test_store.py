@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 import subprocess
 import sys
@@ -12,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from selftrain.errors import RunError
-from selftrain.storage.journal import Fingerprint, Store, Terms, check, holds_run, repair
-from selftrain.storage.journal.entries import Entry, chained
+from selftrain.storage.journal import Fingerprint, Store, StoreOptions, check, holds_run, repair
+from selftrain.storage.journal.entries import Entry, build_chain
 from selftrain.storage.journal.lines import encode, split
 from tests.storage.journal.driver import tree
-from tests.storage.journal.script import SCRIPT, TERMS, play, rows_of, schema
+from tests.storage.journal.script import OPTIONS, SCRIPT, play, rows_of
 
 #: Syncs when asked to, and at the end.
-LAZY = Terms(commit_seconds=1e9, reserve_bytes=0)
+LAZY = StoreOptions(commit_seconds=1e9, reserve_bytes=0)
 
 
 def log_file(folder: Path) -> Path:
@@ -45,14 +44,13 @@ def damage(place: Path, line: int) -> None:
 
 def test_a_journal_reads_as_it_was_written(run: Path) -> None:
     store = Store.read(run)
-    assert [entry.kind for entry in store.journal[:4]] == ["create", "seal", "commit", "commit"]
-    assert store.journal[0].facts == {"script": SCRIPT}
-    sealed = store.finished("round-0002/samples")
-    assert sealed and sealed.rows == 79 and sealed.facts == {"units": 40}
-    assert list(sealed.files) == ["samples/round-0002.parquet"] and store.finished("round-0004/samples") is None
-    assert [row["id"] for row in store.read_rows("round-0002/samples")[:3]] == ["p000", "p001", "p001"]
+    assert [entry.kind for entry in store.journal[:4]] == ["create", "commit", "commit", "commit"]
+    assert store.journal[0].metadata == {"script": SCRIPT}
+    samples = store.finished("round-0002/samples")
+    assert samples and samples.metadata == {"units": 40}
+    assert list(samples.files) == ["samples/round-0002.parquet"] and store.finished("round-0004/samples") is None
     assert store.verify("round-0003/weights").files.keys() <= store.files.keys()
-    assert check(run, TERMS.free) == []
+    assert check(run, OPTIONS.unmanaged) == []
 
 
 def test_the_first_of_a_key_wins(tmp_path: Path) -> None:
@@ -63,26 +61,15 @@ def test_the_first_of_a_key_wins(tmp_path: Path) -> None:
         log.append("unit-0", rows_of("other", 0))
         log.append("new", rows_of("a", 8))
         log.append("new", rows_of("other", 8))
-        assert log.duplicates == 2
-        rows = [row for unit in (*range(6), 8) for row in rows_of("a", unit)]
-        assert store.seal("a", "a.parquet", schema(), ["id", "index"]).rows == len(rows)
-        assert store.read_rows("a") == sorted(rows, key=lambda row: (row["id"], row["index"]))
-
-
-def test_rows_give_the_same_bytes_in_whatever_order_they_came(tmp_path: Path) -> None:
-    prints = set()
-    for seed in range(3):
-        with Store.create(tmp_path / str(seed), {}, LAZY) as store:
-            for unit in random.Random(seed).sample(range(50), 50):
-                store.log("a").append(str(unit), [{"id": None if unit % 2 else "same", "index": 0, "text": str(unit)}])
-            prints.add(tuple(store.seal("a", "a.parquet", schema(), ["id"]).files.values()))
-    assert len(prints) == 1
+    with Store.open(tmp_path, LAZY) as store:
+        rows = {f"unit-{unit}": rows_of("a", unit) for unit in range(6)} | {"new": rows_of("a", 8)}
+        assert store.log("a").rows == rows
 
 
 def test_a_torn_last_line_is_forgotten(tmp_path: Path) -> None:
     place = filled(tmp_path)
     place.write_bytes(place.read_bytes()[:-9])
-    assert [str(one.damage) for one in check(tmp_path)] == ["False"]
+    assert [str(one.is_damage) for one in check(tmp_path)] == ["False"]
     with Store.open(tmp_path, LAZY) as store:
         assert list(store.log("a").rows) == [f"unit-{unit}" for unit in range(5)]
 
@@ -102,32 +89,19 @@ def test_damage_in_what_was_safe_is_refused_and_repair_keeps_the_rest(tmp_path: 
     with Store.open(tmp_path, LAZY) as store, refused:
         store.log("a")
     (found,) = repair(tmp_path)
-    assert (found.file, found.damage) == ("logs/a.log", True)
-    assert (tmp_path / "set-aside/1/logs/a.log").read_bytes() == bad
+    assert (found.file, found.is_damage) == ("logs/a.log", True)
+    assert (tmp_path / "quarantine/1/logs/a.log").read_bytes() == bad
     with Store.open(tmp_path, LAZY) as store:
         assert list(store.log("a").rows) == ["unit-0", "unit-2", "unit-3", "unit-4", "unit-5"]
-
-
-def test_what_was_appended_and_is_not_there_any_more_is_not_sealed(tmp_path: Path) -> None:
-    with Store.create(tmp_path, {}, LAZY) as store:
-        for unit in range(4):
-            store.log("a").append(str(unit), rows_of("a", unit))
-        whole = log_file(tmp_path).read_bytes()
-        damage(log_file(tmp_path), 3)
-        with pytest.raises(RunError, match="line 3 is damaged"):
-            store.seal("a", "a.parquet", schema(), ["id"])
-        log_file(tmp_path).write_bytes(whole[: split(whole)[3].start])
-        with pytest.raises(RunError, match="line 4 is damaged"):
-            store.seal("a", "a.parquet", schema(), ["id"])
 
 
 def test_a_log_can_be_thrown_away(tmp_path: Path) -> None:
     filled(tmp_path)
     with Store.open(tmp_path, LAZY) as store:
-        assert store.unfinished() == ["a"]
+        assert store.existing_logs() == ["a"]
         store.log("a")
-        store.discard("a")
-        assert store.unfinished() == [] and store.log("a").rows == {}
+        store.discard_log("a")
+        assert store.existing_logs() == [] and store.log("a").rows == {}
 
 
 def test_text_that_no_file_can_hold_is_refused_at_the_door(tmp_path: Path) -> None:
@@ -144,26 +118,26 @@ def test_each_line_of_the_journal_that_is_damaged_is_named_and_mended_from_the_c
     whole = tree(run)
     for line in range(1, len(Store.read(run).journal) + 1):
         damage(run / name, line)
-        (found,) = check(run, TERMS.free)
+        (found,) = check(run, OPTIONS.unmanaged)
         last_of_copy = name == "journal.copy" and line == len(split((run / name).read_bytes()))
-        assert (found.file, found.damage) == (name, not last_of_copy) and f"line {line} " in found.wrong
+        assert (found.file, found.is_damage) == (name, not last_of_copy) and f"line {line} " in found.problem
         if not last_of_copy:  # which looks like a kill between the two copies, and is mended by any resume
-            with pytest.raises(RunError, match=rf"{name}: line {line} is damaged.*\n.*\n.*--repair mends it"):
-                Store.open(run, TERMS)
-        repair(run, TERMS.free)
-        assert {path: data for path, data in tree(run).items() if not path.startswith("set-aside")} == whole
+            with pytest.raises(RunError, match=rf"{name}: line {line} is damaged.*\n.*\n.*--repair repairs it"):
+                Store.open(run, OPTIONS)
+        repair(run, OPTIONS.unmanaged)
+        assert {path: data for path, data in tree(run).items() if not path.startswith("quarantine")} == whole
 
 
 def test_an_entry_lost_in_both_copies_costs_its_step_alone(run: Path) -> None:
     for name in ("journal", "journal.copy"):
         damage(run / name, 2)
-    assert any("lost in both" in one.mend for one in check(run, TERMS.free))
-    repair(run, TERMS.free)
+    assert any("lost in both" in one.remedy for one in check(run, OPTIONS.unmanaged))
+    repair(run, OPTIONS.unmanaged)
     kept = Store.read(run)
     assert kept.finished("round-0001/samples") is None and kept.finished("round-0003/line") is not None
-    assert list(run.glob("set-aside/*/samples/round-0001.parquet"))
+    assert list(run.glob("quarantine/*/samples/round-0001.parquet"))
     play(run, SCRIPT, lambda note: None)
-    assert Store.read(run).finished("round-0001/samples") and check(run, TERMS.free) == []
+    assert Store.read(run).finished("round-0001/samples") and check(run, OPTIONS.unmanaged) == []
 
 
 def test_a_run_whose_first_entry_is_lost_is_nobody_s(run: Path) -> None:
@@ -177,8 +151,8 @@ def test_a_torn_line_of_the_journal_has_not_happened(run: Path) -> None:
     whole = tree(run)
     with (run / "journal").open("ab") as journal:
         journal.write(encode({"number": 99})[:30])
-    assert [one.damage for one in check(run, TERMS.free)] == [False]
-    Store.open(run, TERMS).close()
+    assert [one.is_damage for one in check(run, OPTIONS.unmanaged)] == [False]
+    Store.open(run, OPTIONS).close()
     assert tree(run) == whole
 
 
@@ -195,14 +169,14 @@ def test_what_the_journal_does_not_know_is_set_aside_and_what_the_caller_keeps_s
         (run / name).write_text(name)
     (run / "link").symlink_to("/etc")
     gone = ["extra", "link", "logs/notes", "notes.txt", "samples/mine.parquet"]
-    assert [one.file for one in check(run, TERMS.free)] == gone
-    with Store.open(run, TERMS) as store:
-        assert store.set_aside == [f"set-aside/1/{path}" for path in gone]
-    assert (run / "set-aside/1/extra/deep/file").read_text() == "extra/deep/file"
-    assert (run / "log.txt").exists() and check(run, TERMS.free) == []
+    assert [one.file for one in check(run, OPTIONS.unmanaged)] == gone
+    with Store.open(run, OPTIONS) as store:
+        assert store.quarantined == [f"quarantine/1/{path}" for path in gone]
+    assert (run / "quarantine/1/extra/deep/file").read_text() == "extra/deep/file"
+    assert (run / "log.txt").exists() and check(run, OPTIONS.unmanaged) == []
     (run / "notes.txt").write_text("again")
-    with Store.open(run, TERMS) as store:
-        assert store.set_aside == ["set-aside/2/notes.txt"]
+    with Store.open(run, OPTIONS) as store:
+        assert store.quarantined == ["quarantine/2/notes.txt"]
 
 
 def test_a_stranger_in_a_file_s_place_makes_room(tmp_path: Path) -> None:
@@ -211,7 +185,7 @@ def test_a_stranger_in_a_file_s_place_makes_room(tmp_path: Path) -> None:
         store.partial("a.txt").write_text("ours")
         store.commit("a", ["a.txt"])
     assert (tmp_path / "a.txt").read_text() == "ours"
-    assert (tmp_path / "set-aside/1/a.txt").read_text() == "a stranger"
+    assert (tmp_path / "quarantine/1/a.txt").read_text() == "a stranger"
 
 
 def test_a_file_of_another_size_is_refused_at_once_and_another_content_when_read(run: Path) -> None:
@@ -219,10 +193,10 @@ def test_a_file_of_another_size_is_refused_at_once_and_another_content_when_read
     data = place.read_bytes()
     place.write_bytes(data[:-1])
     with pytest.raises(RunError, match=r"round-0001.parquet has [\d,]+ bytes instead of [\d,]+"):
-        Store.open(run, TERMS)
+        Store.open(run, OPTIONS)
     place.write_bytes(data[:-1] + b"!")
-    with Store.open(run, TERMS) as store, pytest.raises(RunError, match="another content than the journal says"):
-        store.read_rows("round-0001/samples")
+    with Store.open(run, OPTIONS) as store, pytest.raises(RunError, match="another content than the journal says"):
+        store.verify("round-0001/samples")
     (run / "weights/round-0003/model.bin").write_bytes(b"")
     with pytest.raises(RunError, match=r"model\.bin has 0 bytes"):
         Store.read(run).verify("round-0003/weights")
@@ -232,9 +206,9 @@ def test_a_damaged_step_is_set_aside_and_can_be_done_again(run: Path) -> None:
     whole = tree(run)
     damage_at = run / "weights/round-0003/model.bin"
     damage_at.write_bytes(b"!" + damage_at.read_bytes()[1:])
-    (found,) = repair(run, TERMS.free)
-    assert "step 'round-0003/weights' is to be done again" in found.mend
-    assert (run / "set-aside/1/weights/round-0003/nested/config.json").exists()
+    (found,) = repair(run, OPTIONS.unmanaged)
+    assert "step 'round-0003/weights' is done again" in found.remedy
+    assert (run / "quarantine/1/weights/round-0003/nested/config.json").exists()
     play(run, SCRIPT, lambda note: None)
     assert all(tree(run)[path] == data for path, data in whole.items() if not path.startswith("journal"))
 
@@ -247,29 +221,28 @@ def test_dropped_files_are_gone_and_their_step_is_not(run: Path) -> None:
 
 def test_a_folder_can_be_moved(run: Path, tmp_path: Path) -> None:
     shutil.move(run, tmp_path / "elsewhere")
-    with Store.open(tmp_path / "elsewhere", TERMS) as store:
-        assert store.verify("round-0003/weights") and store.read_rows("round-0001/samples")
+    with Store.open(tmp_path / "elsewhere", OPTIONS) as store:
+        assert store.verify("round-0003/weights") and store.verify("round-0001/samples")
 
 
 def test_a_step_is_finished_once_and_keeps_to_its_folder(tmp_path: Path) -> None:
     with Store.create(tmp_path, {}, LAZY) as store:
         store.partial("b").write_text("b")
         store.commit("a", ["b"])
-        for again in (lambda: store.commit("a"), lambda: store.log("a"), lambda: store.seal("a", "c", schema(), [])):
-            with pytest.raises(ValueError, match="finished already"):
-                again()
+        with pytest.raises(ValueError, match="already finished"):
+            store.commit("a")
         for path in ("../x", "/x", "journal", "logs/x", "b", ""):
             with pytest.raises(ValueError, match="outside the folder, the store's own, or another step's"):
                 store.commit("c", [path])
         store.partial("link").symlink_to("/etc/passwd")
         for path in ("link", "missing"):
-            with pytest.raises(ValueError, match="no file or folder"):
+            with pytest.raises(ValueError, match="not a file or folder"):
                 store.commit("c", [path])
 
 
 def test_a_journal_from_elsewhere_cannot_point_outside(tmp_path: Path) -> None:
     Store.create(tmp_path, {}).close()
-    chain = chained([Entry("create", ""), Entry("commit", "a", files={"../../etc/passwd": Fingerprint(1, "")})])
+    chain = build_chain([Entry("create", ""), Entry("commit", "a", files={"../../etc/passwd": Fingerprint(1, "")})])
     for name in ("journal", "journal.copy"):
         (tmp_path / name).write_bytes(b"".join(chain.lines))
     with pytest.raises(RunError, match="line 2 is damaged"):
@@ -278,7 +251,7 @@ def test_a_journal_from_elsewhere_cannot_point_outside(tmp_path: Path) -> None:
 
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     Store.create(tmp_path, {}).close()
-    first = encode({"kind": "create", "name": "", "number": 0, "previous": "", "schema": 2})
+    first = encode({"kind": "create", "step": "", "number": 0, "previous": "", "schema": 2})
     for name in ("journal", "journal.copy"):
         (tmp_path / name).write_bytes(first)
     for reading in (Store.open, Store.read, check, repair):
