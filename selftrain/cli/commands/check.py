@@ -13,7 +13,7 @@ from selftrain.config import Resolved, config_dataclass, required, setting
 @config_dataclass
 class CheckConfig:
     run: str = required("folder of the run", example="runs/first", positional=True)
-    repair: bool = setting(False, "repair what can be repaired; damaged files are set aside, never deleted")
+    repair: bool = setting(False, "repair what can be repaired; damaged files are moved to quarantine, never deleted")
     json: bool = setting(False, "print as JSON")
 
 

@@ -51,7 +51,7 @@ def test_equal_token_ids_of_different_answers_are_one_object() -> None:
 
     def read_anew() -> Response:
         as_read = {**stored, "ids": [int(str(one)) for one in stored["ids"]]}
-        return responses_of([as_read], [response.prompt], 1, lambda _: "q", "m")[0]
+        return responses_of([as_read], [response.prompt], 1, text=lambda _: "q", model="m")[0]
 
     first, second = read_anew(), read_anew()
     assert first == second == response
