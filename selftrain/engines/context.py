@@ -7,8 +7,7 @@ from typing import Any
 
 from selftrain.engines.base import Engine, SaveWeights
 from selftrain.engines.config import EngineConfig
-from selftrain.engines.model_spec import ModelSpec
-from selftrain.engines.transformers import TransformersEngine
+from selftrain.engines.transformers import ModelSpec, TransformersEngine
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The engines that `--engine` can name: a line each below, and entry points of other packages.
+"""The engines that `--engine` can name: one line each, or an entry point of another package.
 
 An entry point of the group `selftrain.engines` names an `EngineEntry`; the engine's name is that of the entry point:
 
@@ -8,10 +8,11 @@ An entry point of the group `selftrain.engines` names an `EngineEntry`; the engi
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from pkgutil import resolve_name
 from typing import Any
 
@@ -36,7 +37,7 @@ class EngineUsage:
 @dataclass(frozen=True)
 class EngineEntry:
     """
-    EngineEntry("selftrain.engines.vllm.engine:build", config=VllmConfig)
+    EngineEntry(build="selftrain.engines.vllm.engine:build", config=VllmConfig)
 
     Functions are named as "module:function", and imported when they are called: they may need heavy libraries.
     """
@@ -44,7 +45,7 @@ class EngineEntry:
     #: `(EngineContext) -> Engine`
     build: str
     #: `(config, EngineUsage) -> None`: raises a SettingsError for what cannot work, before anything is loaded.
-    check: str | None = None
+    check: str = ""
     #: The settings that only this engine reads, and the name of their section, by default the engine's.
     config: type[Any] | None = None
     section: str = ""
@@ -60,70 +61,56 @@ class EngineEntry:
         return build
 
 
-ENGINES: Mapping[str, EngineEntry] = {
+ENGINES = {
     "auto": EngineEntry("selftrain.engines.packed.select:build", in_process=True),
     "transformers": EngineEntry("selftrain.engines.context:reference_engine", in_process=True),
     "vllm": EngineEntry(
-        "selftrain.engines.vllm.engine:build", check="selftrain.engines.vllm.find_vllm:check", config=VllmConfig
+        "selftrain.engines.vllm.engine:build", "selftrain.engines.vllm.find_vllm:check", config=VllmConfig
     ),
     "openai": EngineEntry(
-        "selftrain.engines.server.engine:build",
-        check="selftrain.engines.server.check:check",
-        section="server",
-        config=ServerConfig,
+        "selftrain.engines.server.engine:build", "selftrain.engines.server.check:check", ServerConfig, "server"
     ),
 }
 
 
 @cache
-def _entry_points() -> Mapping[str, EntryPoint]:
-    return {found.name: found for found in entry_points(group=GROUP) if found.name not in ENGINES}
+def all_engines() -> Mapping[str, EngineEntry]:
+    """Our engines and those of other packages, by name. One that cannot be imported is left out with a warning."""
+    found = dict(ENGINES)
+    for entry_point in entry_points(group=GROUP):
+        try:
+            entry: EngineEntry = entry_point.load()
+            if entry_point.name in found:
+                raise ValueError(f"there is an engine {entry_point.name!r} already")
+            found[entry_point.name] = entry
+        except Exception as error:
+            print(
+                f"selftrain: engine {entry_point.value} is left out: {type(error).__name__}: {error}", file=sys.stderr
+            )
+    return found
 
 
 def engine_names() -> tuple[str, ...]:
-    return (*ENGINES, *_entry_points())
+    return tuple(all_engines())
+
+
+def engine_sections() -> dict[str, type[Any]]:
+    """The sections of settings that only one engine reads, by name."""
+    return {entry.section or name: entry.config for name, entry in all_engines().items() if entry.config is not None}
 
 
 def find_engine(name: str) -> EngineEntry:
     """
     Raises:
-        SettingsError: no engine has this name, or the package that brings it cannot be imported.
+        SettingsError: no engine has this name.
     """
-    if name in ENGINES:
-        return ENGINES[name]
-    if name not in _entry_points():
+    if name not in all_engines():
         raise SettingsError(
-            f"engine is {name!r}, which is not installed",
-            f"the engines are: {', '.join(engine_names())}",
-            f"use one of them, or install the package that brings it (entry point group {GROUP})",
+            f"engine is {name!r}, and no such engine is installed",
+            f"the engines are: {', '.join(all_engines())}",
+            "use one of them, or install the package that brings it",
         )
-    try:
-        entry: EngineEntry = _entry_points()[name].load()
-    except Exception as error:
-        raise SettingsError(
-            f"engine {name!r} cannot be loaded from {_entry_points()[name].value}: {type(error).__name__}: {error}",
-            "the package that registers it is broken here",
-            "repair or uninstall that package, or use another engine",
-        ) from error
-    return entry
-
-
-def engine_sections() -> dict[str, type[Any]]:
-    """The sections of settings that only one engine reads, by name. A package that cannot be imported adds none."""
-    return {section: config for section, (_, config) in _sections().items()}
-
-
-def _sections() -> dict[str, tuple[str, type[Any]]]:
-    """By name of the section: the engine that reads it, and its dataclass."""
-    found = {}
-    for name in engine_names():
-        try:
-            entry = find_engine(name)
-        except SettingsError:  # raised when this engine is asked for
-            continue
-        if entry.config is not None:
-            found[entry.section or name] = name, entry.config
-    return found
+    return all_engines()[name]
 
 
 def check_engine(name: str, sections: Mapping[str, Any], usage: EngineUsage) -> None:
@@ -135,13 +122,13 @@ def check_engine(name: str, sections: Mapping[str, Any], usage: EngineUsage) -> 
         SettingsError: the engine cannot do what is asked, or settings were given that it does not read.
     """
     entry = find_engine(name)
-    own = entry.section or name
+    readers = {other.section or reader: reader for reader, other in all_engines().items()}
     for section, config in sections.items():
-        if section != own and config != type(config)():
+        if readers[section] != name and config != type(config)():
             raise SettingsError(
                 f"settings of {section} are given, and engine is {name!r}",
                 "nothing would read them",
-                f"add --engine {_sections()[section][0]}, or leave them out",
+                f"add --engine {readers[section]}, or leave them out",
             )
     if usage.load_in_4bit and not (entry.in_process and not usage.ray):
         raise SettingsError(
@@ -155,5 +142,5 @@ def check_engine(name: str, sections: Mapping[str, Any], usage: EngineUsage) -> 
             "Ray workers hold the model themselves, and this engine runs elsewhere by itself",
             "leave one of them out",
         )
-    if entry.check is not None:
+    if entry.check:
         resolve_name(entry.check)(entry.options(name, sections), usage)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 import torch
@@ -11,19 +11,46 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from selftrain.engines.base import SaveWeights, batches_by_length, one_by_one
-from selftrain.engines.model_spec import ModelSpec
 from selftrain.engines.oom_splitter import OomSplitter
 from selftrain.engines.request import GenerateRequest
 from selftrain.engines.rng import uniforms
 from selftrain.engines.sampler import sample_tokens
 from selftrain.models.loading import load_model
 from selftrain.models.logprobs import autocast, evaluating, sequence_logprobs
+from selftrain.models.prompts import PromptConfig
 from selftrain.models.rendering import Renderer
 from selftrain.types import Prompt, Response
 
 #: Finished rows leave the batch once fewer than this share of its rows are unfinished. Higher would copy the cache
 #: often for little, lower would compute tokens that nobody reads.
 COMPACT_BELOW = 0.8
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """What to load: in this process, or in another one that is sent this.
+
+    ModelSpec(model="Qwen/Qwen2.5-0.5B", name="qwen", prompt_config=PromptConfig())
+    """
+
+    #: A local folder or a hub id.
+    model: str
+    #: How samples name it.
+    name: str
+    prompt_config: PromptConfig
+    revision: str = "main"
+    #: Sequences computed at once.
+    batch_size: int = 128
+    #: Generate under bfloat16 autocast.
+    bf16: bool = False
+    load_in_4bit: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(**{**data, "prompt_config": PromptConfig.from_dict(data["prompt_config"])})
 
 
 @dataclass

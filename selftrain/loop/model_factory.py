@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selftrain.engines.config import EngineConfig
-from selftrain.engines.model_spec import ModelSpec
 from selftrain.engines.ray.backend import LOCAL, RayBackend
 from selftrain.engines.registry import EngineUsage, check_engine, find_engine
 from selftrain.loop.learner import Learner
@@ -19,7 +18,7 @@ from selftrain.storage import AnswerCache
 
 if TYPE_CHECKING:
     from selftrain.engines.base import Engine, SaveWeights
-    from selftrain.engines.transformers import TransformersEngine
+    from selftrain.engines.transformers import ModelSpec, TransformersEngine
     from selftrain.training.followers import Followers
     from selftrain.training.trainable_weights import TrainableWeights
 
@@ -77,7 +76,7 @@ class ModelFactory:
             SettingsError: the model has no layers for the adapter, or there are too few GPUs.
         """
         # Imported here, as torch and transformers take seconds, for which wrong settings should not wait.
-        from selftrain.engines.transformers import TransformersEngine
+        from selftrain.engines.transformers import ModelSpec, TransformersEngine
         from selftrain.training.trainer import TransformersTrainer
 
         config, slot = self.engine_config, slot or DeviceSlot(self.engine_config.device)

@@ -18,7 +18,7 @@ _PACKED_FOR_ROWS = 128
 
 
 class Linear(Protocol):
-    """A frozen linear layer: `[rows, in]` float32 to `[rows, out]` float32."""
+    """A frozen linear layer: `[rows, in]` float32 to `[rows, out]` float32. Multiplies in the dtype of its weight."""
 
     def __call__(self, x: Tensor) -> Tensor: ...
 
@@ -28,20 +28,22 @@ class Linear(Protocol):
 
 
 class PlainLinear:
+    """By torch's own choice; slow in bfloat16 on a CPU without instructions for it."""
+
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self.weight, self.bias = weight, bias
 
     def __call__(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight, self.bias)
+        return F.linear(x.to(self.weight.dtype), self.weight, self.bias).float()
 
     def add_to(self, residual: Tensor, x: Tensor) -> Tensor:
-        if self.bias is not None:
+        if self.bias is not None or self.weight.dtype != torch.float32:
             return residual.add_(self(x))
         return residual.addmm_(x, self.weight.t())
 
 
 class OneDnnLinear:
-    """Multiplies in bfloat16 where its weight is bfloat16."""
+    """By oneDNN."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self.bias, self.dtype = bias, weight.dtype
@@ -58,23 +60,9 @@ class OneDnnLinear:
         return out
 
 
-class Bf16Linear:
-    """Multiplies in bfloat16; slow on a CPU without instructions for it."""
-
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        self.weight, self.bias = weight, bias
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return F.linear(x.bfloat16(), self.weight, self.bias).float()
-
-    def add_to(self, residual: Tensor, x: Tensor) -> Tensor:
-        return residual.add_(self(x))
-
-
 def make_linear(weight: Tensor, bias: Tensor | None = None, *, bf16: bool = False) -> Linear:
-    """`weight` is `[out, in]`, `bias` `[out]`, both float32."""
+    """`weight` is `[out, in]`, `bias` `[out]`, both float32; `bf16` multiplies in bfloat16."""
     if bf16:
         weight, bias = weight.bfloat16(), None if bias is None else bias.bfloat16()
-        fast = USE_ONEDNN and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-        return OneDnnLinear(weight, bias) if fast else Bf16Linear(weight, bias)
-    return OneDnnLinear(weight, bias) if USE_ONEDNN else PlainLinear(weight, bias)
+    onednn = USE_ONEDNN and (not bf16 or torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return OneDnnLinear(weight, bias) if onednn else PlainLinear(weight, bias)

@@ -9,11 +9,10 @@ from typing import IO, Any
 import safetensors.torch
 import torch
 
-from selftrain.engines.model_spec import ModelSpec
 from selftrain.engines.packed.architecture import read_architecture
 from selftrain.engines.packed.engine import PackedEngine
 from selftrain.engines.request import GenerateRequest
-from selftrain.engines.transformers import TransformersEngine
+from selftrain.engines.transformers import ModelSpec, TransformersEngine
 from selftrain.storage.rows import response_row
 
 

@@ -19,9 +19,9 @@ from typing import IO, Any
 import safetensors.torch
 
 from selftrain.engines.base import Engine
-from selftrain.engines.model_spec import ModelSpec
 from selftrain.engines.packed.weights import fingerprint
 from selftrain.engines.request import GenerateRequest
+from selftrain.engines.transformers import ModelSpec
 from selftrain.engines.workers import WorkerLostError, run_tasks
 from selftrain.models.merging import merged_weights
 from selftrain.types import Response

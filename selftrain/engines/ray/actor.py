@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from selftrain.engines.base import Engine
-from selftrain.engines.model_spec import ModelSpec
 from selftrain.engines.registry import find_engine
 from selftrain.engines.request import GenerateRequest
 from selftrain.storage.environment import versions_of
@@ -19,7 +18,7 @@ from selftrain.types import Problem, Prompt, Response, Score
 
 if TYPE_CHECKING:
     from selftrain.engines.ray.grader_spec import GraderSpec
-    from selftrain.engines.transformers import TransformersEngine
+    from selftrain.engines.transformers import ModelSpec, TransformersEngine
     from selftrain.graders import Grader
 
 #: Texts whose log-probabilities show, bit by bit, whether two machines compute alike.

@@ -11,7 +11,6 @@ from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from selftrain.engines.base import Engine
-from selftrain.engines.model_spec import ModelSpec
 from selftrain.engines.ray.config import RayConfig
 from selftrain.errors import RunError, SettingsError
 from selftrain.graders import Grader, open_grader
@@ -19,7 +18,7 @@ from selftrain.graders.code.config import CodeConfig
 
 if TYPE_CHECKING:
     from selftrain.engines.ray.workers import RayWorkers
-
+    from selftrain.engines.transformers import ModelSpec
 
 #: Seconds within which the head has to accept a connection.
 CONNECT_TIMEOUT = 10.0

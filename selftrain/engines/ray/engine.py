@@ -6,11 +6,11 @@ from collections.abc import Generator, Sequence
 from itertools import count
 
 from selftrain.engines.base import Engine, SaveWeights
-from selftrain.engines.model_spec import ModelSpec
 from selftrain.engines.ray.actor import Numerics, numerics_of
 from selftrain.engines.ray.weights import StoredWeights
 from selftrain.engines.ray.workers import RayWorker, RayWorkers
 from selftrain.engines.request import GenerateRequest
+from selftrain.engines.transformers import ModelSpec
 from selftrain.engines.workers import run_tasks
 from selftrain.models.logprobs import torch_threads
 from selftrain.types import Prompt, Response

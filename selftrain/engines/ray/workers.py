@@ -10,10 +10,10 @@ from typing import Any
 import ray
 from ray.exceptions import ActorUnavailableError, GetTimeoutError, NodeDiedError, RayError, RayTaskError
 
-from selftrain.engines.model_spec import ModelSpec
 from selftrain.engines.ray.actor import Actor, Numerics, versions
 from selftrain.engines.ray.config import RayConfig
 from selftrain.engines.ray.weights import StoredWeights
+from selftrain.engines.transformers import ModelSpec
 from selftrain.engines.workers import MAX_DEATHS, WorkerLostError
 from selftrain.errors import RunError, SelftrainError
 

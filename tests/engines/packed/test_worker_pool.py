@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from selftrain.engines.model_spec import ModelSpec
 from selftrain.engines.packed import WorkerPool
 from selftrain.engines.packed.architecture import read_architecture
 from selftrain.engines.packed.engine import PackedEngine
 from selftrain.engines.packed.worker_pool import WorkerProcess
+from selftrain.engines.transformers import ModelSpec
 from selftrain.models.loading import LoadedModel, load_model
 from selftrain.models.prompts import PromptConfig
 from selftrain.models.seeds import seed_model

@@ -16,9 +16,9 @@ import pytest
 import torch
 
 from selftrain.engines.config import EngineConfig
-from selftrain.engines.model_spec import ModelSpec
 from selftrain.engines.ray.backend import LOCAL, RayBackend, open_cluster
 from selftrain.engines.ray.config import RayConfig
+from selftrain.engines.transformers import ModelSpec
 from selftrain.errors import ModelError
 from selftrain.graders import Grader, open_grader
 from selftrain.loop.learner import Learner

@@ -27,6 +27,31 @@ def LLM(**arguments):
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     time.sleep(600)
 """
+#: A vLLM that finishes requests last in, first out, and writes a request's seed as its only token.
+SPEAKS = """
+from types import SimpleNamespace
+
+class SamplingParams(SimpleNamespace): ...
+
+class LLM:
+    def __init__(self, **arguments):
+        self.llm_engine, self.count, self.running = self, 0, []
+
+    def enqueue(self, prompts, params, use_tqdm):
+        names = [f"{self.count + place}-suffix" for place in range(len(prompts))]
+        self.count += len(prompts)
+        self.running += zip(names, prompts, params)
+        return names
+
+    def get_num_unfinished_requests(self):
+        return len(self.running)
+
+    def step(self):
+        name, prompt, params = self.running.pop()
+        logprobs = [{params.seed: SimpleNamespace(logprob=-float(prompt["prompt_token_ids"][0]))}]
+        output = SimpleNamespace(finish_reason=params.reason, token_ids=[params.seed], logprobs=logprobs)
+        return [SimpleNamespace(request_id=name.partition("-")[0], finished=True, outputs=[output])]
+"""
 
 
 @pytest.mark.parametrize(
@@ -85,6 +110,21 @@ def test_a_start_that_fails_says_why_in_its_own_words(tmp_path: Path, package: s
     assert said in str(caught.value)
     process.close()
     assert gone(process.pid, 0) and not process.folder.exists()
+
+
+def test_batches_come_back_in_order_in_whatever_order_vllm_finishes(tmp_path: Path) -> None:
+    def batch(reason: str, *prompts: tuple[int, list[int]]) -> dict[str, object]:
+        return {"sampling": {"reason": reason},
+                "prompts": [{"ids": [first], "stop": [], "seeds": seeds} for first, seeds in prompts]}  # fmt: skip
+
+    process = VllmProcess(VllmConfig(vllm_python=stand_in(tmp_path, SPEAKS)), "cpu")
+    assert process.call({"load": {}}) == {"ready": True}
+    process.send({"batches": [batch("stop", (7, [1, 2]), (8, [3])), batch("length", (9, [4]))]})
+    rows = [[(row["token_ids"], row["logprobs"], row["ended"]) for row in process.receive()["batch"]] for _ in range(2)]
+    assert rows == [[([1], [-7.0], True), ([2], [-7.0], True), ([3], [-8.0], True)], [([4], [-9.0], False)]]
+    with pytest.raises(ModelError, match="a response ended by 'abort'"):
+        process.call({"batches": [batch("abort", (1, [5]))]})
+    process.close()
 
 
 def test_a_process_that_is_closed_takes_its_workers_along(tmp_path: Path) -> None:

@@ -1,0 +1,135 @@
+"""An engine of another package is one file and an entry point: --engine knows it, and its settings are flags."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from selftrain.engines.config import EngineConfig
+from selftrain.engines.registry import EngineUsage, check_engine
+from selftrain.engines.server.config import ServerConfig
+from selftrain.engines.vllm.config import VllmConfig
+from selftrain.errors import SettingsError
+from selftrain.models.seeds import seed_model
+from selftrain.storage import RunFolder
+
+#: The one file: an engine that has the model's own engine generate, and makes every text louder.
+PAGE = """
+from dataclasses import replace
+
+from selftrain.config import config_dataclass, setting
+from selftrain.engines.registry import EngineEntry
+from selftrain.errors import SettingsError
+
+
+@config_dataclass
+class LoudConfig:
+    loud_mark: str = setting("!", "what is put behind every completion")
+
+
+class LoudEngine:
+    def __init__(self, reference, mark):
+        self.reference, self.mark, self.name = reference, mark, reference.name
+        self.description = f"loud ({mark})"
+        self.prompt_text, self.too_long, self.plan = reference.prompt_text, reference.too_long, reference.plan
+        self.logprob, self.num_tokens = reference.logprob, reference.num_tokens
+        self.update_weights, self.sleep, self.close = reference.update_weights, reference.sleep, reference.close
+
+    def generate(self, request):
+        return [replace(one, text=one.text + self.mark) for one in self.reference.generate(request)]
+
+    def generate_batches(self, requests):
+        return (self.generate(request) for request in requests)
+
+
+def check(config, usage):
+    if usage.top_k > 100:
+        raise SettingsError("top_k is above 100", "nobody could hear it", "use --top_k 40")
+
+
+def build(context):
+    return LoudEngine(context.reference, context.options.loud_mark)
+
+
+ENTRY = EngineEntry("loud:build", check="loud:check", config=LoudConfig, in_process=True)
+"""
+
+
+@pytest.fixture
+def plugins(here: Path) -> dict[str, str]:
+    """An installed package, as pip would leave it, in a folder on the path of the processes with this environment."""
+    info = here / "site" / "loud-1.0.dist-info"
+    info.mkdir(parents=True)
+    (here / "site" / "loud.py").write_text(PAGE)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: loud\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[selftrain.engines]\nloud = loud:ENTRY\n")
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(here / "site"), os.environ.get("PYTHONPATH", "")])}
+
+
+def selftrain(*words: str, env: dict[str, str], code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "selftrain", *words], capture_output=True, text=True, timeout=600, env=env
+    )
+    assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+RUN = ["--model_name_or_path", seed_model("llama"), "--dataset_name", "word_problems", "--output_dir", "run",
+       "--max_eval_samples", "4", "--num_generations_eval", "1", "--max_completion_length", "48"]  # fmt: skip
+TRAIN = ["rest-em", *RUN, "--num_rounds", "1", "--num_generations", "2", "--max_train_samples", "12",
+         "--num_train_epochs", "1", "--early_stopping", "off"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "words", [["eval", *RUN], pytest.param(TRAIN, marks=pytest.mark.slow)], ids=["eval", "rest-em"]
+)
+def test_an_engine_of_another_package_generates(words: list[str], here: Path, plugins: dict[str, str]) -> None:
+    selftrain(*words, "--engine", "loud", "--loud_mark", "?!", env=plugins)
+    completions = RunFolder.open("run").query("select completion from evaluations").fetchall()
+    assert len(completions) >= 8 and all(text.endswith("?!") for (text,) in completions)
+    assert "loud_mark: ?!" in Path("run/settings.yaml").read_text()
+
+
+def test_its_name_flags_and_checks_are_those_of_our_own_engines(here: Path, plugins: dict[str, str]) -> None:
+    help_text = selftrain("rest-em", "--help", env=plugins).stdout
+    assert "auto|transformers|vllm|openai|loud" in help_text and "--loud_mark" in help_text
+    assert (
+        "nobody could hear it" in selftrain(*TRAIN, "--engine", "loud", "--top_k", "500", env=plugins, code=64).stderr
+    )
+    unread = selftrain(*TRAIN, "--loud_mark", "?", env=plugins, code=64).stderr
+    assert "settings of loud are given, and engine is 'auto'" in unread and "add --engine loud" in unread
+    unknown = selftrain(*TRAIN, "--engine", "silent", env=plugins, code=64).stderr
+    assert "engine is 'silent'" in unknown and "auto|transformers|vllm|openai|loud" in unknown
+
+
+def test_one_that_cannot_be_imported_leaves_the_others_alone(here: Path, plugins: dict[str, str]) -> None:
+    (here / "site" / "loud.py").write_text("import nothing_like_it\n")
+    done = selftrain("rest-em", "--help", env=plugins)
+    assert "engine loud:ENTRY is left out: ModuleNotFoundError" in done.stderr
+    assert "auto|transformers|vllm|openai" in done.stdout and "loud" not in done.stdout
+
+
+def test_an_unknown_engine_is_refused_and_the_known_ones_named() -> None:
+    with pytest.raises(SettingsError, match=r"engine is 'nonsense'[\s\S]*auto\|transformers\|vllm\|openai"):
+        EngineConfig(engine="nonsense")
+    with pytest.raises(SettingsError, match="the engines are: auto, transformers, vllm, openai"):
+        check_engine("nonsense", {}, EngineUsage())
+
+
+@pytest.mark.parametrize(
+    ("engine", "sections", "usage", "says"),
+    [
+        ("auto", {"vllm": VllmConfig(vllm_enforce_eager=True)}, {}, "add --engine vllm"),
+        ("transformers", {"server": ServerConfig(max_retries=1)}, {}, "add --engine openai"),
+        ("openai", {}, {"load_in_4bit": True}, "4-bit weights"),
+        ("auto", {}, {"load_in_4bit": True, "ray": True}, "engine is 'auto' on Ray"),
+        ("openai", {}, {"ray": True}, "--ray and --engine openai are both given"),
+    ],
+)
+def test_what_an_engine_cannot_do_is_refused(engine: str, sections: dict, usage: dict, says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        check_engine(engine, sections, EngineUsage(**usage))
