@@ -18,7 +18,7 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize("sampling", SETTINGS)
-def test_draws_have_the_distribution_of_transformers_own_filters(sampling: SamplingParams) -> None:
+def test_samples_have_the_distribution_of_transformers_own_filters(sampling: SamplingParams) -> None:
     torch.manual_seed(0)
     logits = torch.randn(1, 60) * 2
     expected = TemperatureLogitsWarper(sampling.temperature)(None, logits)
@@ -39,14 +39,14 @@ def test_temperature_zero_is_greedy() -> None:
 
 
 @pytest.mark.parametrize("sampling", SETTINGS)
-def test_the_ends_of_the_interval_draw_possible_tokens(sampling: SamplingParams) -> None:
+def test_the_ends_of_the_interval_give_possible_tokens(sampling: SamplingParams) -> None:
     logits = torch.tensor([[-1e9, 2.0, 1.0, -1e9]]).expand(2, -1)
     drawn = sample_tokens(logits, torch.tensor([0.0, 1.0 - 2**-53], dtype=torch.float64), sampling)
     assert set(drawn.tolist()) <= {1, 2}
 
 
-def test_rounding_between_near_equal_logits_changes_no_draw() -> None:
-    """Sorted by probability, tokens that trade places by rounding would; in the order of their ids they do not."""
+def test_rounding_between_near_equal_logits_changes_no_sample() -> None:
+    """Sorted by probability, tokens that swap by rounding would change it; in the order of their ids they do not."""
     logits = torch.tensor([[1.0, 1.0, 1.0, 1.0]])
     nudged = torch.tensor([[1.0, 1.0 + 1e-7, 1.0, 1.0 - 1e-7]])
     for sampling in (SamplingParams(1.0), SamplingParams(1.0, 3, 1.0)):

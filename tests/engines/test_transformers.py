@@ -57,24 +57,14 @@ def test_the_logprob_of_a_sample_is_that_of_its_tokens_at_temperature_1(
         assert response.logprob == pytest.approx(by_hand, abs=1e-3)
 
 
-def test_what_is_drawn_does_not_depend_on_the_batch(llama: LoadedModel, prompts: list[Prompt]) -> None:
-    """At most one differing draw in 100,000 tokens, from rounding; here a thousand tokens, so none."""
-    sampling = SamplingParams(0.7, 40, max_completion_length=48)
-    whole = sample(llama, prompts[:8], 3, sampling, rows=96)
-    small = sample(llama, prompts[:8], 3, sampling, rows=5)
-    alone = sample(llama, prompts[7:8], 3, sampling, rows=64)
-    assert [r.token_ids for r in whole] == [r.token_ids for r in small]
-    assert [r.token_ids for r in whole[21:24]] == [r.token_ids for r in alone]
-
-
-def test_cut_off_answers_say_so(llama: LoadedModel, prompts: list[Prompt]) -> None:
+def test_responses_that_are_cut_off_say_so(llama: LoadedModel, prompts: list[Prompt]) -> None:
     for response in sample(llama, prompts, 2, SamplingParams(1.0, max_completion_length=12), rows=64):
         ended = response.token_ids[-1] in llama.stop_ids
         assert response.finish_reason == ("stop" if ended else "length")
         assert len(response.token_ids) <= 12 and (ended or len(response.token_ids) == 12)
 
 
-def test_either_end_token_ends_an_answer(llama: LoadedModel, prompts: list[Prompt]) -> None:
+def test_either_end_token_ends_a_response(llama: LoadedModel, prompts: list[Prompt]) -> None:
     """The union of the tokenizer's and the generation config's."""
     comma = llama.tokenizer(",")["input_ids"][0]
     both = LoadedModel(llama.model, llama.tokenizer, frozenset({comma}))
@@ -91,7 +81,7 @@ def test_a_chat_template_is_used_where_there_is_one(llama: LoadedModel, prompts:
     assert plain.prompt_text(prompts[0]) == f"Question: {prompts[0].question}\nAnswer:"
 
 
-def test_worked_examples_end_an_answer_where_the_next_one_would_start(llama: LoadedModel) -> None:
+def test_few_shot_examples_end_a_response_where_the_next_one_would_start(llama: LoadedModel) -> None:
     few_shot = (("What is 1+1?", "1+1=2. #### 2"),)
     prompt = make_prompts(load_problems("word_problems", max_problems=1), few_shot)[0]
     renderer = engine_of(llama).renderer
@@ -101,7 +91,7 @@ def test_worked_examples_end_an_answer_where_the_next_one_would_start(llama: Loa
     assert text == " 4+4=8. #### 8" and renderer.completion_text(ids) == text
 
 
-def test_the_logprob_of_an_answer_that_a_stop_text_ended_is_that_of_its_tokens(
+def test_the_logprob_of_a_response_that_a_stop_string_ended_is_that_of_its_tokens(
     llama: LoadedModel, prompts: list[Prompt]
 ) -> None:
     engine = engine_of(llama, prompt_config=PromptConfig(stop_strings=("a",)))
@@ -113,7 +103,7 @@ def test_the_logprob_of_an_answer_that_a_stop_text_ended_is_that_of_its_tokens(
         assert response.logprob == pytest.approx(by_hand, abs=1e-3), response.text
 
 
-def test_prompts_without_room_for_an_answer_are_named(llama: LoadedModel) -> None:
+def test_prompts_without_room_for_a_completion_are_named(llama: LoadedModel) -> None:
     long = Prompt("long", "How much? " * 600)
     short = Prompt("short", "How much?")
     (found,) = engine_of(llama).too_long([short, long], 64)

@@ -1,13 +1,13 @@
 /* Attention of many short sequences, for one thread.
  *
- * torch computes it as many small products, each of which starts slowly, over rectangles that have to be filled up,
- * masked and copied together. Here every token looks at what it sees and at nothing else.
+ * torch computes it as many small products, each of which starts slowly, over rectangles that have to be padded, masked
+ * and gathered. Here every token computes exactly the columns that it attends to.
  *
- * Columns are the tokens of a sequence. Values lie as they come, [columns, dim]. Keys lie in blocks of LANES columns,
- * [columns / LANES, dim, LANES], so that a query meets LANES keys at once: whatever lies beyond the last column is
- * computed with and then taken for minus infinity.
+ * Columns are the tokens of a sequence. Values are stored as [columns, dim]. Keys are stored in blocks of LANES columns,
+ * [columns / LANES, dim, LANES], so that a query meets LANES keys at once: scores beyond the last column are computed,
+ * and then set to minus infinity.
  *
- * hatch_build.py compiles this: after a change the package has to be installed again, in place too.
+ * hatch_build.py compiles this: after a change the package has to be installed again, also an editable installation.
  */
 
 #include <math.h>
@@ -17,43 +17,43 @@
 #define LANES 8
 #define INLINE static inline __attribute__((always_inline))
 
-/* Compilers make of these whatever the processor has: two registers where they are half as wide. */
+/* Compilers map these to the processor's registers, to two of them where they are half as wide. */
 typedef float lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int32_t ints __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
-/* As `_Pass` in compiled.py, where what is meant is said. */
+/* `_Pass` of compiled_attention.py, which documents the fields. */
 struct pass {
-    int64_t kv_heads, group, answers, tokens, start, prompt_room, own_room, window;
+    int64_t kv_heads, group, completions, tokens, start, prompt_capacity, own_capacity, window;
     float cap;
     const int64_t *place, *prompt_lengths;
 };
 
-/* Where a row's token is: column `column` of answer `answer` to `prompt`, whose first `length` columns are written. */
-struct seat {
-    int64_t prompt, answer, column, length;
+/* A row's token: column `column` of completion `completion` of `prompt`, whose first `length` columns are written. */
+struct slot {
+    int64_t prompt, completion, column, length;
 };
 
-INLINE struct seat seat_of(const struct pass *pass, int64_t row) {
-    int64_t place = pass->place[row], answer = place / pass->tokens, prompt = answer / pass->answers;
-    struct seat seat = {prompt, answer % pass->answers, pass->start + place % pass->tokens, 0};
-    if (pass->prompt_lengths) seat.length = pass->prompt_lengths[prompt];
-    return seat;
+INLINE struct slot slot_of(const struct pass *pass, int64_t row) {
+    int64_t place = pass->place[row], sequence = place / pass->tokens, prompt = sequence / pass->completions;
+    struct slot slot = {prompt, sequence % pass->completions, pass->start + place % pass->tokens, 0};
+    if (pass->prompt_lengths) slot.length = pass->prompt_lengths[prompt];
+    return slot;
 }
 
-INLINE int64_t sequence_of(const struct pass *pass, const struct seat *seat, int64_t head) {
-    return (seat->prompt * pass->kv_heads + head) * pass->answers + seat->answer;
+INLINE int64_t sequence_of(const struct pass *pass, const struct slot *slot, int64_t head) {
+    return (slot->prompt * pass->kv_heads + head) * pass->completions + slot->completion;
 }
 
-/* `b` where one of them is no number. */
+/* `b` where one of them is a NaN. */
 INLINE lanes larger(lanes a, lanes b) {
     ints first = a > b;
     return (lanes)((first & (ints)a) | (~first & (ints)b));
 }
 
-/* To 2 units in the last place; 1e-38 for all that is less than that. */
+/* Accurate to 2 units in the last place; 1e-38 for smaller results. */
 INLINE lanes exponential(lanes x) {
     x = larger((lanes){} - 87.0f, x);
-    /* Adding 1.5 * 2^23 rounds to a whole number, which then stands in the lowest bits. */
+    /* Adding 1.5 * 2^23 rounds to an integer, which is then in the lowest bits. */
     lanes shifted = x * 1.44269504f + 12582912.0f, n = shifted - 12582912.0f;
     lanes r = x - n * 0.693359375f + n * 2.12194440e-4f;
     lanes p = (lanes){} + 1.9875691500e-4f;
@@ -66,8 +66,8 @@ INLINE lanes exponential(lanes x) {
     return p * (lanes)(((ints)shifted + 127) << 23);
 }
 
-/* Scores of the blocks that have columns of [first, until), from `to` on; minus infinity for their other columns.
- * Returns where the next ones go. */
+/* Writes the scores of the blocks that hold columns [first, until) to `to`; minus infinity for their other columns.
+ * Returns where the next scores go. */
 INLINE float *scores(const float *query, const float *keys, int64_t first, int64_t until, int64_t dim, float cap,
                      float *to) {
     float *from = to;
@@ -81,7 +81,7 @@ INLINE float *scores(const float *query, const float *keys, int64_t first, int64
             d += query[i + 3] * key[i + 3];
         }
         lanes score = (a + b) + (c + d);
-        if (cap > 0) /* cap * tanh(score / cap), which is 1 for all that is larger than 10 */
+        if (cap > 0) /* cap * tanh(score / cap); tanh is 1 above 10 */
             score = cap - 2 * cap / (exponential(-larger((lanes){} - 20, score * (-2 / cap))) + 1);
         *(lanes *)to = score;
     }
@@ -90,8 +90,8 @@ INLINE float *scores(const float *query, const float *keys, int64_t first, int64
     return to;
 }
 
-/* To weights that come to the returned sum. */
-INLINE float weigh(float *from, const float *end) {
+/* Turns scores into weights, and returns their sum. */
+INLINE float exponentiate(float *from, const float *end) {
     lanes most = (lanes){} - INFINITY, sums = {};
     for (float *at = from; at < end; at += LANES) most = larger(most, *(lanes *)at);
     float top = most[0], sum = 0;
@@ -105,7 +105,7 @@ INLINE float weigh(float *from, const float *end) {
     return sum;
 }
 
-/* Adds the values of columns [first, until), by their weights. */
+/* Adds the values of columns [first, until), times their weights. */
 INLINE void mix(lanes *sums, const float *weights, const float *values, int64_t first, int64_t until, int64_t dim) {
     for (int64_t column = first; column < until; column++) {
         const lanes *value = (const lanes *)(values + column * dim);
@@ -119,19 +119,19 @@ INLINE void attend_by(const struct pass *pass, int64_t first, int64_t until, con
                       float *out, float *weights, int64_t dim) {
     int64_t width = (pass->group + 2) * dim;
     for (int64_t row = first; row < until; row++) {
-        struct seat seat = seat_of(pass, row);
-        int64_t length = seat.length, until_own = seat.column + 1, unseen = length + until_own - pass->window;
-        if (unseen < 0) unseen = 0;
-        /* The first columns that are seen. */
-        int64_t of_prompt = unseen < length ? unseen : length, of_own = unseen - of_prompt;
+        struct slot slot = slot_of(pass, row);
+        int64_t length = slot.length, until_own = slot.column + 1, hidden = length + until_own - pass->window;
+        if (hidden < 0) hidden = 0;
+        /* The first columns within the window. */
+        int64_t of_prompt = hidden < length ? hidden : length, of_own = hidden - of_prompt;
         for (int64_t head = 0; head < pass->kv_heads; head++) {
-            int64_t prompt = (seat.prompt * pass->kv_heads + head) * pass->prompt_room * dim;
-            int64_t own = sequence_of(pass, &seat, head) * pass->own_room * dim;
-            for (int64_t one = 0; one < pass->group; one++) {
-                const float *query = qkv + (row * pass->kv_heads + head) * width + one * dim;
+            int64_t prompt = (slot.prompt * pass->kv_heads + head) * pass->prompt_capacity * dim;
+            int64_t own = sequence_of(pass, &slot, head) * pass->own_capacity * dim;
+            for (int64_t q = 0; q < pass->group; q++) {
+                const float *query = qkv + (row * pass->kv_heads + head) * width + q * dim;
                 float *own_weights = scores(query, prompt_keys + prompt, of_prompt, length, dim, pass->cap, weights);
                 float *end = scores(query, keys + own, of_own, until_own, dim, pass->cap, own_weights);
-                float sum = weigh(weights, end);
+                float sum = exponentiate(weights, end);
                 lanes mean[dim / LANES];
                 for (int64_t i = 0; i < dim / LANES; i++) mean[i] = (lanes){};
                 mix(mean, weights + of_prompt % LANES, prompt_values + prompt, of_prompt, length, dim);
@@ -142,27 +142,27 @@ INLINE void attend_by(const struct pass *pass, int64_t first, int64_t until, con
     }
 }
 
-/* Keeps the keys and values of rows [0, rows) of qkv, [rows, kv_heads, group + 2, dim]. */
+/* Caches the keys and values of rows [0, rows) of qkv, [rows, kv_heads, group + 2, dim]. */
 void keep(const struct pass *pass, int64_t rows, int64_t dim, const float *qkv, float *keys, float *values) {
     for (int64_t row = 0; row < rows; row++) {
-        struct seat seat = seat_of(pass, row);
+        struct slot slot = slot_of(pass, row);
         for (int64_t head = 0; head < pass->kv_heads; head++, qkv += 2 * dim) {
-            int64_t own = sequence_of(pass, &seat, head) * pass->own_room;
-            float *to = keys + (own + seat.column / LANES * LANES) * dim + seat.column % LANES;
+            int64_t own = sequence_of(pass, &slot, head) * pass->own_capacity;
+            float *to = keys + (own + slot.column / LANES * LANES) * dim + slot.column % LANES;
             qkv += pass->group * dim;
             for (int64_t i = 0; i < dim; i++) to[i * LANES] = qkv[i];
-            memcpy(values + (own + seat.column) * dim, qkv + dim, dim * sizeof(float));
+            memcpy(values + (own + slot.column) * dim, qkv + dim, dim * sizeof(float));
         }
     }
 }
 
-/* What rows [first, until) take from attention, [rows, kv_heads, group, dim], to `out`; `weights` has room for all
- * columns of a prompt and an answer and two blocks more. */
+/* Attention of rows [first, until), [rows, kv_heads, group, dim], to `out`; `weights` has room for all columns of a
+ * prompt and a completion, and two blocks more. */
 void attend(const struct pass *pass, int64_t first, int64_t until, int64_t dim, const float *qkv,
             const float *prompt_keys, const float *prompt_values, const float *keys, const float *values, float *out,
             float *weights) {
     out += first * pass->kv_heads * pass->group * dim;
-/* With a number that is known, loops over `dim` are unrolled. */
+/* With a constant `dim` its loops are unrolled. */
 #define BY(number) \
     attend_by(pass, first, until, qkv, prompt_keys, prompt_values, keys, values, out, weights, number); break
     switch (dim) {

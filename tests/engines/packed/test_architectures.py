@@ -110,12 +110,12 @@ def test_heads_of_some_sizes_are_left_to_torch() -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_known_architecture_is_chosen(name: str, llama: LoadedModel) -> None:
+def test_a_known_architecture_is_selected(name: str, llama: LoadedModel) -> None:
     engine = fastest_engine(reference_of(MODELS[name](), llama))
     assert isinstance(engine, PackedEngine) and engine.description.startswith("our own forward pass")
 
 
-def test_the_seed_models_are_chosen(loaded: LoadedModel) -> None:
+def test_the_seed_models_are_selected(loaded: LoadedModel) -> None:
     assert isinstance(fastest_engine(engine_of(loaded)), PackedEngine)
 
 
@@ -153,7 +153,7 @@ UNKNOWN: dict[str, tuple[Callable[[], Any], str]] = {
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
-def test_what_is_not_known_goes_through_the_model_itself(name: str, llama: LoadedModel) -> None:
+def test_an_unknown_model_runs_with_its_own_code(name: str, llama: LoadedModel) -> None:
     make, reason = UNKNOWN[name]
     reference = reference_of(make(), llama)
     engine = fastest_engine(reference)
@@ -170,7 +170,7 @@ def test_what_is_not_known_goes_through_the_model_itself(name: str, llama: Loade
         ({"eps": float("nan")}, "it would write"),
     ],
 )
-def test_a_model_that_computes_something_else_goes_through_the_model_itself(
+def test_a_model_that_computes_something_else_runs_with_its_own_code(
     change: dict[str, float], reason: str, llama: LoadedModel
 ) -> None:
     """As it would be with a version of transformers that computes something else."""

@@ -1,4 +1,4 @@
-"""Attention that is compiled with the package; that it is a model's own is what the tests of the packed engine say."""
+"""Attention that is compiled with the package; the tests of the packed engine compare it with the model's own."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def test_without_a_library_torch_computes_the_same(
 
 
 @BUILT
-def test_answers_outgrow_their_memory(trainable: LoadedModel, prompts: list[Prompt]) -> None:
-    """Nothing ends them, so that they become longer than a memory is at first."""
+def test_completions_outgrow_their_first_cache(trainable: LoadedModel, prompts: list[Prompt]) -> None:
+    """Nothing ends them, so that they become longer than the cache is at first."""
     with torch.no_grad():
         trainable.model.lm_head.weight[trainable.tokenizer.eos_token_id] = 0.0
     packed, long = packed_of(trainable), SamplingParams(0.8, 20, max_completion_length=150)
@@ -77,7 +77,7 @@ def test_threads_share_the_rows_and_change_no_bit(
 
 @BUILT
 @pytest.mark.parametrize("part", ["q_proj", "k_proj", "v_proj"])
-def test_a_weight_that_is_no_number_shows(trainable: LoadedModel, prompts: list[Prompt], part: str) -> None:
+def test_a_weight_that_is_not_finite_shows(trainable: LoadedModel, prompts: list[Prompt], part: str) -> None:
     with torch.no_grad():
         trainable.model.get_parameter(f"model.layers.1.self_attn.{part}.weight")[3, 5] = torch.nan
     found = packed_of(trainable).logprob(prompts[:3], [" 3", " 4", " 5 and 6"])

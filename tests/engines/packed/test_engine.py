@@ -1,4 +1,4 @@
-"""The packed engine writes what the slow engine writes, token for token, on the models that ship with the package."""
+"""The packed engine generates what its reference does, token for token, on the models that ship with the package."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def packed_of(
 def answers(
     engine: PackedEngine | TransformersEngine, prompts: list[Prompt], n: int, sampling: SamplingParams
 ) -> list[Response]:
-    """In the order of the prompts, whatever the order of the units."""
+    """In the order of the prompts, whatever the order of the batches."""
     found = {
         (one.prompt.problem_id, one.sample_index): one
         for unit in engine.plan(prompts, n)
@@ -60,8 +60,8 @@ def assert_same(ours: list[Response], theirs: list[Response]) -> None:
         assert (one.model, one.weights_version) == (other.model, other.weights_version)
 
 
-def test_the_tokens_are_those_of_the_slow_engine(loaded: LoadedModel, prompts: list[Prompt]) -> None:
-    """Every way of sampling on one model, which of the others the slow tier asks as well."""
+def test_the_tokens_are_those_of_the_reference(loaded: LoadedModel, prompts: list[Prompt]) -> None:
+    """Every way of sampling on one model, and on the others in the slow tier."""
     for sampling in SAMPLINGS if loaded.model.config.model_type == "llama" else SAMPLINGS[:4:3]:
         n = 1 if sampling.temperature == 0 else 3
         expected = answers(engine_of(loaded), prompts[:9], n, sampling)
@@ -71,10 +71,10 @@ def test_the_tokens_are_those_of_the_slow_engine(loaded: LoadedModel, prompts: l
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sampling", SAMPLINGS, ids=str)
-def test_thousands_of_samples_are_those_of_the_slow_engine(
+def test_thousands_of_samples_are_those_of_the_reference(
     loaded: LoadedModel, sampling: SamplingParams, compiled: bool
 ) -> None:
-    """At most one differing draw in 100,000 tokens is what rounding may do."""
+    """Rounding may change one token in 100,000."""
     from selftrain.models.prompts import make_prompts
     from selftrain.problems import load_problems
 
@@ -86,7 +86,7 @@ def test_thousands_of_samples_are_those_of_the_slow_engine(
     assert sum(one.token_ids != other.token_ids for one, other in pairs) <= max(1, tokens // 100_000)
 
 
-def test_logprob_is_that_of_the_slow_engine(loaded: LoadedModel, prompts: list[Prompt]) -> None:
+def test_logprob_is_that_of_the_reference(loaded: LoadedModel, prompts: list[Prompt]) -> None:
     reference = engine_of(loaded)
     texts = ["", " ", " 3+4=7. #### 7", " one two three " * 20, "ß 漢 \\boxed{7}"]
     asked = [prompt for prompt in (*prompts[:5], LONG, SHORT) for _ in texts] + [prompts[7]]
@@ -106,7 +106,7 @@ def test_many_completions_of_one_prompt_are_scored_in_parts(llama: LoadedModel) 
         assert packed_of(llama, compiled=compiled).logprob([SHORT] * 60, completions) == expected
 
 
-def test_what_is_drawn_does_not_depend_on_the_batch(llama: LoadedModel, prompts: list[Prompt]) -> None:
+def test_samples_do_not_depend_on_the_batch_size(llama: LoadedModel, prompts: list[Prompt]) -> None:
     sampling = SamplingParams(0.7, 40, max_completion_length=48)
     whole = [r.token_ids for r in answers(packed_of(llama, batch_size=96), prompts[:8], 3, sampling)]
     for rows, asked in ((1, slice(2)), (5, slice(8)), (24, slice(8)), (64, slice(7, 8))):
@@ -114,8 +114,8 @@ def test_what_is_drawn_does_not_depend_on_the_batch(llama: LoadedModel, prompts:
         assert found == [ids for number in range(8)[asked] for ids in whole[3 * number : 3 * number + 3]]
 
 
-def test_prompts_that_wait_take_the_place_of_answers_that_ended(llama: LoadedModel, prompts: list[Prompt]) -> None:
-    """One unit of many more answers than are written at once, and prompts of very different length."""
+def test_waiting_prompts_take_the_place_of_completions_that_ended(llama: LoadedModel, prompts: list[Prompt]) -> None:
+    """A batch of many more responses than rows, and prompts of very different length."""
     sampling, asked = SamplingParams(0.9, max_completion_length=40), [LONG, *prompts[:9], SHORT]
     expected = generate(engine_of(llama), asked, 3, sampling, key="key")
     assert len({len(one.token_ids) for one in expected}) > 5
@@ -125,13 +125,8 @@ def test_prompts_that_wait_take_the_place_of_answers_that_ended(llama: LoadedMod
         )
 
 
-def test_the_same_unit_gives_the_same_bytes(llama: LoadedModel, prompts: list[Prompt]) -> None:
-    packed, sampling = packed_of(llama, batch_size=10), SamplingParams(0.9, max_completion_length=40)
-    assert generate(packed, prompts[:8], 3, sampling) == generate(packed, prompts[:8], 3, sampling)
-
-
 @pytest.mark.parametrize("longest", [1, 2, 17])
-def test_answers_are_cut_off_at_the_limit(llama: LoadedModel, prompts: list[Prompt], longest: int) -> None:
+def test_responses_are_cut_off_at_the_limit(llama: LoadedModel, prompts: list[Prompt], longest: int) -> None:
     packed, sampling = packed_of(llama), SamplingParams(1.0, max_completion_length=longest)
     ours = generate(packed, prompts[:6], 2, sampling)
     assert_same(ours, generate(packed.reference, prompts[:6], 2, sampling))
@@ -147,7 +142,7 @@ STOPS = [
 
 
 @pytest.mark.parametrize(("loaded", "stop_texts"), STOPS, indirect=["loaded"])
-def test_stop_texts_end_answers_where_the_slow_engine_ends_them(
+def test_stop_strings_end_responses_where_the_reference_ends_them(
     loaded: LoadedModel, prompts: list[Prompt], stop_texts: tuple[str, ...]
 ) -> None:
     packed = packed_of(loaded, prompt_config=PromptConfig(stop_strings=stop_texts))
@@ -156,7 +151,7 @@ def test_stop_texts_end_answers_where_the_slow_engine_ends_them(
     assert_same(generate(packed, asked, 3, sampling), generate(packed.reference, asked, 3, sampling))
 
 
-def test_either_end_token_ends_an_answer(llama: LoadedModel, prompts: list[Prompt]) -> None:
+def test_either_end_token_ends_a_response(llama: LoadedModel, prompts: list[Prompt]) -> None:
     comma = llama.tokenizer(",")["input_ids"][0]
     packed = packed_of(LoadedModel(llama.model, llama.tokenizer, frozenset({comma, 10**6})))
     sampling = SamplingParams(1.0, max_completion_length=60)
@@ -165,19 +160,19 @@ def test_either_end_token_ends_an_answer(llama: LoadedModel, prompts: list[Promp
     assert {comma, llama.tokenizer.eos_token_id} <= {one.token_ids[-1] for one in ours}
 
 
-def test_nothing_asked_is_nothing_answered(llama: LoadedModel) -> None:
+def test_an_empty_request_has_no_responses(llama: LoadedModel) -> None:
     packed = packed_of(llama)
     assert packed.plan([], 4) == [] and generate(packed, [], 4, SAMPLINGS[2]) == []
 
 
-def test_what_the_slow_engine_says_of_prompts_is_said(llama: LoadedModel, prompts: list[Prompt]) -> None:
+def test_what_the_reference_says_of_prompts_is_said(llama: LoadedModel, prompts: list[Prompt]) -> None:
     packed = packed_of(llama)
     long = Prompt("longer", "How much? " * 600)
     assert packed.name == packed.reference.name and packed.prompt_text(SHORT) == packed.reference.prompt_text(SHORT)
     assert [problem_id for problem_id, _ in packed.too_long([SHORT, long], 64)] == ["longer"]
 
 
-def test_the_setting_of_bfloat16_moves_the_draws_and_not_the_scores(llama: LoadedModel, prompts: list[Prompt]) -> None:
+def test_bfloat16_changes_samples_and_not_scores(llama: LoadedModel, prompts: list[Prompt]) -> None:
     reference = engine_of(llama)
     rounded = TransformersEngine(llama.model, reference.renderer, reference.name, bf16=True)
     packed, exact = (PackedEngine(one, read_architecture(llama.model)) for one in (rounded, reference))

@@ -1,4 +1,4 @@
-"""The engine answers with the weights as they are, whoever changed them and however."""
+"""The engine generates with the current weights, however they were changed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def assert_fresh(packed: PackedEngine, prompts: list[Prompt]) -> None:
     assert packed.logprob(prompts, TEXTS) == pytest.approx(packed.reference.logprob(prompts, TEXTS), abs=1e-4)
 
 
-def test_after_training_the_new_weights_answer(trainable: LoadedModel, prompts: list[Prompt], tmp_path: Path) -> None:
+def test_after_training_the_new_weights_generate(trainable: LoadedModel, prompts: list[Prompt], tmp_path: Path) -> None:
     packed = packed_of(trainable)
     trainer = TransformersTrainer(trainable.model, packed.reference.renderer)
     examples = [TrainingExample(prompt, " 3+4=7. #### 7") for prompt in prompts[:8]]

@@ -1,4 +1,4 @@
-"""A Ray cluster of several nodes on this machine: Ray's real processes, each node with the room it is given."""
+"""A Ray cluster of several nodes on this machine: Ray's real processes, each node with given resources."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-#: Ray gives up on a node that does not start within half a minute; on a busy machine it is asked again.
+#: Ray gives up on a node that does not start within half a minute; on a busy machine it is tried again.
 _TRIES = 4
 
 

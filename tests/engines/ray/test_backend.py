@@ -1,4 +1,4 @@
-"""What is said where there is no Ray, and no cluster."""
+"""Errors where there is no Ray, or no cluster."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_settings_that_make_no_sense_are_refused(wrong: dict[str, float]) -> Non
         RayConfig(**wrong)
 
 
-def test_a_run_may_be_gone_on_with_elsewhere() -> None:
+def test_a_run_may_be_resumed_elsewhere() -> None:
     assert all(target.resumable for target in settings_of(RayConfig))
 
 

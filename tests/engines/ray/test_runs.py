@@ -24,7 +24,7 @@ RUN = ["rest-em", "--model_name_or_path", seed_model("llama"), "--dataset_name",
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What the run comes to without a cluster."""
+    """The outcome without a cluster."""
     place = tmp_path_factory.mktemp("whole")
     run(*RUN[:-1], str(place / "run"))
     return outcome(place / "run")
@@ -35,7 +35,7 @@ def on_ray(cluster: Any) -> list[str]:
 
 
 def sampled(folder: Path, process: Any) -> None:
-    """Waits until a first unit of round 1 is on the disk."""
+    """Waits until a first batch of round 1 is on the disk."""
     for _ in range(6000):
         logs = [one for one in folder.glob("logs/round-0001*") if one.exists()]
         if any(one.read_bytes().count(b"\n") > 1 for one in logs):
@@ -55,7 +55,7 @@ def all_let_go(cpus: float) -> bool:
     return False
 
 
-def test_a_run_on_two_nodes_comes_to_the_same_bytes(
+def test_a_run_on_two_nodes_gives_the_same_bytes(
     here: Path, cluster: Any, two_nodes: list[Any], whole: dict[str, bytes]
 ) -> None:
     out, err = run(*RUN, *on_ray(cluster), "--json")
@@ -66,7 +66,7 @@ def test_a_run_on_two_nodes_comes_to_the_same_bytes(
     assert all_let_go(2)
 
 
-def test_a_run_that_is_stopped_killed_and_gone_on_with_elsewhere_comes_to_the_same_bytes(
+def test_a_run_that_is_stopped_killed_and_resumed_elsewhere_gives_the_same_bytes(
     here: Path, cluster: Any, two_nodes: list[Any], whole: dict[str, bytes]
 ) -> None:
     process = start(*RUN, *on_ray(cluster))

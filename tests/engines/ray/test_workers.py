@@ -115,7 +115,7 @@ def test_an_error_of_a_worker_is_raised_here_in_its_own_words(
 
 
 class Removing(threading.Thread):
-    """Takes a node away at a random moment and puts another in its place, again and again."""
+    """Removes a node at a random moment and adds another, again and again."""
 
     def __init__(self, cluster: Any, nodes: list[Any], times: int) -> None:
         super().__init__(daemon=True)
@@ -132,7 +132,7 @@ class Removing(threading.Thread):
             self._nodes.append(add_node(self._cluster))
 
 
-def test_nodes_are_lost_all_the_time_and_no_sample_is_lost_or_doubled(
+def test_nodes_are_lost_all_the_time_and_no_sample_is_lost_or_duplicated(
     cluster: Any, two_nodes: list[Any], prompts: list[Prompt], tmp_path: Path
 ) -> None:
     answer_cache, rounds = AnswerCache(), []

@@ -2,8 +2,8 @@
 
     python tests/engines/server/openai_server.py --model FOLDER --port 8000
 
-It draws with the package's own engine and honours seeds. A test can also have it in a thread of its own, to say what is
-to go wrong and to see what was asked.
+It samples with the package's own engine and honours seeds. A test can also run it in a thread, to set faults and to see
+the requests.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ EXTRAS = ("top_k", "min_p", "repetition_penalty", "return_token_ids")
 
 
 class Model:
-    """Answers in batches, in one thread."""
+    """Generates in batches, in one thread."""
 
     def __init__(self, folder: str) -> None:
         self.loaded = load_model(folder, device="cpu")
@@ -92,7 +92,7 @@ class Model:
 
 
 class State:
-    """What goes wrong, and what was asked."""
+    """Faults to come, and requests that came."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options, self.lock = options, threading.Lock()
@@ -110,7 +110,7 @@ class State:
             self.faults, self.asked, self.most_busy, self.delay = list(faults), [], 0, delay
 
     def note(self, body: dict[str, Any], key: str | None) -> str:
-        """The fault that this request meets."""
+        """Records a request; returns its fault."""
         with self.lock:
             fault = self.faults[0] if self.faults else ""
             if not fault.endswith("..."):

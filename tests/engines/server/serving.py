@@ -1,4 +1,4 @@
-"""The test server in a thread of this process, and engines that ask it."""
+"""The test server in a thread of this process, and engines that use it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def serving(*words: str, model: str = "llama") -> Iterator[State]:
 def asking(
     state: State, loaded: LoadedModel, prompt_config: PromptConfig | None = None, **settings: Any
 ) -> Iterator[ServerEngine]:
-    """An engine that asks that server, connected, with nothing on the server's record."""
+    """An engine that is connected to that server, with nothing on the server's record."""
     state.begin()
     reference = engine_of(loaded, prompt_config=prompt_config)
     with closing(

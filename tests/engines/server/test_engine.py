@@ -1,4 +1,4 @@
-"""Answers by a server are what the engine of the same weights answers, whatever happens on the way."""
+"""A server's responses are those of the engine with the same weights, whatever happens on the way."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ def said(responses: list[Response]) -> list[tuple[str, int, str, tuple[int, ...]
 @pytest.mark.parametrize(
     ("words", "settings", "gives"),
     [
-        pytest.param((), {}, True, id="all that vLLM tells"),
+        pytest.param((), {}, True, id="all that vLLM returns"),
         pytest.param(("--plain",), {}, True, id="no ids", marks=pytest.mark.slow),
         pytest.param(("--strict", "--plain"), {"server_extras": False}, True, id="OpenAI's own parameters only"),
         pytest.param(("--logprobs", "scaled"), {}, False, id="scaled by the temperature", marks=pytest.mark.slow),
-        pytest.param(("--logprobs", "none"), {}, False, id="no figures", marks=pytest.mark.slow),
+        pytest.param(("--logprobs", "none"), {}, False, id="no log-probabilities", marks=pytest.mark.slow),
     ],
 )
-def test_greedy_answers_are_those_of_the_engine_of_the_same_weights(
+def test_greedy_responses_are_those_of_the_engine_with_the_same_weights(
     llama: LoadedModel, prompts: list[Prompt], words: tuple[str, ...], settings: dict[str, bool], gives: bool
 ) -> None:
-    """Texts, tokens, ends and log-probabilities, whatever a server tells of them."""
+    """Texts, tokens, ends and log-probabilities, whatever a server returns of them."""
     expected = generate(engine_of(llama), prompts[:4], 1, GREEDY, weights_version=2)
     with serving(*words) as state, asking(state, llama, **settings) as engine:
         found = generate(engine, prompts[:4], 1, GREEDY, weights_version=2)
@@ -73,7 +73,7 @@ def test_greedy_answers_are_those_of_the_engine_of_the_same_weights(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [(), ("--plain",)], ids=["ids", "no ids"])
-def test_a_stop_text_ends_an_answer_in_the_same_place(
+def test_a_stop_string_ends_a_response_in_the_same_place(
     llama: LoadedModel, prompts: list[Prompt], words: tuple[str, ...]
 ) -> None:
     prompt_config = PromptConfig(stop_strings=("####", "nothing like it"))
@@ -85,10 +85,10 @@ def test_a_stop_text_ends_an_answer_in_the_same_place(
     assert [one.logprob for one in found] == pytest.approx([one.logprob for one in expected], abs=1e-3)
 
 
-def test_a_stop_text_that_begins_within_a_token_leaves_the_same_tokens(
+def test_a_stop_string_that_begins_within_a_token_leaves_the_same_tokens(
     llama: LoadedModel, prompts: list[Prompt]
 ) -> None:
-    """Servers cut the text where the stop text begins; the token that it began in is none of the answer's."""
+    """Servers cut the text where the stop string begins; the token that it begins in is not part of the response."""
     own = engine_of(llama, prompt_config=PromptConfig(stop_strings=("####",)))
     (expected,) = generate(own, prompts[:1], 1, GREEDY)
     for space in ("", " "):  # the model writes " ####" as one token
@@ -100,19 +100,7 @@ def test_a_stop_text_that_begins_within_a_token_leaves_the_same_tokens(
         assert logprob_of(reply, found[0]) == pytest.approx(-0.1 * len(expected.token_ids))
 
 
-@pytest.mark.slow
-def test_a_draw_hangs_on_its_identity_and_on_nothing_else(engine: ServerEngine, prompts: list[Prompt]) -> None:
-    units = [prompts[0:3], prompts[3:4], prompts[4:8]]
-    together = [
-        one for unit in engine.generate_batches(requests_of(units, 3, AT_RANDOM, weights_version=1)) for one in unit
-    ]
-    assert said(together) == said(generate(engine, prompts[:8], 3, AT_RANDOM, weights_version=1))
-    assert len({one.text for one in together[:3]}) > 1
-    assert said(generate(engine, prompts[:8], 1, AT_RANDOM, weights_version=1, first_index=2)) == said(together[2::3])
-    assert said(generate(engine, prompts[:8], 3, AT_RANDOM, key="other", weights_version=1)) != said(together)
-
-
-def test_seeds_are_what_every_server_takes(engine: ServerEngine, state: State, prompts: list[Prompt]) -> None:
+def test_seeds_fit_every_server(engine: ServerEngine, state: State, prompts: list[Prompt]) -> None:
     generate(engine, prompts[:6], 2, AT_RANDOM)
     assert len(seeds(state)) == 12 and all(0 <= one < 2**31 for one in seeds(state))
     body = state.asked[0]["body"]
@@ -120,7 +108,7 @@ def test_seeds_are_what_every_server_takes(engine: ServerEngine, state: State, p
 
 
 @pytest.mark.parametrize("fault", ["reset", "429", "500", "truncate", "garbage", "other"])
-def test_a_passing_fault_costs_one_more_question_and_nothing_else(
+def test_a_passing_fault_costs_one_retry_and_nothing_else(
     engine: ServerEngine, state: State, prompts: list[Prompt], fault: str
 ) -> None:
     expected = generate(engine, prompts[:3], 2, AT_RANDOM)
@@ -137,7 +125,7 @@ def test_a_passing_fault_costs_one_more_question_and_nothing_else(
 
 
 @pytest.mark.slow
-def test_a_body_that_comes_in_drops_is_not_waited_for(state: State, llama: LoadedModel, prompts: list[Prompt]) -> None:
+def test_a_slow_body_is_not_waited_for(state: State, llama: LoadedModel, prompts: list[Prompt]) -> None:
     """Each byte comes soon after the one before, so only a limit on the whole can end it."""
     with asking(state, llama, request_timeout=6.0) as engine:
         expected = generate(engine, prompts[:2], 1, AT_RANDOM)
@@ -147,18 +135,18 @@ def test_a_body_that_comes_in_drops_is_not_waited_for(state: State, llama: Loade
     assert first["body"] == again["body"] and again["time"] - first["time"] >= 6.0
 
 
-def test_as_many_requests_as_allowed_are_in_flight_across_units(
+def test_as_many_requests_as_allowed_are_in_flight_across_batches(
     state: State, llama: LoadedModel, prompts: list[Prompt]
 ) -> None:
     with asking(state, llama, max_concurrency=3) as engine:
         state.begin(delay=0.05)
-        units = [[prompt] for prompt in prompts[:12]]
-        answers = list(engine.generate_batches(requests_of(units, 1, AT_RANDOM)))
-    assert [unit[0].prompt for unit in answers] == prompts[:12]
+        batches = [[prompt] for prompt in prompts[:12]]
+        answers = list(engine.generate_batches(requests_of(batches, 1, AT_RANDOM)))
+    assert [batch[0].prompt for batch in answers] == prompts[:12]
     assert state.most_busy == 3
 
 
-def test_a_refusal_is_said_at_once_in_the_server_s_own_words(
+def test_a_rejected_request_ends_the_run_with_the_servers_message(
     engine: ServerEngine, state: State, prompts: list[Prompt]
 ) -> None:
     state.begin(["400"])
@@ -167,35 +155,35 @@ def test_a_refusal_is_said_at_once_in_the_server_s_own_words(
     assert len(state.asked) == 1 and RequestRejectedError.exit_code == 74
 
 
-def test_what_was_answered_before_a_lasting_fault_is_given_out(
+def test_batches_that_were_complete_before_a_lasting_fault_are_returned(
     state: State, llama: LoadedModel, prompts: list[Prompt]
 ) -> None:
-    """And the failing sample is asked as often as allowed."""
+    """And the failing request is tried as often as allowed."""
     # One at a time: of several, any may come first.
     with asking(state, llama, max_concurrency=1, max_retries=3) as engine:
         state.begin(["-", "-", "500..."])
-        units = engine.generate_batches(requests_of([prompts[0:2], prompts[2:3], prompts[3:4]], 1, GREEDY))
-        assert len(next(units)) == 2
+        batches = engine.generate_batches(requests_of([prompts[0:2], prompts[2:3], prompts[3:4]], 1, GREEDY))
+        assert len(next(batches)) == 2
         with pytest.raises(RetriesExhaustedError, match=r"no reply in 4 tries; the last one: 500, '<html>out of luck"):
-            next(units)
+            next(batches)
     assert max(seeds(state).values()) == 4
     times = [one["time"] for one in state.asked if one["body"]["seed"] == seeds(state).most_common(1)[0][0]]
     waits = [after - before for before, after in pairwise(times)]
     assert waits[0] >= 0.25 and waits[1] >= 0.5 and waits[2] >= 1.0
 
 
-def test_nobody_waits_for_answers_that_nobody_wants(engine: ServerEngine, state: State, prompts: list[Prompt]) -> None:
+def test_requests_nobody_waits_for_are_cancelled(engine: ServerEngine, state: State, prompts: list[Prompt]) -> None:
     state.begin(delay=0.2)
-    units = engine.generate_batches(requests_of([[one] for one in prompts], 8, GREEDY))
-    next(units)
-    units.close()
+    batches = engine.generate_batches(requests_of([[one] for one in prompts], 8, GREEDY))
+    next(batches)
+    batches.close()
     time.sleep(0.6)
     count = len(state.asked)
     time.sleep(0.5)
     assert len(state.asked) == count < 8 * len(prompts)
 
 
-def test_the_key_is_sent_and_never_said(llama: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_is_sent_and_never_shown(llama: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving("--key", "sk-secret-1") as state:
         monkeypatch.setenv("MY_KEY", "sk-secret-1")
         with asking(state, llama, api_key_env="MY_KEY") as engine:
@@ -214,7 +202,7 @@ def test_the_key_is_sent_and_never_said(llama: LoadedModel, monkeypatch: pytest.
         assert "secret" not in f"{error}{error!r}" and "Bearer ***" in str(error)
 
 
-def test_a_server_that_cannot_be_used_is_refused_before_anything_is_asked(llama: LoadedModel) -> None:
+def test_a_server_that_cannot_be_used_is_refused_before_any_request(llama: LoadedModel) -> None:
     with serving("--names", "small", "large") as state:
         with (
             pytest.raises(ModelError, match=r"lists 2 models: small, large[\s\S]*--server_model"),
@@ -245,7 +233,7 @@ def test_a_server_that_cannot_be_used_is_refused_before_anything_is_asked(llama:
         pass
 
 
-def test_given_texts_are_scored_by_the_trainer_s_weights_in_float32(state: State, llama: LoadedModel) -> None:
+def test_given_texts_are_scored_by_the_trainers_weights_in_float32(state: State, llama: LoadedModel) -> None:
     prompts, texts = [Prompt("p", "What is 2 + 3?"), Prompt("q", "Why?")], [" 2 + 3 = 5. #### 5", ""]
     with asking(state, llama) as engine:
         engine.reference.bf16 = True
@@ -261,10 +249,10 @@ def test_a_server_that_runs_already_takes_no_other_weights(state: State, llama: 
             engine.update_weights(lambda folder: None)
 
 
-def test_units_are_small_and_the_same_whatever_is_in_flight(
+def test_batches_are_small_and_do_not_depend_on_what_is_in_flight(
     state: State, llama: LoadedModel, prompts: list[Prompt]
 ) -> None:
     with asking(state, llama, max_concurrency=1) as one, asking(state, llama, max_concurrency=99) as other:
         plan = one.plan(prompts, 4)
         assert plan == other.plan(prompts, 4) and max(map(len, plan)) * 4 == RESPONSES_PER_BATCH
-        assert [len(unit) for unit in one.plan(prompts[:2], 64)] == [1, 1]
+        assert [len(batch) for batch in one.plan(prompts[:2], 64)] == [1, 1]

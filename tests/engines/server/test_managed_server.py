@@ -1,4 +1,4 @@
-"""A server that is started holds the weights it should, tells why it fails, and never outlives who started it."""
+"""A server that is started holds the weights it should, says why it fails, and never outlives its run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from selftrain.models.loading import LoadedModel
 from selftrain.types import Prompt, SamplingParams
 from tests.conftest import engine_of, generate
 
-#: Notes what it was given, and has a worker that pays no heed to SIGTERM.
+#: Notes what it was given, and has a worker that ignores SIGTERM.
 PROGRAM = """\
 import pathlib, subprocess, sys, time
 ignoring = 'import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)'
@@ -97,7 +97,7 @@ def test_weights_are_saved_when_asked_for_and_go_with_their_server(tmp_path: Pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_who_is_killed_leaves_no_server_and_no_folder(tmp_path: Path, how: signal.Signals) -> None:
+def test_a_killed_process_leaves_no_server_and_no_folder(tmp_path: Path, how: signal.Signals) -> None:
     note = tmp_path / "note"
     script = textwrap.dedent(f"""\
         import time
@@ -132,13 +132,13 @@ def test_a_server_that_ends_says_why(llama: LoadedModel, tmp_path: Path, monkeyp
     assert folders(tmp_path) == []
 
 
-def test_a_server_that_never_answers_is_not_waited_for_for_ever(llama: LoadedModel, tmp_path: Path) -> None:
+def test_the_wait_for_a_server_that_never_replies_ends(llama: LoadedModel, tmp_path: Path) -> None:
     told = fails(llama, "import time; print('still compiling', flush=True); time.sleep(600)", server_start_timeout=2.0)
     assert "did not reply within 2 s" in told and "still compiling" in told
     assert folders(tmp_path) == []
 
 
-def test_weights_that_cannot_be_written_end_the_run_in_words(llama: LoadedModel, tmp_path: Path) -> None:
+def test_weights_that_cannot_be_written_are_a_clear_error(llama: LoadedModel, tmp_path: Path) -> None:
     def full(folder: Path) -> None:
         raise OSError(28, os.strerror(28))
 

@@ -1,4 +1,4 @@
-"""What holds of vLLM's process whatever vLLM it has: it is found or refused in words, and never outlives its run."""
+"""vLLM's process with any vLLM: it is found or refused with a clear error, and never outlives its run."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_settings_that_cannot_work_are_refused(wrong: dict[str, object]) -> None
         VllmConfig(**wrong)
 
 
-def test_settings_that_nobody_would_read_are_refused() -> None:
+def test_settings_that_nothing_would_read_are_refused() -> None:
     with pytest.raises(SettingsError, match="add --engine vllm"):
         ModelFactory(PromptConfig(), engine_sections={"vllm": VllmConfig(vllm_enforce_eager=True)})
 
@@ -83,7 +83,7 @@ def test_a_python_without_vllm_is_refused_before_the_model_is_loaded(tmp_path: P
 
 
 @pytest.mark.parametrize("python", ["/no/such/python", "/bin/false"])
-def test_what_is_no_python_is_refused(python: str) -> None:
+def test_what_is_not_a_python_is_refused(python: str) -> None:
     with pytest.raises(SettingsError, match="vllm_python"):
         vllm_version(python)
 
@@ -103,7 +103,7 @@ def test_the_version_is_read_and_an_old_one_refused(tmp_path: Path) -> None:
         ("import os, sys\nprint('out of memory', flush=True)\nos._exit(3)", "out of memory"),
     ],
 )
-def test_a_start_that_fails_says_why_in_its_own_words(tmp_path: Path, package: str, said: str) -> None:
+def test_a_start_that_fails_says_why(tmp_path: Path, package: str, said: str) -> None:
     process = VllmProcess(VllmConfig(vllm_python=stand_in(tmp_path, package)), "cpu")
     with pytest.raises(ModelError) as caught:
         process.call({"load": {"model": "m"}})
@@ -138,7 +138,7 @@ def test_a_process_that_is_closed_takes_its_workers_along(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("held", [False, True])
 def test_a_run_that_is_killed_leaves_no_process_and_no_weights(tmp_path: Path, held: bool) -> None:
-    """`held`: somebody else holds the other end of the process's input, which so never ends."""
+    """`held`: another process holds the other end of the process's input, which so never ends."""
     program = f"""
 import os, sys, time
 from selftrain.engines.vllm.process import VllmProcess
