@@ -177,8 +177,8 @@ def child(mode: str, count: int, folder: Path) -> None:
         if mode != "begin":
             with clock.of("forget"):
                 record.forget_answers([1])
-            sealed, facts = (folder / "samples/round-0001.parquet").stat().st_size, collected.stats["made-up"].facts()
-            told += [f"parquet {gib(sealed // 1024)}", f"kept {facts['kept']:,}", f"tokens {facts['tokens']:,}"]
+            sealed, facts = (folder / "samples/round-0001.parquet").stat().st_size, collected.stats["made-up"].summary()
+            told += [f"parquet {gib(sealed // 1024)}", f"kept {facts.kept:,}", f"tokens {facts.tokens:,}"]
         told.append(f"memory {gib(memory_kib('VmHWM') - before)}")
     total = time.perf_counter() - total
     used = sum(clock.seconds.values()) - clock.seconds["made up"]

@@ -26,6 +26,7 @@ from selftrain.loop.progress import Progress
 from selftrain.loop.result import Result
 from selftrain.loop.resume_guard import inputs_of, open_record
 from selftrain.loop.round_loop import RoundLoop
+from selftrain.loop.run import Run, RunContext, RunSettings
 from selftrain.loop.run_config import ModelConfig, PeerModelsConfig, RunConfig
 from selftrain.loop.run_graders import Rewards, RunGraders, open_run_graders
 from selftrain.loop.stopping import BudgetConfig, StopController
@@ -36,11 +37,14 @@ from selftrain.models.prompts import PromptConfig, make_prompts
 from selftrain.problems import ProblemSet
 from selftrain.problems.config import DataConfig
 from selftrain.problems.splits import Data, DataSplits, divide, load_data
-from selftrain.report.choice import best_round
+from selftrain.report.best_round import BestRound
+from selftrain.report.history import RunHistory
+from selftrain.report.round_record import read_rounds
 from selftrain.report.run_report import write_report
 from selftrain.report.visible import visible
 from selftrain.storage import AnswerCache, Record
 from selftrain.storage.environment import environment
+from selftrain.storage.typed_json import from_plain, to_plain
 from selftrain.training.base import TrainingConfig
 
 
@@ -108,22 +112,16 @@ class SelfTrainer:
             Record.refuse_taken(self.output_dir)
         names = names_of(self.method, self.model)
         self._check_engine()
-        training, evaluation = self.training or self.method.training, self.evaluation or self.method.evaluation
-        train, tests = load_data(
-            self.train_dataset, self.eval_dataset, self.data, seed=self.seed, require_answers=self.method.needs_grader
-        )
-        parts = divide(train, tests, training.validation_size, self.prompts.num_fewshot, self.seed)
-        if not self.method.needs_grader:
-            parts = parts.without_answers(keep_validation=self.monitor.probe_labels)
-        self._tell(train, tests, parts)
-        stops = StopController(self.budget, f"go on with: selftrain resume {self.output_dir}")
+        settings = self._run_settings()
+        train, tests, parts = self._load_data(settings.training)
+        stops = StopController(self.budget, f"resume it with: selftrain resume {self.output_dir}")
         answer_cache = AnswerCache(stops.raise_if_stopping)
         with ExitStack() as open_until_done:
             ray = open_until_done.enter_context(open_cluster(self.ray, self.progress.say))
             graders = open_until_done.enter_context(self._graders(train, parts, ray))
             graders.check(parts, self.progress)
             model_factory = self._loader(ray)
-            seats = self._seats(model_factory, names, training)
+            seats = self._seats(model_factory, names, settings.training)
             learners = load_learners(model_factory, names, answer_cache, seats, open_until_done)
             parts = self._drop_too_long(parts, learners)
             inputs = inputs_of(self.command, parts, names, self._settings().to_dict())
@@ -135,14 +133,37 @@ class SelfTrainer:
             if record.fact("described") is None:
                 self._describe(record, train, tests, parts, learners, graders)
                 record.finish("described", {})
-            loop = RoundLoop(
-                self.method, learners, parts, graders, training, evaluation, self.monitor, record, self.progress,
-                self.seed, stops, self.engine.problems_at_once,
-                cache(lambda: load_learners(model_factory, names, answer_cache, seats, open_until_done)),
-            )  # fmt: skip
-            with stops.listening():
-                rounds = record.folder.rounds() if record.is_done else loop.run()
-                return self._conclude(record, rounds, names)
+            run = Run(
+                settings=settings,
+                context=RunContext(record, self.progress, stops),
+                learners=learners,
+                splits=parts,
+                graders=graders,
+                base_models=cache(lambda: load_learners(model_factory, names, answer_cache, seats, open_until_done)),
+            )
+            with stops.handling_signals():
+                history = finished_history(record) if record.is_done else RoundLoop(run).run()
+                return self._conclude(record, history, names)
+
+    def _load_data(self, training: TrainingConfig) -> tuple[ProblemSet, ProblemSet, DataSplits]:
+        train, tests = load_data(
+            self.train_dataset, self.eval_dataset, self.data, seed=self.seed, require_answers=self.method.needs_grader
+        )
+        splits = divide(train, tests, training.validation_size, self.prompts.num_fewshot, self.seed)
+        if not self.method.needs_grader:
+            splits = splits.without_answers(keep_validation=self.monitor.probe_labels)
+        self._tell(train, tests, splits)
+        return train, tests, splits
+
+    def _run_settings(self) -> RunSettings:
+        return RunSettings(
+            method=self.method,
+            training=self.training or self.method.training,
+            evaluation=self.evaluation or self.method.evaluation,
+            monitor=self.monitor,
+            seed=self.seed,
+            problems_at_once=self.engine.problems_at_once,
+        )
 
     def _check_engine(self) -> None:
         usage = EngineUsage(
@@ -239,13 +260,19 @@ class SelfTrainer:
             }
         )
 
-    def _conclude(self, record: Record, rounds: list[dict[str, Any]], names: Mapping[str, str]) -> Result:
-        best = best_round(rounds)
+    def _conclude(self, record: Record, history: RunHistory, names: Mapping[str, str]) -> Result:
+        best = to_plain(history.best)
         record.point_best(best, names)
-        write_report(record, best)
-        record.finish("done", {"best": best})
+        write_report(record, history)
+        record.finish("done", best)
         record.forget_answers(range(self.method.num_rounds + 1))
-        return Result(record.folder.path, tuple(record.folder.rounds()), best)
+        return Result(record.folder.path, history)
+
+
+def finished_history(record: Record) -> RunHistory:
+    """Of a run that is at its end."""
+    best = from_plain(BestRound, record.fact("done"), "the end of the journal")
+    return RunHistory(read_rounds(record.folder), best)
 
 
 def load_learners(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.loop.learner import Learner
 from selftrain.loop.progress import Progress
 from selftrain.loop.round_loop import RoundLoop
+from selftrain.loop.run import Run, RunContext, RunSettings
 from selftrain.loop.run_graders import RunGraders
 from selftrain.loop.stopping import BudgetConfig, StopController
 from selftrain.methods.base import Method
 from selftrain.models.toy import ToyModel, toy_problems
 from selftrain.problems.splits import DataSplits
+from selftrain.report.round_record import RoundRecord
 from selftrain.storage import Record
 from selftrain.training.base import TrainingConfig
 from selftrain.training.toy import ToyTrainer
@@ -29,7 +32,7 @@ def answer_in(text: str) -> str | None:
 
 
 def read(responses: Sequence[Response], problems: Mapping[str, Problem] | None = None) -> list[Score]:
-    """Reads answers and judges none."""
+    """Extracts answers and grades none."""
     return [Score(None, answer_in(r.text)) for r in responses]
 
 
@@ -47,16 +50,33 @@ def toy(name: str = "toy", *logits: float, base: str = "base") -> Learner:
     return Learner(ToyEngine(model, name), ToyTrainer(model), base)
 
 
-def toy_loop(folder: Path, method: Method, learners: Sequence[Learner] | None = None, **fields: Any) -> RoundLoop:
-    """A run without labels but in its evaluation, which `fields` may change in part; 80 problems to learn from."""
+def toy_run(folder: Path, method: Method, learners: Sequence[Learner] | None = None, **changes: Any) -> Run:
+    """A run without labels but in its evaluation; 80 problems to learn from. `changes` are of any of its parts."""
     problems = toy_problems(100)
-    learners = [toy()] if learners is None else learners
-    return RoundLoop(**{
-        "method": method, "learners": learners,
-        "parts": DataSplits(tuple(problems[:80]), tuple(problems[80:]), tuple(toy_problems(60, "test"))),
-        "graders": RunGraders(read, read, grade, labelled=False, evaluation_grader=open_reader()),
-        "training": TrainingConfig(learning_rate=1.0),
-        "evaluation": EvalConfig(num_generations_eval=2), "monitor": MonitorConfig(),
-        "record": Record.create(folder, {}), "stops": StopController(BudgetConfig(), ""),
-        "progress": Progress(quiet=True), "seed": 3, "problems_at_once": 512,
-    } | fields)  # fmt: skip
+    settings = RunSettings(
+        method=method,
+        training=TrainingConfig(learning_rate=1.0),
+        evaluation=EvalConfig(num_generations_eval=2),
+        monitor=MonitorConfig(),
+        seed=3,
+    )
+    run = Run(
+        settings=settings,
+        context=RunContext(Record.create(folder, {}), Progress(quiet=True), StopController(BudgetConfig(), "")),
+        learners=[toy()] if learners is None else learners,
+        splits=DataSplits(tuple(problems[:80]), tuple(problems[80:]), tuple(toy_problems(60, "test"))),
+        graders=RunGraders(read, read, grade, labelled=False, evaluation_grader=open_reader()),
+    )
+    of_settings, of_context = (
+        {name: changes.pop(name) for name in [*changes] if name in {field.name for field in fields(part)}}
+        for part in (settings, run.context)
+    )
+    parts = {"settings": replace(settings, **of_settings), "context": replace(run.context, **of_context)}
+    return replace(run, **parts, **changes)
+
+
+def run_toys(
+    folder: Path, method: Method, learners: Sequence[Learner] | None = None, **changes: Any
+) -> Sequence[RoundRecord]:
+    """The records of `toy_run`."""
+    return RoundLoop(toy_run(folder, method, learners, **changes)).run().records

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 from selftrain.cli.shared import DatasetConfig, RewardConfig
@@ -21,13 +22,15 @@ from selftrain.loop.evaluator import evaluate_with_progress
 from selftrain.loop.model_factory import ModelFactory
 from selftrain.loop.preflight import too_long
 from selftrain.loop.progress import Progress
-from selftrain.loop.round_record import as_plain, evaluation_rows
+from selftrain.loop.round_record import FinishedRound, evaluation_rows
 from selftrain.loop.run_config import ModelConfig
 from selftrain.loop.run_graders import check_grader
 from selftrain.models.prompts import PromptConfig, make_prompts
 from selftrain.problems import ProblemSet, known_datasets, load_problems
 from selftrain.problems.splits import EVALUATION_SEED
-from selftrain.storage import Record, Told
+from selftrain.report.history import RunHistory
+from selftrain.report.round_record import RoundRecord
+from selftrain.storage import Record
 from selftrain.trainer import SelfTrainer
 
 
@@ -49,7 +52,7 @@ def sections() -> Sections:
     }
 
 
-def evaluate_models(settings: Resolved) -> list[dict[str, Any]]:
+def evaluate_models(settings: Resolved) -> RunHistory:
     """Measures a model on a data set; with a baseline, both on the same problems with the same random numbers.
 
     Raises:
@@ -67,7 +70,7 @@ def evaluate_models(settings: Resolved) -> list[dict[str, Any]]:
     problems, reward, progress = _load_problems(settings[DatasetConfig]), settings[RewardConfig], Progress()
     names = [name for name in (config.baseline, settings[ModelConfig].model_name_or_path) if name is not None]
     record = Record.create(config.output_dir, {"command": "eval"}) if config.output_dir else None
-    lines: list[dict[str, Any]] = []
+    records: list[RoundRecord] = []
     rewards, code = reward.reward_funcs or problems.grader, settings[CodeConfig]
     with (
         open_cluster(settings[RayConfig], progress.say) as backend,
@@ -78,17 +81,16 @@ def evaluate_models(settings: Resolved) -> list[dict[str, Any]]:
         base: list[EvalResult] | None = None
         for number, name in enumerate(names):
             results = _evaluate(name, problems, grader, settings, progress, backend)
-            lines.append({"round": number, "model": name, "weights": name, "metrics": as_plain(measure(results))})
-            if base is not None:
-                lines[-1]["against_base"] = as_plain(compare(base, results))
+            measured = RoundRecord(round=number, model=name, weights=name, metrics=measure(results))
+            records.append(measured if base is None else replace(measured, against_base=compare(base, results)))
             base = base or results
             if record is not None:
                 record.write_evaluation(number, evaluation_rows(results, number, {p.id: p for p in problems}))
-                record.finish_round(number, Told((lines[-1],), {}))
+                record.finish_round(number, FinishedRound((records[-1],), {}).to_journal())
     if record is not None:
         record.write_text("settings.yaml", settings.to_yaml())
         record.close()
-    return lines
+    return RunHistory(records)
 
 
 def _engine_sections(settings: Resolved) -> dict[str, Any]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from selftrain.evaluation import EvalConfig, EvalResult, EvalTask, Sweep, evaluate
 from selftrain.evaluation.compare import compare
@@ -14,9 +13,10 @@ from selftrain.evaluation.verifier import measure_gv_gap
 from selftrain.graders import canonical
 from selftrain.loop.learner import Learner
 from selftrain.loop.progress import Progress
-from selftrain.loop.round_record import as_plain, evaluation_rows
+from selftrain.loop.round_record import evaluation_rows
 from selftrain.loop.team import evaluate_in_turn, majority_of
 from selftrain.problems.splits import DataSplits
+from selftrain.report.round_record import RoundRecord
 from selftrain.storage import Record
 
 #: The names under which a team's figures are recorded beside those of its models.
@@ -38,55 +38,58 @@ class Evaluator:
     record: Record
     progress: Progress
     #: Results of round 0 by model, which all later rounds are compared with.
-    base: dict[str, list[EvalResult]] = field(default_factory=dict)
+    base: dict[str, Sequence[EvalResult]] = field(default_factory=dict)
     sweeps: dict[str, Sweep] = field(default_factory=dict)
 
-    def evaluate_round(self, number: int) -> dict[str, dict[str, Any]]:
-        """Figures by model, and of several models also as "aggregate" and "majority"."""
+    def evaluate_round(self, number: int) -> dict[str, RoundRecord]:
+        """Records with the fields of an evaluation, by model, and of several models also as "aggregate" and "majority".
+
+        Writes the responses of the models alone into the table `evaluations`.
+        """
         results = {
             learner.name: evaluate_with_progress(
                 learner, self.task, self.config, self.progress, title=f"round {number}: evaluating {learner.name}"
             )
             for learner in self.learners
         }
-        figures = {name: self._figures(name, found) for name, found in results.items()}
+        records = {name: self._record(number, name, found) for name, found in results.items()}
         if self.splits.can_be_graded:
             for learner in self.learners:
-                figures[learner.name] |= self._against_best_decoded(learner, number, results[learner.name])
-                figures[learner.name] |= self._gv_gap(learner, number)
+                name = learner.name
+                records[name] = self._against_best_decoded(learner, records[name], results[name])
+                records[name] = self._with_gv_gap(learner, records[name])
         if len(self.learners) > 1:
-            figures[AGGREGATE] = self._figures(AGGREGATE, self._aggregate(number))
-            figures[MAJORITY] = self._figures(MAJORITY, majority_of(list(results.values()), canonical))
+            team = {AGGREGATE: self._aggregate(number), MAJORITY: majority_of(list(results.values()), canonical)}
+            records |= {name: replace(self._record(number, name, found), team=True) for name, found in team.items()}
         problems = {problem.id: problem for problem in self.splits.evaluation}
         rows = [row for found in results.values() for row in evaluation_rows(found, number, problems)]
         self.record.write_evaluation(number, rows)
-        return figures
+        return records
 
-    def _figures(self, name: str, results: Sequence[EvalResult]) -> dict[str, Any]:
-        base = self.base.get(name)
-        figures: dict[str, Any] = {"metrics": as_plain(measure(results))}
-        if base is None:
-            self.base[name] = list(results)
-        else:
-            figures["against_base"] = as_plain(compare(base, results))
-        return figures
+    def _record(self, number: int, name: str, results: Sequence[EvalResult]) -> RoundRecord:
+        record = RoundRecord(round=number, model=name, metrics=measure(results))
+        base = self.base.setdefault(name, results)
+        return record if base is results else replace(record, against_base=compare(base, results))
 
-    def _against_best_decoded(self, learner: Learner, number: int, results: Sequence[EvalResult]) -> dict[str, Any]:
+    def _against_best_decoded(
+        self, learner: Learner, record: RoundRecord, results: Sequence[EvalResult]
+    ) -> RoundRecord:
         """The sweep of the base model in round 0, and every later round compared with its best."""
         if not self.config.temperature_sweep:
-            return {}
-        if number == 0:
+            return record
+        if record.round == 0:
             self.sweeps[learner.name] = sweep(learner, self.task, self.config)
-            return {"sweep": asdict(self.sweeps[learner.name])}
-        return {"against_best_decoded": as_plain(against_best_decoded(self.sweeps[learner.name], results))}
+            return replace(record, sweep=self.sweeps[learner.name])
+        return replace(record, against_best_decoded=against_best_decoded(self.sweeps[learner.name], results))
 
-    def _gv_gap(self, learner: Learner, number: int) -> dict[str, Any]:
+    def _with_gv_gap(self, learner: Learner, record: RoundRecord) -> RoundRecord:
         if not self.config.gv_gap:
-            return {}
-        with self.progress.phase(f"round {number}: generator-verifier gap of {learner.name}", 1, "models") as phase:
+            return record
+        title = f"round {record.round}: generator-verifier gap of {learner.name}"
+        with self.progress.phase(title, 1, "models") as phase:
             gap = measure_gv_gap(learner, self.task.renamed("gap"), self.config)
             phase.advance()
-        return {"gv_gap": asdict(gap)}
+        return replace(record, gv_gap=gap)
 
     def _aggregate(self, number: int) -> list[EvalResult]:
         total = len(self.task.prompts) * len(self.learners)

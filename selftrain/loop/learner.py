@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -151,12 +151,3 @@ def _cache_key(request: GenerateRequest) -> str:
     asked = [(prompt.problem_id, prompt.peer_answers) for prompt in request.prompts]
     text = repr([*asked, request.n, request.params, request.first_index])
     return f"{request.key}/{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}"
-
-
-def report_facts(report: TrainingReport) -> dict[str, Any]:
-    """What the record says of a training. Not how long it took: that differs where all else is the same."""
-    return {name: value for name, value in asdict(report).items() if name != "seconds"}
-
-
-def report_of(facts: Mapping[str, Any]) -> TrainingReport:
-    return TrainingReport(**{**facts, "validation_metric": tuple(facts["validation_metric"]), "seconds": 0.0})

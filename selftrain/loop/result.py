@@ -1,21 +1,37 @@
-"""What a run came to, for those who write Python."""
+"""The result of a run, for Python."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selftrain.report.history import RunHistory
+from selftrain.report.round_record import RoundRecord
 from selftrain.storage import RunFolder
 
 
 @dataclass(frozen=True)
 class Result:
-    """`rounds` are the lines of rounds.jsonl, round 0 first."""
+    """
+    result.best_round                                  2
+    result.metrics[2]["greedy"]                        0.573
+    result.rounds[2].against_base["greedy"].p_value    1e-6
+    """
 
     output_dir: Path
-    rounds: tuple[dict[str, Any], ...]
-    best_round: int
+    history: RunHistory
+
+    @property
+    def rounds(self) -> Sequence[RoundRecord]:
+        """By round and model, round 0 first."""
+        return self.history.records
+
+    @property
+    def best_round(self) -> int:
+        """0 is the base model, where no round did better."""
+        return 0 if self.history.best is None else self.history.best.round
 
     @property
     def best(self) -> Path:
@@ -24,15 +40,15 @@ class Result:
 
     @property
     def metrics(self) -> dict[int, dict[str, float]]:
-        """Values by evaluated round: `result.metrics[2]["greedy"]`; of the first model, where there are several."""
-        return self.metrics_of(self.rounds[0]["model"])
+        """Metric values by evaluated round; of the first model, where there are several."""
+        return self.metrics_of(self.history.models[0])
 
     def metrics_of(self, model: str) -> dict[int, dict[str, float]]:
-        """The same of one model by name, or of several "aggregate"d, or by "majority"."""
+        """The same of a model by name, or of the team: "aggregate" or "majority"."""
         return {
-            line["round"]: {name: one["value"] for name, one in line["metrics"].items()}
-            for line in self.rounds
-            if line["model"] == model and "metrics" in line
+            record.round: {metric: estimate.value for metric, estimate in record.metrics.items()}
+            for record in self.history.evaluated
+            if record.model == model
         }
 
     @property

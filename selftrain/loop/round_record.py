@@ -1,20 +1,117 @@
-"""What a run writes about itself: rows of its tables and parts of the lines of rounds.jsonl."""
+"""Assembles the records of a round. The only place that does; `selftrain.report.round_record` says what is in them."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from selftrain.evaluation import Comparison, Estimate, EvalResult
-from selftrain.loop.collapse_monitor import Alarm, CollapseMonitor
+from selftrain.evaluation import EvalResult
 from selftrain.loop.collect import CollectedRound
-from selftrain.loop.learner import Learner, report_facts
+from selftrain.loop.learner import Learner
 from selftrain.loop.probe import Probe
-from selftrain.storage import sample_row
+from selftrain.report.round_record import Alarm, RoundRecord, ValidatedBy
+from selftrain.storage import RunFolder, Told, sample_row
 from selftrain.training.base import TrainingReport
 from selftrain.types import Problem, Sample
+
+Reports = Mapping[str, TrainingReport | None]
+
+
+@dataclass(frozen=True)
+class RoundOutcome:
+    """Everything that a round resulted in; each mapping is by model."""
+
+    number: int
+    #: None in round 0.
+    collected: CollectedRound | None = None
+    #: Empty where nothing was trained.
+    reports: Reports = field(default_factory=dict)
+    #: Empty where the models were not probed.
+    probes: Mapping[str, Probe] = field(default_factory=dict)
+    alarms: Sequence[Alarm] = ()
+    #: Empty where the models were not evaluated; with the evaluation's fields alone.
+    evaluated: Mapping[str, RoundRecord] = field(default_factory=dict)
+
+    @property
+    def trained(self) -> bool:
+        return any(self.reports.values())
+
+
+@dataclass(frozen=True)
+class FinishedRound:
+    """What the journal holds of a round: enough to continue from, without its samples."""
+
+    records: tuple[RoundRecord, ...]
+    probes: Mapping[str, Probe]
+    #: Why the run ends after this round; empty where it continues.
+    stop_reason: str = ""
+
+    @property
+    def trained(self) -> bool:
+        return any(record.training is not None for record in self.records)
+
+    @property
+    def evaluated(self) -> bool:
+        return any(record.metrics for record in self.records)
+
+    @property
+    def tokens(self) -> int:
+        """Sampled for training."""
+        return sum(record.sampling.tokens for record in self.records if record.sampling is not None)
+
+    def to_journal(self) -> Told:
+        lines = tuple(record.to_dict() for record in self.records)
+        return Told(lines, {model: asdict(probe) for model, probe in self.probes.items()}, self.stop_reason)
+
+    @classmethod
+    def from_journal(cls, told: Told) -> FinishedRound:
+        records = tuple(RoundRecord.from_dict(line, "a round in the journal") for line in told.lines)
+        return cls(records, {model: Probe(**probe) for model, probe in told.probes.items()}, told.ends)
+
+
+@dataclass(frozen=True)
+class RoundRecorder:
+    """
+    Args:
+        validated_by: None without validation problems.
+        unsafe: what is recorded as unsafe of the whole run, in round 0.
+    """
+
+    learners: Sequence[Learner]
+    folder: RunFolder
+    validated_by: ValidatedBy | None
+    unsafe: str = ""
+
+    def records(self, outcome: RoundOutcome) -> tuple[RoundRecord, ...]:
+        """One per model; an evaluated team's come last."""
+        own = tuple(self._record(learner, outcome) for learner in self.learners)
+        return (*own, *(record for record in outcome.evaluated.values() if record.team))
+
+    def _record(self, learner: Learner, outcome: RoundOutcome) -> RoundRecord:
+        name, number, collected = learner.name, outcome.number, outcome.collected
+        probe = outcome.probes.get(name)
+        record = outcome.evaluated.get(name, RoundRecord(round=number, model=name))
+        return replace(
+            record,
+            weights=self._weights(learner, learner.weights_version) if outcome.evaluated else "",
+            sampling=None if collected is None else collected.stats[name].summary(),
+            method_metrics={} if collected is None else collected.metrics,
+            training=outcome.reports.get(name),
+            validation_score=None if probe is None else probe.mean,
+            validated_by=None if probe is None else self.validated_by,
+            probe={} if probe is None else probe.signals,
+            alarms=tuple(alarm for alarm in outcome.alarms if alarm.model == name),
+            unsafe="" if number else self.unsafe,
+        )
+
+    def late_records(self, number: int, evaluated: Mapping[str, RoundRecord]) -> tuple[RoundRecord, ...]:
+        """Of a round that is evaluated after the last one; they add to its earlier records."""
+        weights = {learner.name: self._weights(learner, number) for learner in self.learners}
+        return tuple(replace(record, weights=weights.get(name, "")) for name, record in evaluated.items())
+
+    def _weights(self, learner: Learner, number: int) -> str:
+        return self.folder.weights_name(number, learner.name, learner.base)
 
 
 def sample_rows(samples: Sequence[Sample], number: int, problems: Mapping[str, Problem]) -> Iterator[dict[str, Any]]:
@@ -23,108 +120,11 @@ def sample_rows(samples: Sequence[Sample], number: int, problems: Mapping[str, P
 
 
 def evaluation_rows(
-    answered: Sequence[EvalResult], number: int, problems: Mapping[str, Problem]
-) -> list[dict[str, Any]]:
+    results: Sequence[EvalResult], number: int, problems: Mapping[str, Problem]
+) -> Iterator[dict[str, Any]]:
     """Rows of the table `evaluations`."""
-    rows = []
-    for one in answered:
-        reference = problems[one.problem_id].reference
-        greedy = [] if one.greedy is None else [one.greedy]
-        rows += [sample_row(s, number, reference, greedy=True) for s in greedy]
-        rows += [sample_row(s, number, reference) for s in one.sampled]
-    return rows
-
-
-def as_plain(figures: Mapping[str, Estimate] | Mapping[str, Comparison]) -> dict[str, dict[str, Any]]:
-    """Metrics or comparisons as they stand in rounds.jsonl."""
-    return {name: asdict(one) for name, one in figures.items()}
-
-
-def held_back_lines(number: int, lines: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """For the terminal: how far the programs of a round are right only on the tests they are paid for."""
-    for line in lines:
-        facts = line.get("sampling", {})
-        if line["round"] == number and "held_back_gap" in facts:
-            yield (
-                f"round {number}: {line['model']}: {facts['held_back_failed']:,} of {facts['held_back_asked']:,} "
-                f"rewarded programs fail tests that give no reward ({100 * facts['held_back_gap']:.1f} %)"
-            )
-
-
-def round_lines(
-    number: int,
-    learners: Sequence[Learner],
-    collected: CollectedRound | None,
-    reports: Mapping[str, TrainingReport | None],
-    probes: Mapping[str, Probe],
-    alarms: Sequence[Alarm],
-    measured: Mapping[str, Mapping[str, Any]],
-    weights: Callable[[int, str, str], str],
-    validated_by: str,
-    unsafe: str,
-) -> list[dict[str, Any]]:
-    """The lines of a round, one a model; what was measured of the models together comes last."""
-    lines = []
-    for learner in learners:
-        name, report = learner.name, reports.get(learner.name)
-        line: dict[str, Any] = {"round": number, "model": name}
-        if measured:
-            line["weights"] = weights(learner.weights_version, name, learner.base)
-        line |= measured.get(name, {})
-        if collected is not None:
-            line["sampling"] = collected.stats[name].facts()
-            line |= {"method_metrics": collected.metrics} if collected.metrics else {}
-        if report is not None:
-            line["training"] = report_facts(report)
-        if name in probes:
-            line |= {"validation": probes[name].mean, "probe": dict(probes[name].signals)}
-            line["validated_by"] = validated_by
-        if own := [asdict(alarm) for alarm in alarms if alarm.model == name]:
-            line["alarms"] = own
-        if number == 0 and unsafe:
-            line["unsafe"] = unsafe
-        lines.append(line)
-    names = {learner.name for learner in learners}
-    together = [name for name in measured if name not in names]
-    return [*lines, *({"round": number, "model": name, "together": True, **measured[name]} for name in together)]
-
-
-def late_lines(
-    number: int,
-    learners: Sequence[Learner],
-    measured: Mapping[str, Mapping[str, Any]],
-    weights: Callable[[int, str, str], str],
-) -> list[dict[str, Any]]:
-    """What a round's lines are added to where it was measured after the last round."""
-    own = {learner.name: {"weights": weights(number, learner.name, learner.base)} for learner in learners}
-    return [
-        {"round": number, "model": name, **own.get(name, {"together": True}), **one} for name, one in measured.items()
-    ]
-
-
-def nothing_kept(number: int, collected: CollectedRound) -> str:
-    stats = collected.stats.values()
-    fates = sum((stats.drop_reason for stats in stats), Counter[str]()).most_common()
-    return (
-        f"round {number} kept none of its {sum(stats.drawn for stats in stats):,} samples "
-        f"({', '.join(f'{why}: {count:,}' for why, count in fates)}); there is nothing to learn from, so the weights "
-        "stay as they are and the run ends here. More --num_generations or easier problems may help."
-    )
-
-
-def watch_lines(
-    number: int, collapse_monitor: CollapseMonitor, probes: Mapping[str, Probe], alarms: Sequence[Alarm]
-) -> Iterator[str]:
-    """What the probe of a round came to, for the terminal."""
-    for model, one in probes.items():
-        top = collapse_monitor.peak(model)
-        yield f"round {number}: {model}: {collapse_monitor.what} on the probe {one.mean:.3f}, best in round {top}"
-    for alarm in alarms:
-        yield f"watch: {'collapse' if alarm.severe else 'warning'}: {alarm.model}: {alarm.reason}"
-
-
-def stopped_by_the_watch(number: int, num_rounds: int) -> str:
-    return (
-        f"the run ends here, after round {number} of {num_rounds}: going on would do harm; the best round is kept as "
-        "`best` (--collapse_watch warn goes on)"
-    )
+    for result in results:
+        reference = problems[result.problem_id].reference
+        if result.greedy is not None:
+            yield sample_row(result.greedy, number, reference, greedy=True)
+        yield from (sample_row(sample, number, reference) for sample in result.sampled)

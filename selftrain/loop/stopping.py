@@ -1,4 +1,4 @@
-"""When a run stops before its end, so that it can be gone on with: by a signal, or by what it may cost."""
+"""Stops a run before its end, by a signal or a budget, at a point from which it can be resumed."""
 
 from __future__ import annotations
 
@@ -32,71 +32,82 @@ class BudgetConfig:
 
 
 class StoppedError(SelftrainError):
-    """The run was asked to stop, and has: nothing is lost, and it can be gone on with."""
+    """The run was told to stop, and has. Nothing is lost, and it can be resumed."""
 
     exit_code = 75
 
 
 class StopController:
-    """Knows why a run has to stop, if it has to."""
+    """Knows whether a run has to stop, and why.
 
-    def __init__(self, budget: BudgetConfig, go_on: str) -> None:
-        """`go_on` tells how to go on with the run."""
-        self.budget, self._go_on = budget, go_on
-        self._began = time.monotonic()
+    Args:
+        to_resume: what to do to resume the run, for messages.
+    """
+
+    def __init__(self, budget: BudgetConfig, to_resume: str) -> None:
+        self.budget, self._to_resume = budget, to_resume
+        self._started = time.monotonic()
         self._tokens = 0
         self._signal = ""
 
     @property
-    def asked(self) -> bool:
-        """Whether it has to stop: the next place where it can is good."""
+    def is_stopping(self) -> bool:
+        """Whether the run has to stop at the next point from which it can be resumed."""
         hours = self.budget.max_hours
-        return bool(self._signal) or (hours is not None and time.monotonic() - self._began > 3600 * hours)
+        return bool(self._signal) or (hours is not None and time.monotonic() - self._started > 3600 * hours)
 
-    def count(self, tokens: int) -> None:
-        """Adds tokens that were sampled for training, and heeds."""
+    def count_tokens(self, tokens: int) -> None:
+        """Adds tokens that were sampled for training.
+
+        Raises:
+            StoppedError: the run has to stop here.
+        """
         self._tokens += tokens
         if self.budget.max_tokens is not None and self._tokens > self.budget.max_tokens:
             self._stop(f"{self._tokens:,} tokens have been sampled, and max_tokens is {self.budget.max_tokens:,}")
         self.raise_if_stopping()
 
     def round_ended(self, number: int, num_rounds: int) -> None:
+        """
+        Raises:
+            StoppedError: the run has to stop here.
+        """
         if self.budget.max_rounds is not None and self.budget.max_rounds <= number < num_rounds:
-            self._stop(f"round {number} is over, and max_rounds is {self.budget.max_rounds}")
+            self._stop(f"round {number} is finished, and max_rounds is {self.budget.max_rounds}")
         self.raise_if_stopping()
 
     def raise_if_stopping(self) -> None:
-        """Called wherever what has been done so far is safe.
+        """Called wherever everything done so far is saved.
 
         Raises:
-            StoppedError: it has to stop here.
+            StoppedError: the run has to stop here.
         """
         if self._signal:
             self._stop(f"stopped by {self._signal}")
-        if self.asked:
-            self._stop(f"max_hours is {self.budget.max_hours:g}, and they are over")
+        if self.is_stopping:
+            self._stop(f"the {self.budget.max_hours:g} hours of max_hours are used up")
 
     def _stop(self, why: str) -> None:
-        raise StoppedError(why, "all that was done is safe", self._go_on)
+        raise StoppedError(why, "everything done so far is saved", self._to_resume)
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """SIGTERM and SIGINT ask the run to stop at the next safe place; a second one ends it at once."""
+    def handling_signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT stop the run at the next point from which it can be resumed; a second one, at once."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self._hear) for number in (signal.SIGTERM, signal.SIGINT)}
+        before = {number: signal.signal(number, self._handle) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name
         if self._signal:
-            # What is safe stays so: this is what being killed is like.
-            os.write(2, f"selftrain: {name} again: leaving at once. {self._go_on}\n".encode())
+            # As if killed: what is saved stays saved.
+            os.write(2, f"selftrain: {name} again: exiting at once. {self._to_resume}\n".encode())
             os._exit(StoppedError.exit_code)
         self._signal = name
-        os.write(2, f"\nselftrain: {name}: finishing the answers in hand; once more to leave at once\n".encode())
+        os.write(2, f"\nselftrain: {name}: finishing the current answers; send it again to exit at once\n".encode())

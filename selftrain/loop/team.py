@@ -28,21 +28,21 @@ def evaluate_in_turn(samplers: Sequence[Sampler], task: EvalTask) -> list[EvalRe
     return [EvalResult(prompt.problem_id, sample, ()) for prompt, sample in zip(prompts, last, strict=True)]
 
 
-def majority_of(solos: Sequence[Sequence[EvalResult]], as_one: Callable[[str], str] = str) -> list[EvalResult]:
-    """The vote of models that answered alone: for each problem the most frequent of their greedy answers.
+def majority_of(solos: Sequence[Sequence[EvalResult]], normalize: Callable[[str], str] = str) -> list[EvalResult]:
+    """The majority vote of models that answered alone: for each problem the most frequent of their greedy answers.
 
-    It is given as the sample of the first model that gave it, by the rotation of `ask_team`; equally frequent answers
-    are decided by the same order, and where no answer was read it is the first model's. Unread answers have no vote.
+    It is given as the sample of the first model that gave it, in the rotation of `evaluate_in_turn`, which also decides
+    between equally frequent answers. Samples without an extracted answer have no vote; where none has one it is the
+    first model's.
 
     Args:
         solos: `[models][problems]`, the same problems for all, each with a greedy answer.
-        as_one: the common spelling of answers that are the same, such as `grading.canonical`, for judges that
-            give answers as they were written.
+        normalize: gives equal answers one spelling, such as `graders.canonical`.
 
     Raises:
-        RunError: the models were not asked the same problems, or not greedily.
+        RunError: the models did not answer the same problems, or not greedily.
     """
-    by_model = [{a.problem_id: a.greedy for a in solo} for solo in solos]
+    by_model = [{result.problem_id: result.greedy for result in solo} for solo in solos]
     problems = list(by_model[0]) if by_model else []
     if any(set(of_model) != set(problems) or None in of_model.values() for of_model in by_model):
         raise RunError(
@@ -53,17 +53,16 @@ def majority_of(solos: Sequence[Sequence[EvalResult]], as_one: Callable[[str], s
     voted = []
     for problem_id, order in zip(problems, rotations(len(problems), len(by_model)), strict=True):
         samples = [sample for place in order if (sample := by_model[place][problem_id]) is not None]
-        voted.append(EvalResult(problem_id, _most_frequent(samples, as_one), ()))
+        voted.append(EvalResult(problem_id, _most_frequent(samples, normalize), ()))
     return voted
 
 
-def _most_frequent(samples: Sequence[Sample], as_one: Callable[[str], str]) -> Sample:
-    """The first of the samples that give the most frequent answer; the first of all where none was read."""
+def _most_frequent(samples: Sequence[Sample], normalize: Callable[[str], str]) -> Sample:
+    """The first of the samples with the most frequent answer; the first of all where none has an answer."""
     answers = [
-        None if sample.score.extracted_answer is None else as_one(sample.score.extracted_answer) for sample in samples
+        None if sample.score.extracted_answer is None else normalize(sample.score.extracted_answer)
+        for sample in samples
     ]
-    votes = Counter(answer for answer in answers if answer is not None)
-    # `max` keeps the first of equals, so the order of the samples decides.
-    return max(
-        zip(samples, answers, strict=True), key=lambda given: 0 if given[1] is None else votes[given[1]]
-    )[0]  # fmt: skip
+    votes: Counter[str | None] = Counter(answer for answer in answers if answer is not None)
+    # `max` gives the first of equals.
+    return samples[max(range(len(samples)), key=lambda place: votes.get(answers[place], 0))]

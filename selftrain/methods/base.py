@@ -39,6 +39,11 @@ class Method(Protocol):
     def num_rounds(self) -> int: ...
 
     @property
+    def num_generations(self) -> int:
+        """Samples of each model for each problem, at most."""
+        ...
+
+    @property
     def problems_per_round(self) -> int | None:
         """How many problems a round uses; None for all."""
         ...

@@ -1,4 +1,4 @@
-"""Two drawings in SVG: lines with error bars, and bars cut into parts. Colours and fonts come from the page's style."""
+"""Two kinds of SVG chart: lines with error bars, and a stacked bar. Colours and fonts come from the page's style."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WIDTH, _HEIGHT = 320, 196
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34, 8, 22, 26
 #: Room beside the first and the last point, for several models side by side.
 _MARGIN = 18
-#: Points of a line up to which each has a mark; and pixels that a step's name, and a value above its mark, need.
+#: Points of a line up to which each has a mark; pixels that a step's name needs, and a value above its mark.
 _MARKED, _NAME, _VALUE = 30, 26, 36
 _ACROSS = _WIDTH - _LEFT - _RIGHT - 2 * _MARGIN
 
@@ -39,19 +39,19 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines over steps such as rounds. `describe` says the chart to those who do not see it."""
+    """Lines over steps such as rounds. `describe` is the chart in words, for screen readers."""
 
     id: str
     title: str
     describe: str
     steps: tuple[str, ...]
     series: tuple[Series, ...]
-    #: How a value is written; on the axis it is multiplied by `scale` instead.
-    say: Callable[[float], str]
+    #: Formats a value; on the axis it is multiplied by `scale` instead.
+    text: Callable[[float], str]
     scale: float
     #: The axis spans at least this much, so that noise does not look like a gain.
     span: float
-    #: Where the steps stand, such as their round numbers; by default one beside the other.
+    #: Positions of the steps, such as their round numbers; by default equally spaced.
     at: tuple[float, ...] = ()
     #: The most that a value can be.
     top: float = math.inf
@@ -60,12 +60,12 @@ class Chart:
 
     @property
     def places(self) -> list[float]:
-        """Of the steps, from 0 to 1."""
+        """Positions of the steps, from 0 to 1."""
         at = self.at or tuple(map(float, range(len(self.steps))))
         return [(x - at[0]) / ((at[-1] - at[0]) or 1) for x in at]
 
     @property
-    def apart(self) -> float:
+    def spacing(self) -> float:
         """Pixels between the two closest steps."""
         return _ACROSS * min((b - a for a, b in pairwise(self.places)), default=1.0)
 
@@ -95,9 +95,8 @@ def draw(chart: Chart) -> Markup:
 
 
 def ticks(low: float, high: float, span: float, top: float = math.inf) -> list[float]:
-    """Round numbers, four to seven of them, from below `low` to above `high`.
-
-    They are not below 0 where no value is, nor above `top`, unless a value is.
+    """Round numbers, four to seven of them, from below `low` to above `high`; below 0 or above `top` only where a
+    value is.
     """
     middle, span = (low + high) / 2, max(span, high - low)
     above_zero, below_top = low >= 0, high <= top
@@ -136,7 +135,7 @@ def _grid_line(y: float, label: str) -> Markup:
 
 
 def _step_names(chart: Chart, place: _Place) -> list[Markup]:
-    """The names that have room, the first and the last among them; of many rounds those with round numbers."""
+    """The names that have room, always the first and the last; of many rounds those with round numbers."""
     found, last = [0], len(chart.steps) - 1
     wanted: Sequence[int] = range(1, last)
     if chart.at and last > 8:
@@ -154,48 +153,50 @@ def _step_names(chart: Chart, place: _Place) -> list[Markup]:
 def _line(chart: Chart, number: int, place: _Place) -> Markup:
     """One series: its start as a level to compare with, a line, error bars, marks, and the values if there is room."""
     series, several = chart.series[number], len(chart.series) > 1
-    marked, apart = len(series.points) <= _MARKED, chart.apart
+    marked, spacing = len(series.points) <= _MARKED, chart.spacing
     # Side by side, or the error bars of several models would hide each other.
-    shift = (number - (len(chart.series) - 1) / 2) * min(7.0, apart / (len(chart.series) + 1)) * marked
+    shift = (number - (len(chart.series) - 1) / 2) * min(7.0, spacing / (len(chart.series) + 1)) * marked
     spots = [(place(p.x, p.y)[0] + shift, place(p.x, p.y)[1]) for p in series.points]
-    labelled = not several and apart >= _VALUE
+    labelled = not several and spacing >= _VALUE
     level = [el("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=_n(y), y2=_n(y), class_="level") for _, y in spots[:1]]
     return el(
         "g",
         *(level if chart.level else []),
         el("polyline", points=" ".join(f"{_n(x)},{_n(y)}" for x, y in spots), class_="path" if marked else "path thin"),
         *(
-            _mark(chart, number, p, spot, place, labelled)
-            for p, spot in zip(series.points, spots, strict=True)
+            _mark(chart, number, p, x, y=lambda value: place(0, value)[1], labelled=labelled)
+            for p, (x, _) in zip(series.points, spots, strict=True)
             if marked or p.ring
         ),
         class_=f"c{min(number, COLOURS - 1)}",
-    )  # fmt: skip
+    )
 
 
-def _mark(
-    chart: Chart, number: int, p: Point, spot: tuple[float, float], place: _Place, labelled: bool
-) -> Markup:  # fmt: skip
-    x, y = spot
-    told, top, bar = chart.say(p.y), y, Markup("")
+def _mark(chart: Chart, number: int, p: Point, x: float, *, y: Callable[[float], float], labelled: bool) -> Markup:
+    """
+    Args:
+        x: of the mark, in pixels.
+        y: pixels of a value.
+    """
+    text, top, bar = chart.text(p.y), y(p.y), Markup("")
     if p.low is not None and p.high is not None:
-        told += f" [{chart.say(p.low)}, {chart.say(p.high)}]"
-        top, bottom = place(0, p.high)[1], place(0, p.low)[1]
+        text += f" [{chart.text(p.low)}, {chart.text(p.high)}]"
+        top, bottom = y(p.high), y(p.low)
         left = _n(x - 3.5)
         bar = el("path", d=f"M{_n(x)} {_n(top)}V{_n(bottom)}M{left} {_n(top)}h7M{left} {_n(bottom)}h7", class_="bar")
     return el(
         "g",
-        el("title", f"{chart.series[number].name}, {chart.steps[p.x]}: {told}"),
-        el("circle", cx=_n(x), cy=_n(y), r=13, class_="touch"),
+        el("title", f"{chart.series[number].name}, {chart.steps[p.x]}: {text}"),
+        el("circle", cx=_n(x), cy=_n(y(p.y)), r=13, class_="touch"),
         bar,
-        el("circle", cx=_n(x), cy=_n(y), r=7.5, class_="ring") if p.ring else "",
-        shape(number, x, y),
-        el("text", chart.say(p.y), x=_n(x), y=_n(top - 6 - 4 * p.ring), class_="value middle") if labelled else "",
+        el("circle", cx=_n(x), cy=_n(y(p.y)), r=7.5, class_="ring") if p.ring else "",
+        shape(number, x, y(p.y)),
+        el("text", chart.text(p.y), x=_n(x), y=_n(top - 6 - 4 * p.ring), class_="value middle") if labelled else "",
     )
 
 
 def shape(number: int, x: float, y: float) -> Markup:
-    """A mark of its own for each series, for those who do not tell the colours apart."""
+    """A mark of its own for each series, for readers who cannot tell the colours apart."""
     path = (
         "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0",
         "M-3.7 -3.7h7.4v7.4h-7.4z",
@@ -207,8 +208,8 @@ def shape(number: int, x: float, y: float) -> Markup:
     return el("path", d=path, transform=f"translate({_n(x)} {_n(y)})", class_="mark")
 
 
-def cut_bar(parts: Sequence[tuple[str, int]], describe: str) -> Markup:
-    """One bar, cut into parts as wide as their counts. Its widths are in percent, so it fits any page."""
+def stacked_bar(parts: Sequence[tuple[str, int]], describe: str) -> Markup:
+    """One bar, with parts as wide as their counts. Its widths are in percent, so it fits any page."""
     whole, done, pieces = sum(count for _, count in parts) or 1, 0.0, []
     for number, (name, count) in enumerate(parts):
         width = 100 * count / whole

@@ -1,4 +1,4 @@
-"""Values over the rounds as charts: accuracies with intervals, and small panels of what the watch and training saw."""
+"""Values over the rounds as charts: accuracies with intervals, and small panels of other measurements."""
 
 from __future__ import annotations
 
@@ -6,31 +6,27 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
+from typing import Protocol, TypeVar
 
+from selftrain.evaluation.results import Estimate
 from selftrain.report.charts import COLOURS, Chart, Point, Series, draw, shape
+from selftrain.report.formatting import Value, central, is_share, number, percent, round_name
 from selftrain.report.markup import Markup, el
-from selftrain.report.records import Line, is_share, number, percent, round_name
-
-#: A value of a line, alone or as an estimate with "value", "low" and "high". None where it was not measured.
-Value = Callable[[Line], Any]
 
 
-def at(*keys: str) -> Value:
-    """at("metrics", "greedy") looks that up in a line."""
+class HasRound(Protocol):
+    @property
+    def round(self) -> int: ...
 
-    def look(line: Line) -> Any:
-        found: Any = line
-        for key in keys:
-            found = (found or {}).get(key)
-        return found
 
-    return look
+R = TypeVar("R", bound=HasRound)
+#: Round -> value.
+_Curve = Mapping[int, Value]
 
 
 @dataclass(frozen=True)
 class Unit:
-    say: Callable[[float], str]
+    text: Callable[[float], str]
     scale: float
     #: The axis spans at least this much.
     span: float
@@ -42,82 +38,90 @@ class Unit:
 
 SHARE = Unit(percent, 100, 0.1, top=1.0)
 PLAIN = Unit(lambda value: number(value, ",.3g" if abs(value) < 1000 else ",.0f"), 1, 1e-3, share=0.2)
-#: Points that a line of values of every round has at most; of more rounds it shows means.
-_MOST = 100
 
 
 def unit_of(metric: str) -> Unit:
     return SHARE if is_share(metric) else PLAIN
 
 
+@dataclass(frozen=True)
+class Style:
+    unit: Unit
+    #: The round to mark.
+    ring: int | None = None
+    #: Draw the first value as a level to compare the others with.
+    level: bool = True
+    #: Points that a line has at most; of more rounds it shows means, and says so.
+    most: int | None = None
+
+
+#: For values of every round, of which there may be hundreds.
+EVERY_ROUND = Style(PLAIN, level=False, most=100)
+
+
 def curve(
     id: str,
     title: str,
-    lines: Mapping[str, Sequence[Line]],
-    value: Value,
-    unit: Unit,
-    ring: int | None = None,
-    level: bool = True,
-    smooth: bool = False,
+    records: Mapping[str, Sequence[R]],
+    value_of: Callable[[R], Value | None],
+    *,
+    style: Style,
 ) -> Chart | None:
-    """One line for each of `lines` over the rounds that have the value; None where there is nothing to draw.
-
-    Args:
-        smooth: of hundreds of rounds show means of several, and say so.
-    """
-    found = {
-        name: {int(line["round"]): one for line in of if (one := _estimate(value(line))) is not None}
-        for name, of in lines.items()
-    }
-    if smooth and (each := math.ceil(max(map(len, found.values()), default=0) / _MOST)) > 1:
+    """One line for each of `records` over the rounds that have the value; None where there is nothing to draw."""
+    found = {name: _values(of, value_of) for name, of in records.items()}
+    longest = max(map(len, found.values()), default=0)
+    if style.most is not None and (each := math.ceil(longest / style.most)) > 1:
         found = {name: _means(values, each) for name, values in found.items()}
         title += f" (means of {each} rounds)"
-    numbers = sorted({number for values in found.values() for number in values})
-    if not numbers:
+    rounds = sorted({number for values in found.values() for number in values})
+    if not rounds:
         return None
-    series = tuple(
-        Series(name, tuple(
-            Point(numbers.index(n), one["value"], one.get("low"), one.get("high"), ring=n == ring)
-            for n, one in sorted(of.items())
-        ))
-        for name, of in found.items()
-    )  # fmt: skip
-    first = abs(next(one["value"] for of in found.values() for one in of.values()))
+    unit = style.unit
+    first = abs(next(central(value) for values in found.values() for value in values.values()))
     return Chart(
         id=id,
         title=title,
-        describe=f"{title}: {'; '.join(_describe(name, of, unit) for name, of in found.items() if of)}",
-        steps=tuple(str(n) if n else "base" for n in numbers),
-        series=series,
-        say=unit.say,
+        describe=f"{title}: {'; '.join(_describe(name, values, unit) for name, values in found.items() if values)}",
+        steps=tuple(str(number) if number else "base" for number in rounds),
+        series=tuple(Series(name, _points(values, rounds, style.ring)) for name, values in found.items()),
+        text=unit.text,
         scale=unit.scale,
         span=max(unit.span, unit.share * first),
-        at=tuple(map(float, numbers)),
+        at=tuple(map(float, rounds)),
         top=unit.top,
-        level=level,
+        level=style.level,
     )
 
 
-def _means(values: Mapping[int, Mapping[str, Any]], each: int) -> dict[int, Mapping[str, Any]]:
+def _values(records: Sequence[R], value_of: Callable[[R], Value | None]) -> _Curve:
+    found = ((record.round, value_of(record)) for record in records)
+    return {number: value for number, value in found if value is not None and math.isfinite(central(value))}
+
+
+def _points(values: _Curve, rounds: Sequence[int], ring: int | None) -> tuple[Point, ...]:
+    def point(number: int, value: Value) -> Point:
+        x, marked = rounds.index(number), number == ring
+        if isinstance(value, Estimate):
+            return Point(x, value.value, low=value.low, high=value.high, ring=marked)
+        return Point(x, value, ring=marked)
+
+    return tuple(point(number, value) for number, value in sorted(values.items()))
+
+
+def _means(values: _Curve, each: int) -> _Curve:
     """The mean of so many rounds, at the middle one."""
-    numbers = sorted(values)
-    groups = (numbers[start : start + each] for start in range(0, len(numbers), each))
-    return {group[len(group) // 2]: {"value": fmean(values[n]["value"] for n in group)} for group in groups}
+    rounds = sorted(values)
+    groups = (rounds[start : start + each] for start in range(0, len(rounds), each))
+    return {group[len(group) // 2]: fmean(central(values[number]) for number in group) for group in groups}
 
 
-def _estimate(value: Any) -> Mapping[str, Any] | None:
-    if value is None or isinstance(value, Mapping):
-        return value
-    return {"value": float(value)} if abs(float(value)) < float("inf") else None
-
-
-def _describe(name: str, of: Mapping[int, Mapping[str, Any]], unit: Unit) -> str:
+def _describe(name: str, values: _Curve, unit: Unit) -> str:
     """All values of a few, else the first, the lowest, the highest and the last."""
-    numbers = sorted(of)
-    if len(numbers) > 8:
-        low, high = (pick(numbers, key=lambda n: of[n]["value"]) for pick in (min, max))
-        numbers = sorted({numbers[0], low, high, numbers[-1]})
-    return f"{name}, " + ", ".join(f"{round_name(n)} {unit.say(of[n]['value'])}" for n in numbers)
+    rounds = sorted(values)
+    if len(rounds) > 8:
+        low, high = (pick(rounds, key=lambda n: central(values[n])) for pick in (min, max))
+        rounds = sorted({rounds[0], low, high, rounds[-1]})
+    return f"{name}, " + ", ".join(f"{round_name(n)} {unit.text(central(values[n]))}" for n in rounds)
 
 
 def legend(names: Sequence[str]) -> Markup:

@@ -1,4 +1,4 @@
-"""Problems before and after: what a gain or a loss looks like in the model's own words."""
+"""Problems before and after: what a gain or a loss looks like in the model's responses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from selftrain.report.markup import Markup, el
 
 @dataclass(frozen=True)
 class SolvedExample:
-    """One problem with two answers, by the base model and by the trained one."""
+    """One problem with two responses: of the base model and of the trained one."""
 
     question: str
     reference: str | None
@@ -18,7 +18,7 @@ class SolvedExample:
     after: str
     before_right: bool
     after_right: bool
-    #: Whose answers they are; None where there is one model.
+    #: Whose responses they are; None where there is one model.
     model: str | None = None
 
 

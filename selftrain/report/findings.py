@@ -1,75 +1,66 @@
-"""Each round against the base model: better, worse or not to be told, and which of the rounds to speak of."""
+"""Each round against the base model: better, worse or undecided, and which of the rounds a verdict speaks of."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
-from selftrain.report.choice import best_round, headline_round, validated_by
-from selftrain.report.records import Line, against_base, difference, is_together, models, of_model, p_value
+from selftrain.evaluation.results import Comparison
+from selftrain.report.formatting import difference, p_value
+from selftrain.report.history import RunHistory
+from selftrain.report.round_record import RoundRecord
 from selftrain.report.visible import visible
 
 Outcome = Literal["better", "worse", "unclear"]
 
-#: The metric that decides: the first of these that was compared. The other is told beside it.
+#: The metric that decides: the first of these that was compared. The other is reported beside it.
 _PRIMARY = ("greedy", "pass@1")
 ALPHA = 0.05
-_SAYS = {"better": "beats", "worse": "is worse than", "unclear": "cannot be told from"}
+_VERBS = {"better": "beats", "worse": "is worse than", "unclear": "cannot be told from"}
 
 
 @dataclass(frozen=True)
 class Tested:
     """One metric of one round against the base. `p` is Holm's: corrected for all rounds (of all models) compared."""
 
-    metric: str
-    comparison: Mapping[str, Any]
+    comparison: Comparison
     p: float
 
     @property
     def outcome(self) -> Outcome:
         if self.p >= ALPHA:
             return "unclear"
-        return "better" if self.comparison["difference"] > 0 else "worse"
+        return "better" if self.comparison.difference > 0 else "worse"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """One round of a model against the base model, in the metric that decides, and in pass@1 beside it.
 
-    `who` and `base` are "Round 2" and "the base model", or the names of two models that were compared outside a run.
+    `subject` and `base` are "Round 2" and "the base model", or the names of two models that were compared outside a
+    run.
     """
 
-    line: Line
-    first: Tested
-    beside: Tested | None
-    looks: int
-    who: str
+    record: RoundRecord
+    metric: str
+    primary: Tested
+    pass_at_1: Tested | None
+    compared_rounds: int
+    subject: str
     base: str
     why: Literal["best", "last", "largest"] = "best"
 
     @property
-    def metric(self) -> str:
-        return self.first.metric
-
-    @property
-    def comparison(self) -> Mapping[str, Any]:
-        return self.first.comparison
-
-    @property
-    def p(self) -> float:
-        return self.first.p
-
-    @property
     def outcome(self) -> Outcome:
         """In the metric that decides."""
-        return self.first.outcome
+        return self.primary.outcome
 
     @property
     def tone(self) -> Outcome:
-        """What the headline says first. A gain in pass@1 alone is not to read as nothing gained."""
-        beside = self.beside.outcome if self.beside else "unclear"
-        return beside if self.outcome == "unclear" else self.outcome
+        """What the headline says first. A gain in pass@1 alone must not read as no gain."""
+        second = self.pass_at_1.outcome if self.pass_at_1 else "unclear"
+        return second if self.outcome == "unclear" else self.outcome
 
     @property
     def headline(self) -> str:
@@ -77,50 +68,46 @@ class Finding:
 
     @property
     def words(self) -> tuple[str, str, str]:
-        """Who, what to stress, and the rest."""
-        first, beside = self.first, self.beside
-        stressed = _SAYS[self.tone]
-        if beside is None or beside.outcome in (first.outcome, "unclear"):
-            return self.who, stressed, self.base
-        if first.outcome == "unclear":
-            first, beside = beside, first
-        return self.who, stressed, f"{self.base} in {first.metric}, and {_SAYS[beside.outcome]} it in {beside.metric}"
+        """Subject, verb (to be stressed), and the rest."""
+        verb, second = _VERBS[self.tone], self.pass_at_1
+        if second is None or second.outcome in (self.outcome, "unclear"):
+            return self.subject, verb, self.base
+        if self.outcome == "unclear":
+            return self.subject, verb, f"{self.base} in pass@1, and {_VERBS['unclear']} it in {self.metric}"
+        return self.subject, verb, f"{self.base} in {self.metric}, and {_VERBS[second.outcome]} it in pass@1"
 
     @property
     def numbers(self) -> str:
-        corrected = f" (Holm-corrected for {self.looks} rounds)" if self.looks > 1 else ""
-        beside = ""
-        if self.beside is not None:
-            beside = f"; pass@1 (one drawn answer) {_of(self.beside)},"
-        problems = f"{self.comparison['problems']:,} problems"
-        return f"{self.metric} {_of(self.first)}{beside} over {problems}{corrected}"
+        corrected = f" (Holm-corrected for {self.compared_rounds} rounds)" if self.compared_rounds > 1 else ""
+        beside = f"; pass@1 (one drawn answer) {_text(self.pass_at_1)}," if self.pass_at_1 else ""
+        problems = f"{self.primary.comparison.problems:,} problems"
+        return f"{self.metric} {_text(self.primary)}{beside} over {problems}{corrected}"
 
 
-def _of(tested: Tested) -> str:
+def _text(tested: Tested) -> str:
     return f"{difference(tested.comparison)}, {p_value(tested.p)}"
 
 
-def chosen_and_last(rounds: Sequence[Line]) -> dict[str, list[Finding]]:
-    """For each model the round to speak of, then its last round if that is another.
+def headline_findings(history: RunHistory) -> dict[str, list[Finding]]:
+    """For each model the headline round, then its last round if that is another.
 
-    The first is the one that the run keeps as `best`: chosen by the validation problems and for all models together,
-    without a look at the figures here. Where no round did better than the base it is the best that trained. Without
-    validation it is the last round; then the one with the largest difference comes second.
+    The headline round is chosen by the validation problems and for all models together, without looking at the figures
+    here. Without validation problems it is the last round, and the one with the largest difference comes second.
     """
-    found, told = _findings(rounds), {}
-    number = best_round(rounds) or headline_round(rounds)
-    for model in models(rounds):
-        if ours := [finding for finding in found if finding.line["model"] == model]:
-            largest = replace(max(ours, key=_difference), why="largest" if len(ours) > 1 else "best")
-            last = replace(max(ours, key=_number), why="last")
-            chosen = next((finding for finding in ours if _number(finding) == number), largest)
-            beside = largest if validated_by(rounds) is None else last
-            told[model] = [chosen] if _number(chosen) == _number(beside) else [chosen, beside]
-    return told
+    every, found = _findings(history), {}
+    for model in history.models:
+        if not (own := [finding for finding in every if finding.record.model == model]):
+            continue
+        largest = replace(max(own, key=_difference), why="largest" if len(own) > 1 else "best")
+        last = replace(max(own, key=_round), why="last")
+        chosen = next((finding for finding in own if _round(finding) == history.headline_round), largest)
+        second = largest if history.validated_by is None else last
+        found[model] = [chosen] if _round(chosen) == _round(second) else [chosen, second]
+    return found
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """Holm's step-down correction (1979): the i-th smallest of m times m − i + 1, never falling, at most 1."""
+    """Holm's step-down correction (1979): the i-th smallest of m times m - i + 1, never falling, at most 1."""
     corrected, floor = [0.0] * len(ps), 0.0
     for rank, i in enumerate(sorted(range(len(ps)), key=lambda i: ps[i])):
         floor = max(floor, min(1.0, (len(ps) - rank) * ps[i]))
@@ -128,43 +115,52 @@ def holm(ps: Sequence[float]) -> list[float]:
     return corrected
 
 
-def has_base(rounds: Sequence[Line], model: str) -> bool:
-    return any(line["round"] == 0 for line in of_model(rounds, model))
+def has_base(history: RunHistory, model: str) -> bool:
+    return any(record.round == 0 for record in history.by_model.get(model, []))
 
 
-def _findings(rounds: Sequence[Line]) -> list[Finding]:
-    single = [line for line in rounds if not is_together(line)]
-    metric = next((m for m in _PRIMARY if any(m in against_base(line) for line in single)), "")
-    # A round that found nothing to learn from left the model as it was: it is no further look.
-    trained = [line for line in single if line.get("training")] or single
-    lines = [line for line in trained if metric in against_base(line)]
-    firsts = _tested(lines, metric)
-    besides = _tested(lines, "pass@1") if metric != "pass@1" else {}
-    return [
-        Finding(line, firsts[place], besides.get(place), len(lines), *_names(rounds, line))
-        for place, line in enumerate(lines)
-    ]
+def _findings(history: RunHistory) -> list[Finding]:
+    single = [record for record in history.records if not record.team]
+    metric = next((m for m in _PRIMARY if any(m in record.against_base for record in single)), "")
+    # A round that trained nothing left the model as it was, and is no further comparison to correct for.
+    trained = [record for record in single if record.training] or single
+    records = [record for record in trained if metric in record.against_base]
+    primary = _tested(records, metric)
+    pass_at_1 = _tested(records, "pass@1") if metric != "pass@1" else {}
+    found = []
+    for place, record in enumerate(records):
+        subject, base = _names(history, record)
+        found.append(
+            Finding(
+                record=record,
+                metric=metric,
+                primary=primary[place],
+                pass_at_1=pass_at_1.get(place),
+                compared_rounds=len(records),
+                subject=subject,
+                base=base,
+            )
+        )
+    return found
 
 
-def _tested(lines: Sequence[Line], metric: str) -> dict[int, Tested]:
-    """Place in `lines` -> the test of this metric, corrected for all of its tests."""
-    compared = {place: against_base(line)[metric] for place, line in enumerate(lines) if metric in against_base(line)}
-    corrected = holm([comparison["p_value"] for comparison in compared.values()])
-    return {
-        place: Tested(metric, comparison, p)
-        for (place, comparison), p in zip(compared.items(), corrected, strict=True)
-    }  # fmt: skip
+def _tested(records: Sequence[RoundRecord], metric: str) -> dict[int, Tested]:
+    """Place in `records` -> the test of this metric, corrected for all of its tests."""
+    compared = {place: r.against_base[metric] for place, r in enumerate(records) if metric in r.against_base}
+    corrected = holm([comparison.p_value for comparison in compared.values()])
+    return {place: Tested(comparison, p) for (place, comparison), p in zip(compared.items(), corrected, strict=True)}
 
 
-def _names(rounds: Sequence[Line], line: Line) -> tuple[str, str]:
-    if has_base(rounds, line["model"]):
-        return f"Round {line['round']}", "the base model"
-    return visible(line["model"]), visible(next((b["model"] for b in rounds if b["round"] == 0), "the base model"))
+def _names(history: RunHistory, record: RoundRecord) -> tuple[str, str]:
+    if has_base(history, record.model):
+        return f"Round {record.round}", "the base model"
+    base = next((other.model for other in history.records if other.round == 0), "the base model")
+    return visible(record.model), visible(base)
 
 
-def _number(finding: Finding) -> int:
-    return int(finding.line["round"])
+def _round(finding: Finding) -> int:
+    return finding.record.round
 
 
 def _difference(finding: Finding) -> tuple[float, int]:
-    return float(finding.comparison["difference"]), _number(finding)
+    return finding.primary.comparison.difference, finding.record.round

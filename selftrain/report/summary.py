@@ -3,48 +3,36 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-from selftrain.report.findings import Tested, chosen_and_last
-from selftrain.report.records import Line
+from selftrain.report.findings import Tested, headline_findings
+from selftrain.report.history import RunHistory
 from selftrain.report.verdict import caveats, unsafe, verdict
+from selftrain.storage.typed_json import to_plain
 
 
-def summary(rounds: Sequence[Line]) -> dict[str, Any]:
+def summary(history: RunHistory) -> dict[str, Any]:
     """{"verdict": "Round 2 beats ...", "models": {"llama": {"round": 2, "outcome": "better", ...}}, ...}
 
     A model's own keys are of the metric that decides; where that is greedy, those of "pass@1" stand beside it.
     """
     return {
-        "verdict": verdict(rounds),
-        "unsafe": unsafe(rounds),
-        "caveats": caveats(rounds),
+        "verdict": verdict(history),
+        "unsafe": unsafe(history),
+        "caveats": caveats(history),
         "models": {
-            model: {"round": chosen.line["round"], **_tested(chosen.first)}
-            | ({chosen.beside.metric: _tested(chosen.beside)} if chosen.beside else {})
-            for model, (chosen, *_) in chosen_and_last(rounds).items()
+            model: {"round": chosen.record.round, **_tested(chosen.primary)}
+            | ({"pass@1": _tested(chosen.pass_at_1)} if chosen.pass_at_1 else {})
+            for model, (chosen, *_) in headline_findings(history).items()
         },
-        "rounds": list(rounds),
+        "rounds": [record.to_dict() for record in history.records],
     }
 
 
-def _tested(one: Tested) -> dict[str, Any]:
-    return {"outcome": one.outcome, "p_holm": one.p, **one.comparison}
+def _tested(tested: Tested) -> dict[str, Any]:
+    return {"outcome": tested.outcome, "p_holm": tested.p, **to_plain(tested.comparison)}
 
 
-def as_json(rounds: Sequence[Line], **facts: Any) -> str:
-    """What `--json` prints: the summary, after what else is known, as strict JSON.
-
-    It is ASCII, with null for what is no number, such as the loss of a failed training.
-    """
-    return json.dumps(_finite(facts | summary(rounds)), indent=2, allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def as_json(history: RunHistory, **more: object) -> str:
+    """What `--json` prints: `more`, then the summary. Strict JSON in ASCII, with null for what is not finite."""
+    return json.dumps(to_plain(more) | summary(history), indent=2, allow_nan=False)

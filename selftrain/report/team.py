@@ -1,107 +1,100 @@
-"""Several models of one run: their mean, and what they come to together."""
+"""Several models of one run: as a team, and on average."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import Any
 
-from selftrain.report.choice import best_round, headline_round
-from selftrain.report.records import (
-    Line,
-    against_base,
-    all_metrics,
-    evaluated,
-    is_accuracy,
-    is_together,
-    metrics_of,
-    models,
-    name_of,
-    percent,
-    points,
-    round_name,
-    tested,
-)
+from selftrain.report.figure_rows import FigureRow, row_of
+from selftrain.report.formatting import central, change, percent, points, round_name, tested
+from selftrain.report.history import RunHistory, accuracies_in
+from selftrain.report.round_record import RoundRecord
 
 MEAN = "mean of the models"
+_NAMES = {"aggregate": "all in turn: the last answer", "majority": "majority vote of their solo answers"}
 
 
-def together(rounds: Sequence[Line]) -> dict[str, list[Line]]:
-    """The lines of all models together, by name: in turn, by vote, and as a plain mean. Empty for one model."""
-    found: dict[str, list[Line]] = {}
-    for line in [*(line for line in evaluated(rounds) if is_together(line)), *mean_lines(rounds)]:
-        found.setdefault(name_of(line), []).append(line)
+def team_name(model: str) -> str:
+    return _NAMES.get(model, model)
+
+
+def team_rows(history: RunHistory) -> dict[str, list[FigureRow]]:
+    """By name: in turn, by vote, and the plain mean of the models. Empty for one model."""
+    found: dict[str, list[FigureRow]] = {}
+    for record in history.evaluated:
+        if record.team:
+            name = team_name(record.model)
+            found.setdefault(name, []).append(row_of(record, name))
+    if means := mean_rows(history):
+        found[MEAN] = means
     return found
 
 
-def mean_lines(rounds: Sequence[Line]) -> list[Line]:
-    """For each round that all of several models were evaluated in: the means of their accuracies and differences.
+def mean_rows(history: RunHistory) -> list[FigureRow]:
+    """Means of the models' accuracies and differences, for each round in which all of several were evaluated.
 
-    No intervals and no tests: they would need the paired answers, which the lines do not hold.
+    Without intervals and tests, which would need the paired responses.
     """
-    names = models(rounds)
-    by_round: dict[int, list[Line]] = {}
-    for line in evaluated(rounds):
-        if not is_together(line):
-            by_round.setdefault(int(line["round"]), []).append(line)
-    if len(names) < 2 or len(by_round.get(0, [])) < len(names):
+    by_round: dict[int, list[RoundRecord]] = {}
+    for record in history.evaluated:
+        if not record.team:
+            by_round.setdefault(record.round, []).append(record)
+    models = len(history.models)
+    if models < 2 or len(by_round.get(0, [])) < models:
         return []
-    return [_mean(number, lines) for number, lines in sorted(by_round.items()) if len(lines) == len(names)]
+    return [_mean(number, records) for number, records in sorted(by_round.items()) if len(records) == models]
 
 
-def _mean(number: int, lines: Sequence[Line]) -> Line:
-    every = [metric for metric in all_metrics(lines) if is_accuracy(metric)]
-    shared = [metric for metric in every if all(metric in metrics_of(one) for one in lines)]
-    compared = [metric for metric in shared if all(metric in against_base(line) for line in lines)]
-    return {
-        "round": number,
-        "model": MEAN,
-        "together": True,
-        "metrics": {metric: {"value": fmean(metrics_of(one)[metric]["value"] for one in lines)} for metric in shared},
-        "against_base": {
-            metric: {"difference": fmean(against_base(line)[metric]["difference"] for line in lines)}
-            for metric in compared
-        },
-    }
+def _mean(number: int, records: Sequence[RoundRecord]) -> FigureRow:
+    shared = [metric for metric in accuracies_in(records) if all(metric in record.metrics for record in records)]
+    compared = [metric for metric in shared if all(metric in record.against_base for record in records)]
+    return FigureRow(
+        name=MEAN,
+        round=number,
+        metrics={metric: fmean(record.metrics[metric].value for record in records) for metric in shared},
+        against_base={metric: fmean(r.against_base[metric].difference for r in records) for metric in compared},
+    )
 
 
-def mean_sentence(rounds: Sequence[Line]) -> str:
+def mean_sentence(history: RunHistory) -> str:
     """ "mean of the 3 models, round 3: greedy +1.2 points (to 76.1 %), pass@1 ...": "" where there is none."""
-    number = best_round(rounds) or headline_round(rounds)
-    line = next((line for line in mean_lines(rounds) if line["round"] == number), None)
-    if line is None:
+    row = next((row for row in mean_rows(history) if row.round == history.headline_round), None)
+    if row is None:
         return ""
-    said = [
-        f"{metric} {points(found['difference'])} points (to {percent(metrics_of(line)[metric]['value'])} %)"
-        for metric, found in against_base(line).items()
+    changes = [
+        f"{metric} {points(change(row.against_base[metric]))} points (to {percent(central(row.metrics[metric]))} %)"
+        for metric in row.against_base
         if metric in ("greedy", "pass@1")
     ]
-    return f"mean of the {len(models(rounds))} models, {round_name(line['round'])}: {'; '.join(said)}" if said else ""
+    return f"mean of the {len(history.models)} models, {round_name(row.round)}: {'; '.join(changes)}" if changes else ""
 
 
-def team_sentences(rounds: Sequence[Line]) -> list[str]:
-    """What the models come to together before and after, and how far above their mean that is."""
-    number = best_round(rounds) or headline_round(rounds)
-    found, said = together(rounds), []
-    means = {line["round"]: _greedy(line) for line in found.get(MEAN, [])}
-    for name, lines in found.items():
-        after = next((line for line in lines if line["round"] == number and "greedy" in against_base(line)), None)
-        if name == MEAN or after is None:
+def team_sentences(history: RunHistory) -> list[str]:
+    """How accurate the models are as a team before and after, and how far above their mean that is."""
+    means = {row.round: row for row in mean_rows(history)}
+    sentences = []
+    by_model: dict[str, list[RoundRecord]] = {}
+    for record in history.evaluated:
+        if record.team:
+            by_model.setdefault(record.model, []).append(record)
+    for model, records in by_model.items():
+        after = next((r for r in records if r.round == history.headline_round and "greedy" in r.against_base), None)
+        if after is None:
             continue
-        change = against_base(after)["greedy"]
-        sentence = f"{name}: {percent(change['base'])} % greedy before, {percent(change['new'])} % after round {number}"
-        sentence += f" ({tested(change)})"
-        gaps = [_above(line, means) for line in (lines[0], after)]
+        greedy = after.against_base["greedy"]
+        sentence = (
+            f"{team_name(model)}: {percent(greedy.base)} % greedy before, "
+            f"{percent(greedy.new)} % after round {after.round} ({tested(greedy)})"
+        )
+        gaps = [_above_mean(record, means) for record in (records[0], after)]
         if None not in gaps:
             sentence += f"; above the mean of the models by {gaps[0]} before, {gaps[1]} after"
-        said.append(sentence)
-    return said
+        sentences.append(sentence)
+    return sentences
 
 
-def _greedy(line: Line) -> Any:
-    return metrics_of(line).get("greedy", {}).get("value")
-
-
-def _above(line: Line, means: dict[Any, Any]) -> str | None:
-    mean, here = means.get(line["round"]), _greedy(line)
-    return None if mean is None or here is None else f"{points(here - mean)} points"
+def _above_mean(record: RoundRecord, means: Mapping[int, FigureRow]) -> str | None:
+    mean, greedy = means.get(record.round), record.metrics.get("greedy")
+    if mean is None or greedy is None or "greedy" not in mean.metrics:
+        return None
+    return f"{points(greedy.value - central(mean.metrics['greedy']))} points"

@@ -48,12 +48,17 @@ class DerivedFiles:
         with disk_errors(path), path.open("a", encoding="utf-8") as file:
             file.write("".join(map(as_line, lines)))
 
-    def point_best(self, round_number: int, bases: Mapping[str, str]) -> None:
-        """Says which round is the best and links `best` to its weights; several models each have a folder in it."""
-        folder = self.folder
+    def point_best(self, decision: Mapping[str, Any], bases: Mapping[str, str]) -> None:
+        """Writes best.json and links `best` to the weights of the best round; several models each have a folder in it.
+
+        Args:
+            decision: which is the best `round`, and why.
+            bases: the base models, by name: folder or hub id.
+        """
+        folder, round_number = self.folder, decision["round"]
         targets = {n: folder.weights_of(round_number, n) if round_number else Path(base) for n, base in bases.items()}
         paths = {n: str(t.relative_to(folder.path)) if round_number else bases[n] for n, t in targets.items()}
-        self.write_json("best.json", {"round": round_number, "weights": paths})
+        self.write_json("best.json", {**decision, "weights": paths})
         best = folder.path / "best"
         try:
             if best.is_dir() and not best.is_symlink():

@@ -121,8 +121,6 @@ class TrainingReport:
     loss_last: float
     #: The validation metric at epoch 0, 1, ...; empty where there was none.
     validation_metric: tuple[float, ...]
-    #: Wall clock, over all processes of a training that was interrupted.
-    seconds: float
     #: Tokens of one micro-batch at the end: lower than the setting where memory ran out.
     max_tokens_per_batch: int
     #: Share of the trained weights that changed when rounded to bfloat16; near 0 a bfloat16 sampler sees no update.
@@ -172,7 +170,7 @@ class Trainer(Protocol):
         """Trains the live model in place and leaves it at the best epoch.
 
         With `checkpoints` it resumes from `latest`, whatever the live weights are, and ends with the same weights,
-        report (but for its seconds) and optimizer as if it had not been interrupted. A state of other examples,
+        report and optimizer as if it had not been interrupted. A state of other examples,
         settings, seed or model is ignored: the training starts from the beginning.
 
         Raises:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,10 +52,8 @@ class ToyTrainer:
         data = [(habit, weight) for habit, weight in habits if habit is not None]
         validated = hooks.validation_metric is not None
         state = self._resume(fingerprint(data, config, job.seed, job.round_progress, validated), hooks.checkpoints)
-        started = time.monotonic() - state.seconds
 
         def save_if_due() -> None:
-            state.seconds = time.monotonic() - started
             if hooks.checkpoints is not None and hooks.checkpoints.due():
                 hooks.checkpoints.save(lambda folder: self._write(folder, state))
 
@@ -77,7 +74,7 @@ class ToyTrainer:
         return TrainingReport(
             examples=len(data), tokens=len(data), steps=epochs, skipped=0, epochs=epochs, best_epoch=epochs,
             loss_first=state.finite_losses[0], loss_last=state.finite_losses[-1],
-            validation_metric=tuple(state.values), seconds=time.monotonic() - started,
+            validation_metric=tuple(state.values),
             max_tokens_per_batch=config.max_tokens_per_batch,
         )  # fmt: skip
 

@@ -27,8 +27,6 @@ class TrainerState:
     best_epoch: int = 0
     #: Indices of the examples whose loss or gradient alone is not finite.
     not_finite_examples: list[int] = field(default_factory=list)
-    #: Spent so far, by all processes.
-    seconds: float = 0.0
 
     @property
     def skipped(self) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,7 +34,6 @@ class TrainingLoop:
     def __init__(self, stepper: Stepper, job: TrainingJob, hooks: TrainingHooks) -> None:
         self._stepper, self._model = stepper, stepper.model
         self._job, self._config, self._hooks = job, job.config, hooks
-        self._started = time.monotonic()
         self._batches = step_batches(len(job.examples), job.config, job.seed)
         self._steps_per_epoch = len(self._batches) // job.config.num_train_epochs
         own = "" if hooks.checkpoints is None else self._fingerprint()
@@ -97,7 +95,7 @@ class TrainingLoop:
 
     def _write(self, folder: Path) -> None:
         budget = self._stepper.max_tokens_per_batch
-        replace(self._state, max_tokens_per_batch=budget, seconds=self._seconds()).write(folder)
+        replace(self._state, max_tokens_per_batch=budget).write(folder)
         optimizer = tensors.optimizer_state(self._model, self._stepper.optimizer)
         StateTensors(tensors.trainable(self._model), optimizer, self._initial, self._best).write(folder)
 
@@ -123,9 +121,6 @@ class TrainingLoop:
             self._hooks.validation_metric is not None, self._stepper.gradients.config, weights,
         )  # fmt: skip
 
-    def _seconds(self) -> float:
-        return self._state.seconds + time.monotonic() - self._started
-
     def _not_finite(self) -> ModelError:
         losses, examples = self._state.losses, self._job.examples
         skipped = dict.fromkeys(i for number, loss in enumerate(losses) if loss is None for i in self._batches[number])
@@ -148,7 +143,6 @@ class TrainingLoop:
             loss_first=losses[0],
             loss_last=sum(last_epoch) / len(last_epoch),
             validation_metric=tuple(state.values),
-            seconds=self._seconds(),
             max_tokens_per_batch=self._stepper.max_tokens_per_batch,
             bf16_changed=(tensors.bf16_sample(self._model) != self._initial).float().mean().item(),
         )

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from selftrain.errors import SettingsError
 from selftrain.evaluation import EvalConfig
-from selftrain.loop.collapse_monitor import Alarm, CollapseMonitor, MonitorConfig
+from selftrain.loop.collapse_monitor import CollapseMonitor, MonitorConfig
 from selftrain.loop.probe import Probe
 from selftrain.methods import SePT
 from selftrain.methods.base import collected_from
 from selftrain.methods.filters import drop, with_scores
 from selftrain.methods.sept import SePTTrainingConfig
+from selftrain.report.round_record import Alarm, RoundRecord
 from selftrain.types import Collected, Round, SamplingParams
-from tests.toys import toy, toy_loop
+from tests.toys import run_toys, toy
 
 HEALTHY = {"truncation_rate": 0.05, "parse_failure_rate": 0.1, "mean_length": 30.0, "token_entropy": 0.5,
            "same_text": 0.02}  # fmt: skip
@@ -28,10 +29,10 @@ def seen(rights: int, of: int = 200, **other: float) -> Probe:
     return Probe({f"p{i}": float(i < rights) for i in range(of)}, HEALTHY | other)
 
 
-def watched(*probes: Probe, monitor: MonitorConfig | None = None) -> list[list[Alarm]]:
+def watched(*probes: Probe, config: MonitorConfig | None = None) -> list[list[Alarm]]:
     """The alarms of each probe of one model in turn, five rounds apart."""
-    collapse_monitor = CollapseMonitor(monitor or MonitorConfig(), "agreement with the consensus")
-    return [collapse_monitor.look(5 * number, {"llama": one}) for number, one in enumerate(probes)]
+    monitor = CollapseMonitor(config or MonitorConfig(), "consensus")
+    return [monitor.check(5 * number, {"llama": one}) for number, one in enumerate(probes)]
 
 
 def collapses(alarms: list[list[Alarm]]) -> list[bool]:
@@ -64,7 +65,7 @@ def test_a_fall_within_the_tolerance_is_none_however_certain() -> None:
     assert watched(seen(1000, of=1000), seen(940, of=1000)) == [[], []]
     assert collapses(watched(*[seen(1000, of=1000)] * 3, *[seen(940, of=1000)] * 3)) == [False] * 6
     strict = MonitorConfig(watch_tolerance=0.025)
-    assert collapses(watched(seen(1000, of=1000), seen(940, of=1000), monitor=strict)) == [False, True]
+    assert collapses(watched(seen(1000, of=1000), seen(940, of=1000), config=strict)) == [False, True]
 
 
 def test_a_large_fall_on_few_problems_may_be_chance() -> None:
@@ -72,16 +73,12 @@ def test_a_large_fall_on_few_problems_may_be_chance() -> None:
 
 
 def test_each_model_is_held_against_its_own_peak() -> None:
-    collapse_monitor = CollapseMonitor(MonitorConfig(), "reward")
-    collapse_monitor.look(0, {"a": seen(180), "b": seen(60)})
-    assert collapse_monitor.look(5, {"a": seen(180), "b": seen(60)}) == []
-    (alarm,) = collapse_monitor.look(10, {"a": seen(100), "b": seen(60)})
+    monitor = CollapseMonitor(MonitorConfig(), "reward")
+    monitor.check(0, {"a": seen(180), "b": seen(60)})
+    assert monitor.check(5, {"a": seen(180), "b": seen(60)}) == []
+    (alarm,) = monitor.check(10, {"a": seen(100), "b": seen(60)})
     assert (alarm.model, alarm.severe) == ("a", True)
-    assert (
-        collapse_monitor.peak("a") == 0
-        and collapse_monitor.look(15, {"a": seen(185)}) == []
-        and collapse_monitor.peak("a") == 15
-    )
+    assert monitor.peak_round("a") == 0 and monitor.check(15, {"a": seen(185)}) == [] and monitor.peak_round("a") == 15
 
 
 def test_no_score_at_all_is_no_fall() -> None:
@@ -96,9 +93,9 @@ def test_no_score_at_all_is_no_fall() -> None:
 @pytest.mark.parametrize(
     ("signal", "base", "bad", "said"),
     [
-        ("truncation_rate", 0.05, 0.35, "35 % of answers are cut off, 5 % were before"),
-        ("parse_failure_rate", 0.1, 0.5, "50 % of answers are without a readable answer, 10 % were before"),
-        ("same_text", 0.02, 0.6, "60 % of different problems get one and the same text"),
+        ("truncation_rate", 0.05, 0.35, "35 % of answers are cut off, 5 % were before training"),
+        ("parse_failure_rate", 0.1, 0.5, "50 % of answers are without a readable answer, 10 % were before training"),
+        ("same_text", 0.02, 0.6, "60 % of different problems get the same text"),
     ],
 )
 def test_answers_that_degenerate_stop_a_run(signal: str, base: float, bad: float, said: str) -> None:
@@ -120,7 +117,7 @@ def test_lengths_and_entropy_only_warn(signal: str, now: float) -> None:
 
 @pytest.mark.parametrize(("mode", "alarms"), [("stop", 1), ("warn", 1), ("off", 0)])
 def test_a_watch_that_is_off_says_nothing(mode, alarms: int) -> None:
-    _, found = watched(seen(140), seen(80), monitor=MonitorConfig(collapse_watch=mode))
+    _, found = watched(seen(140), seen(80), config=MonitorConfig(collapse_watch=mode))
     assert len(found) == alarms
 
 
@@ -177,45 +174,43 @@ def test_settings_that_cannot_work_are_refused(wrong: Mapping[str, object]) -> N
 class Contrary(SePT):
     """Keeps what cannot be read, so a model that learns from it falls silent."""
 
-    def collect(self, now: Round) -> Collected:
-        (learner,) = now.learners
-        responses = learner.sample(now.prompts, 4, SamplingParams(1.0), now.key)
-        samples = with_scores(responses, now.grade(responses))
+    def collect(self, round: Round) -> Collected:
+        (learner,) = round.learners
+        responses = learner.sample(round.prompts, 4, SamplingParams(1.0), round.key)
+        samples = with_scores(responses, round.grade(responses))
         return collected_from(drop(samples, "read", lambda s: s.score.extracted_answer is not None), learner.name)
 
 
-def falling(folder: Path, monitor: MonitorConfig) -> list[dict]:
+def falling(folder: Path, monitor: MonitorConfig) -> Sequence[RoundRecord]:
     method = Contrary(num_rounds=12, problems_per_round=None)
     training = SePTTrainingConfig(learning_rate=0.5, warmup_steps=0, warmup_ratio=0.0)
     evaluation = EvalConfig(num_generations_eval=1, eval_rounds=6)
     learners = [toy("toy", 2.0, 0.0, 0.0)]
-    return toy_loop(folder, method, learners, training=training, monitor=monitor, evaluation=evaluation).run()
+    return run_toys(folder, method, learners, training=training, monitor=monitor, evaluation=evaluation)
 
 
-def test_a_run_that_falls_apart_ends_and_is_evaluated_and_saved_where_it_ended(tmp_path: Path) -> None:
-    lines = falling(tmp_path / "run", MonitorConfig(probe_rounds=1))
-    last = lines[-1]
-    assert 1 < last["round"] < 12 and any(alarm["severe"] for alarm in last["alarms"])
-    assert "metrics" in last and (tmp_path / "run" / last["weights"] / "toy.json").is_file()
-    assert lines[0]["validated_by"] == "consensus" and lines[0]["validation"] > last["validation"]
+def test_a_run_that_collapses_ends_and_is_evaluated_and_saved_where_it_ended(tmp_path: Path) -> None:
+    first, *_, last = falling(tmp_path / "run", MonitorConfig(probe_rounds=1))
+    assert 1 < last.round < 12 and any(alarm.severe for alarm in last.alarms)
+    assert last.metrics and (tmp_path / "run" / last.weights / "toy.json").is_file()
+    assert first.validated_by == "consensus"
+    assert first.validation_score is not None and last.validation_score is not None
+    assert first.validation_score > last.validation_score
 
 
-def test_a_run_that_is_only_warned_goes_on(tmp_path: Path) -> None:
-    lines = falling(tmp_path / "warn", MonitorConfig(probe_rounds=1, collapse_watch="warn"))
-    alarms = [alarm for line in lines for alarm in line.get("alarms", [])]
-    assert lines[-1]["round"] == 12 and any(alarm["severe"] for alarm in alarms)
+def test_a_run_that_is_only_warned_continues(tmp_path: Path) -> None:
+    records = falling(tmp_path / "warn", MonitorConfig(probe_rounds=1, collapse_watch="warn"))
+    assert records[-1].round == 12 and any(alarm.severe for record in records for alarm in record.alarms)
     quiet = falling(tmp_path / "off", MonitorConfig(probe_rounds=1, collapse_watch="off"))
-    assert quiet[-1]["round"] == 12 and not any("alarms" in line for line in quiet)
+    assert quiet[-1].round == 12 and not any(record.alarms for record in quiet)
 
 
 def test_the_probe_is_asked_every_so_many_rounds_and_in_every_evaluated_one(tmp_path: Path) -> None:
-    method = SePT(num_rounds=7, problems_per_round=None)
-    training = SePTTrainingConfig(learning_rate=0.01)
-    evaluation = EvalConfig(num_generations_eval=1, eval_rounds=4)
-    lines = toy_loop(
-        tmp_path / "run", method, training=training, evaluation=evaluation, monitor=MonitorConfig(probe_rounds=3)
-    ).run()
-    assert [line["round"] for line in lines if "validation" in line] == [0, 3, 4, 6, 7]
-    assert [line["round"] for line in lines if "metrics" in line] == [0, 4, 7]
+    records = run_toys(
+        tmp_path / "run", SePT(num_rounds=7, problems_per_round=None), training=SePTTrainingConfig(learning_rate=0.01),
+        evaluation=EvalConfig(num_generations_eval=1, eval_rounds=4), monitor=MonitorConfig(probe_rounds=3),
+    )  # fmt: skip
+    assert [record.round for record in records if record.probe] == [0, 3, 4, 6, 7]
+    assert [record.round for record in records if record.metrics] == [0, 4, 7]
     saved = sorted(path.name for path in (tmp_path / "run" / "weights").iterdir())
     assert saved == ["round-0004", "round-0007"]

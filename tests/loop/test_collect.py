@@ -1,4 +1,4 @@
-"""What is said of a round's samples, from some of them at a time."""
+"""Statistics of a round's samples, added up some problems at a time."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from selftrain.loop.collect import SampleStats
+from selftrain.report.round_record import SamplingSummary
 from selftrain.types import Prompt, Response, Sample, Score
 
 
@@ -37,33 +38,33 @@ def test_figures_are_those_of_all_samples(seed: int) -> None:
     while rest:
         some, rest = rest[:7], rest[7:]
         stats.add([sample for one in some for sample in one])
-    said = stats.facts()
+    summary = stats.summary()
     every = min(map(len, problems))
     rewards = [s.score.value for one in problems for s in one[:every] if s.score.value is not None]
-    assert said["mean_reward"] == pytest.approx(sum(rewards) / len(rewards))
-    held = [s.score.extra_scores["held_back"] for s in samples if "held_back" in s.score.extra_scores]
-    assert said == {
-        "drawn": len(samples),
-        "kept": sum(s.drop_reason is None for s in samples),
-        "drop_reason": dict(Counter(s.drop_reason for s in samples if s.drop_reason)),
-        "answers_read": sum(s.score.extracted_answer == "1" for s in samples),
-        "mean_reward": said["mean_reward"],
-        "problems_with_one_right": sum(any(s.score.value == 1.0 for s in one) for one in problems),
-        "problems": 40,
-        "tokens": sum(len(s.response.token_ids) for s in samples),
-        "mean_length": sum(len(s.response.token_ids) for s in samples) / len(samples),
-        "truncated": sum(s.response.finish_reason == "length" for s in samples),
-        "held_back_asked": len(held),
-        "held_back_failed": held.count(0.0),
-        "held_back_gap": held.count(0.0) / len(held),
-    }
+    assert summary.mean_reward == pytest.approx(sum(rewards) / len(rewards))
+    held_back = [s.score.extra_scores["held_back"] for s in samples if "held_back" in s.score.extra_scores]
+    assert summary == SamplingSummary(
+        samples=len(samples),
+        kept=sum(s.drop_reason is None for s in samples),
+        drop_reasons=Counter(s.drop_reason for s in samples if s.drop_reason),
+        answers_extracted=sum(s.score.extracted_answer == "1" for s in samples),
+        mean_reward=summary.mean_reward,
+        solved_problems=sum(any(s.score.value == 1.0 for s in one) for one in problems),
+        problems=40,
+        tokens=sum(len(s.response.token_ids) for s in samples),
+        mean_length=sum(len(s.response.token_ids) for s in samples) / len(samples),
+        truncated=sum(s.response.finish_reason == "length" for s in samples),
+        held_back_graded=len(held_back),
+        held_back_failed=held_back.count(0.0),
+        held_back_gap=held_back.count(0.0) / len(held_back),
+    )
 
 
-def test_of_samples_that_nobody_graded_no_reward_is_said() -> None:
+def test_without_grades_there_is_no_reward() -> None:
     response = Response(Prompt("p", "q"), "q", 0, "x", (1, 2), -1.0, "stop", "m", 1)
     stats = SampleStats()
-    assert stats.facts()["mean_length"] is None and stats.facts()["drawn"] == 0
+    assert stats.summary().mean_length is None and stats.summary().samples == 0
     stats.add([Sample(response, Score(None, "1"), 1.0)])
-    said = stats.facts()
-    assert said["mean_reward"] is None and said["problems_with_one_right"] is None
-    assert said["kept"] == said["answers_read"] == 1 and "held_back_gap" not in said
+    summary = stats.summary()
+    assert summary.mean_reward is None and summary.solved_problems is None
+    assert summary.kept == summary.answers_extracted == 1 and summary.held_back_gap is None

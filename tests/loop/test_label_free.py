@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from selftrain.evaluation import EvalConfig
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.loop.progress import Progress
 from selftrain.loop.result import Result
-from selftrain.loop.run_graders import RunGraders, open_run_graders
+from selftrain.loop.run_graders import open_run_graders
 from selftrain.methods import PST, RestEM, SePT
 from selftrain.methods.base import Method
 from selftrain.methods.pst import PSTTrainingConfig
@@ -25,11 +25,12 @@ from selftrain.models.seeds import seed_model
 from selftrain.models.toy import toy_problems
 from selftrain.problems import ProblemSet, load_problems
 from selftrain.problems.splits import DataSplits
+from selftrain.report.round_record import RoundRecord
 from selftrain.storage import RunFolder
 from selftrain.trainer import SelfTrainer
 from selftrain.training.base import TrainingConfig
 from selftrain.types import Problem, Prompt, Response
-from tests.toys import toy, toy_loop
+from tests.toys import run_toys, toy
 
 
 class Untouchable:
@@ -107,53 +108,53 @@ def labels_on_disk(folder: Path) -> set[str]:
 
 def test_sept_runs_on_problems_whose_labels_cannot_be_touched(tmp_path: Path) -> None:
     result = train_sept(tmp_path / "run", blinded(TRAIN), TEST, evaluation=EvalConfig(num_generations_eval=2))
-    assert [line["round"] for line in result.rounds] == [0, 1, 2]
-    for line in result.rounds:
-        assert line["validated_by"] == "consensus" and line["metrics"]["greedy"]["count"] == 8
-        assert not line.get("training", {}).get("validation_metric")
+    assert [record.round for record in result.rounds] == [0, 1, 2]
+    for record in result.rounds:
+        assert record.validated_by == "consensus" and record.metrics["greedy"].count == 8
+        assert record.training is None or not record.training.validation_metric
     assert labels_on_disk(tmp_path / "run") == {"evaluation"}
 
 
 def test_pst_runs_on_problems_whose_labels_cannot_be_touched(pst_run: Result) -> None:
-    assert {(line["round"], line["model"]) for line in pst_run.rounds} == {
+    assert {(record.round, record.model) for record in pst_run.rounds} == {
         (number, name) for number in range(2) for name in ("llama", "qwen2", "aggregate", "majority")
     }
-    for line in pst_run.rounds:
-        assert ("together" in line) == (line["model"] in ("aggregate", "majority"))
-        assert "together" in line or line["validated_by"] == "consensus"
+    for record in pst_run.rounds:
+        assert record.team == (record.model in ("aggregate", "majority"))
+        assert record.team or record.validated_by == "consensus"
     assert labels_on_disk(pst_run.output_dir) == {"evaluation"}
 
 
 def test_each_models_weights_load_by_plain_from_pretrained(pst_run: Result) -> None:
-    told = json.loads((pst_run.output_dir / "best.json").read_text())
-    assert told["round"] == pst_run.best_round and set(told["weights"]) == {"llama", "qwen2"}
-    for line in pst_run.rounds:
-        if line["round"] and "together" not in line:
-            assert line["weights"] == f"weights/round-000{line['round']}/{line['model']}"
-            folder = pst_run.output_dir / line["weights"]
+    best = json.loads((pst_run.output_dir / "best.json").read_text())
+    assert best["round"] == pst_run.best_round and set(best["weights"]) == {"llama", "qwen2"}
+    for record in pst_run.rounds:
+        if record.round and not record.team:
+            assert record.weights == f"weights/round-000{record.round}/{record.model}"
+            folder = pst_run.output_dir / record.weights
             model = AutoModelForCausalLM.from_pretrained(folder)
-            assert model.config.model_type == line["model"]
+            assert model.config.model_type == record.model
             assert AutoTokenizer.from_pretrained(folder)("3+4")["input_ids"]
     for name in ("llama", "qwen2"):
         assert AutoModelForCausalLM.from_pretrained(pst_run.output_dir / "best" / name).config.model_type == name
 
 
 def test_every_figure_of_a_round_is_there_where_the_evaluation_has_labels(pst_run: Result) -> None:
-    for line in pst_run.rounds:
-        alone = "together" not in line
-        assert ("gv_gap" in line) == alone and ("sweep" in line) == (alone and line["round"] == 0)
-        assert ("against_best_decoded" in line) == (alone and line["round"] > 0)
-        assert ("against_base" in line) == (line["round"] > 0)
+    for record in pst_run.rounds:
+        alone = not record.team
+        assert bool(record.gv_gap) == alone and bool(record.sweep) == (alone and record.round == 0)
+        assert bool(record.against_best_decoded) == (alone and record.round > 0)
+        assert bool(record.against_base) == (record.round > 0)
 
 
 @pytest.mark.parametrize("run", [train_sept, pytest.param(train_pst, marks=pytest.mark.slow)])
 def test_without_any_label_at_all_a_run_goes_through_and_reports(tmp_path: Path, run, capsys) -> None:
     asked, tested = ([{"question": problem.question} for problem in part] for part in (TRAIN, TEST))
     result = run(tmp_path / "run", asked, tested)
-    for line in result.rounds:
-        assert not {"greedy", "pass@1", "maj@2", "unjudged"} & line["metrics"].keys()
-        assert "together" in line or line["metrics"]["agreement"]["count"] == 8
-        assert not {"gv_gap", "sweep", "against_best_decoded"} & line.keys()
+    for record in result.rounds:
+        assert not {"greedy", "pass@1", "maj@2", "unjudged"} & record.metrics.keys()
+        assert record.team or record.metrics["agreement"].count == 8
+        assert not (record.gv_gap or record.sweep or record.against_best_decoded)
     assert labels_on_disk(tmp_path / "run") == set()
     assert "<svg" in (tmp_path / "run" / "report.html").read_text()
     for for_programs in (False, True):
@@ -170,10 +171,10 @@ def test_with_probe_labels_only_those_of_the_probe_are_looked_at(tmp_path: Path)
         tmp_path / "run", replace(TRAIN, problems=mixed), TEST, monitor=replace(WATCH, probe_labels=True),
         evaluation=EvalConfig(num_generations_eval=0),
     )  # fmt: skip
-    assert len(rest) == 24 and {line["validated_by"] for line in result.rounds} == {"reward"}
+    assert len(rest) == 24 and {record.validated_by for record in result.rounds} == {"reward"}
     assert labels_on_disk(tmp_path / "run") == {"validation", "evaluation"}
     # A method that needs no judge stops by none, either.
-    assert not result.rounds[1]["training"]["validation_metric"]
+    assert result.rounds[1].training and not result.rounds[1].training.validation_metric
 
 
 # Controls of ReST-EM, which do without the labels they are to be compared with
@@ -214,17 +215,13 @@ def test_wrong_labels_of_D_val_change_nothing_in_a_run_with_a_control(tmp_path: 
     problems = toy_problems(60)
     held_out = tuple(problems[45:])
 
-    def run(name: str, validation: tuple[Problem, ...]) -> list[dict[str, Any]]:
+    def run(name: str, validation: tuple[Problem, ...]) -> Sequence[RoundRecord]:
         with open_run_graders(RestEM(), "math", control, None, False, True) as graders:
-            assert isinstance(graders, RunGraders)
-            lines = toy_loop(
+            return run_toys(
                 tmp_path / name, RestEM(num_rounds=2, num_generations=4), [toy()], graders=graders,
-                parts=DataSplits(tuple(problems[:45]), validation, tuple(toy_problems(20, "test"))),
+                splits=DataSplits(tuple(problems[:45]), validation, tuple(toy_problems(20, "test"))),
                 training=TrainingConfig(learning_rate=1.0, start_from="previous"), monitor=WATCH,
-            ).run()  # fmt: skip
-        for line in lines:
-            line.get("training", {}).pop("seconds", None)
-        return lines
+            )  # fmt: skip
 
     wrong = tuple(replace(problem, reference="-1") for problem in held_out)
     assert (run("right", held_out) == run("wrong", wrong)) == same

@@ -28,7 +28,7 @@ from selftrain.training.toy import ToyTrainer
 from selftrain.training.trainer import TransformersTrainer
 from selftrain.types import Collected, Prompt, Round, Sample, TrainingExample
 from tests.conftest import engine_of
-from tests.toys import answer_in, read, toy_loop
+from tests.toys import answer_in, read, run_toys
 from tests.training.small import gradients_of
 
 PROBLEMS = toy_problems(60)
@@ -204,10 +204,10 @@ def test_a_conversation_without_a_whole_aggregate_teaches_nobody_and_is_counted(
     taught = {e.prompt.problem_id for es in lessons.examples.values() for e in es}
     assert taught == {problem.id for problem in PROBLEMS} - cut - mute
     folder = tmp_path / "run"
-    toy_loop(folder, PST(num_rounds=1, problems_per_round=None, temperature=2.0), peers(engine=Cut)).run()
+    run_toys(folder, PST(num_rounds=1, problems_per_round=None, temperature=2.0), peers(engine=Cut))
     told: Counter[str] = Counter()
     for line in RunFolder(folder).rounds():
-        told.update(line.get("sampling", {}).get("drop_reason", {}))
+        told.update(line.get("sampling", {}).get("drop_reasons", {}))
     recorded = RunFolder(folder).query(
         "select drop_reason, count(*) from samples where drop_reason is not null group by 1"
     )
@@ -345,11 +345,11 @@ def test_who_is_always_last_is_never_trained_and_the_run_goes_on(tmp_path: Path)
     start = [list(learner.trainer.model.logits) for learner in learners]
     training = PSTTrainingConfig(learning_rate=0.5)
     method = PST(num_rounds=2, problems_per_round=20, order="fixed", top_p=1.0)
-    lines = toy_loop(tmp_path / "run", method, learners, training=training).run()
+    records = run_toys(tmp_path / "run", method, learners, training=training)
     assert [learner.trainer.model.logits == before for learner, before in zip(learners, start, strict=True)] == [
         False, False, True,
     ]  # fmt: skip
-    assert {line["model"] for line in lines if line["round"] == 2 and "training" in line} == {"a", "b"}
+    assert {record.model for record in records if record.round == 2 and record.training} == {"a", "b"}
 
 
 # What a weight does

@@ -37,7 +37,7 @@ from selftrain.training.toy import ToyTrainer
 from selftrain.training.trainer import TransformersTrainer
 from selftrain.types import Collected, Prompt, Response, Round, SamplingParams, TrainingExample
 from tests.conftest import engine_of, generate
-from tests.toys import read, toy, toy_loop
+from tests.toys import read, run_toys, toy
 from tests.training.small import gradients_of
 
 PROBLEMS = toy_problems(40)
@@ -374,7 +374,7 @@ def run_toy(folder: Path, **settings) -> tuple[list[tuple], Learner, Learner]:
     learner, base_models = toy(), toy()
     method = SePT(**{"num_rounds": 3, "problems_per_round": None, "num_generations": 2} | settings)
     training = SePTTrainingConfig(learning_rate=0.5, warmup_steps=0, warmup_ratio=0.0)
-    toy_loop(folder, method, [learner], training=training, base_models=lambda: [base_models]).run()
+    run_toys(folder, method, [learner], training=training, base_models=lambda: [base_models])
     rows = "select round, problem_id, sample_index, completion, weights_version from samples order by all"
     return RunFolder(folder).query(rows).fetchall(), learner, base_models
 
@@ -409,7 +409,7 @@ def test_coupled_a_round_is_trained_at_the_temperature_it_was_drawn_at(tmp_path:
         model = ToyModel()
         learner = Learner(ToyEngine(model), Spy(model), "base")
         method = SePT(num_rounds=3, couple_temperatures=coupled)
-        toy_loop(tmp_path / str(coupled), method, [learner], training=SePTTrainingConfig()).run()
+        run_toys(tmp_path / str(coupled), method, [learner], training=SePTTrainingConfig())
     assert trained_at == pytest.approx([0.6, 0.8, 1.0] + [1.0] * 3)
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selftrain.report.charts import Chart, Point, Series, cut_bar, draw, ticks
+from selftrain.report.charts import Chart, Point, Series, draw, stacked_bar, ticks
 
 
 @given(st.floats(-1e3, 1e3), st.floats(0, 1e3), st.sampled_from([0.05, 0.1, 1.0]))
@@ -48,7 +48,7 @@ def test_nothing_to_draw() -> None:
 
 
 def test_parts_of_a_bar_are_as_wide_as_their_counts() -> None:
-    svg = ElementTree.fromstring(cut_bar([("kept", 3), ("wrong", 1), ("none", 0)], "3 kept, 1 wrong"))
+    svg = ElementTree.fromstring(stacked_bar([("kept", 3), ("wrong", 1), ("none", 0)], "3 kept, 1 wrong"))
     widths = [float(str(rect.get("width")).rstrip("%")) for rect in svg.iter("rect")]
     assert widths == pytest.approx([75, 25, 0])
     assert svg.get("aria-label") == "3 kept, 1 wrong"

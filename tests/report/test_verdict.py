@@ -1,16 +1,30 @@
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selftrain.report.choice import best_round
-from selftrain.report.findings import chosen_and_last, holm
-from selftrain.report.verdict import BLIND, caveats, verdict, warnings
+from selftrain.evaluation.results import Estimate
+from selftrain.report import verdict as module
+from selftrain.report.findings import headline_findings, holm
+from selftrain.report.history import RunHistory
+from selftrain.report.round_record import Alarm, RoundRecord
+from selftrain.report.verdict import BLIND
 
-from .runs import GAIN, SEVERAL, blind, comparison, estimate, line, real, swept
+from .runs import BARE, GAIN, SEVERAL, blind, comparison, estimate, history, real, record, swept
+
+
+def verdict(records: Sequence[RoundRecord]) -> str:
+    return module.verdict(history(records))
+
+
+def caveats(records: Sequence[RoundRecord]) -> list[str]:
+    return module.caveats(history(records))
 
 
 def test_one_round_that_helped() -> None:
-    assert verdict([line(0), line(1, 0.112, 1e-6)]) == (
+    assert verdict([record(0), record(1, 0.112, 1e-6)]) == (
         "Round 1 beats the base model: greedy +11.2 points [8.9, 13.5], p < 0.001 over 1,000 problems."
     )
 
@@ -25,18 +39,17 @@ def test_the_best_of_several_rounds_is_corrected_for_the_choice() -> None:
 
 
 def test_a_p_that_does_not_survive_the_correction() -> None:
-    rounds = [line(0), *(line(n, 0.01 * n, 0.03) for n in (1, 2, 3))]
+    rounds = [record(0), *(record(n, 0.01 * n, 0.03) for n in (1, 2, 3))]
     assert verdict(rounds).startswith("Round 3 cannot be told from the base model")
     assert "p = 0.09" in verdict(rounds)
 
 
 def test_worse_is_called_worse() -> None:
-    assert verdict([line(0), line(1, -0.05, 0.001)]).startswith("Round 1 is worse than the base model: greedy -5.0")
+    assert verdict([record(0), record(1, -0.05, 0.001)]).startswith("Round 1 is worse than the base model: greedy -5.0")
 
 
 def test_without_validation_the_last_round_is_spoken_of_and_then_the_largest_difference() -> None:
-    rounds = [line(0), line(1, 0.112, 1e-6), line(2, -0.06, 1e-4)]
-    assert best_round(rounds) == 2
+    rounds = [record(0), record(1, 0.112, 1e-6), record(2, -0.06, 1e-4)]
     said = verdict(rounds)
     assert said.startswith("Round 2 is worse than the base model: greedy -6.0 points")
     assert "Round 1 beats the base model" in said
@@ -44,32 +57,43 @@ def test_without_validation_the_last_round_is_spoken_of_and_then_the_largest_dif
 
 
 def test_the_last_round_is_told_too() -> None:
-    rounds = [line(0, validation=0.1), line(1, 0.112, 1e-6, validation=0.3), line(2, -0.06, 1e-4, validation=0.2)]
+    rounds = [
+        record(0, validation_score=0.1),
+        record(1, 0.112, 1e-6, validation_score=0.3),
+        record(2, -0.06, 1e-4, validation_score=0.2),
+    ]
     said = verdict(rounds)
     assert said.startswith("Round 1 beats the base model")
     assert "Round 2 is worse than the base model: greedy -6.0 points" in said
 
 
 def test_validation_chooses_where_there_was_one() -> None:
-    rounds = [line(0, validation=0.4), line(1, 0.05, 0.001, validation=0.6), line(2, 0.112, 1e-6, validation=0.5)]
-    chosen, last = chosen_and_last(rounds)["llama"]
-    assert (chosen.line["round"], last.line["round"]) == (1, 2)
+    rounds = [
+        record(0, validation_score=0.4),
+        record(1, 0.05, 0.001, validation_score=0.6),
+        record(2, 0.112, 1e-6, validation_score=0.5),
+    ]
+    chosen, last = headline_findings(history(rounds))["llama"]
+    assert (chosen.record.round, last.record.round) == (1, 2)
     assert caveats(rounds) == []
-    level = [line(0, validation=0.4), line(1, 0.1, 0.001, validation=0.6), line(2, 0.05, 1e-6, validation=0.6)]
-    assert chosen_and_last(level)["llama"][0].line["round"] == 2
+    level = [
+        record(0, validation_score=0.4),
+        record(1, 0.1, 0.001, validation_score=0.6),
+        record(2, 0.05, 1e-6, validation_score=0.6),
+    ]
+    assert headline_findings(history(level))["llama"][0].record.round == 2
 
 
 def test_the_base_model_may_be_the_best_on_validation() -> None:
-    rounds = [line(0, validation=0.7), line(1, 0.05, 0.001, validation=0.6)]
+    rounds = [record(0, validation_score=0.7), record(1, 0.05, 0.001, validation_score=0.6)]
     assert caveats(rounds) == [
         "On the validation problems no round did better than the base model, which is kept as best."
     ]
 
 
 def test_a_round_that_learned_nothing_is_no_further_look() -> None:
-    idle = line(2, 0.112, 1e-6)
-    del idle["training"]
-    assert verdict([line(0), line(1, 0.112, 1e-6), idle]) == verdict([line(0), line(1, 0.112, 1e-6)])
+    idle = record(2, 0.112, 1e-6, training=None)
+    assert verdict([record(0), record(1, 0.112, 1e-6), idle]) == verdict([record(0), record(1, 0.112, 1e-6)])
 
 
 def test_each_model_has_its_line() -> None:
@@ -81,33 +105,35 @@ def test_each_model_has_its_line() -> None:
 
 
 def test_two_models_compared_outside_a_run_go_by_their_names() -> None:
-    new = line(1, 0.1, 0.001, model="tuned")
-    del new["training"], new["sampling"]
-    assert verdict([line(0, model="plain\x1b"), new]).startswith(r"tuned beats plain\x1b: greedy +10.0")
+    """`selftrain eval`, which chooses no round."""
+    new = record(1, 0.1, 0.001, model="tuned", training=None, sampling=None)
+    text = module.verdict(RunHistory([record(0, model="plain\x1b"), new]))
+    assert text.startswith(r"tuned beats plain\x1b: greedy +10.0")
 
 
-@pytest.mark.parametrize("rounds", [[], [line(0)], [line(0), {"round": 1, "model": "llama"}]])
+@pytest.mark.parametrize("rounds", [[], [record(0)], BARE])
 def test_nothing_to_compare(rounds: list) -> None:
     assert verdict(rounds).startswith("Nothing to compare yet")
     assert caveats(rounds) == []
 
 
 def test_sampled_answers_decide_where_nothing_was_greedy() -> None:
-    only = line(1) | {"against_base": {"pass@1": comparison(0.4, 0.5, 0.001), "pass@2": comparison(0.4, 0.5, 0.001)}}
-    assert "pass@1 +10.0 points" in verdict([line(0), only])
+    compared = {"pass@1": comparison(0.4, 0.5, 0.001), "pass@2": comparison(0.4, 0.5, 0.001)}
+    only = record(1, against_base=compared)
+    assert "pass@1 +10.0 points" in verdict([record(0), only])
 
 
 def test_caveats_of_measurement() -> None:
-    base, new = line(0), line(1, 0.1, 0.001)
-    base["metrics"]["parse_failure_rate"] = estimate(0.4)
-    new["metrics"]["unjudged"] = {"value": 12, "low": 12, "high": 12, "count": 900}
-    new["against_base"]["greedy"]["problems"] = 100
-    new["against_base"]["pass@8"] = comparison(0.731, 0.65, 0.001)
-    few, unread, narrower, unjudged = caveats([base, new])
+    base, new = record(0), record(1, 0.1, 0.001)
+    base = replace(base, metrics={**base.metrics, "parse_failure_rate": estimate(0.4)})
+    compared = {"greedy": replace(new.against_base["greedy"], problems=100), "pass@8": comparison(0.731, 0.65, 0.001)}
+    unjudged = {"unjudged": Estimate(12, low=12, high=12, count=900)}
+    new = replace(new, metrics={**new.metrics, **unjudged}, against_base=compared)
+    few, unread, narrower, ungraded = caveats([base, new])
     assert few.startswith("100 problems are few")
     assert "fell from 40.0 % to 2.0 %" in unread
     assert narrower.startswith("pass@8 fell: -8.1 points")
-    assert unjudged.startswith("No verdict on 12 of 900 answers of Round 1")
+    assert ungraded.startswith("No verdict on 12 of 900 answers of Round 1")
 
 
 def test_holm_by_hand() -> None:
@@ -148,7 +174,7 @@ def test_both_metrics_have_their_say(greedy: tuple[float, float], drawn: tuple[f
     compared = {
         metric: comparison(0.4, 0.4 + gain, p) for metric, (gain, p) in {"greedy": greedy, "pass@1": drawn}.items()
     }
-    assert verdict([line(0), line(1) | {"against_base": compared}]).startswith(f"{headline}: greedy ")
+    assert verdict([record(0), record(1, against_base=compared)]).startswith(f"{headline}: greedy ")
 
 
 def test_three_models_are_told_each_and_on_average() -> None:
@@ -163,22 +189,24 @@ def test_three_models_are_told_each_and_on_average() -> None:
 def test_without_answers_accuracy_is_said_to_be_unknown(name: str) -> None:
     first, second, *_ = verdict(blind(real(name))).splitlines()
     assert first == BLIND
-    assert second.startswith("llama, base → round ") and "of the untouched model" in second
+    assert second.startswith("llama, base → round ") and "of the base model" in second
     assert caveats(blind(real(name))) == []
 
 
-def test_the_watch_is_quoted_once_a_kind_and_its_stop_first() -> None:
-    def told(stop: bool, reason: str) -> list[dict]:
-        return [{"model": "a\x1b", "severe": stop, "reason": reason}]
+def test_alarms_are_quoted_once_a_kind_and_collapses_first() -> None:
+    def alarms(severe: bool, reason: str) -> tuple[Alarm, ...]:
+        return (Alarm("a\x1b", severe, reason),)
 
     rounds = [
-        line(5, alarms=told(False, "mean_length went from 27 to 60")),
-        line(10, alarms=told(False, "mean_length went from 27 to 61.5")),
-        line(15, alarms=told(True, "50 % of answers are cut off, 0 % were before")),
+        record(5, alarms=alarms(False, "mean_length went from 27 to 60")),
+        record(10, alarms=alarms(False, "mean_length went from 27 to 61.5")),
+        record(15, alarms=alarms(True, "50 % of answers are cut off, 0 % were before training")),
     ]
-    assert warnings(rounds) == [
-        r"The watch ended the run after round 15: a\x1b: 50 % of answers are cut off, 0 % were before.",
-        r"The watch warned after round 5 (2 times, last after round 10): a\x1b: mean_length went from 27 to 61.5.",
+    assert module.warnings(history(rounds)) == [
+        r"The collapse monitor ended the run after round 15: a\x1b: 50 % of answers are cut off, 0 % were before "
+        "training.",
+        r"The collapse monitor warned after round 5 (2 times, last after round 10): a\x1b: mean_length went from 27 to "
+        "61.5.",
     ]
 
 

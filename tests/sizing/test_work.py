@@ -15,6 +15,7 @@ from selftrain.evaluation import EvalConfig
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.loop.learner import Learner
 from selftrain.loop.round_loop import RoundLoop
+from selftrain.loop.run import Run
 from selftrain.loop.run_graders import RunGraders
 from selftrain.methods import PST, RestEM, SePT
 from selftrain.methods.base import Method
@@ -24,7 +25,7 @@ from selftrain.models.toy import ToyModel
 from selftrain.sizing import Plan, Work, work_of
 from selftrain.training.base import TrainingConfig, TrainingHooks, TrainingJob, TrainingReport
 from selftrain.types import Prompt, Response
-from tests.toys import grade, toy, toy_loop
+from tests.toys import grade, toy, toy_run
 
 WATCH = MonitorConfig(probe_rounds=2, probe_generations=3, consensus_generations=5, collapse_watch="warn")
 TEAM_EVALUATION = PSTEvalConfig(eval_rounds=2, num_generations_eval=1, gv_gap_problems=7, gv_gap_generations=3)
@@ -61,7 +62,7 @@ def run_and_size(folder: Path, method: Method, models: int = 1, **fields: Any) -
     base = folder.with_name("base")
     ToyModel(list(TALKATIVE)).save(base)
     learners = [counted(toy(f"toy-{number}", *TALKATIVE, base=str(base)), counts) for number in range(models)]
-    loop = toy_loop(folder, method, learners, **{"monitor": WATCH} | fields)
+    run = toy_run(folder, method, learners, **{"monitor": WATCH} | fields)
 
     def counting(grader: Any) -> Any:
         def graded(responses: Sequence[Response], problems: Any) -> Any:
@@ -70,21 +71,22 @@ def run_and_size(folder: Path, method: Method, models: int = 1, **fields: Any) -
 
         return graded
 
-    graders = loop.graders
-    loop = replace(loop, graders=replace(
+    graders = run.graders
+    run = replace(run, graders=replace(
         graders, samples=counting(graders.samples), validation=counting(graders.validation),
         evaluation=counting(graders.evaluation),
     ))  # fmt: skip
-    loop.run()
-    return counts, plan_of(loop)
+    RoundLoop(run).run()
+    return counts, plan_of(run)
 
 
-def plan_of(loop: RoundLoop) -> Plan:
+def plan_of(run: Run) -> Plan:
+    settings, splits = run.settings, run.splits
     return Plan(
-        method=loop.method, training=loop.training, evaluation=loop.evaluation, monitor=loop.monitor,
-        models=tuple(learner.name for learner in loop.learners), train_problems=len(loop.parts.train),
-        validation_problems=len(loop.parts.validation), eval_problems=len(loop.parts.evaluation),
-        labelled=loop.graders.labelled, scores_independently=loop.graders.scores_independently,
+        method=settings.method, training=settings.training, evaluation=settings.evaluation, monitor=settings.monitor,
+        models=tuple(learner.name for learner in run.learners), train_problems=len(splits.train),
+        validation_problems=len(splits.validation), eval_problems=len(splits.evaluation),
+        labelled=run.graders.labelled, scores_independently=run.graders.scores_independently,
     )  # fmt: skip
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +50,6 @@ def gradients_of(model: torch.nn.Module) -> Iterator[list[torch.Tensor]]:
         yield seen
     finally:
         hook.remove()
-
-
-def timeless(report: TrainingReport) -> TrainingReport:
-    return replace(report, seconds=0.0)
 
 
 class LeftError(Exception):

@@ -24,7 +24,7 @@ from selftrain.models.seeds import seed_model
 from selftrain.training.base import TrainingConfig, TrainingReport
 from selftrain.training.followers import Followers, assign_batches, follower_devices
 from selftrain.training.trainer import TransformersTrainer
-from tests.training.small import EXAMPLES, Folders, LeftError, timeless, train
+from tests.training.small import EXAMPLES, Folders, LeftError, train
 
 #: Several micro-batches a step.
 LEARNING = TrainingConfig(learning_rate=1e-3, num_train_epochs=2, train_batch_size=5, max_tokens_per_batch=60)
@@ -75,8 +75,8 @@ def test_the_losses_are_those_of_one_process(processes: int) -> None:
         assert found[0] == expected[0], "the same weights, micro-batches and order of sums"
         assert found == pytest.approx(expected, abs=1e-5)
         assert (weights(several) - weights(one)).abs().max() < 1e-4
-        assert replace(timeless(report), loss_first=0, loss_last=0, bf16_changed=0) == replace(
-            timeless(alone), loss_first=0, loss_last=0, bf16_changed=0
+        assert replace(report, loss_first=0, loss_last=0, bf16_changed=0) == replace(
+            alone, loss_first=0, loss_last=0, bf16_changed=0
         )
         # The processes stay for the next training.
         before = pids(several)
@@ -115,7 +115,7 @@ def test_left_and_taken_up_it_ends_with_the_same_bytes(pair: TransformersTrainer
     assert not pids(pair)
     pair.load(MODEL)
     again = train(pair, LEARNING, checkpoints=Folders(None, left.states[-1]))
-    assert timeless(again) == timeless(report) and torch.equal(weights(pair), whole)
+    assert again == report and torch.equal(weights(pair), whole)
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from selftrain.models.loading import LoadedModel, load_model
 from selftrain.models.seeds import seed_model
 from selftrain.training.base import RoundProgress, TrainingConfig
 from selftrain.training.trainer import TransformersTrainer
-from tests.training.small import EXAMPLES, Folders, LeftError, timeless, train, trainer_of, weights
+from tests.training.small import EXAMPLES, Folders, LeftError, train, trainer_of, weights
 
 #: Three steps an epoch. The optimizer lives on, so that it can be looked at afterwards.
 LEARNING = TrainingConfig(
@@ -80,7 +80,7 @@ def test_left_after_any_step_or_yardstick_it_ends_the_same(tmp_path: Path, rule,
         trainer, folders = trainer_of(again), Folders(None, latest=state)
         resumed = train(trainer, training, round_progress=MOMENT, validation_metric=told.of(again), checkpoints=folders)
         assert folders.asked == len(saving.states) - number - 1, "something was done twice"
-        assert timeless(resumed) == timeless(report)
+        assert resumed == report
         assert torch.equal(weights(again), ends[0])
         assert optimizer_of(trainer, tmp_path / f"optimizer-{number}") == ends[1]
 
@@ -96,7 +96,7 @@ def test_left_after_every_single_step_it_ends_the_same(tmp_path: Path, trainable
         latest = folders.states[0]
     again = fresh()
     end = train(trainer_of(again), LEARNING, checkpoints=Folders(None, latest))
-    assert timeless(end) == timeless(report) and report.bf16_changed > 0
+    assert end == report and report.bf16_changed > 0
     assert torch.equal(weights(again), weights(trainable))
     assert not seen, "a step is told of after its state is safe"
 

@@ -6,7 +6,7 @@ from selftrain.models.toy import ToyModel
 from selftrain.training.base import TrainingConfig
 from selftrain.training.toy import ToyTrainer
 from selftrain.types import Prompt, TrainingExample
-from tests.training.small import Folders, timeless, train
+from tests.training.small import Folders, train
 
 EXAMPLES = [TrainingExample(Prompt(f"t{i}", f"What is {i}+1?"), f" #### {i + 1}") for i in range(5)]
 LEARNING = TrainingConfig(learning_rate=1.0)
@@ -15,7 +15,7 @@ LEARNING = TrainingConfig(learning_rate=1.0)
 def trained(folders: Folders | None = None, seed: str = "s") -> tuple[ToyTrainer, object]:
     trainer = ToyTrainer(ToyModel())
     report = train(trainer, LEARNING, seed=seed, validation_metric=lambda: 0.5, checkpoints=folders)
-    return trainer, timeless(report)
+    return trainer, report
 
 
 def test_left_after_any_step_or_yardstick_it_ends_the_same(tmp_path: Path) -> None:

@@ -16,13 +16,13 @@ def sections() -> Sections:
 def run(settings: Resolved) -> int:
     from selftrain.cli.evaluate import EvalCommandConfig, evaluate_models
     from selftrain.report.summary import as_json
-    from selftrain.report.table import as_plain_text, render_table
+    from selftrain.report.terminal_table import as_plain_text, render_table
     from selftrain.report.verdict import caveats, verdict
 
-    lines = evaluate_models(settings)
+    history = evaluate_models(settings)
     if settings[EvalCommandConfig].json:
-        print(as_json(lines))
+        print(as_json(history))
     else:
-        compared = verdict(lines) if settings[EvalCommandConfig].baseline else ""
-        print(as_plain_text(render_table(lines)), compared, *caveats(lines), sep="\n")
+        compared = verdict(history) if settings[EvalCommandConfig].baseline else ""
+        print(as_plain_text(render_table(history)), compared, *caveats(history), sep="\n")
     return 0

@@ -70,9 +70,9 @@ def print_result(result: Result, as_json: bool) -> int:
 
     if as_json:
         named: dict[str, Any] = {"output_dir": str(result.output_dir), "best": str(result.best)}
-        print(summary.as_json(result.rounds, **named, best_round=result.best_round))
+        print(summary.as_json(result.history, **named, best_round=result.best_round))
     else:
-        run_report.print_report(RunFolder(result.output_dir), result.best_round)
+        run_report.print_report(RunFolder(result.output_dir), result.history)
     return 0
 
 

@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
@@ -10,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selftrain.report.examples import SolvedExample
-from selftrain.report.html import render_page
 from selftrain.report.markup import Markup, el, join, markup
+from selftrain.report.page import PageContent, render_page
+from selftrain.report.round_record import Alarm, RoundRecord
 
-from .runs import GAIN, SEVERAL, blind, estimate, line, long_run, real, swept
+from .runs import BARE, GAIN, SEVERAL, blind, estimate, history, long_run, real, record, swept
 
 VOID = {"meta", "br"}
 SETTINGS = {"method": {"num_generations": 8, "nested": {"a": [1, None]}}, "model": "Qwen"}
@@ -46,8 +48,13 @@ class Page(HTMLParser):
         self.text += data
 
 
-def page(rounds: list = GAIN, settings: Any = SETTINGS, examples: tuple = (EXAMPLE,), title: str = "run") -> Page:
-    return Page(render_page(rounds, settings, ENVIRONMENT, examples, title))
+def html(records: Sequence[RoundRecord] = GAIN, **content: Any) -> str:
+    return render_page(history(records), PageContent(**content))
+
+
+def page(records: Sequence[RoundRecord] = GAIN, **content: Any) -> Page:
+    shown = {"settings": SETTINGS, "environment": ENVIRONMENT, "examples": (EXAMPLE,)}
+    return Page(html(records, **shown | content))
 
 
 def assert_inert(found: Page) -> None:
@@ -72,7 +79,7 @@ def assert_inert(found: Page) -> None:
 
 
 @pytest.mark.parametrize("rounds", [
-        [], [line(0)], GAIN, SEVERAL, [line(0), {"round": 1, "model": "llama"}], real("sept"), real("pst"), long_run(),
+        [], [record(0)], GAIN, SEVERAL, BARE, real("sept"), real("pst"), long_run(),
         blind(real("pst")), swept(real("sept")),
     ])  # fmt: skip
 def test_every_kind_of_run_gives_a_whole_inert_page(rounds: list) -> None:
@@ -80,13 +87,13 @@ def test_every_kind_of_run_gives_a_whole_inert_page(rounds: list) -> None:
 
 
 def test_the_policy_forbids_everything_but_style() -> None:
-    html = render_page(GAIN, {}, {})
-    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', html)
+    text = html()
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
     assert policy is not None
     assert policy[1].startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:")
-    assert html.index("Content-Security-Policy") < html.index("<style>")
-    assert "://" not in html
-    assert "url(" not in html
+    assert text.index("Content-Security-Policy") < text.index("<style>")
+    assert "://" not in text
+    assert "url(" not in text
 
 
 def test_the_page_tells_the_verdict_the_figures_and_the_answers() -> None:
@@ -103,15 +110,15 @@ def test_the_page_tells_the_verdict_the_figures_and_the_answers() -> None:
 
 @pytest.mark.parametrize("rounds", [SEVERAL, real("pst"), swept(long_run())])
 def test_every_picture_has_a_name(rounds: list) -> None:
-    html = render_page(rounds, {}, {})
-    for svg in re.findall(r"<svg[^>]*>", html):
+    text = html(rounds)
+    for svg in re.findall(r"<svg[^>]*>", text):
         assert "aria-labelledby" in svg or "aria-label" in svg or 'aria-hidden="true"' in svg
-    named = re.findall(r'id="([^"]+)"', html)
+    named = re.findall(r'id="([^"]+)"', text)
     assert len(named) == len(set(named))
 
 
 def test_a_page_of_three_models_tells_what_they_come_to() -> None:
-    text = page(real("pst"), {}).text
+    text = page(real("pst"), settings={}).text
     assert "Mean of the 3 models, round 3" in text
     assert "majority vote of their solo answers: 95.3 % greedy before" in text
     assert "above the mean of the models by +19.8 points before, +18.9 points after" in text
@@ -121,17 +128,17 @@ def test_a_page_of_three_models_tells_what_they_come_to() -> None:
 
 
 def test_hundreds_of_rounds_stay_a_readable_page() -> None:
-    found = page(swept(long_run()), {})
+    found = page(swept(long_run()), settings={})
     assert found.tags.count("tr") < 60
     assert "12 of 400 rounds" in found.text and "means of 4 rounds" in found.text
     assert "best-decoded base: pass@1 75.5 [72.5, 78.5] % at T 0.3 and 0.6" in found.text
-    assert len(render_page(long_run(), {}, {})) < 200_000
+    assert len(html(long_run())) < 200_000
 
 
 def test_alarms_and_the_answering_model_are_on_the_page() -> None:
-    alarmed = line(1, alarms=[{"model": "llama", "severe": True, "reason": "fell <apart>"}])
-    text = page([line(0), alarmed], examples=(replace(EXAMPLE, model="qwen2"),)).text
-    assert "The watch ended the run after round 1: llama: fell <apart>." in text
+    alarmed = record(1, alarms=(Alarm("llama", severe=True, reason="fell <apart>"),))
+    text = page([record(0), alarmed], examples=(replace(EXAMPLE, model="qwen2"),)).text
+    assert "The collapse monitor ended the run after round 1: llama: fell <apart>." in text
     assert "Answered by qwen2" in text
 
 
@@ -140,31 +147,36 @@ HOSTILE = (
 )
 
 
-def hostile_run() -> list[dict[str, Any]]:
+def hostile_run() -> list[RoundRecord]:
     """Records with hostile text in every place that holds text of others."""
-    rounds = [line(number, 0.1 * number, 0.001, model=name + HOSTILE) for name in "ab" for number in range(2)]
-    for one in rounds:
-        one["metrics"][HOSTILE] = estimate(0.5)
-        for counts in (one["sampling"]["drop_reason"], one["seconds"]) if one["round"] else ():
-            counts[HOSTILE] = 7
-    return rounds
+    records = []
+    for name in "ab":
+        for number in range(2):
+            one = record(number, 0.1 * number, 0.001, model=name + HOSTILE)
+            one = replace(one, metrics={**one.metrics, HOSTILE: estimate(0.5)})
+            if one.sampling is not None:
+                sampling = replace(one.sampling, drop_reasons={**one.sampling.drop_reasons, HOSTILE: 7})
+                one = replace(one, sampling=sampling, seconds={**one.seconds, HOSTILE: 7})
+            records.append(one)
+    return records
 
 
 def test_hostile_text_stays_text_wherever_it_stands() -> None:
-    rounds = hostile_run()
+    records = hostile_run()
     example = SolvedExample(HOSTILE, HOSTILE, HOSTILE, HOSTILE, True, False)
-    found = page(rounds, {HOSTILE: {HOSTILE: HOSTILE}, "x": [HOSTILE]}, (example,), HOSTILE)
+    found = page(records, settings={HOSTILE: {HOSTILE: HOSTILE}, "x": [HOSTILE]}, examples=(example,), title=HOSTILE)
     assert_inert(found)
     assert set(found.tags) == set(page(SEVERAL).tags)
     assert found.text.count("<script>alert(1)</script>") > 20
     assert r"$title ${x}\x1b]0;\u202e\ud800" in found.text
-    render_page(rounds, {}, {}, (example,)).encode("utf-8")
+    html(records, examples=(example,)).encode("utf-8")
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.text(st.characters(), max_size=40))
 def test_no_text_changes_the_page_around_it(text: str) -> None:
-    found = page([line(0, model=text)], {text: text}, (SolvedExample(text, text, text, text, True, True),), text)
+    example = SolvedExample(text, text, text, text, True, True)
+    found = page([record(0, model=text)], settings={text: text}, examples=(example,), title=text)
     assert_inert(found)
     assert set(found.tags) <= set(page(SEVERAL).tags)
 
@@ -181,9 +193,9 @@ def test_markup_escapes_what_it_has_not_made() -> None:
 @pytest.mark.parametrize(
     ("module", "never"),
     [
-        ("selftrain.evaluation", "torch transformers pyarrow duckdb scipy rich"),
+        ("selftrain.evaluation", "torch transformers pyarrow duckdb scipy rich numpy"),
         ("selftrain.report", "torch transformers pyarrow duckdb scipy rich numpy"),
-        ("selftrain.report.html", "torch transformers pyarrow duckdb scipy rich numpy"),
+        ("selftrain.report.page", "torch transformers pyarrow duckdb scipy rich numpy"),
     ],
 )
 def test_imports_are_light(module: str, never: str) -> None:

@@ -1,0 +1,56 @@
+"""What a run is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from selftrain.evaluation import EvalConfig
+from selftrain.loop.collapse_monitor import MonitorConfig
+from selftrain.loop.learner import Learner
+from selftrain.loop.progress import Progress
+from selftrain.loop.run_graders import RunGraders
+from selftrain.loop.stopping import StopController
+from selftrain.methods.base import Method
+from selftrain.problems.splits import DataSplits
+from selftrain.storage import Record
+from selftrain.training.base import TrainingConfig
+from selftrain.types import Sampler
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """
+    RunSettings(method=RestEM(), training=RestEM.training, evaluation=RestEM.evaluation, monitor=MonitorConfig(),
+                seed=42)
+    """
+
+    method: Method
+    training: TrainingConfig
+    evaluation: EvalConfig
+    monitor: MonitorConfig
+    seed: int
+    #: Problems collected at once, where the method collects by problem.
+    problems_at_once: int = 512
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Where a run is recorded, reports its progress, and is told to stop."""
+
+    record: Record
+    progress: Progress
+    stops: StopController
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run of one method, ready to start."""
+
+    settings: RunSettings
+    context: RunContext
+    learners: Sequence[Learner]
+    splits: DataSplits
+    graders: RunGraders
+    #: Samples from the weights before round 1, in the order of `learners`; loaded when first called.
+    base_models: Callable[[], Sequence[Sampler]] = tuple

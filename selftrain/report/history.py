@@ -1,0 +1,97 @@
+"""What a report is made from: the records of a run's rounds, and the decision which of them is the best."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from selftrain.report.best_round import BestRound
+from selftrain.report.formatting import is_accuracy
+from selftrain.report.round_record import RoundRecord, ValidatedBy
+
+
+@dataclass(frozen=True)
+class RunHistory:
+    """
+    Args:
+        records: by round and model, as in rounds.jsonl.
+        best: None where there was nothing to choose: two models compared by `selftrain eval`.
+    """
+
+    records: Sequence[RoundRecord]
+    best: BestRound | None = None
+
+    @cached_property
+    def models(self) -> list[str]:
+        """In order of appearance, without what they are as a team."""
+        return list(dict.fromkeys(record.model for record in self.records if not record.team))
+
+    @cached_property
+    def by_model(self) -> dict[str, list[RoundRecord]]:
+        """Model -> its records by round."""
+        found: dict[str, list[RoundRecord]] = {model: [] for model in self.models}
+        for record in sorted(self.records, key=lambda record: record.round):
+            if not record.team:
+                found[record.model].append(record)
+        return found
+
+    @cached_property
+    def evaluated(self) -> list[RoundRecord]:
+        return [record for record in self.records if record.metrics]
+
+    @property
+    def metrics(self) -> list[str]:
+        return metrics_in(self.evaluated)
+
+    @property
+    def accuracies(self) -> list[str]:
+        """The metrics to show first: greedy, pass@1, and pass@k and maj@k at the largest k."""
+
+        def largest(kind: str) -> list[str]:
+            ks = [int(metric.partition("@")[2]) for metric in self.metrics if metric.startswith(f"{kind}@")]
+            return [f"{kind}@{max(ks)}"] if ks else []
+
+        first = [metric for metric in ("greedy", "pass@1") if metric in self.metrics]
+        return list(dict.fromkeys([*first, *largest("pass"), *largest("maj")]))
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether trained rounds were evaluated, and no evaluation problem has an answer to grade by."""
+        return any(record.round for record in self.evaluated) and not self.accuracies
+
+    @property
+    def best_round(self) -> int | None:
+        """The round kept as `best`, to be marked; None where there was none to choose."""
+        return None if self.headline_round is None or self.best is None else self.best.round
+
+    @property
+    def headline_round(self) -> int | None:
+        return None if self.best is None else self.best.headline_round
+
+    @property
+    def validated_by(self) -> ValidatedBy | None:
+        return None if self.best is None else self.best.validated_by
+
+    @property
+    def score_name(self) -> str:
+        """What the validation score is."""
+        if self.validated_by == "consensus":
+            return f"agreement with the consensus of the base model{'s' * (len(self.models) > 1)}"
+        return "reward"
+
+    @property
+    def chosen_by(self) -> str:
+        """How the best round was chosen, in words that follow "chosen as"."""
+        if self.validated_by is None:
+            return "the last one that trained: there are no validation problems to choose by"
+        mean = ", the mean over the models" if len(self.models) > 1 else ""
+        return f"the one with the highest {self.score_name} on the validation problems{mean}"
+
+
+def metrics_in(records: Iterable[RoundRecord]) -> list[str]:
+    return list(dict.fromkeys(metric for record in records for metric in record.metrics))
+
+
+def accuracies_in(records: Iterable[RoundRecord]) -> list[str]:
+    return [metric for metric in metrics_in(records) if is_accuracy(metric)]
