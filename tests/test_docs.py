@@ -92,7 +92,7 @@ def test_links_and_named_files_are_there(page: Path) -> None:
 
 
 #: Names in the docs that belong to others.
-NOT_OURS = {"LoRARequest", "FileLock", "SoftFileLock", "SoftFileLease"}
+NOT_OURS = {"NaN", "LoRARequest", "FileLock", "SoftFileLock", "SoftFileLease"}
 SOURCES = [
     path for folder in ("selftrain", "tests", "benchmarks", "seeds", "docs") for path in (ROOT / folder).rglob("*.py")
 ]
