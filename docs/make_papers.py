@@ -1,4 +1,4 @@
-"""Rewrites docs/papers.md from the settings themselves: `python docs/make_papers.py`. A test keeps the two equal."""
+"""Generates docs/papers.md from the settings: `python docs/make_papers.py`. A test keeps the two equal."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from selftrain.training.base import TrainingConfig
 
 HEADER = """# Every default and its source
 
-Written by `python docs/make_papers.py` from the settings themselves. "ours" means that no source states it: our choice,
-never the paper's. Papers: ReST-EM is arXiv 2312.06585 (v4), SePT arXiv 2510.18814 (v2), PST arXiv 2604.13356.
+Generated from the settings by `python docs/make_papers.py`. "ours" means that no source states it: our choice, never
+the paper's. Papers: ReST-EM is arXiv 2312.06585 (v4), SePT arXiv 2510.18814 (v2), PST arXiv 2604.13356.
 
 The ReST-EM paper does not state: learning rate, batch size, epochs, optimiser, schedule, the size of D_val, the maximum
 length, the text of the prompt, de-duplication, or which ten correct solutions are kept. It reports single runs, without
@@ -25,11 +25,11 @@ intervals.
 The SePT paper does not state: seeds, how the reported round is chosen, the maximum lengths (its code does), or a
 learning rate for small models.
 
-Of the PST paper the full text was not to be had. Known are the abstract and one reader's notes; learning rate, rounds,
-batch, prompts, the scale of the PMI and the size of everything else are unknown. [Where they conflict](methods/pst.md).
+Of the PST paper only the abstract and one reader's notes are available; learning rate, rounds, batch size, prompts, the
+scale of the PMI and all sizes are unknown. [Where they conflict](methods/pst.md).
 
-A method's own settings come first. Training and evaluation have common settings; under a method stands what it sets
-otherwise. The source of a common setting is that of the default, not of every method that takes it over.
+A method's own settings come first. Training and evaluation have common settings; under a method are those whose default
+it changes. The source of a common setting is that of its default, not of every method that keeps it.
 """
 
 
@@ -38,8 +38,8 @@ def table(settings: Sequence[Any]) -> list[str]:
     return ["| setting | default | source | meaning |", "|---|---|---|---|", *rows, ""]
 
 
-def otherwise(section: type[Any], common: type[Any]) -> list[Any]:
-    """The settings that a subclass states anew."""
+def changed_in(section: type[Any], common: type[Any]) -> list[Any]:
+    """The settings whose default a subclass changes."""
     known = {s.name: s for s in settings_of(common)}
     return [s for s in settings_of(section) if s != known.get(s.name)]
 
@@ -56,12 +56,11 @@ def papers() -> str:
             ("Training", method.training, TrainingConfig),
             ("Evaluation", method.evaluation, EvalConfig),
         ]
-        for title, own, common in parts:
-            if changed_here := otherwise(type(own), common):
-                lines += [f"### {title} of {name}, where it differs", "", *table(changed_here)]
-    for title, section in (
-        ("Training", TrainingConfig), ("Evaluation", EvalConfig), ("Watch", MonitorConfig), ("Prompts", PromptConfig),
-    ):  # fmt: skip
+        for title, own, base in parts:
+            if changed_here := changed_in(type(own), base):
+                lines += [f"### {title} of {name}, where they differ", "", *table(changed_here)]
+    common = {"Training": TrainingConfig, "Evaluation": EvalConfig, "Monitor": MonitorConfig, "Prompts": PromptConfig}
+    for title, section in common.items():
         lines += [f"## {title}", "", *table(settings_of(section))]
     return "\n".join(lines).rstrip() + "\n"
 

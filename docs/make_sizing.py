@@ -1,4 +1,4 @@
-"""Rewrites docs/sizing.md from the code that sizes runs: `python docs/make_sizing.py`. A test keeps the two equal."""
+"""Generates docs/sizing.md from the code that sizes runs: `python docs/make_sizing.py`. A test keeps the two equal."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ RECIPES = ("rest_em_math.yaml", "rest_em_apps.yaml", "sept_v1.yaml", "sept_v2.ya
 
 HEADER = """# What a run will cost
 
-Written by `python docs/make_sizing.py` from the code itself.
+Generated from the code by `python docs/make_sizing.py`.
 
 ```bash
 selftrain size rest-em --params 1.5e9 --recipe recipes/rest_em_math.yaml
 selftrain size sept --params 7.6e9 --gpus 8 --set bf16=true num_rounds=100 --completion_tokens 900
 ```
 
-takes a run's own settings and says how many answers are drawn, judged, scored and trained on and for what, how long
-that takes, and what it leaves on disk. It loads no model and takes seconds. Every figure it takes for granted is a
-setting (below): measure `completion_tokens` and `share_right` in a run of one round on 50 problems, and give them.
+takes a run's own settings and prints how many responses are sampled, graded, scored and trained on and for what, how
+long that takes, and what it leaves on disk. It loads no model and takes seconds. Every assumption is a setting (below):
+measure `completion_tokens` and `share_right` in a run of one round on 50 problems, and set them.
 
-**Counts are exact** where nothing hangs on what is answered: the methods, the watch and the evaluation are run as they
-are, on models that only count. What ReST-EM keeps hangs on `share_right`; a run that the watch stops costs less; with
-`early_stopping: first_drop` the figure is the most it can be.
+**Counts are exact** where nothing depends on the responses: the methods, the collapse monitor and the evaluation run as
+they are, on models that only count. What ReST-EM keeps depends on `share_right`; a run that the monitor stops costs
+less; with `early_stopping: first_drop` the figure is an upper bound.
 
-**Hours are an estimate.** No GPU was at hand: shares of its peak are assumed. A step of sampling is as long as the
-longest of reading the weights, the arithmetic, and a least time for launching it; a unit of answers is as long as its
-longest answer; a call takes as many waves of units as the fullest GPU answers. Reading caches of earlier tokens,
-loading and the building of prompts are left out. Against a simulation that knows every length the waves are right
-within 7 % from 1 to 512 GPUs. They say too much by a fifth just above one whole wave, and too little by more than half
-where there are as few units as GPUs and a unit is a single answer (`tests/sizing/test_cost.py`).
+**Hours are an estimate.** Shares of a GPU's peak are assumed, not measured. A decoding step takes the longest of
+reading the weights, the arithmetic, and a minimum time for launching it; a batch takes as many steps as its longest
+response has tokens; a call takes as many waves of batches as the busiest GPU computes. Reading the KV cache, loading,
+and building prompts are left out. Against a simulation with known lengths the waves are right within 7 % from 1 to 512
+GPUs. They are too high by a fifth just above a whole number of waves, and too low by more than half where there are as
+few batches as GPUs and a batch is a single response (`tests/sizing/test_cost.py`).
 
-**Several GPUs** were never measured. What is counted is the same work spread out: whole copies of the model sample side
-by side (`--ray`), processes share out a step's micro-batches (`--training_processes`; a model that needs several GPUs
-to be trained cannot be trained yet), and new weights travel to every other machine after each training. Where hours
-hardly fall with more GPUs, a call has too few units for them: raise `problems_per_round` or `num_generations`, or lower
-`sampling_batch_size`. GPUs that wait are paid for all the same.
+**Several GPUs** were never measured. The same work is spread out: whole copies of the model sample in parallel
+(`--ray`), processes share the micro-batches of a step (`--training_processes`; a model that needs several GPUs for its
+training cannot be trained), and new weights are sent to every other machine after each training. Where hours hardly
+fall with more GPUs, a call has too few batches for them: raise `problems_per_round` or `num_generations`, or lower
+`sampling_batch_size`. Idle GPUs cost as much as busy ones.
 
-In methods of many small rounds most tokens may be those of the probe and of the evaluations, not those that are learnt
-from: `probe_rounds`, `eval_rounds` and `num_generations_eval` are where to save.
+In methods of many small rounds most tokens may be those of the probe and of the evaluations, not those that are trained
+on: save with `probe_rounds`, `eval_rounds` and `num_generations_eval`.
 """
 
 
@@ -67,7 +67,7 @@ def methods() -> list[str]:
 
 
 def recipes() -> list[str]:
-    """What the recipes come to, as far as no model's size enters."""
+    """The cost of the recipes, for models of 1 B weights."""
     table = []
     for name in RECIPES:
         path = Path(__file__).parents[1] / "recipes" / name
@@ -82,9 +82,9 @@ def sizing() -> str:
     default = SizeConfig(method="rest-em")
     lines = [
         HEADER,
-        "The tables are of each method's defaults with `bf16` and `gradient_checkpointing`, "
+        "The tables are for each method's defaults with `bf16` and `gradient_checkpointing`, "
         f"{default.problems:,} training and {default.eval_problems:,} evaluation problems, and the assumptions below. "
-        "GPU-hours count all GPUs from first to last; disk is what is there at the end.",
+        "GPU-hours count all GPUs for the whole run; disk is what is left at its end.",
         "",
         *methods(),
         "## The recipes, as if each model had 1 B weights, on one GPU",

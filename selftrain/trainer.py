@@ -63,8 +63,8 @@ class SelfTrainer:
         model: a local folder or a hub id; several for a method whose models learn together.
         train_dataset: a known name, a file, a hub id, a `datasets.Dataset` or a list of dicts.
         eval_dataset: the same; by default the test split of a known set, else a tenth of the problems.
-        reward_funcs: names of graders, or reward functions in TRL's form; by default the data set's own grader.
-            Evaluations use the same, or the data set's own where it is an ablation such as "always_one".
+        reward_funcs: names of graders, or reward functions in TRL's form; by default the dataset's own grader.
+            Evaluations use the same, or the dataset's own where it is an ablation such as "always_one".
         training, evaluation: by default the method's.
         engine_sections: settings of engines from other packages, by the names of their sections.
         settings: every setting with its origin; the command line passes them. By default the fields above.

@@ -53,7 +53,7 @@ def sections() -> Sections:
 
 
 def evaluate_models(settings: Resolved) -> RunHistory:
-    """Measures a model on a data set; with a baseline, both on the same problems with the same random numbers.
+    """Measures a model on a dataset; with a baseline, both on the same problems with the same random numbers.
 
     Raises:
         SettingsError: settings of a run that this command does not have.

@@ -11,7 +11,7 @@ from selftrain.problems.config import DataConfig
 class DatasetConfig(DataConfig):
     dataset_name: str = required("known name (gsm8k, math, ...), local file or folder, or hub id", example="gsm8k")
     eval_dataset_name: str | None = setting(
-        None, "data set to evaluate on; by default the test split, or a tenth of the problems held out"
+        None, "dataset to evaluate on; by default the test split, or a tenth of the problems held out"
     )
 
 
@@ -20,7 +20,7 @@ class RewardConfig:
     reward_funcs: tuple[str, ...] = setting(
         (),
         "graders: 'math', 'choice', 'exact', 'code', module:function of any TRL reward function, or an ablation: "
-        "'always_one', 'majority', 'shuffled' ('shuffled:choice' where 'choice' grades); by default the data set's "
+        "'always_one', 'majority', 'shuffled' ('shuffled:choice' where 'choice' grades); by default the dataset's "
         "own. Evaluations use the same graders, but never an ablation",
     )
     reward_weights: tuple[float, ...] | None = setting(None, "weight of each grader; all 1 by default", source="TRL")

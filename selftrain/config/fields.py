@@ -75,10 +75,10 @@ class Setting:
             pass
         raise SettingsError(
             f"{self.name} is {found!r:.80} ({place})",
-            f"Expected {self._expected()}.",
-            f"For example: {self.example}"
+            f"expected {self._expected()}",
+            f"for example: {self.example}"
             if self.required
-            else f"The default is {yaml_text(self.default)} ({self.source}).",
+            else f"the default is {yaml_text(self.default)} ({self.source})",
         )
 
     def _fits(self, value: Any) -> bool:
@@ -202,7 +202,7 @@ def section_types(holder: type[Any]) -> dict[str, type[Any]]:
 
 
 def settings_of(section: type[Any]) -> tuple[Setting, ...]:
-    """The settings of one section, in the order of its fields."""
+    """The settings of one section: required ones first, then in the order of its fields."""
     return _settings_of(cast(Any, section))
 
 
@@ -213,7 +213,7 @@ def _settings_of(section: Any) -> tuple[Setting, ...]:
     for f in fields(section):
         default = f.default if f.default_factory is MISSING else f.default_factory()
         found.append(Setting(f.name, hints[f.name], default, **_metadata(section, f.name)))
-    return tuple(found)
+    return tuple(sorted(found, key=lambda target: not target.required))
 
 
 def _metadata(section: type[Any], name: str) -> dict[str, Any]:

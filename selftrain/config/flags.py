@@ -1,4 +1,4 @@
-"""The settings of a command as flags: argparse splits the words and lays out the help, and judges no value."""
+"""The settings of a command as flags: argparse splits the words and formats the help; it validates no value."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from selftrain.config.given import Given, Origin, Plain, unknown
 from selftrain.config.values import item_type
 from selftrain.errors import SettingsError
 
-#: Words after a switch that are meant as its value. Only the first two are right; the others deserve an error.
+#: Words after a switch that are its value. Only the first two are valid; the others get an error.
 SWITCH_WORDS = ("true", "false", "yes", "no", "on", "off", "1", "0")
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise SettingsError(
-            message, do=f"A value that starts with - is written --name=value. All settings: {self.prog} --help"
+            message, do=f"write a value that starts with - as --name=value; all settings: {self.prog} --help"
         )
 
 
@@ -31,7 +31,7 @@ def make_parser(prog: str, summary: str, sections: Mapping[str, type[Any]]) -> a
         prog=prog,
         usage=" ".join([prog, *free, "[--config FILE] [--name value ...]"]),
         description=summary,
-        epilog="A true|false setting is switched by --name, --name false or --no_name.",
+        epilog="A true|false setting is set by --name, --name false or --no_name.",
         formatter_class=functools.partial(argparse.HelpFormatter, max_help_position=8),
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
@@ -41,10 +41,10 @@ def make_parser(prog: str, summary: str, sections: Mapping[str, type[Any]]) -> a
         action="append",
         type=Path,
         metavar="FILE",
-        help="a YAML file of settings; flags win over it, and a later file over an earlier one",
+        help="YAML file of settings; flags override it, and a later file an earlier one",
     )
     parser.add_argument(
-        "--print_config", action="store_true", help="print every setting and where it comes from, as YAML, and stop"
+        "--print_config", action="store_true", help="print every setting and its origin as YAML, and exit"
     )
     for name, section in sections.items():
         group = parser.add_argument_group(name)
@@ -58,7 +58,7 @@ def _add(group: argparse._ArgumentGroup, target: Setting) -> None:
     # argparse formats help texts with %.
     text = target.describe().replace("%", "%%")
     if target.positional:
-        # Never required by argparse, for it may stand in the file.
+        # Never required by argparse: it may come from the file.
         group.add_argument(target.name, nargs="?" if item is None else "*", metavar=target.name.upper(), help=text)
     elif item is not None:
         group.add_argument(f"--{target.name}", nargs="*", action="extend", metavar=target.metavar(), help=text)
@@ -76,7 +76,7 @@ def read_flags(
     """The files named by --config, and the settings given in `argv`, by name."""
     targets = settings_in(sections)
     switches = {f"--{name}" for name, target in targets.items() if target.type is bool}
-    # `--json RUN` is --json and RUN; argparse alone would take RUN for the value of --json.
+    # `--json RUN` is --json and RUN; argparse would take RUN for the value of --json.
     words = [
         f"{word}=true" if word in switches and after.lower() not in SWITCH_WORDS else word
         for word, after in itertools.zip_longest(argv, argv[1:], fillvalue="")
@@ -89,7 +89,7 @@ def read_flags(
             raise unknown(f"{flag} is not a flag of {parser.prog}", flag.lstrip("-"), names, prefix="--")
     if rest:
         raise SettingsError(
-            f"{rest[0]!r} stands alone", "It is no flag, nor the value of one.", f"See {parser.prog} --help"
+            f"{rest[0]!r} is not a setting", "it is neither a flag nor the value of one", f"see {parser.prog} --help"
         )
     return vars(known).pop("config", []), {
         name: Given(_plain(value), Origin("flag", name.upper() if targets[name].positional else f"--{name}"))

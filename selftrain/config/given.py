@@ -45,4 +45,4 @@ class Given:
 def unknown(found: str, name: str, names: Iterable[str], prefix: str = "") -> SettingsError:
     """The error for a name that does not exist, with the nearest one that does."""
     near = difflib.get_close_matches(name, list(names), n=1)
-    return SettingsError(found, do=f"Did you mean {prefix}{near[0]}?" if near else "See --help.")
+    return SettingsError(found, do=f"did you mean {prefix}{near[0]}?" if near else "see --help")

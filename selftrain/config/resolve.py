@@ -106,7 +106,7 @@ def _build(sections: Sections, given: Mapping[str, Given], profiles: Profiles) -
     missing = [target for name, target in targets.items() if target.required and name not in given]
     if missing:
         flags = " ".join(f"{'' if target.positional else f'--{target.name} '}{target.example}" for target in missing)
-        raise SettingsError(f"{', '.join(target.name for target in missing)} must be given", do=f"For example: {flags}")
+        raise SettingsError(f"{', '.join(target.name for target in missing)} must be given", do=f"for example: {flags}")
     origins = {
         name: given[name].origin if name in given else Origin("default", target.source)
         for name, target in targets.items()

@@ -1,14 +1,14 @@
-"""The rules by which a value is read: the same for Python, YAML files and flags.
+"""How a value is read: the same rules for Python, YAML files and flags.
 
     bool            true or false in any case; not yes, no, on, off, 1 or 0
     int             8, and also 8.0 or 1e3; never 8.5
-    float           8, 0.7, 1e-5; never nan or infinity (a setting without a limit is None)
+    float           8, 0.7, 1e-5; never NaN or infinity (a setting without a limit is None)
     X | None        null, none or ~ is None; so is an empty value in a YAML file
     Literal         one of its choices
     str, Path       text; a Path may start with ~
     tuple, list     items of one type; a single value is a list of one
 
-Quoted text in a YAML file is text: "8" is no number, and "null" is not None.
+Quoted text in a YAML file is text: "8" is not a number, and "null" is not None.
 """
 
 from __future__ import annotations
@@ -28,7 +28,12 @@ NONE_WORDS = ("null", "none", "~")
 
 
 def convert(value: object, hint: Any) -> Any:
-    """`value` as a value of type `hint`; ValueError where it is none."""
+    """`value` as a value of type `hint`.
+
+    Raises:
+        ValueError, OverflowError: it is not one.
+        TypeError: `hint` cannot be the type of a setting.
+    """
     kind = get_origin(hint)
     if kind in (Union, UnionType):
         return _first_that_fits(value, hint)
@@ -66,7 +71,7 @@ def yaml_text(value: object) -> str:
 
 
 def plain_data(value: object) -> Any:
-    """`value` in the words of JSON."""
+    """`value` in JSON types."""
     if isinstance(value, tuple | list):
         return [plain_data(item) for item in value]
     return str(value) if isinstance(value, Path) else value

@@ -13,7 +13,7 @@ from selftrain.config.given import Given, Origin, Plain, unknown
 from selftrain.errors import SettingsError
 
 MAX_BYTES = 1_000_000
-#: The whole file, a section, a list in it, an item.
+#: File, section, list, item.
 MAX_DEPTH = 4
 
 
@@ -24,7 +24,7 @@ def read_file(path: str | Path, sections: Mapping[str, type[Any]]) -> dict[str, 
     for place, group, key, node in _entries(path, root, sections):
         _check_name(key, group, place, sections)
         if key in given:
-            raise SettingsError(f"{key} is set twice ({given[key].origin} and {place})", do="Delete one of the two.")
+            raise SettingsError(f"{key} is set twice ({given[key].origin} and {place})", do="delete one of the two")
         given[key] = Given(_value(node, key, place), Origin("file", place))
     return given
 
@@ -32,11 +32,11 @@ def read_file(path: str | Path, sections: Mapping[str, type[Any]]) -> dict[str, 
 def _entries(
     path: str | Path, root: yaml.Node | None, sections: Mapping[str, type[Any]], group: str | None = None
 ) -> Iterator[tuple[str, str | None, str, yaml.Node]]:
-    """Every entry as (place, section it stands under if any, key, value)."""
+    """Every entry as (place, its section if it is grouped, key, value)."""
     if root is None or _is_null(root):
-        return  # an empty file, or a section whose entries are all commented out
+        return  # an empty file, or a section without entries
     if not isinstance(root, yaml.MappingNode):
-        raise SettingsError(f"{path}:{_line(root)}: no settings here", "Expected lines of the form `name: value`.")
+        raise SettingsError(f"{path}:{_line(root)}: no settings here", "expected lines of the form `name: value`")
     for key, value in root.value:
         place = f"{path}:{_line(key)}"
         if not isinstance(key, yaml.ScalarNode):
@@ -54,7 +54,7 @@ def _check_name(key: str, group: str | None, place: str, sections: Mapping[str, 
         return
     found = f"{key} is not a setting of {group} ({place})" if group else f"{key} is not a setting ({place})"
     if home is not None:
-        raise SettingsError(found, do=f"Put it under {home}:, or under no section.")
+        raise SettingsError(found, do=f"put it under {home}:, or under no section")
     raise unknown(found, key, [name for name, home in homes.items() if group in (None, home)])
 
 
@@ -62,7 +62,7 @@ def _value(node: yaml.Node, key: str, place: str) -> object:
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, key, place) for item in node.value]
     if not isinstance(node, yaml.ScalarNode):
-        raise SettingsError(f"{key} has settings below it ({place})", "Only the name of a section can.")
+        raise SettingsError(f"{key} has settings below it ({place})", "only a section can have settings")
     if node.style is not None:
         return node.value
     return None if _is_null(node) else Plain(node.value)
@@ -97,14 +97,12 @@ def _compose(path: str | Path) -> yaml.Node | None:
         with Path(path).open("rb") as file:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
-            raise SettingsError(f"{path} is larger than {MAX_BYTES:,} bytes", "A file of settings is a few kilobytes.")
+            raise SettingsError(f"{path} is larger than {MAX_BYTES:,} bytes", "a file of settings is a few kilobytes")
         return _Loader(data.decode("utf-8-sig")).get_single_node()
     except OSError as error:
-        raise SettingsError(
-            f"{path} cannot be read: {error.strerror}", do="Check the path given to --config."
-        ) from None
+        raise SettingsError(f"{path} cannot be read: {error.strerror}", do="check the path given to --config") from None
     except UnicodeDecodeError as error:
-        raise SettingsError(f"{path} is not UTF-8 text: byte {error.start}", do="Save it as UTF-8.") from None
+        raise SettingsError(f"{path} is not UTF-8 text: byte {error.start}", do="save it as UTF-8") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise SettingsError(f"{path}:{line}: cannot be read as settings", str(error.problem)) from None

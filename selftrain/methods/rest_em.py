@@ -79,7 +79,7 @@ class RestEM:
         source="ReST-EM, section 5.2",
     )
     problems_per_round: int | None = setting(
-        None, "problems sampled from each round; all by default", source="ReST-EM, algorithm 1", ge=1
+        None, "problems per round; all by default", source="ReST-EM, algorithm 1", ge=1
     )
     mask_truncated_completions: bool = setting(
         True,

@@ -11,7 +11,7 @@ from selftrain.config import config_dataclass, setting
 class DataConfig:
     """Which part of the data a run uses, and how its rows are read. Names are TRL's and transformers'."""
 
-    dataset_config: str | None = setting(None, "configuration on the hub, where the data set has several", source="TRL")
+    dataset_config: str | None = setting(None, "configuration on the hub, where the dataset has several", source="TRL")
     dataset_train_split: str | None = setting(None, "training split; 'train' where there is one", source="TRL")
     dataset_test_split: str | None = setting(None, "evaluation split; 'test' where there is one", source="TRL")
     question_column: str | None = setting(None, "column of the question; by default recognised by its name")

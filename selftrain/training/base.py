@@ -40,8 +40,8 @@ class TrainingConfig:
     )
     loss_normalization: Literal["token", "example"] = setting(
         "token",
-        "'token': sum of the weighted token losses of a step over its number of tokens; 'example': mean over examples "
-        "of their mean token loss",
+        "'token': weighted token losses averaged over all tokens of a step; 'example': over the tokens of each example "
+        "first, then over examples",
     )
     train_temperature: float = setting(1.0, "temperature of the training loss", gt=0)
     optimizer_spans: Literal["round", "run"] = setting(

@@ -99,7 +99,7 @@ def test_the_other_commands_know_it(here: Path, plugins: dict[str, str]) -> None
     text = selftrain("size", "majority", "--params", "1e9", "--set", "profile=careful", env=plugins).stdout
     assert f"{6750 * 4:,}" in text  # a tenth of 7,500 problems is held out
     message = selftrain("majority", "--num_generations", "0", env=plugins, code=64).stderr
-    assert "num_generations is 0 (flag --num_generations)\nExpected int, at least 1." in message
+    assert "num_generations is 0 (flag --num_generations)\nexpected int, at least 1" in message
 
 
 def test_a_method_that_cannot_be_imported_leaves_the_others_alone(here: Path, plugins: dict[str, str]) -> None:

@@ -11,7 +11,7 @@ from selftrain.config.fields import setting, settings_of
 from selftrain.config.given import Plain
 from selftrain.config.values import convert, item_type, spell
 from selftrain.errors import SettingsError
-from tests.config.settings_example import Grow, Run
+from tests.config.example import Grow, Run
 
 Choice = Literal["base", "latest", 3]
 
@@ -108,7 +108,7 @@ def test_a_type_without_a_rule_is_a_bug_of_ours() -> None:
 
 
 def test_python_callers_obey_the_same_rules() -> None:
-    with pytest.raises(SettingsError, match=r"num_generations is '8' \(Grow\)\nExpected int\.\nThe default is 32 "):
+    with pytest.raises(SettingsError, match=r"num_generations is '8' \(Grow\)\nexpected int\nthe default is 32 "):
         Grow(num_generations="8")  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="temperature is nan"):
         Grow(temperature=float("nan"))

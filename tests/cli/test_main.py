@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from selftrain.cli.main import run_cli
-from tests.config.settings_example import COMMANDS
+from tests.config.example import COMMANDS
 
 HEAVY = {"torch", "transformers", "datasets", "vllm", "ray", "numpy", "pyarrow", "duckdb"}
 
@@ -32,7 +32,7 @@ def test_print_config_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_failure_is_a_message_and_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_cli(["sample"], COMMANDS) == 64
-    assert capsys.readouterr().err == "selftrain: sample is not a command\nDid you mean samples?\n"
+    assert capsys.readouterr().err == "selftrain: sample is not a command\ndid you mean samples?\n"
     assert run_cli(["rest-em", "--top_k", "x", "--model_name_or_path", "a"], COMMANDS) == 64
     assert "top_k is 'x' (flag --top_k)" in capsys.readouterr().err
 
@@ -61,7 +61,7 @@ def test_help_shows_sections_defaults_and_sources(
 
 def test_help_is_light() -> None:
     script = (
-        "import sys; from selftrain.cli.main import run_cli; from tests.config.settings_example import COMMANDS\n"
+        "import sys; from selftrain.cli.main import run_cli; from tests.config.example import COMMANDS\n"
         "try: run_cli(['rest-em', '--help'], COMMANDS)\n"
         "finally: print(*sys.modules, file=sys.stderr)"
     )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from selftrain.config import Origin, Resolved, from_yaml, settings_of
 from selftrain.errors import SettingsError
-from tests.config.settings_example import SECTIONS, Grow, Run
+from tests.config.example import SECTIONS, Grow, Run
 
 Write = Callable[[str | bytes], Path]
 
@@ -43,27 +43,27 @@ def test_quotes_make_text(yaml_file: Write) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("\nnum_generation: 8\n", "num_generation is not a setting (run.yaml:2)\nDid you mean num_generations?"),
-        ("zzz: 8\n", "zzz is not a setting (run.yaml:1)\nSee --help"),
+        ("\nnum_generation: 8\n", "num_generation is not a setting (run.yaml:2)\ndid you mean num_generations?"),
+        ("zzz: 8\n", "zzz is not a setting (run.yaml:1)\nsee --help"),
         (
             "run:\n  learning_rat: 1\n",
-            "learning_rat is not a setting of run (run.yaml:2)\nDid you mean learning_rate?",
+            "learning_rat is not a setting of run (run.yaml:2)\ndid you mean learning_rate?",
         ),
-        ("run:\n  top_k: 1\n", "top_k is not a setting of run (run.yaml:2)\nPut it under grow:, or under no section."),
-        ("top_k: 1\ngrow:\n  top_k: 2\n", "top_k is set twice (run.yaml:1 and run.yaml:3)\nDelete one of the two."),
-        ("\ntop_k: many\n", "top_k is 'many' (run.yaml:2)\nExpected int|null, at least 1.\nThe default is 40 (ours)."),
+        ("run:\n  top_k: 1\n", "top_k is not a setting of run (run.yaml:2)\nput it under grow:, or under no section"),
+        ("top_k: 1\ngrow:\n  top_k: 2\n", "top_k is set twice (run.yaml:1 and run.yaml:3)\ndelete one of the two"),
+        ("\ntop_k: many\n", "top_k is 'many' (run.yaml:2)\nexpected int|null, at least 1\nthe default is 40 (ours)"),
         (
             "dtype: float16\n",
-            "dtype is 'float16' (run.yaml:1)\nExpected float32|bfloat16.\nThe default is bfloat16 (",
+            "dtype is 'float16' (run.yaml:1)\nexpected float32|bfloat16\nthe default is bfloat16 (",
         ),
-        ("num_generations: 8.5\n", "num_generations is '8.5' (run.yaml:1)\nExpected int."),
-        ("num_generations:\n", "num_generations is None (run.yaml:1)\nExpected int."),
-        ("log_completions: yes\n", "log_completions is 'yes' (run.yaml:1)\nExpected true|false."),
-        ("eval_k: [1, x]\n", "eval_k is ['1', 'x'] (run.yaml:1)\nExpected list of int, at"),
-        ("learning_rate: .nan\n", "learning_rate is '.nan' (run.yaml:1)\nExpected float."),
+        ("num_generations: 8.5\n", "num_generations is '8.5' (run.yaml:1)\nexpected int"),
+        ("num_generations:\n", "num_generations is None (run.yaml:1)\nexpected int"),
+        ("log_completions: yes\n", "log_completions is 'yes' (run.yaml:1)\nexpected true|false"),
+        ("eval_k: [1, x]\n", "eval_k is ['1', 'x'] (run.yaml:1)\nexpected list of int, at"),
+        ("learning_rate: .nan\n", "learning_rate is '.nan' (run.yaml:1)\nexpected float"),
         ("top_k: {a: 1}\n", "top_k has settings below it (run.yaml:1)"),
         ("? [a]\n: b\n", "run.yaml:1: a name is expected before the colon"),
-        ("- a\n", "run.yaml:1: no settings here\nExpected lines of the form `name: value`."),
+        ("- a\n", "run.yaml:1: no settings here\nexpected lines of the form `name: value`"),
         ("top_k: 1\n\ttop_p: 2\n", "run.yaml:2: cannot be read as settings\nfound character '\\t'"),
         ("top_k: 1\n---\ntop_k: 2\n", "run.yaml:2: cannot be read as settings\nbut found another document"),
         ("a: !!python/name:os.system\n", "run.yaml:1: cannot be read as settings\ntags, anchors and aliases"),
@@ -71,15 +71,15 @@ def test_quotes_make_text(yaml_file: Write) -> None:
         ("eval_k: [[[1]]]\n", "run.yaml:1: cannot be read as settings\nnested too deep"),
         ("[" * 100_000, "run.yaml:1: cannot be read as settings\nnested too deep"),
         ("#" * 1_000_001, "run.yaml is larger than 1,000,000 bytes"),
-        (b"run_name: \xff\n", "run.yaml is not UTF-8 text: byte 10\nSave it as UTF-8."),
+        (b"run_name: \xff\n", "run.yaml is not UTF-8 text: byte 10\nsave it as UTF-8"),
         (b"run_name: \x00\n", "run.yaml cannot be read as settings\n"),
         (
             "model_name_or_path: a\ntemperature: -1\n",
-            "temperature is -1.0 (run.yaml:2)\nExpected float, at least 0",
+            "temperature is -1.0 (run.yaml:2)\nexpected float, at least 0",
         ),
         (
             "top_k: 3\n",
-            "model_name_or_path must be given\nFor example: --model_name_or_path Qwen/Qwen2.5-0.5B-Instruct",
+            "model_name_or_path must be given\nfor example: --model_name_or_path Qwen/Qwen2.5-0.5B-Instruct",
         ),
         ("", "model_name_or_path must be given"),
     ],

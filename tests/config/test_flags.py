@@ -10,8 +10,8 @@ import pytest
 
 from selftrain.config import Resolved, config_dataclass, parse, setting, settings_of
 from selftrain.errors import SettingsError
-from tests.config import settings_example
-from tests.config.settings_example import REST_EM, SAMPLES, Grow, Model, Query, Run
+from tests.config import example
+from tests.config.example import REST_EM, SAMPLES, Grow, Model, Query, Run
 
 Write = Callable[[str | bytes], Path]
 
@@ -101,22 +101,25 @@ def test_the_printed_settings_give_the_same_settings(yaml_file: Write) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--num_generation", "8"], "--num_generation is not a flag of selftrain rest-em\nDid you mean --num_generat"),
-        (["--top-k=8"], "--top-k is not a flag of selftrain rest-em\nDid you mean --top_k?"),
-        (["--zzz"], "--zzz is not a flag of selftrain rest-em\nSee --help"),
-        (["--top_k", "1", "2"], "'2' stands alone\nIt is no flag, nor the value of one.\nSee selftrain rest-em --help"),
+        (["--num_generation", "8"], "--num_generation is not a flag of selftrain rest-em\ndid you mean --num_generat"),
+        (["--top-k=8"], "--top-k is not a flag of selftrain rest-em\ndid you mean --top_k?"),
+        (["--zzz"], "--zzz is not a flag of selftrain rest-em\nsee --help"),
+        (
+            ["--top_k", "1", "2"],
+            "'2' is not a setting\nit is neither a flag nor the value of one\nsee selftrain rest-em --help",
+        ),
         (["--top_k"], "argument --top_k: expected one argument"),
-        (["--top_k", "many"], "top_k is 'many' (flag --top_k)\nExpected int|null, at least 1.\nThe default is 40"),
-        (["--dtype", "int8"], "dtype is 'int8' (flag --dtype)\nExpected float32|bfloat16."),
-        (["--log_completions", "yes"], "log_completions is 'yes' (flag --log_completions)\nExpected true|false."),
+        (["--top_k", "many"], "top_k is 'many' (flag --top_k)\nexpected int|null, at least 1\nthe default is 40"),
+        (["--dtype", "int8"], "dtype is 'int8' (flag --dtype)\nexpected float32|bfloat16"),
+        (["--log_completions", "yes"], "log_completions is 'yes' (flag --log_completions)\nexpected true|false"),
         (
             ["--temperature", "inf"],
-            "temperature is 'inf' (flag --temperature)\nExpected float, at least 0 and",
+            "temperature is 'inf' (flag --temperature)\nexpected float, at least 0 and",
         ),
-        (["--temperature", "-1"], "temperature is -1.0 (flag --temperature)\nExpected float, at least 0 and"),
-        (["--eval_k", "1", "0"], "eval_k is (1, 0) (flag --eval_k)\nExpected list of int, at least 1."),
-        (["--report_to"], "report_to is [] (flag --report_to)\nExpected list of str, with 1 or more items."),
-        (["--backend", "vllm"], "backend is 'vllm' (flag --backend)\nExpected toy|transformers."),
+        (["--temperature", "-1"], "temperature is -1.0 (flag --temperature)\nexpected float, at least 0 and"),
+        (["--eval_k", "1", "0"], "eval_k is (1, 0) (flag --eval_k)\nexpected list of int, at least 1"),
+        (["--report_to"], "report_to is [] (flag --report_to)\nexpected list of str, with 1 or more items"),
+        (["--backend", "vllm"], "backend is 'vllm' (flag --backend)\nexpected toy|transformers"),
         (["--log_completions"], "log_completions is set without run_name (log_completions = True from flag --log_comp"),
     ],
 )
@@ -127,9 +130,9 @@ def test_mistakes_are_named_with_their_flag(words: list[str], message: str) -> N
 
 
 def test_what_is_missing_is_named_with_an_example() -> None:
-    with pytest.raises(SettingsError, match="model_name_or_path must be given\nFor example: --model_name_or_path Qwen"):
+    with pytest.raises(SettingsError, match="model_name_or_path must be given\nfor example: --model_name_or_path Qwen"):
         REST_EM.parse([])
-    with pytest.raises(SettingsError, match="run must be given\nFor example: runs/gsm8k"):
+    with pytest.raises(SettingsError, match="run must be given\nfor example: runs/gsm8k"):
         SAMPLES.parse(["--json"])
 
 
@@ -159,7 +162,7 @@ def test_a_new_default_keeps_help_and_bounds_and_has_its_own_source() -> None:
 
 
 def test_a_choice_may_be_added_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings_example, "BACKENDS", ["toy", "vllm"])
+    monkeypatch.setattr(example, "BACKENDS", ["toy", "vllm"])
     assert rest_em("--backend", "vllm")[Grow].backend == "vllm"
 
 

@@ -1,0 +1,61 @@
+"""A run begun in Python: its settings are the command line's, and may change at a resume as theirs may."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from selftrain.cli.command import all_commands
+from selftrain.config import section_types
+from selftrain.errors import RunError
+from selftrain.loop.collapse_monitor import MonitorConfig
+from selftrain.loop.progress import Progress
+from selftrain.loop.stopping import BudgetConfig
+from selftrain.methods import METHODS, SePT
+from selftrain.methods.sept import SePTEvalConfig, SePTTrainingConfig
+from selftrain.models.seeds import seed_model
+from selftrain.problems import load_problems
+from selftrain.trainer import SelfTrainer
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> SelfTrainer:
+    trainer = SelfTrainer(
+        method=SePT(num_rounds=1, problems_per_round=4, max_completion_length=8),
+        model=seed_model("llama"),
+        train_dataset=load_problems("word_problems", max_problems=12),
+        eval_dataset=load_problems("word_problems", split="test", max_problems=4),
+        training=SePTTrainingConfig(learning_rate=1e-4, validation_size=4),
+        evaluation=SePTEvalConfig(num_generations_eval=0),
+        monitor=MonitorConfig(probe_generations=1, consensus_generations=1),
+        output_dir=tmp_path_factory.mktemp("python") / "run",
+        progress=Progress(quiet=True),
+    )
+    trainer.train()
+    return trainer
+
+
+def test_its_settings_are_a_file_for_the_command(finished: SelfTrainer) -> None:
+    path = Path(finished.output_dir) / "settings.yaml"
+    again = all_commands()["sept"].parse(["--config", str(path), "--dataset_name", "word_problems"])
+    for name in section_types(SelfTrainer).keys() - {"data"}:
+        assert again.sections[name] == (getattr(finished, name) or getattr(finished.method, name)), name
+    assert again.sections["method"] == finished.method
+    lines = {line.split(":")[0]: line.split("# ")[-1] for line in path.read_text().splitlines() if ": " in line}
+    assert lines["learning_rate"] == "given in Python" and lines["top_k_eval"].startswith("default (the ReST-EM paper")
+
+
+def test_only_settings_that_may_change_can_differ_when_it_is_resumed(finished: SelfTrainer) -> None:
+    with pytest.raises(RunError, match=r"learning_rate was 0\.0001 and is 0\.01"):
+        replace(finished, training=replace(finished.training, learning_rate=0.01)).train(resume=True)
+    result = replace(finished, budget=BudgetConfig(max_hours=9)).train(resume=True)
+    assert [record.round for record in result.rounds] == [0, 1]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_section_has_one_name_on_the_command_line_and_in_python(method: str) -> None:
+    command = all_commands()[method]
+    given = {"run", "model", "method", *(["reward"] if METHODS[method].needs_grader else [])}
+    assert command.sections().keys() == given | section_types(SelfTrainer).keys()
