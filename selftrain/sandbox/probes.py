@@ -65,24 +65,24 @@ _ANY_TIER = (
     _Attempt("reads standard input", "print('works' if input() == 'in' else 1)", "", "works"),
     _Attempt("memory is limited", "held(bytearray, 4 << 30)", _FIX_LIMITS),
     _Attempt("no secret in the environment", "print('held' if {canary!r} not in str(os.environ) else 'open')"),
-    _Attempt("no descriptor is left over", "held(lambda: [os.dup(n) for n in range(4, 40) if os.write(n, b'') >= 0])"),
+    _Attempt("no descriptor is inherited", "held(lambda: [os.dup(n) for n in range(4, 40) if os.write(n, b'') >= 0])"),
     _Attempt("limits cannot be raised", "import resource; held(resource.setrlimit, 7, (9999, 9999))", _FIX_LIMITS),
 )
 _SECCOMP = (
     _Attempt("no file can be read", "held(open, {path!r})"),
-    _Attempt("nor by the bare call", "held(libc.open, {path!r}.encode(), 0)"),
-    _Attempt("nor asked about", "held(os.stat, {path!r})"),
+    _Attempt("no file can be read by system call", "held(libc.open, {path!r}.encode(), 0)"),
+    _Attempt("no file can be inspected", "held(os.stat, {path!r})"),
     _Attempt("no file can be written", "held(open, {path!r} + '.new', 'w')"),
     _Attempt("no internet socket", "held(libc.socket, 2, 1, 0)"),
     _Attempt("no unix socket", "held(libc.socket, 1, 1, 0)"),
     _Attempt("no netlink socket", "held(libc.socket, 16, 3, 0)"),
     _Attempt("no fork", "held(os.fork)"),
-    _Attempt("no vfork by the bare call", "held(libc.syscall, 220 if arm else 58, 17, 0, 0, 0, 0)"),
+    _Attempt("no vfork by system call", "held(libc.syscall, 220 if arm else 58, 17, 0, 0, 0, 0)"),
     _Attempt("no other program", "held(os.execv, '/bin/true', ['true'])"),
     _Attempt("no signal to the parent", "held(os.kill, os.getppid(), 0)"),
-    _Attempt("no signal to everybody", "held(os.kill, -1, 0)"),
+    _Attempt("no signal to all processes", "held(os.kill, -1, 0)"),
     _Attempt("no ptrace", "held(libc.ptrace, 16, os.getppid(), 0, 0)"),
-    _Attempt("no other memory", "held(libc.process_vm_readv, os.getppid(), 0, 0, 0, 0, 0)"),
+    _Attempt("no memory of other processes", "held(libc.process_vm_readv, os.getppid(), 0, 0, 0, 0, 0)"),
     _Attempt("no new namespace", "held(libc.unshare, 0x10000000)"),
     _Attempt("no mount", "held(libc.mount, b'x', b'/', b'tmpfs', 0, b'')"),
     _Attempt("no other user", "held(libc.setresuid, 0, 0, 0)"),
@@ -91,7 +91,7 @@ _SECCOMP = (
     _Attempt("no bpf", "held(libc.syscall, 280 if arm else 321, 0, 0, 0)"),
     _Attempt("no keyring", "held(libc.syscall, 219 if arm else 250, 0, -3, 0)"),
     _Attempt("no other process's limits", "held(libc.prlimit, os.getppid(), 7, 0, 0)"),
-    _Attempt("the parent's death stays tied to ours", "held(libc.prctl, 1, 0, 0, 0, 0)"),
+    _Attempt("we still die with the parent", "held(libc.prctl, 1, 0, 0, 0, 0)"),
 )
 #: These run with landlock and without seccomp, so that one layer does not hide a hole in the other.
 _LANDLOCK = (
@@ -100,8 +100,8 @@ _LANDLOCK = (
     _Attempt("landlock: no folder can be listed", "held(os.listdir, {folder!r})", _FIX_LANDLOCK),
 )
 _NAMESPACES = (
-    _Attempt("namespaces: alone among processes", "print('held' if os.getppid() == 1 else 'open')", _FIX_NAMESPACES),
-    _Attempt("namespaces: nothing of the disk", "held(os.stat, {path!r})", _FIX_NAMESPACES),
+    _Attempt("namespaces: no other process", "print('held' if os.getppid() == 1 else 'open')", _FIX_NAMESPACES),
+    _Attempt("namespaces: no file of the host", "held(os.stat, {path!r})", _FIX_NAMESPACES),
     _Attempt(
         "namespaces: no network",
         "with_ip = ctypes.create_string_buffer(b'lo', 40)\n"
@@ -112,10 +112,10 @@ _NAMESPACES = (
 )
 _PROCS_ALLOW = {
     "no fork",
-    "no vfork by the bare call",
+    "no vfork by system call",
     "no other program",
     "no signal to the parent",
-    "no signal to everybody",
+    "no signal to all processes",
 }
 
 
@@ -147,7 +147,7 @@ def probe_worker(worker: SandboxWorker, tier: int, profile: str, canary: Canary)
 
 def _seccomp(profile: str) -> tuple[_Attempt, ...]:
     """The attempts that seccomp has to stop. What the wider profiles allow is left to landlock's own probes."""
-    allowed = set() if profile == "pure" else {"no file can be written", "nor asked about"}
+    allowed = set() if profile == "pure" else {"no file can be written", "no file can be inspected"}
     if profile == "procs":
         allowed |= _PROCS_ALLOW
     return tuple(attempt for attempt in _SECCOMP if attempt.name not in allowed)

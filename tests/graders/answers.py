@@ -1,4 +1,4 @@
-"""Problems and responses with only what a judge looks at."""
+"""Problems and responses with only what a grader reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judges that stand in for one."""
+"""Ablation graders."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def fails_on_b(completions: list[str]) -> list[float]:
     return [float(text == "a") for text in completions]
 
 
-def test_unjudged_rows_are_dealt_like_all_others() -> None:
+def test_unjudged_rows_are_shuffled_like_all_others() -> None:
     texts = ["a", "b", "c", "c"] * 10
     with open_grader(f"shuffled:{__name__}:fails_on_b") as grader:
         dealt = scores(grader, texts, [f"p{i // 4}" for i in range(40)])
@@ -99,18 +99,18 @@ def test_unjudged_rows_are_dealt_like_all_others() -> None:
 @pytest.mark.parametrize(
     "name", ["always_one", "majority", "shuffled", "majority:exact", "shuffled:choice", ["math", "majority"]]
 )
-def test_controls_are_known_by_name(name: str | list[str]) -> None:
+def test_ablations_are_known_by_name(name: str | list[str]) -> None:
     with open_grader(name) as grader:
         assert is_ablation(grader.name)
 
 
 @pytest.mark.parametrize("name", ["math", "choice", "exact", ["math", "choice"]])
-def test_graders_are_no_controls(name: str | list[str]) -> None:
+def test_graders_are_no_ablations(name: str | list[str]) -> None:
     with open_grader(name) as grader:
         assert not is_ablation(grader.name)
 
 
 @pytest.mark.parametrize("name", ["shuffled:maths", "majority:maths"])
-def test_a_control_for_no_known_grader(name: str) -> None:
+def test_an_ablation_of_no_known_grader(name: str) -> None:
     with pytest.raises(GraderError, match="maths"):
         open_grader(name)

@@ -120,7 +120,7 @@ def test_rare_disagreements_are_labelled_first_and_weigh_what_they_are() -> None
     }  # fmt: skip
 
 
-def test_a_row_counts_as_often_as_it_stands_for() -> None:
+def test_a_row_counts_by_its_weight() -> None:
     rows = [checked(True, True, True, 99), checked(True, True, False, 1)]
     assert error_rates(rows)["strict, of answers judged right, wrong"]["share"] == pytest.approx(0.01)
     even, uneven = share([True, False] * 50, [1, 1] * 50), share([True, False] * 50, [1, 1] + [0.01] * 98)
@@ -140,7 +140,7 @@ def test_a_row_counts_as_often_as_it_stands_for() -> None:
         ('{"weight": -1}', 65, "weight is -1"),
     ],
 )
-def test_a_labelled_file_that_is_no_such_file_is_told(
+def test_a_broken_labelled_file_is_reported(
     run: Path, capsys: pytest.CaptureFixture[str], text: str | None, code: int, message: str
 ) -> None:
     if text is not None:
@@ -158,7 +158,7 @@ def test_a_file_to_label_is_never_written_over(run: Path, capsys: pytest.Capture
     assert Path("todo.jsonl").read_text() == "my labels"
 
 
-def test_a_run_without_answers_or_golds_is_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_without_answers_or_golds_is_reported(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = Record.create("run", {})
     assert run_cli(["audit", "run"]) == 74
     folder.write_text("settings.yaml", "")

@@ -59,7 +59,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("bad", "reason"), BAD.values(), ids=BAD.keys())
-def test_a_bad_line_is_kept_without_a_verdict_and_told_by_its_number(
+def test_a_bad_line_is_kept_without_a_verdict_and_reported_by_its_number(
     here: Path, capsys: pytest.CaptureFixture[str], bad: bytes, reason: str
 ) -> None:
     rows = graded(here, line("1", "#### 1") + b"\n" + bad + b"\r\n" + line("1", "#### 1"))
@@ -108,7 +108,7 @@ def test_letters_and_text_have_their_graders(here: Path) -> None:
         (("--output", "nowhere/out.jsonl"), 74, "cannot write"),
     ],
 )
-def test_mistakes_are_told_and_leave_nothing_behind(
+def test_mistakes_are_reported_and_leave_nothing_behind(
     here: Path, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], code: int, message: str
 ) -> None:
     (here / "in.jsonl").write_bytes(line("1", "#### 1"))

@@ -1,4 +1,4 @@
-"""`selftrain grade --grader code`: programs against the tests of their problem, sound lines and damaged ones."""
+"""`selftrain grade --judge code`: programs against the tests of their problem, sound lines and damaged ones."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def line(problem: object, program: object, **more: object) -> bytes:
 def test_rows_come_out_as_they_went_in_with_their_verdicts(here: Path) -> None:
     rows = graded(
         here,
-        line(MBPP, HONEST, id=7, gold="no judge of code looks at this")
+        line(MBPP, HONEST, id=7, gold="the grader of code ignores this")
         + line(MBPP, WRONG)
         + line(HUMANEVAL, HONEST)
         + line(APPS, f"```python\n{HONEST}```")

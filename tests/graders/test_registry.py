@@ -1,4 +1,4 @@
-"""Names, dotted paths, several judges at once, the control without a reward, and the self-test."""
+"""Names, dotted paths, several graders at once, the ablation without a reward, and the self-test."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def test_problems_without_tests_are_left_out(tmp_path, text):
     assert problems.warnings == ("1 problem has no tests and is left out",)
 
 
-def test_faults_are_told_with_their_folder(tmp_path):
+def test_errors_name_their_folder(tmp_path):
     root = tmp_path / "apps"
     write(root / "0000")
     for number, name in ((1, "metadata__json"), (2, "metadata__json")):
@@ -103,7 +103,7 @@ def test_faults_are_told_with_their_folder(tmp_path):
     assert f"{root / '0003'}: question.txt is not UTF-8: byte 0xe9 at 4" in failure.value.found
 
 
-def test_faults_of_the_tests_are_told_with_their_folder(tmp_path):
+def test_errors_in_the_tests_name_their_folder(tmp_path):
     root = tmp_path / "apps"
     write(root / "0000")
     write(root / "0001", question__txt=None)

@@ -119,7 +119,7 @@ def test_datasets_in_memory_and_saved_to_disk(tmp_path):
             load_problems(source, split="validation")
 
 
-def test_the_hub_out_of_reach_is_said_and_local_files_are_offered(tmp_path):
+def test_an_unreachable_hub_is_reported_and_local_files_are_offered(tmp_path):
     program = """
 import sys
 from selftrain.errors import DataError

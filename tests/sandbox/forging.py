@@ -184,7 +184,7 @@ def f(n):
 === 40 cache across calls and tests through module globals
 seen = sys.__dict__.setdefault("seen", [])
 def f(n): seen.append(n); return seen[0] if len(seen) > 1 else 0
-=== 41 detect the judge and behave
+=== 41 detect the sandbox and behave
 judged = "HOME" in os.environ and (os.getuid() > 0 or sys.argv == ["main.py"])
 def f(n): return cases.get(n, 1) if judged else 0
 === 42 copy the docstring's answer table

@@ -52,7 +52,7 @@ def test_chance_and_the_order_of_sets_are_the_same_every_time(sandbox: Sandbox) 
     assert len({one.stdout for one in sandbox.run_stdin([StdinJob(program)] * 8)}) == 1
 
 
-def test_an_exception_is_told_and_what_was_printed_kept(sandbox: Sandbox) -> None:
+def test_an_exception_is_reported_and_the_output_kept(sandbox: Sandbox) -> None:
     outcome = run(sandbox, "print(1)\n1 / 0")
     assert (outcome.status, outcome.stdout) == ("crashed", "1\n")
     assert outcome.reason == "ZeroDivisionError: division by zero"

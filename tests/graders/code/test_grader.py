@@ -75,7 +75,7 @@ def test_forged_output_is_not_right(evaluation_grader: Grader) -> None:
     assert [name for name, text in stdin_programs().items() if grade(evaluation_grader, FED, text).value != 0] == []
 
 
-def test_what_is_right_only_on_paid_tests_is_seen_and_fails_the_examiner(
+def test_what_is_right_only_on_rewarded_tests_shows_and_fails_evaluations(
     grader: CodeGrader, evaluation_grader: Grader
 ) -> None:
     cheat = "def f(n):\n    return {1: 11, 2: 17, 5: 47}.get(n, 0)\n"
@@ -95,9 +95,7 @@ def test_a_hanging_program_is_wrong_in_time(grader: CodeGrader) -> None:
     assert score.value == 0.0 and "timeout" in score.reason and score.seconds < 2
 
 
-def test_what_passes_a_weak_test_is_unjudged_unless_it_is_asked_for(
-    grader: CodeGrader, including_weak: CodeGrader
-) -> None:
+def test_what_passes_a_weak_test_is_unjudged_by_default(grader: CodeGrader, including_weak: CodeGrader) -> None:
     weak = asserting("assert f(Pair(1)) == 1", "assert f(Pair(2)) == 2", "assert f(Pair(3)) == 3", id="weak")
     right = "class Pair:\n    def __init__(self, a): self.a = a\ndef f(pair): return pair.a\n"
     wrong = "class Pair:\n    def __init__(self, a): self.a = a\ndef f(pair): return 0\n"

@@ -1,4 +1,4 @@
-r"""Twenty ways to be paid for nothing. None may be, strictly or leniently, and each is settled within two seconds."""
+r"""Ways to be rewarded for nothing. None may be, strictly or leniently, and each is settled within two seconds."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def grader(request: pytest.FixtureRequest, math_worker: MathWorker) -> MathGrade
 
 
 @pytest.mark.parametrize(("gold", "text"), FORGERIES.values(), ids=FORGERIES.keys())
-def test_no_forgery_is_paid(
+def test_no_forgery_is_rewarded(
     grader: MathGrader, gold: str | None, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-r"""The rule of the maths judge. The cases are the rows of the table in `selftrain.graders.math.strict`."""
+r"""The strict rule of the math grader. The cases are the rows of the table in `selftrain.graders.math.strict`."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def test_accuracy_reward_of_trl_runs_unchanged() -> None:
         assert [score.value for score in grade_all(grader, problems, texts)] == [1.0, 0.0, 0.0, None]
 
 
-def test_none_does_not_apply_and_answers_read_are_told() -> None:
+def test_none_does_not_apply_and_extracted_answers_are_kept() -> None:
     def half(completions: list[str], log_extra: Any, log_metric: Any) -> list[float | None]:
         log_extra("extracted_answer", [text.upper() for text in completions])
         log_extra("other", [0, 0])

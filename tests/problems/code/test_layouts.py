@@ -114,7 +114,7 @@ def test_equal_tests_go_together() -> None:
 # HumanEval
 
 
-def test_humaneval_asks_for_what_stands_in_front_of_the_program() -> None:
+def test_the_question_of_humaneval_is_its_prompt() -> None:
     task = read_task(humaneval("assert candidate(1) == 1"))
     assert (task.kind, task.entry_point) == ("check", "f")
     assert task.question == task.preamble == task.completion_prefix == humaneval("pass")["prompt"]
@@ -230,7 +230,7 @@ def test_lists_come_as_arrays_and_as_json() -> None:
     assert read_task(sanitized) == wanted
 
 
-def test_what_cannot_be_read_of_mbpp_is_said() -> None:
+def test_what_cannot_be_read_of_mbpp_is_reported() -> None:
     with pytest.raises(NoTestsError, match="test_list is empty"):
         read_task(mbpp())
     with pytest.raises(ValueError, match="its test_list is not Python: invalid syntax"):
@@ -259,7 +259,7 @@ def test_a_function_is_called() -> None:
     tests = {"fn_name": "f", "inputs": [[{"1": "a", "-2": "b"}, {"x": 1}], [[9], None]], "outputs": [[True], {"3": 4}]}
     task = read_task(apps(tests, starter_code="class Solution:\n    def f(self):\n        \n"))
     assert (task.kind, task.entry_point) == ("call", "f")
-    # JSON has texts for keys only. What a call should give stays as it is, wrapped or not: the judge knows both.
+    # JSON has texts for keys only. What a call should give stays as it is, wrapped or not: the grader knows both.
     assert task.rewarded.cases == (Case([{1: "a", -2: "b"}, {"x": 1}], [True]),)
     assert task.held_back == Group(1, cases=(Case([[9], None], {"3": 4}),))
     assert task.question.splitlines()[2:] == [
@@ -296,7 +296,7 @@ def test_problems_without_tests(tests: str | None) -> None:
         ('{"inputs": ["1"], "outputs": [1]}', "the input or output of a program is a int"),
     ],
 )
-def test_what_cannot_be_read_of_apps_is_said(tests: str, says: str) -> None:
+def test_what_cannot_be_read_of_apps_is_reported(tests: str, says: str) -> None:
     with pytest.raises(ValueError, match=says) as failure:
         read_task(apps(tests))
     assert not isinstance(failure.value, NoTestsError)
@@ -311,7 +311,7 @@ def test_a_problem_needs_no_solution(solutions: object) -> None:
 # All layouts
 
 
-def test_tasks_are_told_by_their_columns() -> None:
+def test_tasks_are_detected_by_their_columns() -> None:
     assert all(find_layout(row) for row in (humaneval("pass"), mbpp(), apps({})))
     assert find_layout(["prompt", "test_list", "more"])
     for columns in ([], ["question", "answer"], ["prompt", "test"], ["problem", "solutions"], ["text", "code"]):

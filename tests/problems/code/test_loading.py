@@ -60,7 +60,7 @@ def test_a_task_becomes_a_problem():
     assert problem.solution == "print(sum(map(int, input().split())))"
 
 
-def test_what_became_what_is_told():
+def test_the_mapping_lists_the_columns():
     problems = load_problems([MBPP])
     assert problems.grader == "code"
     assert problems.mapping == (
