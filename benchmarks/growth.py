@@ -86,11 +86,11 @@ class Doing:
             grade = cached_grade(self.answer_cache, lambda some: grader.grade(some, by_id))
             # What is loaded at first use is no growth.
             first = self.learner.sample(prompts[:1], 1, SAMPLING, "first")
-            with record.samples(0) as rows:
+            with record.writing_samples(0) as rows:
                 rows(sample_rows(with_scores(first, grade(first)), 0, by_id))
             before = resident("VmRSS")
             Path("/proc/self/clear_refs").write_text("5")  # the peak so far counts no more
-            with record.remembering(1, "samples") if thing in THINGS[2:] else nullcontext():
+            with record.caching_answers(1, "samples") if thing in THINGS[2:] else nullcontext():
                 if thing == THINGS[0]:
                     engine = self.learner.engine
                     requests = [
@@ -102,7 +102,7 @@ class Doing:
                 elif thing == THINGS[3]:
                     method = RestEM(num_generations=EACH, stop_at_cap=False, max_completion_length=96)
                     now = Round(1, self.problems, prompts, [self.learner], grade, 1)
-                    with record.samples(1) as rows:
+                    with record.writing_samples(1) as rows:
                         collect_round(
                             method, now, EngineConfig().problems_at_once, lambda some: rows(sample_rows(some, 1, by_id))
                         )

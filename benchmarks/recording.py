@@ -41,7 +41,7 @@ def main() -> None:
 
         def sample(is_on: bool) -> int:
             turn = next(number)
-            with record.remembering(turn, "samples") if is_on else nullcontext():
+            with record.caching_answers(turn, "samples") if is_on else nullcontext():
                 return len(learner.sample(prompts, 8, SamplingParams(0.7, 40, max_completion_length=96), f"{turn}"))
 
         taken = take_turns([here(WITH, lambda: sample(True)), here(WITHOUT, lambda: sample(False))], repeats)

@@ -155,13 +155,13 @@ def child(mode: str, count: int, folder: Path) -> None:
     before, total = memory_kib("VmRSS"), time.perf_counter()
     with grader, clock.of("record opened"), contextmanager_of(mode, folder, answer_cache) as record:
         with clock.of("log opened"):
-            remembering = record.remembering(1, "samples")
+            remembering = record.caching_answers(1, "samples")
             remembering.__enter__()
         now = Round(1, problems, make_prompts(problems), [learner], grade, seed=1, scores_independently=True)
         with ExitStack() as sealing:
             if mode != "begin":
                 with clock.of("seal"):
-                    rows = sealing.enter_context(record.samples(1))
+                    rows = sealing.enter_context(record.writing_samples(1))
 
             def put(samples: Sequence[Sample]) -> None:
                 if mode != "begin":
@@ -176,7 +176,7 @@ def child(mode: str, count: int, folder: Path) -> None:
             told = [f"{mode} {count:,}", f"log {gib(logged // 1024)}"]
         if mode != "begin":
             with clock.of("forget"):
-                record.forget_answers([1])
+                record.discard_answers([1])
             sealed, facts = (folder / "samples/round-0001.parquet").stat().st_size, collected.stats["made-up"].summary()
             told += [f"parquet {gib(sealed // 1024)}", f"kept {facts.kept:,}", f"tokens {facts.tokens:,}"]
         told.append(f"memory {gib(memory_kib('VmHWM') - before)}")

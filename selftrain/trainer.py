@@ -109,7 +109,7 @@ class SelfTrainer:
         """
         self.adapter.require_packages()
         if not resume:
-            Record.refuse_taken(self.output_dir)
+            Record.require_free(self.output_dir)
         names = names_of(self.method, self.model)
         self._check_engine()
         settings = self._run_settings()
@@ -129,8 +129,8 @@ class SelfTrainer:
             record = open_until_done.enter_context(open_record(self.output_dir, inputs, answer_cache, resumable))
             open_until_done.enter_context(self.progress.log_to(record.folder.path / "log.txt"))
             if resume:
-                self.progress.say_all(f"unknown to the journal, moved to {one}" for one in record.set_aside)
-            if record.fact("described") is None:
+                self.progress.say_all(f"unknown to the journal, moved to {one}" for one in record.quarantined)
+            if record.metadata("described") is None:
                 self._describe(record, train, tests, parts, learners, graders)
                 record.finish("described", {})
             run = Run(
@@ -265,13 +265,13 @@ class SelfTrainer:
         record.point_best(best, names)
         write_report(record, history)
         record.finish("done", best)
-        record.forget_answers(range(self.method.num_rounds + 1))
+        record.discard_answers(range(self.method.num_rounds + 1))
         return Result(record.folder.path, history)
 
 
 def finished_history(record: Record) -> RunHistory:
     """Of a run that is at its end."""
-    best = from_plain(BestRound, record.fact("done"), "the end of the journal")
+    best = from_plain(BestRound, record.metadata("done"), "the end of the journal")
     return RunHistory(read_rounds(record.folder), best)
 
 

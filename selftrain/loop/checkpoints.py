@@ -36,7 +36,7 @@ class CheckpointManager:
     def restore(self) -> int:
         """Loads the newest finished round that a run can resume from; gives its number, 0 for none."""
         last = 0
-        while self._record.told(last + 1) is not None:
+        while self._record.stored_round(last + 1) is not None:
             last += 1
         newest = next((number for number in range(last, 0, -1) if self._can_resume(number)), 0)
         if newest:
@@ -70,11 +70,12 @@ class CheckpointManager:
         if not self._can_resume(number):
             return {}
         self.load(number)
-        facts = self._record.facts_of(number, "weights") or self._record.facts_of(number, "checkpoint") or {}
+        found = (self._record.saved_metadata(number, kind) for kind in ("weights", "checkpoint"))
+        reports = next((metadata["reports"] for metadata in found if metadata), {})
         where = f"the training of round {number}"
         return {
             name: None if report is None else from_plain(TrainingReport, report, where)
-            for name, report in facts["reports"].items()
+            for name, report in reports.items()
         }
 
     def save(self, number: int, reports: Reports, kind: Literal["weights", "checkpoint"] = "weights") -> None:
@@ -100,7 +101,7 @@ class CheckpointManager:
         for earlier, kind in self._record.checkpoints():
             if earlier < number or (earlier == number and kind.startswith("training")):
                 self._record.drop(earlier, kind)
-        self._record.forget_answers(range(1, number + 1))
+        self._record.discard_answers(range(1, number + 1))
 
     def _can_resume(self, number: int) -> bool:
         return self._has_weights(number) and (not self._saves_state or self._record.is_saved(number, "state"))

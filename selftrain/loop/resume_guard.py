@@ -46,7 +46,7 @@ def open_record(
         return Record.create(path, inputs, answer_cache)
     record = Record.resume(path, answer_cache)
     try:
-        differences = [*_differences(record.facts, inputs, resumable)]
+        differences = [*_differences(record.run_metadata, inputs, resumable)]
         if differences:
             raise RunError(
                 f"{path} was begun with something else: {'; '.join(differences)}",

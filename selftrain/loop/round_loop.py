@@ -108,7 +108,7 @@ class RoundLoop:
         finished = FinishedRound(self._recorder.records(outcome), outcome.probes, stop_reason)
         self._progress.say_all(messages.held_back_lines(finished.records))
         finished = FinishedRound.from_journal(self._record.finish_round(number, finished.to_journal()))
-        self._record.write_seconds(number, self._steps.seconds)
+        self._record.write_timings(number, self._steps.seconds)
         self._steps.seconds.clear()
         self._checkpoints.round_ended(number, outcome.trained)
         return finished
@@ -127,12 +127,12 @@ class RoundLoop:
 
     def _restored_round(self, number: int, restored: int) -> FinishedRound:
         """A round at or before the restored weights. What was lost of it is made again where that is possible."""
-        lost = self._record.lost(number)
+        lost = self._record.invalidated(number)
         finished = self._remake(number, lost) if lost else None
         if lost:
             self._checkpoints.load(restored)
         for what in sorted(lost):
-            gone = what in self._record.lost(number)
+            gone = what in self._record.invalidated(number)
             end = "cannot be made again: the weights it needs are not saved" if gone else "made again"
             self._progress.say(f"round {number}: {what} {end}")
         return finished or self._recall(number)
@@ -141,15 +141,15 @@ class RoundLoop:
         """A lost evaluation from the round's own weights; all else from those of the round before."""
         if "evaluations" in lost and self._checkpoints.rewind(number, to_train=False):
             self._steps.evaluate(number)
-        if self._record.lost(number) and self._checkpoints.rewind(number - 1, to_train=True):
+        if self._record.invalidated(number) and self._checkpoints.rewind(number - 1, to_train=True):
             return self._round(number)
         return None
 
     def _recall(self, number: int) -> FinishedRound:
         """A round from the journal: only the collapse monitor and the choice of the best round need to see it."""
-        told = self._record.told(number)
-        assert told is not None
-        finished = FinishedRound.from_journal(told)
+        stored = self._record.stored_round(number)
+        assert stored is not None
+        finished = FinishedRound.from_journal(stored)
         self._monitor.check(number, finished.probes)
         if finished.trained:
             score = mean_score(finished.probes)

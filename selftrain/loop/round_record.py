@@ -11,7 +11,7 @@ from selftrain.loop.collect import CollectedRound
 from selftrain.loop.learner import Learner
 from selftrain.loop.probe import Probe
 from selftrain.report.round_record import Alarm, RoundRecord, ValidatedBy
-from selftrain.storage import RunFolder, Told, sample_row
+from selftrain.storage import RunFolder, StoredRound, sample_row
 from selftrain.training.base import TrainingReport
 from selftrain.types import Problem, Sample
 
@@ -60,14 +60,14 @@ class FinishedRound:
         """Sampled for training."""
         return sum(record.sampling.tokens for record in self.records if record.sampling is not None)
 
-    def to_journal(self) -> Told:
+    def to_journal(self) -> StoredRound:
         lines = tuple(record.to_dict() for record in self.records)
-        return Told(lines, {model: asdict(probe) for model, probe in self.probes.items()}, self.stop_reason)
+        return StoredRound(lines, {model: asdict(probe) for model, probe in self.probes.items()}, self.stop_reason)
 
     @classmethod
-    def from_journal(cls, told: Told) -> FinishedRound:
-        records = tuple(RoundRecord.from_dict(line, "a round in the journal") for line in told.lines)
-        return cls(records, {model: Probe(**probe) for model, probe in told.probes.items()}, told.ends)
+    def from_journal(cls, stored: StoredRound) -> FinishedRound:
+        records = tuple(RoundRecord.from_dict(line, "a round in the journal") for line in stored.records)
+        return cls(records, {model: Probe(**probe) for model, probe in stored.probes.items()}, stored.stop_reason)
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,8 @@ class RoundSteps:
         with (
             self.seconds.timing("sample"),
             self._counting_responses(this_round),
-            self._record.remembering(number, "samples"),
-            self._record.samples(number) as put,
+            self._record.caching_answers(number, "samples"),
+            self._record.writing_samples(number) as put,
         ):
             collected = collect_round(
                 settings.method,
@@ -92,12 +92,12 @@ class RoundSteps:
         """By model; empty without validation problems."""
         if not self.validator:
             return {}
-        with self.seconds.timing("monitor"), self._record.remembering(number, "probe"):
+        with self.seconds.timing("monitor"), self._record.caching_answers(number, "probe"):
             return self.validator.probe()
 
     def evaluate(self, number: int, remembered_as: str = "evaluation") -> dict[str, RoundRecord]:
         """See `Evaluator.evaluate_round`."""
-        with self.seconds.timing("evaluate"), self._record.remembering(number, remembered_as):
+        with self.seconds.timing("evaluate"), self._record.caching_answers(number, remembered_as):
             return self._evaluator.evaluate_round(number)
 
     def _round(self, number: int) -> Round:

@@ -21,8 +21,17 @@ a step are cached one by one, so a run can be killed at any instruction and resu
 
 from selftrain.storage.answer_cache import AnswerCache, cached_grade
 from selftrain.storage.fork_rounds import shareable_rounds
-from selftrain.storage.record import Record, Told
+from selftrain.storage.record import Record, StoredRound
 from selftrain.storage.rows import sample_row
 from selftrain.storage.run_folder import RunFolder, merged
 
-__all__ = ["AnswerCache", "Record", "RunFolder", "Told", "merged", "cached_grade", "sample_row", "shareable_rounds"]
+__all__ = [
+    "AnswerCache",
+    "Record",
+    "RunFolder",
+    "StoredRound",
+    "merged",
+    "cached_grade",
+    "sample_row",
+    "shareable_rounds",
+]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from selftrain.storage.derived_files import link_or_copy
 from selftrain.storage.journal import Reader, Store
 
+#: The step that ends a round, after its name.
+RECORD = "record"
+
 
 def round_step(number: int) -> str:
     return f"round-{number:04d}"
@@ -25,8 +28,8 @@ def shareable_rounds(source: Reader) -> list[int]:
         entry = source.finished(saved_as(number, kind)[0])
         return entry is not None and set(entry.files) <= set(source.files) and (kind == "state" or bool(entry.files))
 
-    while (line := source.finished(f"{round_step(number)}/line")) is not None:
-        if not line.metadata["ends"] and is_saved("weights") and (is_saved("state") or not has_states):
+    while (record := source.finished(f"{round_step(number)}/{RECORD}")) is not None:
+        if not record.metadata["stop_reason"] and is_saved("weights") and (is_saved("state") or not has_states):
             found.append(number)
         number += 1
     return found

@@ -35,7 +35,7 @@ def run(here: Path) -> Path:
     for at, (gold, text, *_) in enumerate(ANSWERS * 10):
         sample = Sample(response(text, f"p{at}"), Score(float(text == "#### 18"), None), drop_reason="wrong")
         rows.append(sample_row(sample, 1, gold))
-    with folder.samples(1) as put:
+    with folder.writing_samples(1) as put:
         put(rows[::2])
     folder.write_evaluation(1, rows[1::2])
     return folder.folder.path
@@ -163,7 +163,7 @@ def test_a_run_without_answers_or_golds_is_reported(here: Path, capsys: pytest.C
     assert run_cli(["audit", "run"]) == 74
     folder.write_text("settings.yaml", "")
     assert run_cli(["audit", "run"]) == 74
-    with folder.samples(1) as put:
+    with folder.writing_samples(1) as put:
         put([sample_row(Sample(response("#### 1"), Score(None, "1")), 1, None)])
     assert run_cli(["audit", "run"]) == 74
     assert "with a reference" in capsys.readouterr().err

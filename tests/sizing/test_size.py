@@ -126,7 +126,7 @@ def test_bytes_of_real_answers_are_what_was_said(tmp_path: Path, data: Path, n: 
                 prompt, f"Question: {prompt.question}\nAnswer:", index, text, ids, -0.7 * len(ids), "stop", "m", 0
             )
             answers.append(Sample(response, Score(1.0, text[-3:], "equal as numbers"), 1.0))
-    with Record.create(tmp_path / "run", {}) as record, record.samples(1) as put:
+    with Record.create(tmp_path / "run", {}) as record, record.writing_samples(1) as put:
         put(sample_row(one, 1, one.score.extracted_answer) for one in answers)
     tokens = sum(len(one.response.token_ids) for one in answers)
     questions = sum(len(row["question"]) / 3.5 for row in rows[:problems])

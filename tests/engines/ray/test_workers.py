@@ -140,7 +140,7 @@ def test_nodes_are_lost_all_the_time_and_no_sample_is_lost_or_duplicated(
         together = load(backend, answer_cache)
         removing = Removing(cluster, two_nodes, REMOVALS)
         removing.start()
-        with record.remembering(1, "sampling"):
+        with record.caching_answers(1, "sampling"):
             log: Any = answer_cache._log
             while removing.is_alive():
                 rounds.append(together.sample(prompts, 4, PARAMS, f"{len(rounds)}"))
