@@ -4,7 +4,7 @@
     ├── SettingsError        a setting is unknown, of the wrong type, or contradicts another
     ├── DataError            a data file or data set cannot be used as it stands
     ├── ModelError           a model or tokenizer cannot be loaded, or cannot do what is asked
-    ├── GraderError           a judge broke its contract (a wrong count, no number), or cannot be had
+    ├── GraderError          a grader broke its contract (a wrong count, no number), or there is none
     └── RunError             a run cannot start, go on, or be read
 
 A message has three parts: what was found (and where), why it cannot work, what to do.

@@ -19,7 +19,7 @@ RIGHT = 0.5
 
 @dataclass(frozen=True)
 class Problem:
-    """A question, and what a judge needs to tell a right answer.
+    """A question, and what a grader needs to recognize a right answer.
 
     Problem(id="gsm8k/train/17", question="Tom has 3 apples ...", reference="18",
             columns={"question": "Tom has ...", "answer": "... #### 18"})
@@ -27,7 +27,7 @@ class Problem:
 
     id: str
     question: str
-    #: The gold answer as the judge reads it; None where there is no label.
+    #: The gold answer as the grader reads it; None if there is no label.
     reference: str | None = None
     #: The row as it came, for reward functions that ask for columns by name.
     columns: Mapping[str, Any] = field(default_factory=dict, compare=False)
@@ -93,7 +93,7 @@ class Response:
 
 @dataclass(frozen=True)
 class Score:
-    """A judge's verdict. Wrong, unread and unjudged are three different things.
+    """A grader's verdict. Wrong, unread and unjudged are three different things.
 
     Score(1.0, "18", "equal as numbers")            right
     Score(0.0, "20", "20 is not 18")                wrong
@@ -197,13 +197,13 @@ class Round:
     problems: Sequence[Problem]
     prompts: Sequence[Prompt]
     learners: Sequence[Sampler]
-    #: Judges answers. A method that needs no judge is given one that reads answers and scores nothing.
+    #: Grades responses. A method that needs no grader gets one that extracts answers and scores nothing.
     grade: Grade
     seed: int
     num_rounds: int = 1
     #: The learners as they were before round 1, in the same order; loaded when first asked for.
     base_models: Callable[[], Sequence[Sampler]] = tuple
-    #: Whether the score of an answer depends on it alone, so that some can be judged before others are drawn.
+    #: Whether a response's score depends on it alone, so that grading can start before sampling ends.
     scores_independently: bool = False
 
     @property

@@ -47,8 +47,8 @@ def difference_in_kind(gold: str, answer: str) -> str:
         return f"not as many values: {len(answers)} for {len(golds)}"
     if "=" not in gold and any(solved_side(value) is None for value in answers):
         return "an equation, not its solution"
-    base = _BASE.search(answer)
-    if base and base.groups() != getattr(_BASE.search(gold), "groups", tuple)():
+    base, gold_base = _BASE.search(answer), _BASE.search(gold)
+    if base and (gold_base is None or base[1] != gold_base[1]):
         return "in another base"
     return ""
 
