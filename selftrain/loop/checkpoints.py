@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from selftrain.loop.learner import Learner
 from selftrain.loop.round_record import Reports
@@ -71,7 +71,7 @@ class CheckpointManager:
             return {}
         self.load(number)
         found = (self._record.saved_metadata(number, kind) for kind in ("weights", "checkpoint"))
-        reports = next((metadata["reports"] for metadata in found if metadata), {})
+        reports: Mapping[str, Any] = next((metadata["reports"] for metadata in found if metadata), {})
         where = f"the training of round {number}"
         return {
             name: None if report is None else from_plain(TrainingReport, report, where)
