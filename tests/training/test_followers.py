@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -31,14 +32,16 @@ LEARNING = TrainingConfig(learning_rate=1e-3, num_train_epochs=2, train_batch_si
 MODEL = seed_model("llama")
 
 
-def trainer_of(processes: int, adapter: AdapterConfig | None = None, bf16: bool = False) -> TransformersTrainer:
+def trainer_of(
+    processes: int, adapter: AdapterConfig | None = None, bf16: bool = False, followers_load: str = MODEL
+) -> TransformersTrainer:
     adapter = adapter or AdapterConfig()
     loaded, trained = load_model(MODEL, device="cpu"), None
     if adapter.use_peft:
         from selftrain.training.lora import LoraAdapter
 
         trained = LoraAdapter(loaded.model, adapter, MODEL)
-    loading = {"model": MODEL, "revision": "main", "adapter": asdict(adapter)}
+    loading = {"model": followers_load, "revision": "main", "adapter": asdict(adapter)}
     followers = Followers(loading, ["cpu"] * (processes - 1)) if processes > 1 else None
     renderer = Renderer(loaded.tokenizer, PromptConfig(), loaded.stop_ids)
     return TransformersTrainer(loaded.model, renderer, bf16=bf16, trained=trained, followers=followers)
@@ -61,9 +64,15 @@ def pair() -> Iterator[TransformersTrainer]:
     trainer.close()
 
 
-def pids(trainer: TransformersTrainer) -> list[int]:
-    assert trainer._followers is not None
-    return [one._process.pid for one in trainer._followers._followers]
+def pids() -> list[int]:
+    """Of the followers of this process that are running."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has just ended
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == os.getpid() and b"selftrain.training.follower" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+    return sorted(found)
 
 
 @pytest.mark.slow
@@ -79,8 +88,8 @@ def test_the_losses_are_those_of_one_process(processes: int) -> None:
             alone, loss_first=0, loss_last=0, bf16_changed=0
         )
         # The processes stay for the next training.
-        before = pids(several)
-        assert followed(several)[0] == pytest.approx(followed(one)[0], abs=1e-4) and pids(several) == before
+        before = pids()
+        assert followed(several)[0] == pytest.approx(followed(one)[0], abs=1e-4) and pids() == before
         assert not torch.distributed.is_initialized()
     finally:
         several.close()
@@ -112,7 +121,7 @@ def test_left_and_taken_up_it_ends_with_the_same_bytes(pair: TransformersTrainer
     left = Folders(tmp_path, leave_after=[2])
     with pytest.raises(LeftError):
         train(pair, LEARNING, checkpoints=left)
-    assert not pids(pair)
+    assert not pids()
     pair.load(MODEL)
     again = train(pair, LEARNING, checkpoints=Folders(None, left.states[-1]))
     assert again == report and torch.equal(weights(pair), whole)
@@ -127,7 +136,7 @@ def test_without_a_follower_the_training_ends_and_says_so(
 
     def hurt(done: int, *_: object) -> None:
         if done == 2:
-            seen.extend(pids(pair))
+            seen.extend(pids())
             if how == "stopped":
                 monkeypatch.setattr("selftrain.training.followers.PATIENCE", 5.0)
             os.kill(seen[0], signal.SIGSTOP if how != "killed" else signal.SIGKILL)
@@ -153,8 +162,8 @@ def test_a_lack_of_memory_in_a_follower_makes_all_repeat_the_step(pair: Transfor
     found: dict[int, list[float]] = {}
 
     def limit(*_: object) -> None:
-        taken = int(Path(f"/proc/{pids(pair)[0]}/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.prlimit(pids(pair)[0], resource.RLIMIT_AS, (taken + (30 << 20), resource.RLIM_INFINITY))
+        taken = int(Path(f"/proc/{pids()[0]}/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.prlimit(pids()[0], resource.RLIMIT_AS, (taken + (30 << 20), resource.RLIM_INFINITY))
 
     for processes, trainer, hurt in ((1, trainer_of(1), None), (2, pair, limit)):
         losses: list[float] = []
@@ -173,10 +182,7 @@ def test_a_lack_of_memory_in_a_follower_makes_all_repeat_the_step(pair: Transfor
 
 @pytest.mark.slow
 def test_a_follower_that_cannot_load_ends_it_with_its_own_words() -> None:
-    trainer = trainer_of(1)
-    trainer._followers = Followers(
-        {"model": "not/there", "revision": "main", "adapter": asdict(AdapterConfig())}, ["cpu"]
-    )
+    trainer = trainer_of(2, followers_load="not/there")
     with pytest.raises(RunError, match=r"ModelError: .*not/there"):
         followed(trainer)
 
