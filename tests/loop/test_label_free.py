@@ -12,6 +12,7 @@ import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from selftrain.cli.commands.train import print_result
+from selftrain.engines.config import EngineConfig
 from selftrain.evaluation import EvalConfig
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.loop.progress import Progress
@@ -76,7 +77,7 @@ def train(
     return SelfTrainer(**{
         "method": method, "model": models, "train_dataset": train_data, "eval_dataset": eval_data,
         "training": training, "monitor": WATCH, "output_dir": folder, "progress": Progress(quiet=True),
-        "evaluation": EVALUATION,
+        "evaluation": EVALUATION, "engine": EngineConfig(sampling_processes=1),
     } | more).train()  # fmt: skip
 
 

@@ -138,7 +138,7 @@ def test_without_a_follower_the_training_ends_and_says_so(
         if done == 2:
             seen.extend(pids())
             if how == "stopped":
-                monkeypatch.setattr("selftrain.training.followers.PATIENCE", 5.0)
+                monkeypatch.setattr("selftrain.training.followers.REPLY_TIMEOUT", 5.0)
             os.kill(seen[0], signal.SIGSTOP if how != "killed" else signal.SIGKILL)
             if how == "killed while it computes":
                 os.system(f"(sleep 1; kill -KILL {seen[0]}) &")
