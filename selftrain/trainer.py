@@ -1,4 +1,4 @@
-"""From settings to a run: loads model, data and judge, checks everything that can be checked, starts the loop."""
+"""From settings to a run: loads data, graders and models, checks all that can be checked, and starts the loop."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from selftrain.engines.vllm.config import VllmConfig
 from selftrain.evaluation import EvalConfig
 from selftrain.graders.code.config import CodeConfig
 from selftrain.loop.collapse_monitor import MonitorConfig
+from selftrain.loop.describe import data_lines, describe
 from selftrain.loop.learner import Learner
 from selftrain.loop.model_factory import ModelFactory
-from selftrain.loop.preflight import names_of, too_long
+from selftrain.loop.preflight import name_models, too_long_problems
 from selftrain.loop.progress import Progress
 from selftrain.loop.result import Result
 from selftrain.loop.resume_guard import inputs_of, open_record
@@ -32,18 +33,14 @@ from selftrain.loop.run_graders import Rewards, RunGraders, open_run_graders
 from selftrain.loop.stopping import BudgetConfig, StopController
 from selftrain.methods.base import Method
 from selftrain.models.adapter import AdapterConfig
-from selftrain.models.placement import DeviceSlot
 from selftrain.models.prompts import PromptConfig, make_prompts
-from selftrain.problems import ProblemSet
 from selftrain.problems.config import DataConfig
-from selftrain.problems.splits import Data, DataSplits, divide, load_data
+from selftrain.problems.splits import Data, DataSplits, RunData, load_data, split
 from selftrain.report.best_round import BestRound
 from selftrain.report.history import RunHistory
 from selftrain.report.round_record import read_rounds
 from selftrain.report.run_report import write_report
-from selftrain.report.visible import visible
 from selftrain.storage import AnswerCache, Record
-from selftrain.storage.environment import environment
 from selftrain.storage.typed_json import from_plain, to_plain
 from selftrain.training.base import TrainingConfig
 
@@ -101,59 +98,70 @@ class SelfTrainer:
         """Runs all rounds.
 
         Args:
-            resume: go on with the run that `output_dir` holds; everything else has to be as it was.
+            resume: continue the run in `output_dir`; everything but resumable settings has to be as it was.
 
         Raises:
-            StoppedError: it was asked to stop, or its budget is used up; it can be resumed.
+            StoppedError: it was told to stop, or its budget is used up; it can be resumed.
             SelftrainError: something cannot work; the message says what, why and what to do.
         """
         self.adapter.require_packages()
         if not resume:
             Record.require_free(self.output_dir)
-        names = names_of(self.method, self.model)
+        models = name_models(self.method, self.model)
         self._check_engine()
-        settings = self._run_settings()
-        train, tests, parts = self._load_data(settings.training)
+        data = self._load_data()
+        with ExitStack() as stack:
+            run = self._open(models, data, stack, resume=resume)
+            record = run.context.record
+            with run.context.stops.handling_signals():
+                history = finished_history(record) if record.is_done else RoundLoop(run).run()
+                best = to_plain(history.best)
+                record.point_best(best, models)
+                write_report(record, history)
+                record.finish("done", best)
+                record.discard_answers(range(self.method.num_rounds + 1))
+                return Result(record.folder.path, history)
+
+    def _open(self, models: Mapping[str, str], data: RunData, stack: ExitStack, *, resume: bool) -> Run:
+        """Opens everything that a run needs, to be closed with the `stack`; cheap checks come first."""
+        settings, progress = self._run_settings(), self.progress
         stops = StopController(self.budget, f"resume it with: selftrain resume {self.output_dir}")
         answer_cache = AnswerCache(stops.raise_if_stopping)
-        with ExitStack() as open_until_done:
-            ray = open_until_done.enter_context(open_cluster(self.ray, self.progress.say))
-            graders = open_until_done.enter_context(self._graders(train, parts, ray))
-            graders.check(parts, self.progress)
-            model_factory = self._loader(ray)
-            seats = self._seats(model_factory, names, settings.training)
-            learners = load_learners(model_factory, names, answer_cache, seats, open_until_done)
-            parts = self._drop_too_long(parts, learners)
-            inputs = inputs_of(self.command, parts, names, self._settings().to_dict())
-            resumable = self._settings().resumable if resume else None
-            record = open_until_done.enter_context(open_record(self.output_dir, inputs, answer_cache, resumable))
-            open_until_done.enter_context(self.progress.log_to(record.folder.path / "log.txt"))
-            if resume:
-                self.progress.say_all(f"unknown to the journal, moved to {one}" for one in record.quarantined)
-            if record.metadata("described") is None:
-                self._describe(record, train, tests, parts, learners, graders)
-                record.finish("described", {})
-            run = Run(
-                settings=settings,
-                context=RunContext(record, self.progress, stops),
-                learners=learners,
-                splits=parts,
-                graders=graders,
-                base_models=cache(lambda: load_learners(model_factory, names, answer_cache, seats, open_until_done)),
-            )
-            with stops.handling_signals():
-                history = finished_history(record) if record.is_done else RoundLoop(run).run()
-                return self._conclude(record, history, names)
+        ray = stack.enter_context(open_cluster(self.ray, progress.say))
+        graders = stack.enter_context(self._open_graders(data, ray))
+        graders.check(data.splits, progress)
+        factory = self._model_factory(ray)
+        placement = factory.place(models, keeps_moments=settings.training.optimizer_spans == "run")
+        progress.say_all(placement.lines())
+        slots = placement.slots
 
-    def _load_data(self, training: TrainingConfig) -> tuple[ProblemSet, ProblemSet, DataSplits]:
-        train, tests = load_data(
-            self.train_dataset, self.eval_dataset, self.data, seed=self.seed, require_answers=self.method.needs_grader
+        def load() -> list[Learner]:
+            learners = []
+            for name, path in models.items():
+                learners.append(factory.load(path, name, answer_cache=answer_cache, slot=slots[name]))
+                stack.callback(learners[-1].close)
+            return learners
+
+        learners = load()
+        splits = self._drop_too_long(data.splits, learners)
+        resolved = self._settings()
+        inputs = inputs_of(self.command, splits, models, resolved.to_dict())
+        resumable = resolved.resumable if resume else None
+        record = stack.enter_context(open_record(self.output_dir, inputs, answer_cache, resumable))
+        stack.enter_context(progress.log_to(record.folder.path / "log.txt"))
+        progress.say_all(f"unknown to the journal, moved to {path}" for path in record.quarantined)
+        run = Run(
+            settings=settings,
+            context=RunContext(record, progress, stops),
+            learners=learners,
+            splits=splits,
+            graders=graders,
+            base_models=cache(load),
         )
-        splits = divide(train, tests, training.validation_size, self.prompts.num_fewshot, self.seed)
-        if not self.method.needs_grader:
-            splits = splits.without_answers(keep_validation=self.monitor.probe_labels)
-        self._tell(train, tests, splits)
-        return train, tests, splits
+        if record.metadata("described") is None:
+            describe(run, data, resolved)
+            record.finish("described", {})
+        return run
 
     def _run_settings(self) -> RunSettings:
         return RunSettings(
@@ -178,7 +186,7 @@ class SelfTrainer:
     def _engine_sections(self) -> Mapping[str, Any]:
         return {"vllm": self.vllm, "server": self.server, **self.engine_sections}
 
-    def _loader(self, ray: RayBackend) -> ModelFactory:
+    def _model_factory(self, ray: RayBackend) -> ModelFactory:
         return ModelFactory(
             self.prompts,
             self.engine,
@@ -188,61 +196,47 @@ class SelfTrainer:
             engine_sections=self._engine_sections,
         )
 
-    def _seats(
-        self, model_factory: ModelFactory, names: Mapping[str, str], training: TrainingConfig
-    ) -> Mapping[str, DeviceSlot]:
-        placement = model_factory.place(names, keeps_moments=training.optimizer_spans == "run")
-        self.progress.say_all(placement.lines())
-        return placement.slots
+    def _load_data(self) -> RunData:
+        train, evaluation = load_data(
+            self.train_dataset, self.eval_dataset, self.data, seed=self.seed, require_answers=self.method.needs_grader
+        )
+        splits = split(
+            train,
+            evaluation,
+            validation_size=self._run_settings().training.validation_size,
+            num_fewshot=self.prompts.num_fewshot,
+            seed=self.seed,
+        )
+        if not self.method.needs_grader:
+            splits = splits.without_answers(keep_validation=self.monitor.probe_labels)
+        data = RunData(train, evaluation, splits)
+        self.progress.say_all(data_lines(data))
+        return data
 
-    def _graders(self, train: ProblemSet, parts: DataSplits, ray: RayBackend) -> AbstractContextManager[RunGraders]:
+    def _open_graders(self, data: RunData, ray: RayBackend) -> AbstractContextManager[RunGraders]:
         return open_run_graders(
-            self.method, train.grader, self.reward_funcs, self.reward_weights, self.monitor.probe_labels,
-            parts.can_be_graded, self.code, ray,
-        )  # fmt: skip
-
-    def _tell(self, train: ProblemSet, evaluation: ProblemSet, parts: DataSplits) -> None:
-        for line in (*train.mapping, *train.warnings, *(f"evaluation: {w}" for w in evaluation.warnings)):
-            self.progress.say(f"data: {line}")
-        self.progress.say(
-            f"data: {len(parts.train):,} problems to learn from, {len(parts.validation):,} to stop by (D_val), "
-            f"{len(parts.evaluation):,} to evaluate on"
+            self.method,
+            data.train.grader,
+            reward_funcs=self.reward_funcs,
+            reward_weights=self.reward_weights,
+            probe_labels=self.monitor.probe_labels,
+            eval_labels=data.splits.can_be_graded,
+            code=self.code,
+            ray=ray,
         )
 
-    def _drop_too_long(self, parts: DataSplits, learners: Sequence[Learner]) -> DataSplits:
-        """Prompts that leave no room for an answer end the run here, or are dropped where that was asked for."""
-        prompts = make_prompts(parts.all, parts.few_shot)
-        # The last of several models reads the answers of all others before it writes its own.
+    def _drop_too_long(self, splits: DataSplits, learners: Sequence[Learner]) -> DataSplits:
+        """
+        Raises:
+            DataError: prompts leave no room for a response, and are not to be dropped.
+        """
+        prompts = make_prompts(splits.all, splits.few_shot)
+        # The last of several models reads the responses of all others before it writes its own.
         length = self.method.sampling.max_completion_length * len(learners)
-        gone = {one for learner in learners for one in too_long(learner, prompts, length, self.prompts)}
-        if gone:
-            self.progress.say(f"data: {len(gone):,} problems are dropped, their prompts are too long")
-        return parts.without(gone)
-
-    def _describe(
-        self, record: Record, train: ProblemSet, evaluation: ProblemSet, parts: DataSplits,
-        learners: Sequence[Learner], graders: RunGraders,
-    ) -> None:  # fmt: skip
-        """Writes down everything that the run is, before it costs anything."""
-        record.write_text("settings.yaml", self._settings().to_yaml())
-        example = make_prompts(parts.train[:1], parts.few_shot)[0]
-        record.write_json(
-            "environment.json",
-            environment()
-            | {
-                "models": {learner.name: learner.base for learner in learners},
-                "engines": {learner.name: learner.engine.description for learner in learners},
-                "prompt_examples": {learner.name: learner.engine.prompt_text(example) for learner in learners},
-                "grader": {"name": graders.evaluation_grader.name} | graders.evaluation_grader.metadata,
-                "train": {"name": train.name, "mapping": train.mapping, "warnings": train.warnings},
-                "evaluation": {"name": evaluation.name, "mapping": evaluation.mapping, "warnings": evaluation.warnings},
-            },
-        )
-        if graders.evaluation_grader.warning:
-            self.progress.say(graders.evaluation_grader.warning)
-        for learner in learners:
-            self.progress.say(f"{learner.name} is sampled by {learner.engine.description}")
-            self.progress.say(f"{learner.name} is shown, whole:\n{visible(learner.engine.prompt_text(example))}")
+        dropped = {i for learner in learners for i in too_long_problems(learner, prompts, length, self.prompts)}
+        if dropped:
+            self.progress.say(f"data: {len(dropped):,} problems are dropped, their prompts are too long")
+        return splits.without(dropped)
 
     def _settings(self) -> Resolved:
         """Every setting, under the names of the command line."""
@@ -260,32 +254,8 @@ class SelfTrainer:
             }
         )
 
-    def _conclude(self, record: Record, history: RunHistory, names: Mapping[str, str]) -> Result:
-        best = to_plain(history.best)
-        record.point_best(best, names)
-        write_report(record, history)
-        record.finish("done", best)
-        record.discard_answers(range(self.method.num_rounds + 1))
-        return Result(record.folder.path, history)
-
 
 def finished_history(record: Record) -> RunHistory:
-    """Of a run that is at its end."""
+    """The history of a finished run."""
     best = from_plain(BestRound, record.metadata("done"), "the end of the journal")
     return RunHistory(read_rounds(record.folder), best)
-
-
-def load_learners(
-    model_factory: ModelFactory,
-    names: Mapping[str, str],
-    answer_cache: AnswerCache,
-    seats: Mapping[str, DeviceSlot],
-    end: ExitStack,
-) -> list[Learner]:
-    """The models as they are before round 1, closed at the `end`."""
-    learners = []
-    for name, path in names.items():
-        learner = model_factory.load(path, name, answer_cache=answer_cache, slot=seats[name])
-        end.callback(learner.close)
-        learners.append(learner)
-    return learners

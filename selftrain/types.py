@@ -1,8 +1,8 @@
-"""The nouns, in the order in which a round meets them.
+"""The types that all rooms share, in the order of a round.
 
-Problem -> Prompt -> Response -> Score -> Sample -> TrainingExample -> Lessons
+Problem -> Prompt -> Response -> Score -> Sample -> TrainingExample -> Collected
 
-All are frozen. None of them holds a tensor, and none imports anything heavy.
+All are frozen. None holds a tensor, and none imports anything heavy.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ RIGHT = 0.5
 
 @dataclass(frozen=True)
 class Problem:
-    """A question, and what a grader needs to recognize a right answer.
+    """A question, and what a grader needs to grade responses to it.
 
     Problem(id="gsm8k/train/17", question="Tom has 3 apples ...", reference="18",
             columns={"question": "Tom has ...", "answer": "... #### 18"})
@@ -27,32 +27,34 @@ class Problem:
 
     id: str
     question: str
-    #: The gold answer as the grader reads it; None if there is no label.
+    #: The gold answer; None where there is no label.
     reference: str | None = None
-    #: The row as it came, for reward functions that ask for columns by name.
+    #: The original row, for reward functions with parameters named like its columns.
     columns: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    #: A worked solution by a human where the data has one (never trained on by ReST-EM).
+    #: A human's worked solution, where the data has one. For few-shot examples and controls.
     solution: str | None = None
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a model is shown. It has no reference, so no engine can leak one.
+    """What a model is given. It has no reference, so no engine can leak one.
 
-    Prompt(problem_id="gsm8k/train/17", question="Tom has 3 apples ...", shots=(("1+1?", "#### 2"),))
+    Prompt(problem_id="gsm8k/train/17", question="Tom has 3 apples ...", few_shot=(("1+1?", "#### 2"),))
     """
 
     problem_id: str
     question: str
-    #: Worked examples shown first, as (question, solution) pairs.
+    #: Worked examples before the question, as (question, solution) pairs.
     few_shot: tuple[tuple[str, str], ...] = ()
-    #: Answers by others, shown after the question.
+    #: Responses of other models, after the question.
     peer_answers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How answers are drawn. Names and meanings are those of TRL and transformers.
+    """How responses are sampled. Names and meanings are those of TRL and transformers.
+
+    SamplingParams(temperature=0.7, top_k=40, max_completion_length=1024)
 
     `temperature` 0 is greedy. `top_k` 0 and `top_p` 1.0 are off.
     """
@@ -65,25 +67,25 @@ class SamplingParams:
 
 @dataclass(frozen=True)
 class Response:
-    """One answer by one model.
+    """One completion of one prompt by one model.
 
     Response(prompt=Prompt(...), prompt_text="Question: ...", sample_index=3, text=" 3+4=7. #### 7",
              token_ids=(5, 9, 2), logprob=-3.1, finish_reason="stop", model="llama", weights_version=1)
     """
 
     prompt: Prompt
-    #: The very text the model was shown, after the chat template or the plain layout.
+    #: The exact text the model was given, after the chat template or the plain layout.
     prompt_text: str
     sample_index: int
     text: str
-    #: Generated ids, with the end token where the model wrote one.
+    #: Generated ids, the end token included where the model generated one.
     token_ids: tuple[int, ...]
     #: Sum over `token_ids` of log p at temperature 1, untruncated, in nats.
     logprob: float
-    #: "length": cut off at max_completion_length, so the text is not a whole answer.
+    #: "length": cut off at max_completion_length, so the text is not a whole response.
     finish_reason: FinishReason
     model: str
-    #: Which weights answered: 0 is the untouched model, r those of round r.
+    #: Which weights generated it: 0 is the base model, r those trained in round r.
     weights_version: int
 
     @property
@@ -97,7 +99,7 @@ class Score:
 
     Score(1.0, "18", "equal as numbers")            right
     Score(0.0, "20", "20 is not 18")                wrong
-    Score(0.0, None, "no answer found")             nothing to read
+    Score(0.0, None, "no answer found")             unread
     Score(None, None, "grader failed: ...")         unjudged: never trained on, never counted as wrong
     """
 
@@ -105,7 +107,7 @@ class Score:
     extracted_answer: str | None
     reason: str = ""
     seconds: float = 0.0
-    #: Other verdicts by name, shown beside the value and never trained on: "lenient" rules of mathematics, the
+    #: Other verdicts by name, recorded beside the value and never trained on: the "lenient" rules of mathematics, the
     #: "held_back" tests of code.
     extra_scores: Mapping[str, float] = field(default_factory=dict)
 
@@ -116,17 +118,17 @@ class Score:
 
 @dataclass(frozen=True)
 class Sample:
-    """A response with its score and its fate: a weight, or why it has none.
+    """A response with its score, and its weight or the reason why it is dropped.
 
     Sample(response, score, weight=1.0)             kept
-    Sample(response, score, drop_reason="wrong")        not kept
+    Sample(response, score, drop_reason="wrong")    dropped
     """
 
     response: Response
     score: Score
     weight: float = 0.0
     drop_reason: str | None = None
-    #: What the weight was made from, in methods that weigh by it: pointwise mutual information, in nats.
+    #: PST: the pointwise mutual information that the weight is computed from, in nats.
     pmi: float | None = None
 
     @property
@@ -136,27 +138,31 @@ class Sample:
 
 @dataclass(frozen=True)
 class TrainingExample:
-    """What a model is to learn: this completion after this prompt, this much.
+    """A completion to train on, and its weight in the loss.
 
-    `token_ids` are the model's own generated ids; None where the text comes from elsewhere (a human, a peer)
-    and has to be encoded anew.
+    TrainingExample(prompt, " 3+4=7. #### 7", token_ids=(5, 9, 2), weight=0.5)
     """
 
     prompt: Prompt
     completion: str
+    #: The model's own generated ids; None where the text is by a human or a peer and has to be tokenized.
     token_ids: tuple[int, ...] | None = None
     weight: float = 1.0
-    #: `token_ids` were cut off at the length limit: they are learnt as they are, without an end nobody wrote.
-    cut_off: bool = False
+    #: `token_ids` were cut off at the length limit: no end token is added to them.
+    truncated: bool = False
 
 
 @dataclass(frozen=True)
 class Collected:
-    """What a round of a method comes to: every sample with its fate, and what each model is to learn."""
+    """The result of a method's round: all samples, and what each model is to be trained on.
+
+    Collected(samples=(Sample(...), ...), examples={"llama": (TrainingExample(...), ...)})
+    """
 
     samples: tuple[Sample, ...]
+    #: By model.
     examples: Mapping[str, tuple[TrainingExample, ...]]
-    #: Temperature of this round's training loss, where the method sets it; else that of the training settings.
+    #: Temperature of this round's training loss; by default that of the training settings.
     train_temperature: float | None = None
     #: Metrics of the round for rounds.jsonl, such as the mean weight.
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -166,7 +172,7 @@ Grade = Callable[[Sequence[Response]], list[Score]]
 
 
 class Sampler(Protocol):
-    """A model as a method sees it: it can be asked, it cannot be trained."""
+    """A model as methods and evaluations see it: they can sample from it, and not train it."""
 
     @property
     def name(self) -> str: ...
@@ -181,34 +187,35 @@ class Sampler(Protocol):
         ...
 
     def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
-        """log p(completion + end token | prompt) in nats, one number a pair."""
+        """log p(completion + end token | prompt) in nats, one number per pair."""
         ...
 
     def num_tokens(self, completions: Sequence[str]) -> list[int]:
-        """How many tokens `logprob` sums over for each completion, the end token among them."""
+        """How many tokens `logprob` sums over for each completion, the end token included."""
         ...
 
 
 @dataclass(frozen=True)
 class Round:
-    """All that a method is given."""
+    """Everything that a method is given for a round."""
 
+    #: From 1.
     number: int
     problems: Sequence[Problem]
     prompts: Sequence[Prompt]
     learners: Sequence[Sampler]
-    #: Grades responses. A method that needs no grader gets one that extracts answers and scores nothing.
+    #: Where the method needs no grader it only extracts answers: every `Score.value` is None.
     grade: Grade
     seed: int
     num_rounds: int = 1
-    #: The learners as they were before round 1, in the same order; loaded when first asked for.
+    #: The learners before round 1, in the same order; loaded when first called.
     base_models: Callable[[], Sequence[Sampler]] = tuple
-    #: Whether a response's score depends on it alone, so that grading can start before sampling ends.
+    #: Whether the score of a response depends on it alone, so that some can be graded before others are sampled.
     scores_independently: bool = False
 
     @property
-    def done(self) -> float:
-        """Share of the run that lies behind: 0 in the first round."""
+    def fraction_done(self) -> float:
+        """Of the run, before this round: 0 in the first round."""
         return (self.number - 1) / self.num_rounds
 
     @property
@@ -217,5 +224,5 @@ class Round:
         return f"{self.seed}/round {self.number}"
 
     def rng(self, purpose: str) -> random.Random:
-        """A source of chance of its own for each purpose."""
+        """An independent random stream for each purpose."""
         return random.Random(f"{self.key}/{purpose}")

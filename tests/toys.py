@@ -15,7 +15,7 @@ from selftrain.loop.learner import Learner
 from selftrain.loop.progress import Progress
 from selftrain.loop.round_loop import RoundLoop
 from selftrain.loop.run import Run, RunContext, RunSettings
-from selftrain.loop.run_graders import RunGraders
+from selftrain.loop.run_graders import GradeProblems, RunGraders
 from selftrain.loop.stopping import BudgetConfig, StopController
 from selftrain.methods.base import Method
 from selftrain.models.toy import ToyModel, toy_problems
@@ -44,6 +44,18 @@ def grade(responses: Sequence[Response], problems: Mapping[str, Problem]) -> lis
     ]
 
 
+def graders_of(
+    samples: GradeProblems, validation: GradeProblems, evaluation: GradeProblems, *, labelled: bool = False
+) -> RunGraders:
+    return RunGraders(
+        samples=samples,
+        validation=validation,
+        evaluation=evaluation,
+        labelled=labelled,
+        evaluation_grader=open_reader(),
+    )
+
+
 def toy(name: str = "toy", *logits: float, base: str = "base") -> Learner:
     """A learner that says the right sum, one too many, or nothing, as likely as these logits say."""
     model = ToyModel(list(logits)) if logits else ToyModel()
@@ -65,7 +77,7 @@ def toy_run(folder: Path, method: Method, learners: Sequence[Learner] | None = N
         context=RunContext(Record.create(folder, {}), Progress(quiet=True), StopController(BudgetConfig(), "")),
         learners=[toy()] if learners is None else learners,
         splits=DataSplits(tuple(problems[:80]), tuple(problems[80:]), tuple(toy_problems(60, "test"))),
-        graders=RunGraders(read, read, grade, labelled=False, evaluation_grader=open_reader()),
+        graders=graders_of(read, read, grade),
     )
     of_settings, of_context = (
         {name: changes.pop(name) for name in [*changes] if name in {field.name for field in fields(part)}}

@@ -20,7 +20,7 @@ from selftrain.graders import Grader
 from selftrain.graders.code.config import CodeConfig
 from selftrain.loop.evaluator import evaluate_with_progress
 from selftrain.loop.model_factory import ModelFactory
-from selftrain.loop.preflight import too_long
+from selftrain.loop.preflight import too_long_problems
 from selftrain.loop.progress import Progress
 from selftrain.loop.round_record import FinishedRound, evaluation_rows
 from selftrain.loop.run_config import ModelConfig
@@ -122,7 +122,7 @@ def _evaluate(
     by_id = {problem.id: problem for problem in problems}
     prompts = make_prompts(problems)
     with closing(model_factory.load(name)) as learner:
-        dropped = too_long(learner, prompts, config.max_completion_length, settings[PromptConfig])
+        dropped = too_long_problems(learner, prompts, config.max_completion_length, settings[PromptConfig])
         task = EvalTask(
             [prompt for prompt in prompts if prompt.problem_id not in dropped],
             lambda responses: grader.grade(responses, by_id),

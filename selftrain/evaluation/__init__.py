@@ -4,7 +4,7 @@ evaluate.py     samples a model's answers and has them graded; task.py: on what
 metrics.py      from graded answers to estimates with 95 % intervals
 compare.py      two models on the same problems: paired differences, intervals and tests
 sweep.py        the base model by temperature, and a trained one against the best-decoded base
-gv_gap.py       the generator-verifier gap; verifier.py asks the model for it
+gv_gap.py       the generator-verifier gap; verifier.py: the model as its own verifier
 intervals.py    the statistics behind all of them
 results.py      what they result in
 

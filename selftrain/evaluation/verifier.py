@@ -15,7 +15,7 @@ from selftrain.evaluation.results import GVGap
 from selftrain.evaluation.task import EvalTask
 from selftrain.types import Prompt, Response, Sampler
 
-#: What the verifier is asked, after the question; the answer follows as a peer answer. The words are ours.
+#: Added to the question; the answer follows as a peer answer. The words are ours.
 REQUEST = "Is the posted answer Correct or Incorrect?"
 VERDICTS = (" Correct", " Incorrect")
 #: How answers are sampled: the settings of Song et al. 2412.02674.

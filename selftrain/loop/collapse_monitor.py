@@ -1,4 +1,4 @@
-"""Is a run still learning, or collapsing? Told from the probe, with or without labels.
+"""Is a run still learning, or collapsing? Seen from the probe, with or without labels.
 
 Methods without a reward may improve and then degrade, while their loss keeps falling. So validation problems, which are
 never trained on, are probed every few rounds. With labels the score is the reward; without, it is the share of greedy

@@ -1,4 +1,4 @@
-"""What the loop tells the terminal and log.txt about a round."""
+"""Lines about a round for the terminal and log.txt."""
 
 from __future__ import annotations
 

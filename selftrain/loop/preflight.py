@@ -1,4 +1,4 @@
-"""What is checked before a run costs anything."""
+"""Checks before a run costs anything."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from selftrain.models.prompts import PromptConfig
 from selftrain.types import Prompt
 
 
-def names_of(method: Method, model: str | Sequence[str]) -> dict[str, str]:
-    """Each model's folder or hub id, by a name that no other has.
+def name_models(method: Method, model: str | Sequence[str]) -> dict[str, str]:
+    """A unique name for each model -> its folder or hub id.
 
     Raises:
         SettingsError: more or fewer models than the method can use.
@@ -33,20 +33,20 @@ def names_of(method: Method, model: str | Sequence[str]) -> dict[str, str]:
     return names
 
 
-def too_long(
-    learner: Learner, prompts: Sequence[Prompt], max_completion_length: int, prompt_config: PromptConfig
+def too_long_problems(
+    learner: Learner, prompts: Sequence[Prompt], max_completion_length: int, config: PromptConfig
 ) -> set[str]:
-    """Ids of the problems whose prompts leave no room for an answer, where those are to be dropped.
+    """Ids of the problems whose prompts leave no room for a response, where those are to be dropped.
 
     Raises:
         DataError: there are some and they are not to be dropped.
     """
     found = learner.engine.too_long(prompts, max_completion_length)
-    if found and prompt_config.long_prompts == "error":
-        worst = ", ".join(f"{problem_id} ({length:,} tokens)" for problem_id, length in found[:5])
+    if found and config.long_prompts == "error":
+        first = ", ".join(f"{problem_id} ({length:,} tokens)" for problem_id, length in found[:5])
         raise DataError(
-            f"{len(found):,} of {len(prompts):,} prompts are too long: {worst}",
-            f"with up to {max_completion_length:,} tokens of answer they exceed what {learner.base} has room for",
+            f"{len(found):,} of {len(prompts):,} prompts are too long: {first}",
+            f"with up to {max_completion_length:,} tokens of response they exceed the context of {learner.base}",
             "use --long_prompts drop, lower --max_completion_length, or show fewer worked examples",
         )
     return {problem_id for problem_id, _ in found}

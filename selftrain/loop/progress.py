@@ -1,4 +1,4 @@
-"""Says what is happening, how fast and how long still: a bar on a terminal, plain lines elsewhere and in log.txt."""
+"""Progress of a run: a bar on a terminal, plain lines elsewhere and in log.txt."""
 
 from __future__ import annotations
 
@@ -11,23 +11,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-#: Seconds between two plain lines of one phase.
-LINE_EVERY = 10.0
-#: Lines that wait in memory while there is no log; beyond that the oldest are given up.
-WAITING = 1000
+#: Lines kept in memory while there is no log; beyond that the oldest are dropped.
+MAX_WAITING = 1000
 
 
 class Phase:
-    """One stretch of work with a known amount, for example 8,000 answers."""
+    """A piece of work of known size, for example 8,000 responses."""
 
     def __init__(self, progress: Progress, title: str, total: int, unit: str) -> None:
         self.progress, self.title, self.total, self.unit = progress, title, total, unit
-        self.done, self.began, self._said = 0, time.monotonic(), time.monotonic()
+        self.done, self._started, self._last_line = 0, time.monotonic(), time.monotonic()
         self._task = progress.bar.add_task(title, total=total, speed="") if progress.bar is not None else None
 
     @property
     def seconds(self) -> float:
-        return time.monotonic() - self.began
+        return time.monotonic() - self._started
 
     def advance(self, amount: int = 1, note: str = "") -> None:
         """`note` is shown beside the speed, for example the latest loss."""
@@ -35,29 +33,31 @@ class Phase:
         speed = f"{self.done / max(self.seconds, 1e-9):,.0f} {self.unit}/s {note}".rstrip()
         if self.progress.bar is not None:
             self.progress.bar.update(self._task, completed=self.done, speed=speed)
-        if time.monotonic() - self._said >= LINE_EVERY:
-            self._said = time.monotonic()
+        if time.monotonic() - self._last_line >= self.progress.line_every:
+            self._last_line = time.monotonic()
             left = self.seconds / max(self.done, 1) * (self.total - self.done)
             line = f"{self.title}: {self.done:,} of {self.total:,} {self.unit}, {speed}, {left:.0f} s left"
-            # Where a bar shows it, the line is for the log alone.
+            # Where there is a bar, the line is for the log alone.
             self.progress.say(line, show=self.progress.bar is None)
 
 
 class Progress:
     """
     Args:
-        quiet: show nothing at all; what is said goes to the log only.
-        stream: where to; standard error by default, so that results can be piped.
+        quiet: show nothing, and write to the log only.
+        stream: standard error by default, so that results can be piped.
+        line_every: seconds between two plain lines of one phase.
     """
 
-    def __init__(self, *, quiet: bool = False, stream: TextIO | None = None) -> None:
+    def __init__(self, *, quiet: bool = False, stream: TextIO | None = None, line_every: float = 10.0) -> None:
         self.stream = stream or sys.stderr
-        self.quiet = quiet
+        self.quiet, self.line_every = quiet, line_every
         self.bar: Any = None
         self._log: TextIO | None = None
-        self._unlogged: deque[str] = deque(maxlen=WAITING)
+        self._unlogged: deque[str] = deque(maxlen=MAX_WAITING)
 
     def say(self, text: str, *, show: bool = True) -> None:
+        """Shows a text, and adds it to the log with the time."""
         stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._unlogged.extend(f"{stamp} {line}\n" for line in text.splitlines() or [""])
         self._write_log()
@@ -70,20 +70,20 @@ class Progress:
 
     @contextmanager
     def log_to(self, path: Path) -> Iterator[None]:
-        """Within it, all that is said is added to this file too, after what was said before.
+        """Within it everything goes to this file too, beginning with the lines before it.
 
-        A log that cannot be written is given up, which is said once: it must not cost a run.
+        A log that cannot be written is closed with a message: it must not stop a run.
         """
         try:
-            # Not every text of a model can be encoded, and the log has to take it all the same.
+            # Text of a model may hold half characters, which UTF-8 cannot encode.
             self._log = path.open("a", encoding="utf-8", errors="backslashreplace")
         except OSError as error:
-            self._give_up_log(error)
+            self._abandon_log(error)
         self._write_log()
         try:
             yield
         except BaseException as error:
-            # Whoever catches it shows it; a log has to tell by itself why a run ended.
+            # Shown by whoever catches it; the log has to say by itself why a run ended.
             self.say(f"ended by {type(error).__name__}: {error}", show=False)
             raise
         finally:
@@ -96,17 +96,17 @@ class Progress:
             self._log.writelines(self._unlogged)
             self._log.flush()
         except (OSError, ValueError) as error:  # a ValueError where the file was closed
-            self._give_up_log(error)
+            self._abandon_log(error)
         self._unlogged.clear()
 
-    def _give_up_log(self, error: Exception) -> None:
+    def _abandon_log(self, error: Exception) -> None:
         self._close_log()
-        self.say(f"log.txt ends here, it cannot be written ({error}); the run goes on")
+        self.say(f"log.txt ends here, it cannot be written ({error}); the run continues")
 
     def _close_log(self) -> None:
         log, self._log = self._log, None
         if log is not None:
-            # Closing writes what is left, which fails where writing has failed.
+            # Closing writes what is buffered, which fails where writing has failed.
             with suppress(OSError, ValueError):
                 log.close()
 
@@ -134,15 +134,15 @@ class Progress:
 
 
 class Stopwatch(defaultdict[str, float]):
-    """Seconds by what they were spent on."""
+    """Seconds by stage."""
 
     def __init__(self) -> None:
         super().__init__(float)
 
     @contextmanager
-    def timing(self, what: str) -> Iterator[None]:
-        began = time.monotonic()
+    def timing(self, stage: str) -> Iterator[None]:
+        started = time.monotonic()
         try:
             yield
         finally:
-            self[what] += time.monotonic() - began
+            self[stage] += time.monotonic() - started

@@ -53,5 +53,5 @@ class Result:
 
     @property
     def samples(self) -> Any:
-        """Every sample drawn for training, as a DuckDB relation: `.df()`, `.arrow()`, `.fetchall()`."""
+        """Every training sample, as a DuckDB relation: `.df()`, `.arrow()`, `.fetchall()`."""
         return RunFolder(self.output_dir).query("select * from samples")

@@ -1,4 +1,4 @@
-"""What a run is made of, in a form that tells whether it is still the same when the run is gone on with."""
+"""Refuses to resume a run with other settings, problems or models than it was started with."""
 
 from __future__ import annotations
 
@@ -14,19 +14,23 @@ from selftrain.problems.splits import DataSplits
 from selftrain.storage import AnswerCache, Record
 from selftrain.types import Problem
 
-#: Of a longer file only so many bytes at its ends are read: weights can be larger than a disk is fast.
+#: Bytes that are read at both ends of a longer file: reading all weights would take too long.
 _ENDS = 1 << 20
 
 
 def inputs_of(
-    command: str, parts: DataSplits, models: Mapping[str, str], settings: Mapping[str, Any]
+    command: str, splits: DataSplits, models: Mapping[str, str], settings: Mapping[str, Any]
 ) -> dict[str, Any]:
     """JSON: the command, every setting, and fingerprints of problems and models."""
     return {
         "command": command,
         "settings": settings,
-        "problems": {name: _of_problems(getattr(parts, name)) for name in ("train", "validation", "evaluation")},
-        "models": {name: _of_model(path) for name, path in models.items()},
+        "problems": {
+            "train": _fingerprint(splits.train),
+            "validation": _fingerprint(splits.validation),
+            "evaluation": _fingerprint(splits.evaluation),
+        },
+        "models": {name: _model_fingerprint(path) for name, path in models.items()},
     }
 
 
@@ -35,12 +39,12 @@ def open_record(
 ) -> Record:
     """
     Args:
-        resumable: settings that may differ from those the run was begun with; None begins a run.
+        resumable: settings that may differ from those the run was started with; None starts a run.
 
     Raises:
-        RunError: it cannot be written, or what is to be resumed was made of something else.
+        RunError: it cannot be written, or the run to resume was started with something else.
     """
-    # As they will be read back.
+    # As they are read back.
     inputs = json.loads(json.dumps(inputs))
     if resumable is None:
         return Record.create(path, inputs, answer_cache)
@@ -49,9 +53,9 @@ def open_record(
         differences = [*_differences(record.run_metadata, inputs, resumable)]
         if differences:
             raise RunError(
-                f"{path} was begun with something else: {'; '.join(differences)}",
-                "what was done and what is to come would not be one run",
-                "resume it as it was, or begin another",
+                f"{path} was started with something else: {'; '.join(differences)}",
+                "its finished rounds and the rest would not be one run",
+                "resume it as it was, or start another run",
             )
     except BaseException:
         record.__exit__(None, None, None)
@@ -59,18 +63,18 @@ def open_record(
     return record
 
 
-def _differences(then: Mapping[str, Any], now: Mapping[str, Any], resumable: Set[str]) -> Iterable[str]:
-    for name in sorted({*then["settings"], *now["settings"]} - resumable):
-        before, after = then["settings"].get(name), now["settings"].get(name)
-        if before != after:
-            yield f"{name} was {before!r} and is {after!r}"
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any], resumable: Set[str]) -> Iterable[str]:
+    for name in sorted({*before["settings"], *now["settings"]} - resumable):
+        old, new = before["settings"].get(name), now["settings"].get(name)
+        if old != new:
+            yield f"{name} was {old!r} and is {new!r}"
     for kind in ("problems", "models"):
-        for name in sorted({*then[kind], *now[kind]}):
-            if then[kind].get(name) != now[kind].get(name):
-                yield f"the {kind} of {name!r} are others" if kind == "problems" else f"the model {name!r} is another"
+        for name in sorted({*before[kind], *now[kind]}):
+            if before[kind].get(name) != now[kind].get(name):
+                yield f"the {kind} of {name!r} differ" if kind == "problems" else f"the model {name!r} differs"
 
 
-def _of_problems(problems: Iterable[Problem]) -> str:
+def _fingerprint(problems: Iterable[Problem]) -> str:
     digest = hashlib.sha256()
     for problem in problems:
         row = [problem.id, problem.question, problem.reference, problem.solution]
@@ -78,16 +82,15 @@ def _of_problems(problems: Iterable[Problem]) -> str:
     return digest.hexdigest()
 
 
-def _of_model(path: str) -> str:
-    """Of a local folder, by its files; a hub id stands for itself, with its revision among the settings.
-
-    An adapter's folder is an adapter and the model that it belongs to.
+def _model_fingerprint(path: str) -> str:
+    """A hash of the files of a local folder, and of an adapter's base model. A hub id stands for itself: its revision
+    is a setting.
     """
     folder, base = Path(path), base_model_of(path)[0]
     if not folder.is_dir():
         return path
-    digest = hashlib.sha256(b"" if base == path else _of_model(base).encode())
-    for file in sorted(one for one in folder.iterdir() if one.is_file()):
+    digest = hashlib.sha256(b"" if base == path else _model_fingerprint(base).encode())
+    for file in sorted(path for path in folder.iterdir() if path.is_file()):
         size = file.stat().st_size
         digest.update(f"{file.name} {size}\n".encode())
         with file.open("rb") as content:

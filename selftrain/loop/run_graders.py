@@ -1,4 +1,4 @@
-"""Who judges what in a run: the samples, D_val, and the evaluation are three different questions."""
+"""The graders of a run: training samples, validation and evaluation may each need another one."""
 
 from __future__ import annotations
 
@@ -21,35 +21,31 @@ Rewards = str | Callable[..., Any] | Sequence[str | Callable[..., Any]]
 GradeProblems = Callable[[Sequence[Response], Mapping[str, Problem]], list[Score]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunGraders:
-    """
-    Args:
-        samples: scores what is sampled for data; reads answers only, where the method needs no judge.
-        validation: scores D_val; reads answers only, where its labels are not to be looked at.
-        evaluation: what the report speaks of. Never a control: a control must not mark its own work.
-        labelled: whether D_val is scored by its labels.
-    """
-
+    #: Of training samples; only extracts answers where the method needs no grader.
     samples: GradeProblems
+    #: Of validation problems; only extracts answers where their labels may not be used.
     validation: GradeProblems
+    #: Of evaluation problems. Never an ablation, which must not grade itself.
     evaluation: GradeProblems
+    #: Whether `validation` uses labels.
     labelled: bool
-    #: The judge behind `evaluation`.
+    #: The grader behind `evaluation`.
     evaluation_grader: Grader
-    #: Whether a score of `samples` depends on one answer alone.
+    #: Whether a score of `samples` depends on one response alone.
     scores_independently: bool = False
 
-    def check(self, parts: DataSplits, progress: Progress) -> None:
-        """Has the examiner read every gold answer it will need, before anything is paid for.
+    def check(self, splits: DataSplits, progress: Progress) -> None:
+        """Has every gold answer graded that the run will need, before it costs anything.
 
         Raises:
-            DataError: it can read none.
+            DataError: none is graded right.
         """
-        looked_at = parts.all if self.labelled else parts.evaluation
-        labelled = [problem for problem in looked_at if problem.reference is not None]
-        if not parts.can_be_graded:
-            progress.say("data: no evaluation problem has an answer, so accuracy cannot be told; all else is")
+        problems = splits.all if self.labelled else splits.evaluation
+        labelled = [problem for problem in problems if problem.reference is not None]
+        if not splits.can_be_graded:
+            progress.say("data: no evaluation problem has an answer, so accuracy cannot be measured")
         if labelled:
             check_grader(self.evaluation_grader, labelled, progress)
 
@@ -57,69 +53,71 @@ class RunGraders:
 @contextmanager
 def open_run_graders(
     method: Method,
-    own: str,
-    reward_funcs: Rewards | None,
-    reward_weights: Sequence[float] | None,
-    probe_labels: bool,
-    eval_labels: bool,
+    dataset_grader: str,
+    *,
+    reward_funcs: Rewards | None = None,
+    reward_weights: Sequence[float] | None = None,
+    probe_labels: bool = False,
+    eval_labels: bool = True,
     code: CodeConfig | None = None,
     ray: RayBackend = LOCAL,
 ) -> Iterator[RunGraders]:
     """
     Args:
-        own: the judge that the data set comes with.
-        probe_labels: whether D_val may be judged by its labels where the method needs none.
-        eval_labels: whether evaluation problems have answers; without, evaluations only read.
-        code: how "code" judges.
-        ray: where they are asked.
+        dataset_grader: the grader that the data set comes with.
+        reward_funcs: grader names or functions; by default the data set's grader.
+        probe_labels: whether labels of validation problems may be used where the method needs no grader.
+        eval_labels: whether evaluation problems have labels; without, answers are only extracted.
+        code: settings of the grader "code".
+        ray: where graders run.
 
     Raises:
-        SandboxError: code is to be judged, and nothing on this machine holds it.
+        SandboxError: code is to be graded, and no sandbox works on this machine.
     """
     with ExitStack() as stack:
-        reader = stack.enter_context(open_reader(own))
+        reader = stack.enter_context(open_reader(dataset_grader))
         grader: Grader = reader
         if method.needs_grader:
-            grader = stack.enter_context(ray.open_grader(reward_funcs or own, reward_weights=reward_weights, code=code))
-            if not is_ablation(grader.name):
-                evaluation_grader = grader.evaluation_grader()
-                yield RunGraders(
-                    grader.grade,
-                    evaluation_grader.grade,
-                    evaluation_grader.grade,
-                    True,
-                    evaluation_grader,
-                    grader.scores_independently,
-                )
-                return
-        native = stack.enter_context(ray.open_grader(own, code=code)).evaluation_grader()
-        # Stopping and choosing by the labels would teach a control, too, what it is there to do without.
-        validation, evaluation = native if probe_labels else reader, native if eval_labels else reader
+            rewards = reward_funcs or dataset_grader
+            grader = stack.enter_context(ray.open_grader(rewards, reward_weights=reward_weights, code=code))
+        if method.needs_grader and not is_ablation(grader.name):
+            evaluation = grader.evaluation_grader()
+            validation_grade, evaluation_grade, labelled = evaluation.grade, evaluation.grade, True
+        else:
+            evaluation = stack.enter_context(ray.open_grader(dataset_grader, code=code)).evaluation_grader()
+            # Early stopping by labels would give an ablation the very information that it does without.
+            validation_grade = evaluation.grade if probe_labels else reader.grade
+            evaluation_grade, labelled = evaluation.grade if eval_labels else reader.grade, probe_labels
         yield RunGraders(
-            grader.grade, validation.grade, evaluation.grade, probe_labels, native, grader.scores_independently
+            samples=grader.grade,
+            validation=validation_grade,
+            evaluation=evaluation_grade,
+            labelled=labelled,
+            evaluation_grader=evaluation,
+            scores_independently=grader.scores_independently,
         )
 
 
 def check_grader(grader: Grader, problems: Sequence[Problem], progress: Progress) -> None:
-    """Has the judge read every gold answer before anything is paid for.
+    """Has every gold answer graded, and reports those that are not right.
 
     Raises:
-        DataError: it can read none.
+        DataError: none is.
     """
-    unread = self_test(grader, problems)
-    # A reward function of the user's may well give a bare gold answer nothing, for example one that rewards length.
-    if len(unread) == len(problems) and not isinstance(grader, RewardFunctionGrader):
-        problem, reason = unread[0]
+    failed = self_test(grader, problems)
+    # A user's reward function may well give a bare gold answer nothing, for example one that rewards length.
+    if len(failed) == len(problems) and not isinstance(grader, RewardFunctionGrader):
+        problem, reason = failed[0]
         raise DataError(
-            f"the judge {grader.name!r} finds none of the {len(problems):,} gold answers right; "
+            f"the grader {grader.name!r} grades none of the {len(problems):,} gold answers as right; "
             f"the first is {excerpt(problem.reference)} of {problem.id}: {reason}",
-            "no sample could ever be judged right",
-            "check --answer_column, or choose another judge with --reward_funcs",
+            "no sample could ever be right",
+            "check --answer_column, or choose another grader with --reward_funcs",
         )
-    for problem, reason in unread[:5]:
-        progress.say(f"judge: does not find {excerpt(problem.reference)}, the gold of {problem.id}, right: {reason}")
-    if unread:
+    for problem, reason in failed[:5]:
+        progress.say(f"grader: the gold answer {excerpt(problem.reference)} of {problem.id} is not right: {reason}")
+    if failed:
         progress.say(
-            f"judge: {len(unread):,} of {len(problems):,} gold answers are not found right; what is answered to those "
-            "problems is judged all the same, and unjudged where the gold cannot be read at all"
+            f"grader: {len(failed):,} of {len(problems):,} gold answers are not graded as right; responses to those "
+            "problems are graded all the same, and unjudged where the gold answer cannot be read at all"
         )

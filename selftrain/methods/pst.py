@@ -233,7 +233,7 @@ class PST:
             ids = turn.aggregate.token_ids if turn.aggregate.model == own.model else None
             return TrainingExample(alone, turn.aggregate.text, ids, weight)
         prompt = own.prompt if self.target == "own_in_context" else alone
-        return TrainingExample(prompt, own.text, own.token_ids, weight, cut_off=own.truncated)
+        return TrainingExample(prompt, own.text, own.token_ids, weight, truncated=own.truncated)
 
 
 def _metrics(turns: Sequence[Turn], samples: Sequence[Sample]) -> dict[str, float]:

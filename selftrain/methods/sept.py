@@ -132,7 +132,7 @@ class SePT:
         (learner,) = round.learners
         sampler = learner if self.refresh == "round" else round.base_models()[0]
         # o ~ pi(. | q; tau_s): the newest weights answer at a low temperature.
-        tau = self.temperature_at(round.done)
+        tau = self.temperature_at(round.fraction_done)
         sampling = SamplingParams(tau, max_completion_length=self.max_completion_length)
         responses = sampler.sample(round.prompts, self.num_generations, sampling, round.key)
         if self.refresh == "round":

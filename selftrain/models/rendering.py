@@ -158,10 +158,10 @@ class Renderer:
     def tokenize(self, example: TrainingExample) -> TokenizedExample:
         """Prompt and completion as ids: the generated ids where there are some, ended by an end token.
 
-        Generated ids that were `cut_off` get no end token, or the model would learn to stop in mid-answer.
+        Generated ids that are `truncated` get no end token, or the model would learn to stop in mid-answer.
         """
         ids = self.completion_ids(example.completion) if example.token_ids is None else list(example.token_ids)
-        if not ids or (ids[-1] not in self.stop_ids and not example.cut_off):
+        if not ids or (ids[-1] not in self.stop_ids and not example.truncated):
             ids.append(self.end_id)
         prompt_ids = self.prompt_ids(example.prompt)
         return TokenizedExample((*prompt_ids, *ids), len(prompt_ids), example.weight)

@@ -1,4 +1,4 @@
-"""The problems of a run, and how they are divided."""
+"""The problems of a run, and how they are split."""
 
 from __future__ import annotations
 
@@ -15,23 +15,26 @@ from selftrain.types import Problem
 
 Data = str | Path | ProblemSet | Iterable[Mapping[str, Any]]
 
-#: Share of the problems that is evaluated on where the data has no test split; ours.
-HELD_OUT = 0.1
-#: Evaluation problems are drawn by this seed whatever the run's: runs that differ in their seed are measured alike.
+#: Share of the problems for evaluation where the data has no test split; ours.
+EVAL_SHARE = 0.1
+#: Evaluation problems are chosen with this seed, so that runs with different seeds are evaluated on the same ones.
 EVALUATION_SEED = 0
 
 
 @dataclass(frozen=True)
 class DataSplits:
-    """The problems of a run, no problem in two parts.
+    """The problems of a run. No problem is in two splits.
 
-    `train` is sampled for data; `validation` (D_val) decides early stopping and the best round; `evaluation` is
-    what the report speaks of, and decides nothing; `few_shot` are the worked examples of the prompt.
+    DataSplits(train=(Problem(...), ...), validation=(...), evaluation=(...), few_shot=(("1+1?", "#### 2"),))
     """
 
+    #: Sampled for training.
     train: tuple[Problem, ...]
+    #: The paper's D_val: decides early stopping and the best round.
     validation: tuple[Problem, ...]
+    #: For the report; decides nothing.
     evaluation: tuple[Problem, ...]
+    #: Worked examples of the prompt.
     few_shot: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -40,18 +43,18 @@ class DataSplits:
 
     @property
     def can_be_graded(self) -> bool:
-        """Whether any evaluation problem has an answer; without, accuracy cannot be told."""
+        """Whether any evaluation problem has an answer; without, accuracy cannot be measured."""
         return any(problem.reference is not None for problem in self.evaluation)
 
-    def without_answers(self, keep_validation: bool) -> DataSplits:
-        """For methods that need no judge: neither answers nor solutions of what is learnt from can be looked at.
+    def without_answers(self, *, keep_validation: bool) -> DataSplits:
+        """For methods that need no grader: without answers and solutions, but for those of evaluation problems.
 
         Args:
-            keep_validation: leave those of D_val, for a watch that may use them.
+            keep_validation: keep those of validation problems, for a collapse monitor that may use them.
         """
 
         def bare(problems: Sequence[Problem]) -> tuple[Problem, ...]:
-            return tuple(Problem(p.id, p.question) for p in problems)
+            return tuple(Problem(problem.id, problem.question) for problem in problems)
 
         validation = self.validation if keep_validation else bare(self.validation)
         return replace(self, train=bare(self.train), validation=validation)
@@ -59,16 +62,29 @@ class DataSplits:
     def without(self, ids: set[str]) -> DataSplits:
         """
         Raises:
-            DataError: nothing would be left to learn from or to evaluate on.
+            DataError: no training or no evaluation problem would be left.
         """
 
         def rest(problems: Sequence[Problem]) -> tuple[Problem, ...]:
-            return tuple(p for p in problems if p.id not in ids)
+            return tuple(problem for problem in problems if problem.id not in ids)
 
-        parts = DataSplits(rest(self.train), rest(self.validation), rest(self.evaluation), self.few_shot)
-        if not parts.train or not parts.evaluation:
-            raise DataError("no problem is left once those with too long prompts are dropped")
-        return parts
+        splits = DataSplits(rest(self.train), rest(self.validation), rest(self.evaluation), self.few_shot)
+        if not splits.train or not splits.evaluation:
+            raise DataError(
+                f"{len(ids):,} of {len(self.all):,} prompts are too long",
+                "without them there is no training or no evaluation problem",
+                "lower --max_completion_length, or show fewer worked examples",
+            )
+        return splits
+
+
+@dataclass(frozen=True)
+class RunData:
+    """The data sets of a run, and the splits made from them."""
+
+    train: ProblemSet
+    evaluation: ProblemSet
+    splits: DataSplits
 
 
 def load_data(
@@ -92,7 +108,7 @@ def load_data(
         evaluation = _load(eval_data, test_split, max_eval, EVALUATION_SEED, **reading)
     else:
         # Held out of all problems before any limit: fewer training problems are not fewer evaluation problems.
-        train, evaluation = _load(train_data, train_split, None, seed, **reading).split_off(HELD_OUT, seed)
+        train, evaluation = _load(train_data, train_split, None, seed, **reading).split_off(EVAL_SHARE, seed)
         train = train if max_train is None else train.take(max_train, seed)
         evaluation = evaluation if max_eval is None else evaluation.take(max_eval, EVALUATION_SEED)
     check_overlap(train, evaluation, allow=config.allow_overlap)
@@ -105,16 +121,16 @@ def _load(data: Data, split: str | None, max_problems: int | None, seed: int, **
     return load_problems(data, split=split, max_problems=max_problems, seed=seed, **reading)
 
 
-def divide(
-    train: ProblemSet, evaluation: ProblemSet, validation_size: float, num_fewshot: int, seed: int
+def split(
+    train: ProblemSet, evaluation: ProblemSet, *, validation_size: float, num_fewshot: int, seed: int
 ) -> DataSplits:
-    """Worked examples and D_val leave the training problems; neither is ever sampled for data.
+    """Takes worked examples and validation problems from the training problems.
 
     Args:
-        validation_size: a share below 1, or a number of problems; 0 for no D_val.
+        validation_size: a share below 1, or a number of problems; 0 for none.
 
     Raises:
-        DataError: fewer problems have a human solution than are to be shown.
+        DataError: fewer problems have a human solution than `num_fewshot`.
     """
     train, few_shot = _worked_examples(train, num_fewshot, seed) if num_fewshot else (train, ())
     validation: Sequence[Problem] = ()
@@ -124,25 +140,29 @@ def divide(
 
 
 def _worked_examples(train: ProblemSet, count: int, seed: int) -> tuple[ProblemSet, tuple[tuple[str, str], ...]]:
-    solved = [p for p in train if p.solution]
+    solved = [problem for problem in train if problem.solution]
     if len(solved) < count:
         raise DataError(
             f"num_fewshot is {count}, and {len(solved)} problems of {train.name} have a human solution",
-            "worked examples can only be taken from such problems",
+            "worked examples can only be made of such problems",
             "lower --num_fewshot, or use data with a solution column",
         )
-    shown = random.Random(f"{seed}/shots").sample(solved, count)
-    taken = {p.id for p in shown}
-    rest = replace(train, problems=tuple(p for p in train if p.id not in taken))
-    return rest, tuple((p.question, p.solution or "") for p in shown)
+    chosen = random.Random(f"{seed}/shots").sample(solved, count)
+    ids = {problem.id for problem in chosen}
+    rest = replace(train, problems=tuple(problem for problem in train if problem.id not in ids))
+    return rest, tuple((problem.question, problem.solution or "") for problem in chosen)
 
 
-def problems_of_round(problems: Sequence[Problem], wanted: int | None, number: int, seed: int) -> Sequence[Problem]:
-    """All, or the next ones of a pass in which each is asked once, in a drawn order; `number` counts rounds from 1."""
-    if wanted is None or wanted >= len(problems):
+def problems_of_round(problems: Sequence[Problem], count: int | None, number: int, seed: int) -> Sequence[Problem]:
+    """The next `count` problems of a pass over all of them in random order; None for all of them.
+
+    Args:
+        number: of the round, from 1.
+    """
+    if count is None or count >= len(problems):
         return problems
-    # The last ones of a pass, too few for a round, wait for the next pass, which has another order.
-    each_pass = len(problems) // wanted
-    this_pass, place = divmod(number - 1, each_pass)
+    # The last problems of a pass, too few for a round, wait for the next pass, which has another order.
+    rounds_per_pass = len(problems) // count
+    this_pass, place = divmod(number - 1, rounds_per_pass)
     order = random.Random(f"{seed}/round {this_pass}/pass").sample(range(len(problems)), len(problems))
-    return tuple(problems[at] for at in order[place * wanted : (place + 1) * wanted])
+    return tuple(problems[i] for i in order[place * count : (place + 1) * count])

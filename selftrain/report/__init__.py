@@ -3,7 +3,7 @@
 It reads what the loop has decided and decides nothing itself.
 
 round_record.py   a line of rounds.jsonl; best_round.py the loop's decision; history.py both together
-findings.py       each round against the base, and the rounds to speak of
+findings.py       each round against the base, and the headline round
 verdict.py        whether the run helped, the caveats, and what the collapse monitor reported
 team.py           several models: as a team, and on average
 gv_gap_summary.py against the best-decoded base; the generator-verifier gap

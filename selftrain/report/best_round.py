@@ -16,7 +16,7 @@ class BestRound:
 
     #: The round whose weights are kept as `best`; 0 is the base models, where no round did better.
     round: int
-    #: The round that reports speak of: the best of those that trained, even where the base models did better. None
+    #: The round that a report is about: the best of those that trained, even where the base models did better. None
     #: where no round trained.
     headline_round: int | None
     #: None without validation problems: then it is the last round that trained.

@@ -151,7 +151,7 @@ def _both(summary: GapSummary, value_of: Callable[[GVGap], float | None]) -> str
 
 
 def probe(history: RunHistory) -> Markup:
-    """The validation score, and the signals that tell a model that learns from one that collapses."""
+    """The validation score, and the signals by which a collapse is seen."""
     charts = [chart for chart in _probe_charts(history) if chart is not None and len(chart.steps) > 1]
     if not charts:
         return Markup("")

@@ -1,4 +1,4 @@
-"""Each round against the base model: better, worse or undecided, and which of the rounds a verdict speaks of."""
+"""Each round against the base model: better, worse or undecided, and the headline round."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Outcome = Literal["better", "worse", "unclear"]
 #: The metric that decides: the first of these that was compared. The other is reported beside it.
 _PRIMARY = ("greedy", "pass@1")
 ALPHA = 0.05
-_VERBS = {"better": "beats", "worse": "is worse than", "unclear": "cannot be told from"}
+_VERBS = {"better": "beats", "worse": "is worse than", "unclear": "is not clearly different from"}
 
 
 @dataclass(frozen=True)
 class Tested:
-    """One metric of one round against the base. `p` is Holm's: corrected for all rounds (of all models) compared."""
+    """One metric of one round against the base. `p` is Holm-corrected for all rounds (of all models) compared."""
 
     comparison: Comparison
     p: float
@@ -79,7 +79,7 @@ class Finding:
     @property
     def numbers(self) -> str:
         corrected = f" (Holm-corrected for {self.compared_rounds} rounds)" if self.compared_rounds > 1 else ""
-        beside = f"; pass@1 (one drawn answer) {_text(self.pass_at_1)}," if self.pass_at_1 else ""
+        beside = f"; pass@1 (one sampled answer) {_text(self.pass_at_1)}," if self.pass_at_1 else ""
         problems = f"{self.primary.comparison.problems:,} problems"
         return f"{self.metric} {_text(self.primary)}{beside} over {problems}{corrected}"
 

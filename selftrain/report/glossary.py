@@ -45,7 +45,7 @@ def _always(history: RunHistory, settings: Mapping[str, Any]) -> Iterator[tuple[
     )
     if history.headline_round is not None:
         base = "" if history.best_round else " No round did better than the base model, which is kept as best."
-        yield "the round spoken of", f"Chosen as {history.chosen_by}.{base}"
+        yield "the headline round", f"Chosen as {history.chosen_by}.{base}"
 
 
 def _sometimes(history: RunHistory) -> Iterator[tuple[str, str]]:

@@ -111,7 +111,7 @@ def trainings(history: RunHistory) -> Markup:
         some = _some(history, records)
         content += [legend(history.models), panels(list(_training_charts(history)), "small")]
         content.append(_fold("Training by round", history, records, training_table(history, some)))
-        note = "The loss falls in a collapse too: it tells whether training works, not whether the model gets better. "
+        note = "The loss falls in a collapse too: it shows whether training works, not whether the model gets better. "
     if charts := list(_validation_charts(history, _some(history, trained)[:_FEW])):
         content += [el("h3", "Reward on the validation problems, by epoch"), panels(charts, "small")]
         note += "Epoch 0 is the weights that training started from; the ring marks the epoch that was kept."

@@ -62,7 +62,7 @@ def without_labels(history: RunHistory) -> list[str]:
         ]
         if before is not after and changes:
             sentences.append(f"{visible(model)}, base → round {after.round}: {'; '.join(changes)}.")
-    return [*sentences, "That answers agree does not make them right: this tells of a collapse, not of a gain."]
+    return [*sentences, "That answers agree does not make them right: this shows a collapse, not a gain."]
 
 
 def _changes(history: RunHistory, before: RoundRecord, after: RoundRecord) -> Iterator[tuple[str, str, float, float]]:
@@ -149,7 +149,7 @@ def _measurement(chosen: Finding, base: RoundRecord | None) -> Iterator[str]:
     before: Mapping[str, Estimate] = {} if base is None else base.metrics
     after, compared = chosen.record.metrics, chosen.record.against_base
     if (problems := chosen.primary.comparison.problems) < _FEW:
-        yield f"{problems:,} problems are few: only large differences can be told from chance."
+        yield f"{problems:,} problems are few: only large differences are significant."
     unread_before, unread_after = (_value(metrics, "parse_failure_rate") for metrics in (before, after))
     gained = any(compared[metric].difference > 0 for metric in ("greedy", "pass@1") if metric in compared)
     if unread_before - unread_after > 0.01 and gained:

@@ -12,12 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selftrain.evaluation import EvalConfig
-from selftrain.graders import open_reader
 from selftrain.loop.best_round import BestRoundTracker
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.loop.probe import Probe
 from selftrain.loop.round_loop import RoundLoop, mean_score
-from selftrain.loop.run_graders import RunGraders
 from selftrain.methods import SePT
 from selftrain.methods.base import collected_from
 from selftrain.methods.filters import drop
@@ -28,7 +26,7 @@ from selftrain.report.history import RunHistory
 from selftrain.report.round_record import RoundRecord
 from selftrain.storage import RunFolder
 from selftrain.types import Collected, Round, Sample
-from tests.toys import grade, read, run_toys, toy, toy_run
+from tests.toys import grade, graders_of, read, run_toys, toy, toy_run
 
 #: Round, score, whether it is evaluated.
 Seen = tuple[int, float, bool]
@@ -117,7 +115,7 @@ RARELY, EVERY_ROUND = (
     MonitorConfig(probe_rounds=1, collapse_watch="off"),
 )
 #: All greedy answers of a toy are right, or all are wrong: the validation score is 1 or 0.
-BY_LABEL = RunGraders(read, grade, grade, labelled=True, evaluation_grader=open_reader())
+BY_LABEL = graders_of(read, grade, grade, labelled=True)
 
 
 TRAINING = SePTTrainingConfig(learning_rate=1.0, warmup_steps=0, warmup_ratio=0.0)

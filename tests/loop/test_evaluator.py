@@ -11,9 +11,7 @@ import pytest
 
 from selftrain.engines.toy import ToyEngine
 from selftrain.evaluation import EvalConfig
-from selftrain.graders import open_reader
 from selftrain.loop.learner import Learner
-from selftrain.loop.run_graders import RunGraders
 from selftrain.methods import PST, SePT
 from selftrain.methods.pst import PSTTrainingConfig
 from selftrain.methods.sept import SePTTrainingConfig
@@ -22,7 +20,7 @@ from selftrain.report.round_record import RoundRecord
 from selftrain.storage import RunFolder
 from selftrain.training.toy import ToyTrainer
 from selftrain.types import SamplingParams
-from tests.toys import read, run_toys, toy, toy_run
+from tests.toys import graders_of, read, run_toys, toy, toy_run
 
 RIGHT, OFF, SILENT = (9.0, 0.0, 0.0), (0.0, 9.0, 0.0), (0.0, 0.0, 9.0)
 STILL = PSTTrainingConfig(learning_rate=1e-9)
@@ -110,7 +108,7 @@ def test_the_gap_of_generator_and_verifier_is_measured_with_labels_only(tmp_path
     bare = tuple(replace(problem, reference=None) for problem in splits.evaluation)
     records, _ = sept_run(
         tmp_path / "without", evaluation=gap, splits=replace(splits, evaluation=bare),
-        graders=RunGraders(read, read, read, labelled=False, evaluation_grader=open_reader()),
+        graders=graders_of(read, read, read),
     )  # fmt: skip
     for record in records:
         assert not (record.gv_gap or record.sweep or record.against_best_decoded)

@@ -190,7 +190,7 @@ def answers(problems: Iterable[Problem]) -> list[Response]:
 def test_a_control_scores_samples_and_D_val_without_a_label(control: str) -> None:
     hidden = blind(toy_problems(5))
     by_id = {problem.id: problem for problem in hidden}
-    with open_run_graders(RestEM(), "math", control, None, False, True) as graders:
+    with open_run_graders(RestEM(), "math", reward_funcs=control) as graders:
         assert not graders.labelled
         assert {score.value for score in graders.samples(answers(hidden), by_id)} <= {0.0, 1.0}
         assert {score.value for score in graders.validation(answers(hidden), by_id)} == {None}
@@ -200,7 +200,7 @@ def test_a_control_scores_samples_and_D_val_without_a_label(control: str) -> Non
         assert {score.value for score in verdicts} <= {0.0, 1.0}
         right = [response.text.endswith(f" {problem.reference}") for problem in seen for response in answers([problem])]
         assert [score.value == 1.0 for score in verdicts] == right
-    with open_run_graders(RestEM(), "math", None, None, False, True) as graders:
+    with open_run_graders(RestEM(), "math") as graders:
         assert graders.labelled
 
 
@@ -217,7 +217,7 @@ def test_wrong_labels_of_D_val_change_nothing_in_a_run_with_a_control(tmp_path: 
     held_out = tuple(problems[45:])
 
     def run(name: str, validation: tuple[Problem, ...]) -> Sequence[RoundRecord]:
-        with open_run_graders(RestEM(), "math", control, None, False, True) as graders:
+        with open_run_graders(RestEM(), "math", reward_funcs=control) as graders:
             return run_toys(
                 tmp_path / name, RestEM(num_rounds=2, num_generations=4), [toy()], graders=graders,
                 splits=DataSplits(tuple(problems[:45]), validation, tuple(toy_problems(20, "test"))),

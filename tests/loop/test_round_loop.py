@@ -11,18 +11,16 @@ from datasets import load_dataset
 
 from selftrain.errors import RunError
 from selftrain.evaluation import EvalConfig
-from selftrain.graders import open_reader
 from selftrain.loop.progress import Progress
 from selftrain.loop.round_loop import RoundLoop
 from selftrain.loop.run import Run
-from selftrain.loop.run_graders import RunGraders
 from selftrain.methods import RestEM
 from selftrain.models.toy import ToyModel
 from selftrain.report.round_record import read_rounds
 from selftrain.storage import Record, RunFolder
 from selftrain.training.base import TrainingConfig
 from selftrain.types import Score
-from tests.toys import grade, toy, toy_run
+from tests.toys import grade, graders_of, toy, toy_run
 
 
 def run_in(folder: Path, grade=grade, examine=grade, **changes) -> Run:
@@ -34,7 +32,7 @@ def run_in(folder: Path, grade=grade, examine=grade, **changes) -> Run:
     return toy_run(
         folder, RestEM(**method), [toy(base=str(base))],
         **{
-            "graders": RunGraders(grade, grade, examine, labelled=True, evaluation_grader=open_reader()),
+            "graders": graders_of(grade, grade, examine, labelled=True),
             "evaluation": EvalConfig(num_generations_eval=4),
         } | changes,
     )  # fmt: skip

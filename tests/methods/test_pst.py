@@ -141,7 +141,7 @@ def test_the_last_answer_is_the_aggregate_and_all_but_its_writer_learn_it() -> N
         for example in examples:
             assert example.completion == last[example.prompt.problem_id]
             # The question alone, and another's words in the learner's own tokens.
-            assert example.prompt.peer_answers == () and example.token_ids is None and not example.cut_off
+            assert example.prompt.peer_answers == () and example.token_ids is None and not example.truncated
             kept[example.prompt.problem_id] += 1
         spoke_last = {i for (i, _), talk in talks(lessons).items() if talk[-1].response.model == name}
         assert not spoke_last & {example.prompt.problem_id for example in examples}
@@ -223,7 +223,7 @@ def test_an_own_answer_that_was_cut_off_is_learnt_without_an_end() -> None:
 
     lessons = collect(peers(engine=FirstIsCut), target="own_in_context")
     examples = [example for of_model in lessons.examples.values() for example in of_model]
-    assert examples and all(example.cut_off == (example.prompt.peer_answers == ()) for example in examples)
+    assert examples and all(example.truncated == (example.prompt.peer_answers == ()) for example in examples)
 
 
 # PMI and weights

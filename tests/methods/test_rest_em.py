@@ -99,7 +99,7 @@ def test_what_is_learnt_of_a_cut_off_answer_has_no_end_and_a_humans_solution_has
         RestEM(num_generations=4, mask_truncated_completions=False, solutions=who).collect(now).examples["toy"]
         for who in ("model", "human")
     )
-    assert own and all(example.cut_off and example.token_ids is not None for example in own)
+    assert own and all(example.truncated and example.token_ids is not None for example in own)
     # Without ids the text is encoded anew, end token and all.
     assert len(human) == len(own) and all(example.token_ids is None for example in human)
 

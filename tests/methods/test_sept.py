@@ -112,7 +112,7 @@ def test_d_the_temperature_rises_over_two_of_three_passes() -> None:
 def test_d_in_rounds_the_first_samples_at_exactly_the_first_temperature() -> None:
     def by_round(method: SePT) -> list[float]:
         rounds = (Round(n, (), (), (), read, 1, method.num_rounds) for n in range(1, method.num_rounds + 1))
-        return [method.temperature_at(now.done) for now in rounds]
+        return [method.temperature_at(now.fraction_done) for now in rounds]
 
     nine = by_round(SePT(num_rounds=9))
     assert nine[0] == 0.6
@@ -431,7 +431,7 @@ def test_wrong_empty_and_cut_off_answers_are_all_learnt_unless_asked_otherwise()
     lessons = collected(Odd(ToyModel()), num_generations=30)
     assert all(s.kept and s.weight == 1.0 for s in lessons.samples)
     assert len(lessons.examples["toy"]) == len(lessons.samples) == 40 * 30
-    assert [e.cut_off for e in lessons.examples["toy"]] == [s.response.truncated for s in lessons.samples]
+    assert [e.truncated for e in lessons.examples["toy"]] == [s.response.truncated for s in lessons.samples]
     both = collected(Odd(ToyModel()), num_generations=30, mask_truncated_completions=True, drop_empty_completions=True)
     for sample in both.samples:
         why = "truncated" if sample.response.truncated else None if sample.response.text.strip() else "empty"

@@ -45,13 +45,13 @@ def test_an_answer_that_was_cut_off_is_trained_on_as_it_was_written(llama: Loade
     renderer = Renderer(llama.tokenizer, PromptConfig(), llama.stop_ids)
     prompt, ids = Prompt("p", "Tom has 3 apples."), tuple(llama.tokenizer(" 3+4=7. ##")["input_ids"])
     cut, whole = renderer.tokenize_examples(
-        [TrainingExample(prompt, " 3+4=7. ##", ids, cut_off=cut_off) for cut_off in (True, False)]
+        [TrainingExample(prompt, " 3+4=7. ##", ids, truncated=truncated) for truncated in (True, False)]
     )
     assert cut.token_ids[cut.prompt_length :] == ids
     assert whole.token_ids[whole.prompt_length :] == (*ids, llama.tokenizer.eos_token_id)
     # A text from elsewhere is a whole one, and there is always something to learn.
     elsewhere, nothing = renderer.tokenize_examples(
-        [TrainingExample(prompt, " 3+4=7. ##", None, cut_off=True), TrainingExample(prompt, "", (), cut_off=True)]
+        [TrainingExample(prompt, " 3+4=7. ##", None, truncated=True), TrainingExample(prompt, "", (), truncated=True)]
     )
     assert elsewhere == whole and nothing.completion_length == 1
 

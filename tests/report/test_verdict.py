@@ -40,7 +40,7 @@ def test_the_best_of_several_rounds_is_corrected_for_the_choice() -> None:
 
 def test_a_p_that_does_not_survive_the_correction() -> None:
     rounds = [record(0), *(record(n, 0.01 * n, 0.03) for n in (1, 2, 3))]
-    assert verdict(rounds).startswith("Round 3 cannot be told from the base model")
+    assert verdict(rounds).startswith("Round 3 is not clearly different from the base model")
     assert "p = 0.09" in verdict(rounds)
 
 
@@ -153,9 +153,10 @@ def test_holm_corrects_upwards_and_keeps_the_order(ps: list[float]) -> None:
 def test_a_gain_in_pass_at_1_alone_is_not_nothing() -> None:
     said = verdict(real("sept"))
     assert said.startswith(
-        "Round 10 beats the base model in pass@1, and cannot be told from it in greedy: greedy +0.0 points [-1.6, 1.6]"
+        "Round 10 beats the base model in pass@1, and is not clearly different from it in greedy: "
+        "greedy +0.0 points [-1.6, 1.6]"
     )
-    assert "; pass@1 (one drawn answer) +2.9 points [1.8, 4.0], p < 0.001, over 300 problems" in said
+    assert "; pass@1 (one sampled answer) +2.9 points [1.8, 4.0], p < 0.001, over 300 problems" in said
 
 
 @pytest.mark.parametrize(
@@ -165,9 +166,9 @@ def test_a_gain_in_pass_at_1_alone_is_not_nothing() -> None:
         ((0.1, 1e-4), (0.0, 0.9), "Round 1 beats the base model"),
         ((0.1, 1e-4), (-0.1, 1e-4), "Round 1 beats the base model in greedy, and is worse than it in pass@1"),
         ((-0.1, 1e-4), (0.1, 1e-4), "Round 1 is worse than the base model in greedy, and beats it in pass@1"),
-        ((0.0, 0.9), (-0.1, 1e-4), "Round 1 is worse than the base model in pass@1, and cannot be told from it in "
-         "greedy"),
-        ((0.0, 0.9), (0.01, 0.5), "Round 1 cannot be told from the base model"),
+        ((0.0, 0.9), (-0.1, 1e-4), "Round 1 is worse than the base model in pass@1, and is not clearly different "
+         "from it in greedy"),
+        ((0.0, 0.9), (0.01, 0.5), "Round 1 is not clearly different from the base model"),
     ],
 )  # fmt: skip
 def test_both_metrics_have_their_say(greedy: tuple[float, float], drawn: tuple[float, float], headline: str) -> None:
@@ -179,7 +180,9 @@ def test_both_metrics_have_their_say(greedy: tuple[float, float], drawn: tuple[f
 
 def test_three_models_are_told_each_and_on_average() -> None:
     llama, qwen, gemma, mean = verdict(real("pst")).splitlines()
-    assert llama.startswith("llama: Round 3 beats the base model in pass@1, and cannot be told from it in greedy")
+    assert llama.startswith(
+        "llama: Round 3 beats the base model in pass@1, and is not clearly different from it in greedy"
+    )
     assert qwen.startswith("qwen2: Round 3 beats the base model: greedy +2.3 points")
     assert gemma.startswith("gemma2: Round 3 ")
     assert mean.startswith("Mean of the 3 models, round 3: greedy +1.2 points (to 76.1 %); pass@1 +2.3 points")

@@ -16,7 +16,6 @@ from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.loop.learner import Learner
 from selftrain.loop.round_loop import RoundLoop
 from selftrain.loop.run import Run
-from selftrain.loop.run_graders import RunGraders
 from selftrain.methods import PST, RestEM, SePT
 from selftrain.methods.base import Method
 from selftrain.methods.pst import PSTEvalConfig, PSTTrainingConfig
@@ -25,7 +24,7 @@ from selftrain.models.toy import ToyModel
 from selftrain.sizing import Plan, Work, work_of
 from selftrain.training.base import TrainingConfig, TrainingHooks, TrainingJob, TrainingReport
 from selftrain.types import Prompt, Response
-from tests.toys import grade, toy, toy_run
+from tests.toys import grade, graders_of, toy, toy_run
 
 WATCH = MonitorConfig(probe_rounds=2, probe_generations=3, consensus_generations=5, collapse_watch="warn")
 TEAM_EVALUATION = PSTEvalConfig(eval_rounds=2, num_generations_eval=1, gv_gap_problems=7, gv_gap_generations=3)
@@ -134,7 +133,7 @@ def test_a_run_without_labels_does_what_was_counted(
 def test_a_graded_run_asks_what_was_counted(tmp_path: Path) -> None:
     counts, plan = run_and_size(
         tmp_path / "run", RestEM(num_rounds=2, num_generations=6),
-        graders=RunGraders(grade, grade, grade, True, _examiner()),
+        graders=graders_of(grade, grade, grade, labelled=True),
         training=TrainingConfig(learning_rate=1e-6, num_train_epochs=2),
     )  # fmt: skip
     works = work(plan)
@@ -187,9 +186,3 @@ def test_a_round_keeps_the_weights_that_were_counted(tmp_path: Path) -> None:
     )  # fmt: skip
     kept = list((tmp_path / "run/weights").iterdir())
     assert plan.saved_weights - 1 <= len(kept) <= plan.saved_weights == 4
-
-
-def _examiner() -> Any:
-    from selftrain.graders import open_reader
-
-    return open_reader()
