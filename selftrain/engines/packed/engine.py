@@ -52,7 +52,13 @@ class PackedEngine:
         workers: WorkerPool | None = None,
         compiled: bool | None = None,
     ) -> None:
-        self.reference, self.architecture, self._workers = reference, architecture, workers
+        self.reference, self.name = reference, reference.name
+        self.prompt_text, self.too_long, self.num_tokens = (
+            reference.prompt_text,
+            reference.too_long,
+            reference.num_tokens,
+        )
+        self.architecture, self._workers = architecture, workers
         self.compiled = can_compute(architecture) if compiled is None else compiled
         self._decoders: dict[bool, Decoder] = {}
         self._packed_from: tuple[object, ...] = ()
@@ -64,33 +70,20 @@ class PackedEngine:
         self._end_tokens[[token_id for token_id in reference.renderer.stop_ids if token_id < vocabulary]] = True
 
     @property
-    def name(self) -> str:
-        return self.reference.name
-
-    @property
     def description(self) -> str:
         text = "our own forward pass" + ", attention compiled" * self.compiled
         return text + ", matrix products in bfloat16" * self.reference.bf16 + self._splitter.note
-
-    def prompt_text(self, prompt: Prompt) -> str:
-        return self.reference.prompt_text(prompt)
-
-    def too_long(self, prompts: Sequence[Prompt], max_completion_length: int) -> list[tuple[str, int]]:
-        return self.reference.too_long(prompts, max_completion_length)
 
     def plan(self, prompts: Sequence[Prompt], n: int) -> list[list[int]]:
         """Batches for a small model hold more responses than rows, so that waiting ones replace those that ended; but
         there are at least two, one for a second process. Batches for a large model fill the rows once: a killed run
         loses a batch.
         """
-        lengths, rows = [len(self.reference.renderer.prompt_ids(prompt)) for prompt in prompts], self._rows
+        lengths = [len(self.reference.renderer.prompt_ids(prompt)) for prompt in prompts]
+        rows = self.reference.batch_size
         if self._small:
             rows = max(rows // 2, min(REFILLS * rows, len(prompts) * n // 2))
         return batches_by_length(lengths, max(1, rows // n))
-
-    @property
-    def _rows(self) -> int:
-        return self.reference.batch_size
 
     @torch.inference_mode()
     def generate(self, request: GenerateRequest) -> list[Response]:
@@ -105,8 +98,8 @@ class PackedEngine:
         waiting = deque(sorted(range(len(ids)), key=lambda i: len(ids[i])))
         running: list[SequenceGroup] = []
         while waiting or running:
-            free = self._rows - sum(len(group.rows) for group in running)
-            if waiting and free >= self._rows * (1 - REFILL_BELOW):
+            free = self.reference.batch_size - sum(len(group.rows) for group in running)
+            if waiting and free >= self.reference.batch_size * (1 - REFILL_BELOW):
                 chosen = [waiting.popleft() for _ in range(min(len(waiting), max(1, free // n)))]
                 rows = (torch.tensor(chosen)[:, None] * n + torch.arange(n)).flatten()
                 group = SequenceGroup(decoder, [ids[i] for i in chosen], n, rows)
@@ -146,9 +139,6 @@ class PackedEngine:
             return self.reference.logprob(prompts, completions)
         with self._threads():
             return score(self._decoder(bf16=False), rows)
-
-    def num_tokens(self, completions: Sequence[str]) -> list[int]:
-        return self.reference.num_tokens(completions)
 
     def _threads(self) -> AbstractContextManager[None]:
         """One thread for a small model: a second gains little and costs much beside other load, and the last bits of

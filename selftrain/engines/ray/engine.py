@@ -13,7 +13,7 @@ from selftrain.engines.request import GenerateRequest
 from selftrain.engines.transformers import ModelSpec
 from selftrain.engines.workers import run_tasks
 from selftrain.models.logprobs import torch_threads
-from selftrain.types import Prompt, Response
+from selftrain.types import Response
 
 _IDS = count()
 
@@ -28,31 +28,19 @@ class RayEngine:
     """
 
     def __init__(self, reference: Engine, workers: RayWorkers, engine: str, spec: ModelSpec) -> None:
-        self.reference, self._workers, self._engine, self._spec = reference, workers, engine, spec
+        self.reference, self.name, self._workers = reference, reference.name, workers
+        self.prompt_text, self.too_long, self.plan = reference.prompt_text, reference.too_long, reference.plan
+        self.logprob, self.num_tokens = reference.logprob, reference.num_tokens
+        self.generate, self.sleep, self.close = reference.generate, reference.sleep, reference.close
+        self._engine, self._spec = engine, spec
         # Numbered, as two learners may have one name: the live model, and the base model beside it.
         self._key = f"{reference.name}/{next(_IDS)}"
         self._save: SaveWeights | None = None
         self._stored: tuple[StoredWeights, Numerics] | None = None
 
     @property
-    def name(self) -> str:
-        return self.reference.name
-
-    @property
     def description(self) -> str:
         return f"{self.reference.description}, by workers on a Ray cluster"
-
-    def prompt_text(self, prompt: Prompt) -> str:
-        return self.reference.prompt_text(prompt)
-
-    def too_long(self, prompts: Sequence[Prompt], max_completion_length: int) -> list[tuple[str, int]]:
-        return self.reference.too_long(prompts, max_completion_length)
-
-    def plan(self, prompts: Sequence[Prompt], n: int) -> list[list[int]]:
-        return self.reference.plan(prompts, n)
-
-    def generate(self, request: GenerateRequest) -> list[Response]:
-        return self.reference.generate(request)
 
     def generate_batches(self, requests: Sequence[GenerateRequest]) -> Generator[list[Response], None, None]:
         if not requests:
@@ -73,22 +61,10 @@ class RayEngine:
 
         yield from run_tasks(requests, self._workers, remote=remote, local=local, describe=GenerateRequest.describe)
 
-    def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
-        return self.reference.logprob(prompts, completions)
-
-    def num_tokens(self, completions: Sequence[str]) -> list[int]:
-        return self.reference.num_tokens(completions)
-
     def update_weights(self, save: SaveWeights) -> None:
         """They are stored with the next request, before which they do not change again."""
         self.reference.update_weights(save)
         self._save = save
-
-    def sleep(self) -> None:
-        self.reference.sleep()
-
-    def close(self) -> None:
-        self.reference.close()
 
     def _current(self) -> tuple[StoredWeights, Numerics]:
         """The current weights, and how this machine computes with them."""

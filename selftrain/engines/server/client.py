@@ -80,20 +80,16 @@ class Client:
         """
         return self._start(self._request("/models", None, _names, tries)).result()
 
-    def complete(self, body: dict[str, Any], read: Callable[[Any], T], tries: int) -> T:
-        """One completion.
+    def complete(
+        self, bodies: Sequence[dict[str, Any]], read: Callable[[Any], T], tries: int | None = None
+    ) -> Future[list[T]]:
+        """Completions, started but not waited for; to be cancelled where they are not needed any more.
 
         Args:
-            read: makes the result of the reply's JSON; ValueError, KeyError, TypeError or IndexError if that is none.
-
-        Raises:
-            RetriesExhaustedError, RequestRejectedError: it returned none.
+            read: makes a result of a reply's JSON; ValueError, KeyError, TypeError or IndexError if it is none.
+            tries: by default one, and the retries of the settings.
         """
-        return self._start(self._request("/completions", body, read, tries)).result()
-
-    def complete_all(self, bodies: Sequence[dict[str, Any]], read: Callable[[Any], T]) -> Future[list[T]]:
-        """Several completions, started but not waited for; to be cancelled where nobody needs them any more."""
-        return self._start(self._complete_all(bodies, read))
+        return self._start(self._complete(bodies, read, tries or 1 + self._config.max_retries))
 
     def close(self) -> None:
         async def end() -> None:
@@ -112,8 +108,7 @@ class Client:
     def _start(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
-    async def _complete_all(self, bodies: Sequence[dict[str, Any]], read: Callable[[Any], T]) -> list[T]:
-        tries = 1 + self._config.max_retries
+    async def _complete(self, bodies: Sequence[dict[str, Any]], read: Callable[[Any], T], tries: int) -> list[T]:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._request("/completions", body, read, tries)) for body in bodies]

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from selftrain.engines.request import GenerateRequest
 from selftrain.engines.server.client import Client, RequestRejectedError, RetriesExhaustedError
 from selftrain.engines.server.config import ServerConfig
 from selftrain.engines.server.managed_server import ManagedServer
-from selftrain.engines.server.replies import (
-    Reply,
-    logprob_of,
-    read_reply,
-    request_bodies,
-    row_of,
-    tokens_and_text,
-)
+from selftrain.engines.server.replies import Reply, logprob_of, read_reply, request_bodies, row_of, tokens_and_text
 from selftrain.engines.transformers import TransformersEngine
 from selftrain.errors import ModelError, RunError
 from selftrain.models.logprobs import sequence_logprobs
@@ -37,23 +29,6 @@ _COMPARED = SamplingParams(temperature=2.0, max_completion_length=8)
 _TEXTS = 8
 
 
-@dataclass(frozen=True)
-class Connection:
-    """
-    Args:
-        model: the name under which the server serves it.
-        returns_logprobs: with the tokens come log-probabilities at temperature 1, whatever the temperature.
-    """
-
-    client: Client
-    model: str
-    returns_logprobs: bool
-
-    def bodies(self, request: GenerateRequest, reference: TransformersEngine, config: ServerConfig) -> list[Any]:
-        common = {"model": self.model} | ({"logprobs": 1} if self.returns_logprobs else {})
-        return [body | common for body in request_bodies(request, reference.renderer, extras=config.server_extras)]
-
-
 def connect(config: ServerConfig, managed: ManagedServer | None, reference: TransformersEngine) -> Connection:
     """
     Args:
@@ -69,20 +44,24 @@ def connect(config: ServerConfig, managed: ManagedServer | None, reference: Tran
         client = Client(config.base_url, config, lambda: "", proxies=True)
     else:
         client = Client(managed.start(), config, managed.failure, proxies=False)
-    check = _Check(client, config, reference)
+    connection = Connection(client, config, reference)
     try:
-        return check.run(FIRST_TRIES) if managed is None else _wait(check, managed)
+        if managed is None:
+            connection.check(FIRST_TRIES)
+        else:
+            _wait(connection, managed)
     except BaseException:
         client.close()
         raise
+    return connection
 
 
-def _wait(check: _Check, managed: ManagedServer) -> Connection:
-    limit = check.config.server_start_timeout
+def _wait(connection: Connection, managed: ManagedServer) -> None:
+    limit = connection.config.server_start_timeout
     deadline = time.monotonic() + limit
     while True:
         try:
-            return check.run(tries=1)
+            return connection.check(tries=1)
         except RetriesExhaustedError as error:
             if failure := managed.failure():
                 raise _not_started(f"the server ended before it replied: {failure}") from error
@@ -100,62 +79,65 @@ def _not_started(found: str) -> RunError:
     )
 
 
-@dataclass(frozen=True)
-class _Check:
-    """Whether the server is what it should be."""
+class Connection:
+    """To be checked before it is used."""
 
-    client: Client
-    config: ServerConfig
-    reference: TransformersEngine
+    def __init__(self, client: Client, config: ServerConfig, reference: TransformersEngine) -> None:
+        self.client, self.config, self._reference = client, config, reference
+        #: The name under which the server serves the model.
+        self._model = config.server_model or ""
+        #: With the tokens come log-probabilities at temperature 1, whatever the temperature.
+        self._returns_logprobs = False
 
-    def run(self, tries: int) -> Connection:
-        server_model = self.config.server_model
-        names = self.client.models(tries) if server_model is None else [server_model]
-        if len(names) != 1:
-            raise ModelError(
-                f"the server at {self.client.base_url} lists {len(names)} models: {', '.join(names[:20])}",
-                "which one to use cannot be known",
-                "give one as --server_model",
-            )
-        return Connection(self.client, names[0], self._compare(names[0], tries))
+    def bodies(self, request: GenerateRequest) -> list[dict[str, Any]]:
+        common = {"model": self._model} | ({"logprobs": 1} if self._returns_logprobs else {})
+        bodies = request_bodies(request, self._reference.renderer, extras=self.config.server_extras)
+        return [body | common for body in bodies]
 
-    def _compare(self, model: str, tries: int) -> bool:
-        """Generates a little; whether its log-probabilities mean the same as ours.
+    def check(self, tries: int) -> None:
+        """Which model it serves, and whether it is the reference's, as far as can be seen from outside.
 
         Raises:
-            ModelError: it reads other tokens.
+            RunError, ModelError: see `connect`.
         """
+        if self.config.server_model is None:
+            names = self.client.models(tries)
+            if len(names) != 1:
+                raise ModelError(
+                    f"the server at {self.client.base_url} lists {len(names)} models: {', '.join(names[:20])}",
+                    "which one to use cannot be known",
+                    "give one as --server_model",
+                )
+            self._model = names[0]
         # New each time, so that no prompt cache can shorten the count.
         prompt = Prompt("compared", f"{secrets.token_hex(8)}: what is 2 + 3?")
-        request = GenerateRequest([prompt], _TEXTS, _COMPARED, "compared")
-        bodies = request_bodies(request, self.reference.renderer, extras=self.config.server_extras)
-
-        def complete(number: int, **more: Any) -> Reply:
-            return self.client.complete(bodies[number] | {"model": model} | more, read_reply, tries)
-
+        bodies = self.bodies(GenerateRequest([prompt], _TEXTS, _COMPARED, "compared"))
         try:
-            reply = complete(0, logprobs=1)
+            (reply,) = self.client.complete([bodies[0] | {"logprobs": 1}], read_reply, tries).result()
         except RequestRejectedError:  # perhaps for the log-probabilities only
-            reply = complete(0)
-        expected = len(self.reference.renderer.prompt_ids(prompt))
+            (reply,) = self.client.complete(bodies[:1], read_reply, tries).result()
+        self._check_tokens(prompt, reply)
+        for body in bodies[1:]:
+            if reply.logprobs is None:
+                return
+            if (agree := self._agree(prompt, reply)) is not None:
+                self._returns_logprobs = agree
+                return
+            (reply,) = self.client.complete([body | {"logprobs": 1}], read_reply, tries).result()
+
+    def _check_tokens(self, prompt: Prompt, reply: Reply) -> None:
+        expected = len(self._reference.renderer.prompt_ids(prompt))
         if reply.prompt_tokens not in (None, expected):
             raise ModelError(
                 f"the server at {self.client.base_url} read {reply.prompt_tokens} tokens where "
-                f"{self.reference.name} has {expected}",
+                f"{self._reference.name} has {expected}",
                 "it has another tokenizer, or adds a start token that the model does not know",
-                f"serve the very model that is given to selftrain; the server was asked for {model!r}",
+                f"serve the very model that is given to selftrain; the server was asked for {self._model!r}",
             )
-        for number in range(1, _TEXTS):
-            if reply.logprobs is None:
-                return False
-            if (agree := self._agree(prompt, reply)) is not None:
-                return agree
-            reply = complete(number, logprobs=1)
-        return False
 
     def _agree(self, prompt: Prompt, reply: Reply) -> bool | None:
-        """None where this text cannot tell."""
-        reference, renderer = self.reference, self.reference.renderer
+        """Whether the log-probabilities mean the same as ours; None where this text cannot tell."""
+        reference, renderer = self._reference, self._reference.renderer
         ids, _ = tokens_and_text(reply, renderer, renderer.stop_texts(prompt))
         theirs = logprob_of(reply, ids)
         if theirs is None or not ids:

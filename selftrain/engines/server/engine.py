@@ -42,7 +42,10 @@ class ServerEngine:
     """
 
     def __init__(self, reference: TransformersEngine, config: ServerConfig, save: SaveWeights) -> None:
-        self.reference, self._config = reference, config
+        self.reference, self.name, self._config = reference, reference.name, config
+        self.prompt_text, self.too_long = reference.prompt_text, reference.too_long
+        # Never by a server, which may round, scale or tokenize differently.
+        self.logprob, self.num_tokens = reference.logprob, reference.num_tokens
         self._managed, self._connection = None, None
         if config.server_command is None:
             self._connection = connect(config, None, reference)
@@ -50,20 +53,10 @@ class ServerEngine:
             self._managed = ManagedServer(config.server_command, save, config.key())
 
     @property
-    def name(self) -> str:
-        return self.reference.name
-
-    @property
     def description(self) -> str:
         if self._managed is not None:
             return "servers that the run starts for its weights"
         return f"a server at {self._config.base_url}"
-
-    def prompt_text(self, prompt: Prompt) -> str:
-        return self.reference.prompt_text(prompt)
-
-    def too_long(self, prompts: Sequence[Prompt], max_completion_length: int) -> list[tuple[str, int]]:
-        return self.reference.too_long(prompts, max_completion_length)
 
     def plan(self, prompts: Sequence[Prompt], n: int) -> list[list[int]]:
         lengths = [len(self.reference.renderer.prompt_ids(prompt)) for prompt in prompts]
@@ -79,8 +72,8 @@ class ServerEngine:
         try:
             for request in requests:
                 while waiting and (not sent or in_flight < AHEAD * self._config.max_concurrency):
-                    bodies = connection.bodies(waiting.popleft(), self.reference, self._config)
-                    sent.append(connection.client.complete_all(bodies, read_reply))
+                    bodies = connection.bodies(waiting.popleft())
+                    sent.append(connection.client.complete(bodies, read_reply))
                     in_flight += len(bodies)
                 replies = sent[0].result()
                 sent.popleft()
@@ -119,13 +112,6 @@ class ServerEngine:
                 request.numbered(), read, logprobs, replies, strict=True
             )
         ]
-
-    def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
-        """In float32 even with `bf16`, and never a server's: it may round, scale or tokenize differently."""
-        return self.reference.logprob(prompts, completions)
-
-    def num_tokens(self, completions: Sequence[str]) -> list[int]:
-        return self.reference.num_tokens(completions)
 
     def update_weights(self, save: SaveWeights) -> None:
         if self._managed is None:

@@ -34,6 +34,9 @@ class VllmEngine:
 
     def __init__(self, context: EngineContext) -> None:
         self.reference: TransformersEngine = context.reference
+        self.name, self.prompt_text = self.reference.name, self.reference.prompt_text
+        # By the trainer's own weights and forward pass, never by vLLM's.
+        self.logprob, self.num_tokens = self.reference.logprob, self.reference.num_tokens
         self._config: VllmConfig = context.options
         self._device, model = context.config.device, context.spec.model
         local = Path(model).is_dir()
@@ -43,13 +46,6 @@ class VllmEngine:
         self.description = f"vLLM {version} in {self._dtype}, in a process of its own"
         self._save: SaveWeights | None = None
         self._process: VllmProcess | None = None
-
-    @property
-    def name(self) -> str:
-        return self.reference.name
-
-    def prompt_text(self, prompt: Prompt) -> str:
-        return self.reference.prompt_text(prompt)
 
     def too_long(self, prompts: Sequence[Prompt], max_completion_length: int) -> list[tuple[str, int]]:
         limit = self._config.vllm_max_model_length
@@ -109,13 +105,6 @@ class VllmEngine:
                 for place, prompt in enumerate(request.prompts)
             ],
         }
-
-    def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
-        """By the trainer's own weights and forward pass, never by vLLM's."""
-        return self.reference.logprob(prompts, completions)
-
-    def num_tokens(self, completions: Sequence[str]) -> list[int]:
-        return self.reference.num_tokens(completions)
 
     def update_weights(self, save: SaveWeights) -> None:
         """They are written when vLLM is next used."""

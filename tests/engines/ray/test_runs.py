@@ -61,8 +61,8 @@ def test_a_run_on_two_nodes_gives_the_same_bytes(
     out, err = run(*RUN, *on_ray(cluster), "--json")
     assert json.loads(out)["output_dir"] == "run"  # Ray says nothing in between
     same(here / "run", whole)
-    (line,) = [one for one in err.splitlines() if "workers answered" in one]
-    assert int(line.split("answered ")[1].split()[0].replace(",", "")) > 20
+    (line,) = [one for one in err.splitlines() if "workers did" in one]
+    assert int(line.split("did ")[1].split()[0].replace(",", "")) > 20
     assert all_let_go(2)
 
 
