@@ -55,7 +55,8 @@ def command(
     """Registers the decorated function as a command; the arguments are the fields of `Command`."""
 
     def register(run: Run) -> Run:
-        _COMMANDS[name] = Command(name, summary, group, sections, run, profiles=profiles or {}, resumable=resumable)
+        own = profiles or {}
+        _COMMANDS[name] = Command(name, summary, group, sections, run=run, profiles=own, resumable=resumable)
         return run
 
     return register

@@ -11,10 +11,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from selftrain.errors import DataError, RunError, SettingsError
-from selftrain.graders import Grader, MathGrader, as_response, grader_names, open_grader
+from selftrain.errors import DataError, RunError
+from selftrain.graders import Grader, MathGrader, as_response, open_grader
 from selftrain.graders.code.config import CodeConfig
 from selftrain.types import Problem, Score
 
@@ -39,28 +39,13 @@ class Row:
 
 
 @contextmanager
-def open_graders(
-    name: str, strictness: Literal["strict", "lenient", "both"], code: CodeConfig
-) -> Iterator[list[Grader]]:
-    """The grader whose verdict counts; with the strictness 'both' also the lenient one.
-
-    Raises:
-        SettingsError: there is no such grader, or it has one verdict only.
-    """
-    if name not in grader_names():
-        raise SettingsError(
-            f"judge is {name!r}", f"Expected one of {', '.join(grader_names())}.", "For example: --judge math"
-        )
+def open_graders(name: str, strictness: str, code: CodeConfig) -> Iterator[list[Grader]]:
+    """The grader whose verdict counts; with the strictness 'both', which only math has, also the lenient one."""
+    graders: list[Grader]
     if name == "math":
-        graders: list[Grader] = [
-            MathGrader(strictness=kind) for kind in ("strict", "lenient") if strictness in (kind, "both")
-        ]
-    elif strictness == "strict":
-        graders = [open_grader(name, code=code).evaluation_grader()]
+        graders = [MathGrader(strictness=kind) for kind in ("strict", "lenient") if strictness in (kind, "both")]
     else:
-        raise SettingsError(
-            f"strictness is {strictness!r}", f"The grader {name!r} has one verdict only.", "Leave it out."
-        )
+        graders = [open_grader(name, code=code).evaluation_grader()]
     with ExitStack() as stack:
         for grader in graders:
             stack.enter_context(grader)
@@ -124,9 +109,9 @@ def _read_row(number: int, line: bytes, code: bool) -> Row:
             return Row(number, value, f"line {number}: has no {key!r}")
         if not isinstance(value[key], kind):
             return Row(number, value, f"line {number}: {key!r} is {json.dumps(value[key])[:60]}, not {spelled}")
-    if code:
-        return Row(number, value, "", Problem(str(number), "", None, value["problem"]), value["program"])
-    return Row(number, value, "", Problem(str(number), "", value["gold"], value), value["prediction"])
+    reference, columns = (None, value["problem"]) if code else (value["gold"], value)
+    problem = Problem(str(number), "", reference, columns)
+    return Row(number, value, problem=problem, text=value["program" if code else "prediction"])
 
 
 def _unreadable(number: int, line: bytes, why: str) -> Row:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import functools
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,7 +26,9 @@ class _Parser(argparse.ArgumentParser):
         )
 
 
-def make_parser(prog: str, summary: str, sections: Mapping[str, type[Any]]) -> argparse.ArgumentParser:
+def make_parser(
+    prog: str, summary: str, sections: Mapping[str, type[Any]], profiles: Collection[str] = ()
+) -> argparse.ArgumentParser:
     free = [name.upper() for name, target in settings_in(sections).items() if target.positional]
     parser = _Parser(
         prog=prog,
@@ -49,7 +52,7 @@ def make_parser(prog: str, summary: str, sections: Mapping[str, type[Any]]) -> a
     for name, section in sections.items():
         group = parser.add_argument_group(name)
         for target in settings_of(section):
-            _add(group, target)
+            _add(group, replace(target, choices=(*profiles,)) if target.name == "profile" else target)
     return parser
 
 

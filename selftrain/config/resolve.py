@@ -79,7 +79,8 @@ def parse(
     Raises:
         SettingsError: an unknown, missing or unsuitable setting.
     """
-    files, flags = read_flags(make_parser(prog, summary, sections), sections, argv)
+    parser = make_parser(prog, summary, sections, profiles or {})
+    files, flags = read_flags(parser, sections, argv)
     given: dict[str, Given] = {}
     for path in files:
         given |= read_file(path, sections)

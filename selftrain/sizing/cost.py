@@ -155,7 +155,14 @@ class _Costing:
             "sending weights": self._sent() / self._other_machines() / (1e9 * self.given.network_gb),
             "grading and recording": self.given.own_seconds * sum(work.graded for work in works),
         }
-        return Cost(self.works, seconds, self._disk(), self._sent(), self.scale.gpus, self._length)
+        return Cost(
+            work=self.works,
+            seconds=seconds,
+            disk=self._disk(),
+            network=self._sent(),
+            gpus=self.scale.gpus,
+            completion_tokens=self._length,
+        )
 
     def _sampling(self, call: SampleCall) -> float:
         given, group = self.given, self._sampling_group

@@ -101,7 +101,7 @@ def test_letters_and_text_have_their_graders(here: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "code", "message"),
     [
-        (("--judge", "always_one"), 64, "Expected one of math, choice, exact"),
+        (("--judge", "always_one"), 64, "judge is 'always_one' (flag --judge)\nexpected math|choice|exact"),
         (("--judge", "choice", "--strictness", "both"), 64, "has one verdict"),
         (("--input", "nowhere.jsonl"), 65, "cannot read 'nowhere.jsonl'"),
         (("--output", "in.jsonl"), 74, "'in.jsonl' exists"),

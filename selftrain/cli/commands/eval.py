@@ -1,28 +1,58 @@
-"""`selftrain eval`: measures a model, and compares it with a baseline on the same problems."""
+"""`selftrain eval`: evaluates a model, and compares it with a baseline on the same problems."""
 
 from __future__ import annotations
 
 from selftrain.cli.command import command
-from selftrain.config import Resolved, Sections
+from selftrain.config import Resolved, Sections, config_dataclass, setting
+
+#: Sections of a run that an evaluation does not read.
+_OF_TRAINING = ("training", "monitor", "budget", "adapter")
+
+
+@config_dataclass
+class EvalCommandConfig:
+    max_completion_length: int = setting(1024, "maximum tokens of a response", ge=1)
+    baseline: str | None = setting(None, "model to compare with, problem by problem: local folder or hub id")
+    output_dir: str | None = setting(None, "save the responses in this folder; by default they are not saved")
+    seed: int = setting(42, "seed of all randomness", source="transformers")
+    json: bool = setting(False, "print the result as JSON on standard output")
 
 
 def sections() -> Sections:
-    from selftrain.cli import evaluate
+    from selftrain.cli.shared import DatasetConfig, RewardConfig
+    from selftrain.config import section_types
+    from selftrain.engines.registry import engine_sections
+    from selftrain.loop.run_config import ModelConfig
+    from selftrain.trainer import SelfTrainer
 
-    return evaluate.sections()
+    of_a_run = {**section_types(SelfTrainer), **engine_sections(), "data": DatasetConfig}
+    return {
+        "eval": EvalCommandConfig,
+        "model": ModelConfig,
+        "reward": RewardConfig,
+        **{name: section for name, section in of_a_run.items() if name not in _OF_TRAINING},
+    }
 
 
-@command("eval", "measure a model, or compare two on the same problems", "Evaluate", sections)
+@command("eval", "evaluate a model, or compare two on the same problems", "Evaluate", sections)
 def run(settings: Resolved) -> int:
-    from selftrain.cli.evaluate import EvalCommandConfig, evaluate_models
+    from selftrain.cli.evaluate import evaluate_models
+    from selftrain.loop.run_config import ModelConfig
     from selftrain.report.summary import as_json
     from selftrain.report.terminal_table import as_plain_text, render_table
     from selftrain.report.verdict import caveats, verdict
 
-    history = evaluate_models(settings)
-    if settings[EvalCommandConfig].json:
+    config, model = settings[EvalCommandConfig], settings[ModelConfig].model_name_or_path
+    history = evaluate_models(
+        settings,
+        [model] if config.baseline is None else [config.baseline, model],
+        max_completion_length=config.max_completion_length,
+        key=f"{config.seed}/evaluation",
+        output_dir=config.output_dir,
+    )
+    if config.json:
         print(as_json(history))
     else:
-        compared = verdict(history) if settings[EvalCommandConfig].baseline else ""
+        compared = verdict(history) if config.baseline else ""
         print(as_plain_text(render_table(history)), compared, *caveats(history), sep="\n")
     return 0

@@ -23,14 +23,21 @@ from typing import Literal
 
 from selftrain.cli.command import command
 from selftrain.config import Resolved, Sections, config_dataclass, required, setting
+from selftrain.errors import SettingsError
 
 #: Line numbers of unreadable lines that are printed.
 _SHOWN = 20
 
 
+def _grader_names() -> tuple[str, ...]:
+    from selftrain.graders import grader_names
+
+    return grader_names()
+
+
 @config_dataclass
 class GradeConfig:
-    judge: str = setting("math", "grader: 'math', 'choice', 'exact' or 'code'")
+    judge: str = setting("math", "name of the grader", choices=_grader_names)
     input: str = required(
         "JSON lines with the texts `gold` and `prediction`; for code the row of a task as `problem`, and `program`",
         example="answers.jsonl",
@@ -40,6 +47,12 @@ class GradeConfig:
         "strict", "math only: which verdict counts; 'both' adds `verdict_lenient` to the strict one"
     )
     json: bool = setting(False, "print the counts as JSON")
+
+    def check(self) -> None:
+        if self.judge != "math" and self.strictness != "strict":
+            raise SettingsError(
+                f"strictness is {self.strictness!r}", f"the grader {self.judge!r} has one verdict only", "leave it out"
+            )
 
 
 def sections() -> Sections:
@@ -52,7 +65,6 @@ def sections() -> Sections:
 def run(settings: Resolved) -> int:
     """
     Raises:
-        SettingsError: there is no such grader.
         DataError: the input cannot be read.
         RunError: the output cannot be written.
     """
