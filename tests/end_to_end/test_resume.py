@@ -67,7 +67,7 @@ def test_a_run_stopped_by_a_signal_ends_as_if_it_had_not_been(here: Path, whole:
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=400)
     assert process.returncode == 75 and "Traceback" not in err
-    assert "finishing the answers in hand" in err and "selftrain resume run" in err
+    assert "finishing the current answers" in err and "selftrain resume run" in err
     # As if it had been killed before it was written.
     (here / "run" / "settings.yaml").unlink()
     told = json.loads(run("resume", "run", "--json")[0])
