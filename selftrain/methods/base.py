@@ -61,7 +61,9 @@ def collected_from(samples: Sequence[Sample], *names: str) -> Collected:
     examples: dict[str, tuple[TrainingExample, ...]] = {}
     for name in names:
         examples[name] = tuple(
-            TrainingExample(s.response.prompt, s.response.text, s.response.token_ids, s.weight, s.response.truncated)
+            TrainingExample(
+                s.response.prompt, s.response.text, s.response.token_ids, s.weight, truncated=s.response.truncated
+            )
             for s in samples
             if s.kept and s.response.model == name
         )

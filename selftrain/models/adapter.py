@@ -49,9 +49,11 @@ class AdapterConfig:
         Raises:
             SettingsError: a package that the settings need is not installed.
         """
-        extras = {"use_peft": ("peft", "peft"), "load_in_4bit": ("bitsandbytes", "quantization")}
-        for name, (package, extra) in extras.items():
-            if getattr(self, name) and find_spec(package) is None:
+        for name, is_set, package, extra in (
+            ("use_peft", self.use_peft, "peft", "peft"),
+            ("load_in_4bit", self.load_in_4bit, "bitsandbytes", "quantization"),
+        ):
+            if is_set and find_spec(package) is None:
                 raise SettingsError(
                     f"{name} is set, and {package} is not installed",
                     "it is an optional dependency",

@@ -51,7 +51,7 @@ class ToyTrainer:
         habits = [(self.model.habit_of(e.prompt.question, e.completion), e.weight) for e in job.examples]
         data = [(habit, weight) for habit, weight in habits if habit is not None]
         validated = hooks.validation_metric is not None
-        state = self._resume(fingerprint(data, config, job.seed, job.round_progress, validated), hooks.checkpoints)
+        state = self._resume(fingerprint([data, config, job.seed, job.round_progress, validated]), hooks.checkpoints)
 
         def save_if_due() -> None:
             if hooks.checkpoints is not None and hooks.checkpoints.due():

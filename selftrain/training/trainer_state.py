@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -49,7 +50,7 @@ class TrainerState:
         return found if found is not None and found.fingerprint == fingerprint else None
 
 
-def fingerprint(*parts: object) -> str:
+def fingerprint(parts: Iterable[object]) -> str:
     """A hash of everything a training depends on, each part by its `repr`."""
     digest = hashlib.sha256()
     for part in parts:

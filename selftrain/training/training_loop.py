@@ -116,10 +116,8 @@ class TrainingLoop:
 
     def _fingerprint(self) -> str:
         weights = [(name, p.shape, p.dtype, p.requires_grad) for name, p in self._model.named_parameters()]
-        return fingerprint(
-            *self._stepper.examples, self._config, self._job.seed, self._job.round_progress,
-            self._hooks.validation_metric is not None, self._stepper.gradients.config, weights,
-        )  # fmt: skip
+        job = (self._config, self._job.seed, self._job.round_progress, self._hooks.validation_metric is not None)
+        return fingerprint([*self._stepper.examples, *job, self._stepper.gradients.config, weights])
 
     def _not_finite(self) -> ModelError:
         losses, examples = self._state.losses, self._job.examples

@@ -58,7 +58,7 @@ def test_examples_come_from_the_problems_drawn_with_finite_weights(name: str) ->
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_each_model_has_its_lessons_and_every_sample_a_fate(name: str) -> None:
+def test_each_model_has_its_examples_and_every_dropped_sample_a_reason(name: str) -> None:
     lessons = collect(name)
     assert list(lessons.examples) == [learner.name for learner in learners(name)]
     assert all(sample.kept == (sample.weight > 0) == (sample.drop_reason is None) for sample in lessons.samples)

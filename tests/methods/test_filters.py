@@ -48,7 +48,7 @@ def test_what_is_kept_is_right_whole_distinct_and_within_the_cap(rows, cap: int)
 
 
 @given(scored)
-def test_every_sample_stays_in_its_place_and_has_a_fate(rows) -> None:
+def test_every_sample_stays_in_its_place_and_a_dropped_one_has_a_reason(rows) -> None:
     before, after = samples_of(rows), select(samples_of(rows), 2)
     assert [s.response for s in before] == [s.response for s in after]
     assert all(s.kept == (s.weight > 0) == (s.drop_reason is None) for s in after)
@@ -88,7 +88,7 @@ def test_what_is_kept_of_some_draws_stays_kept_when_more_follow(rows, cap: int) 
         assert not any(s.kept for s in whole[some:] if s.response.prompt.problem_id in full)
 
 
-def test_uniform_weights_give_every_solved_problem_the_same_say() -> None:
+def test_uniform_weights_give_every_solved_problem_the_same_weight() -> None:
     samples = with_scores(
         [response(p, i, str(i)) for p, n in ((0, 6), (1, 2), (2, 1)) for i in range(n)], [Score(1.0, "1")] * 9
     )

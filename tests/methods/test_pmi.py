@@ -79,7 +79,7 @@ def test_the_text_has_the_same_ids_in_both_contexts(model: LoadedModel) -> None:
         assert given.prompt_length > alone.prompt_length
 
 
-def test_what_else_is_asked_changes_nothing(model: LoadedModel) -> None:
+def test_other_pairs_of_a_call_change_nothing(model: LoadedModel) -> None:
     engine = engine_of(model)
     long = PmiPair(
         " #### 7" * 12, Prompt("q", "How many? " * 20, peer_answers=("x " * 30,)), Prompt("q", "How many? " * 20)
@@ -135,5 +135,5 @@ def test_weights_by_hand() -> None:
         ("", " "),
     ],
 )
-def test_the_answer_part_is_what_stands_from_the_last_mark_on(text: str, part: str) -> None:
+def test_the_answer_part_starts_at_the_last_mark(text: str, part: str) -> None:
     assert answer_part(text) == part

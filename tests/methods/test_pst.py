@@ -85,14 +85,14 @@ def talks(lessons: Collected) -> dict[tuple[str, int], list[Sample]]:
 # Who speaks when
 
 
-def test_each_speaker_reads_all_before_it_and_nothing_else() -> None:
+def test_each_model_reads_all_answers_before_its_own_and_nothing_else() -> None:
     for talk in talks(collect()).values():
         texts = tuple(sample.response.text for sample in talk)
         assert [sample.response.prompt.peer_answers for sample in talk] == [texts[:0], texts[:1], texts[:2]]
         assert {sample.response.model for sample in talk} == {"a", "b", "c"}
 
 
-def test_every_model_stands_at_every_position_equally_often() -> None:
+def test_every_model_has_every_turn_equally_often() -> None:
     places = Counter(
         (sample.response.model, len(sample.response.prompt.peer_answers))
         for seed in range(20)
@@ -134,7 +134,7 @@ def aggregates(lessons: Collected) -> dict[str, str]:
     return {problem_id: talk[-1].response.text for (problem_id, _), talk in talks(lessons).items()}
 
 
-def test_the_last_answer_is_the_aggregate_and_all_but_its_writer_learn_it() -> None:
+def test_the_last_answer_is_the_aggregate_and_all_other_models_are_trained_on_it() -> None:
     lessons = collect()
     last, kept = aggregates(lessons), Counter[str]()
     for name, examples in lessons.examples.items():
@@ -150,7 +150,7 @@ def test_the_last_answer_is_the_aggregate_and_all_but_its_writer_learn_it() -> N
     assert fates == {None: 2 * len(kept), "spoke last": len(kept)}
 
 
-def test_the_last_speaker_learns_too_where_asked_for_and_from_its_own_tokens() -> None:
+def test_update_last_trains_the_last_model_on_its_own_tokens() -> None:
     lessons = collect(update_last=True)
     assert "spoke last" not in {sample.drop_reason for sample in lessons.samples}
     written = {i: talk[-1].response for (i, _), talk in talks(lessons).items()}
@@ -164,7 +164,7 @@ def test_the_last_speaker_learns_too_where_asked_for_and_from_its_own_tokens() -
 
 
 @pytest.mark.parametrize("target", ["own", "own_in_context"])
-def test_own_answers_are_learnt_as_they_were_written(target: str) -> None:
+def test_own_answers_are_trained_on_as_generated(target: str) -> None:
     lessons = collect(target=target)
     for name, examples in lessons.examples.items():
         kept = [sample for sample in lessons.samples if sample.kept and sample.response.model == name]
@@ -188,7 +188,7 @@ class Cut(Peer):
         ]
 
 
-def test_a_conversation_without_a_whole_aggregate_teaches_nobody_and_is_counted(tmp_path: Path) -> None:
+def test_a_conversation_without_a_complete_aggregate_is_dropped_and_counted(tmp_path: Path) -> None:
     lessons = collect(peers(engine=Cut))
     cut = {problem.id for problem in PROBLEMS[::3]}
     mute = {i for i, text in aggregates(lessons).items() if answer_in(text) is None} - cut
@@ -205,17 +205,17 @@ def test_a_conversation_without_a_whole_aggregate_teaches_nobody_and_is_counted(
     assert taught == {problem.id for problem in PROBLEMS} - cut - mute
     folder = tmp_path / "run"
     run_toys(folder, PST(num_rounds=1, problems_per_round=None, temperature=2.0), peers(engine=Cut))
-    told: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for line in RunFolder(folder).rounds():
-        told.update(line.get("sampling", {}).get("drop_reasons", {}))
+        counts.update(line.get("sampling", {}).get("drop_reasons", {}))
     recorded = RunFolder(folder).query(
         "select drop_reason, count(*) from samples where drop_reason is not null group by 1"
     )
-    assert told == dict(recorded.fetchall())
-    assert set(told) == {"aggregate cut off", "aggregate without an answer", "spoke last"}
+    assert counts == dict(recorded.fetchall())
+    assert set(counts) == {"aggregate cut off", "aggregate without an answer", "spoke last"}
 
 
-def test_an_own_answer_that_was_cut_off_is_learnt_without_an_end() -> None:
+def test_a_truncated_own_answer_is_trained_on_without_an_end_token() -> None:
     class FirstIsCut(Peer):
         def generate(self, request):
             made = super().generate(request)
@@ -319,7 +319,7 @@ def test_controls_and_shapes_of_the_weights() -> None:
         assert [sample.weight for sample in found] == pytest.approx(expected.tolist())
 
 
-def test_facts_of_a_round_need_no_label() -> None:
+def test_metrics_of_a_round_need_no_labels() -> None:
     lessons = collect()
     said = [
         (answer_in(s.response.text), answer_in(talk[-1].response.text))
@@ -332,7 +332,7 @@ def test_facts_of_a_round_need_no_label() -> None:
     assert lessons.metrics["mean_pmi"] == pytest.approx(sum(s.pmi for s in kept) / len(kept))
 
 
-def test_a_round_in_which_no_conversation_ends_well_has_facts_all_the_same() -> None:
+def test_a_round_without_a_complete_aggregate_has_metrics_all_the_same() -> None:
     mute = [Learner(Peer(n, 1.0, *(9.0 if h == SILENT else 0.0 for h in range(3))), ToyTrainer(ToyModel()), "base")
             for n in "abc"]  # fmt: skip
     lessons = collect(mute, temperature=0.1)
@@ -340,7 +340,7 @@ def test_a_round_in_which_no_conversation_ends_well_has_facts_all_the_same() -> 
     assert lessons.metrics == {"agreement": 0.0}
 
 
-def test_who_is_always_last_is_never_trained_and_the_run_goes_on(tmp_path: Path) -> None:
+def test_a_model_that_is_always_last_is_never_trained_and_the_run_continues(tmp_path: Path) -> None:
     learners = peers()
     start = [list(learner.trainer.model.logits) for learner in learners]
     training = PSTTrainingConfig(learning_rate=0.5)
@@ -432,7 +432,7 @@ def test_own_answers_help_only_while_the_weights_are_nearly_flat() -> None:
     assert ends[0] > P[0] > ends[2]
 
 
-def test_in_its_own_context_a_constant_weight_teaches_nothing() -> None:
+def test_in_its_own_context_a_constant_weight_has_no_gradient() -> None:
     assert descend("own_in_context", np.full(5, 0.5)) == pytest.approx(P[0], abs=1e-9)
 
 

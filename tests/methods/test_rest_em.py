@@ -86,7 +86,7 @@ def test_truncated_answers_are_kept_only_where_the_paper_is_followed_to_the_lett
     assert kept() == 0 < kept(mask_truncated_completions=False)
 
 
-def test_what_is_learnt_of_a_cut_off_answer_has_no_end_and_a_humans_solution_has_one() -> None:
+def test_a_truncated_example_has_no_end_token_and_a_human_solution_has_one() -> None:
     class CutOff(ToyEngine):
         def generate(self, request):
             return [replace(response, finish_reason="length") for response in super().generate(request)]
@@ -111,7 +111,7 @@ def fates(lessons: Collected, kept: bool) -> list[tuple[str, int, str]]:
 
 @pytest.mark.parametrize("deduplicate", ["exact", "off"])
 @pytest.mark.parametrize("cap", [1, 3, 10])
-def test_a_problem_with_its_cap_is_asked_no_more_and_the_kept_set_is_the_same(deduplicate: str, cap: int) -> None:
+def test_stopping_at_the_cap_keeps_the_same_samples(deduplicate: str, cap: int) -> None:
     spared = 0
     for seed in range(5):
         method = RestEM(deduplicate=deduplicate, max_kept_per_problem=cap)
@@ -129,7 +129,7 @@ def test_a_problem_with_its_cap_is_asked_no_more_and_the_kept_set_is_the_same(de
     assert spared > 0 or (deduplicate == "exact" and cap > 1)
 
 
-def test_where_answers_are_graded_together_or_no_cap_holds_all_are_drawn() -> None:
+def test_all_samples_are_drawn_where_answers_are_graded_together_or_uncapped() -> None:
     assert len(collect(RestEM(deduplicate="off"), always).samples) == 32 * len(PROBLEMS)
     for weight in ("count", "uniform"):
         lessons = collect(RestEM(deduplicate="off", prompt_weight=weight), always, scores_independently=True)

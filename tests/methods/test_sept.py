@@ -88,7 +88,7 @@ def test_a_many_steps_in_one_round_scale_all_margins_and_keep_their_order(tau_s:
 
 
 @pytest.mark.parametrize("tau", [0.3, 0.6, 1.0, 1.4])
-def test_b_equal_temperatures_have_nothing_to_teach_on_average(tau: float) -> None:
+def test_b_equal_temperatures_have_no_expected_gradient(tau: float) -> None:
     model = Table()
     expected_loss(model, model.answers(tau), tau).backward()
     assert model.logits.grad.abs().max() < 1e-6
@@ -166,7 +166,7 @@ def rows_of(loaded: LoadedModel, answers: Sequence[Response]) -> list[TokenizedE
     return engine_of(loaded).renderer.tokenize_examples(examples)
 
 
-def test_e_every_token_written_is_learnt_the_end_among_them_and_no_other(
+def test_e_every_generated_token_is_trained_on_the_end_included_and_no_other(
     llama: LoadedModel, answers: list[Response]
 ) -> None:
     rows = rows_of(llama, answers)
@@ -182,14 +182,14 @@ def test_e_every_token_written_is_learnt_the_end_among_them_and_no_other(
     assert mask.sum() == sum(len(response.token_ids) for response in answers)
 
 
-def test_e_no_end_is_taught_where_the_model_wrote_none(llama: LoadedModel, answers: list[Response]) -> None:
+def test_e_no_end_is_trained_on_where_the_model_generated_none(llama: LoadedModel, answers: list[Response]) -> None:
     """It would learn to stop in the middle of an answer."""
     for response, row in zip(answers, rows_of(llama, answers), strict=True):
         assert row.token_ids[row.prompt_length :] == response.token_ids
         assert (row.token_ids[-1] in llama.stop_ids) == (not response.truncated)
 
 
-def test_e_an_answer_that_a_stop_text_ended_is_taught_to_end_there(llama: LoadedModel) -> None:
+def test_e_an_answer_that_a_stop_string_ended_is_trained_to_end_there(llama: LoadedModel) -> None:
     renderer = engine_of(llama).renderer
     prompt = Prompt("p", "Tom has 3 apples.", few_shot=(("What is 1+1?", "1+1=2. #### 2"),))
     written = renderer.tokenizer(" 4+4=8. #### 8\n\nQuestion: Tom has")["input_ids"]
@@ -274,7 +274,7 @@ def test_i_sampler_and_trainer_agree_on_log_p_at_temperature_1(
 # (j) the newest weights answer
 
 
-def test_j_every_round_is_answered_by_the_weights_of_the_round_before(tmp_path: Path) -> None:
+def test_j_every_round_samples_from_the_weights_of_the_round_before(tmp_path: Path) -> None:
     SelfTrainer(
         method=SePT(num_rounds=3, problems_per_round=8, max_completion_length=24), model=seed_model("llama"),
         train_dataset=load_problems("word_problems", split="train", max_problems=14),
@@ -331,7 +331,7 @@ def after_two_rounds(loaded: LoadedModel, training: TrainingConfig, moments: Seq
     return flat(loaded.model)
 
 
-def test_the_optimizer_lives_on_across_rounds(trainable: LoadedModel) -> None:
+def test_the_optimizer_spans_rounds(trainable: LoadedModel) -> None:
     alive = SePTTrainingConfig(learning_rate=1e-3, warmup_steps=0, warmup_ratio=0.0)
     fresh = replace(alive, optimizer_spans="round")
     rounds = [RoundProgress(1, 2), RoundProgress(2, 2)]
@@ -379,7 +379,7 @@ def run_toy(folder: Path, **settings) -> tuple[list[tuple], Learner, Learner]:
     return RunFolder(folder).query(rows).fetchall(), learner, base_models
 
 
-def test_offline_the_untouched_model_answers_every_round_and_all_else_is_equal(tmp_path: Path) -> None:
+def test_offline_the_base_model_answers_every_round_and_all_else_is_equal(tmp_path: Path) -> None:
     online, _, _ = run_toy(tmp_path / "on")
     offline, learner, base_models = run_toy(tmp_path / "off", refresh="never")
     assert {row[-1] for row in online} == {0, 1, 2} and {row[-1] for row in offline} == {0}
@@ -391,13 +391,13 @@ def test_offline_the_untouched_model_answers_every_round_and_all_else_is_equal(t
         method = SePT(num_rounds=3)
         tau = method.temperature_at((number - 1) / 3)
         again = toy().sample(make_prompts(toy_problems(80)), 2, SamplingParams(tau), f"3/round {number}")
-        told = sorted((number, r.prompt.problem_id, r.sample_index, r.text, 0) for r in again)
-        assert told == [row for row in offline if row[0] == number]
+        expected = sorted((number, r.prompt.problem_id, r.sample_index, r.text, 0) for r in again)
+        assert expected == [row for row in offline if row[0] == number]
     facts = [RunFolder(tmp_path / arm).rounds()[1]["method_metrics"] for arm in ("on", "off")]
     assert facts[0] == facts[1]
 
 
-def test_coupled_a_round_is_trained_at_the_temperature_it_was_drawn_at(tmp_path: Path) -> None:
+def test_coupled_a_round_is_trained_at_its_sampling_temperature(tmp_path: Path) -> None:
     trained_at: list[float] = []
 
     class Spy(ToyTrainer):
@@ -427,7 +427,7 @@ class Odd(ToyEngine):
         return [replace(r, text=" \n") if n % 5 == 0 else r for n, r in zip(at, made, strict=True)]
 
 
-def test_wrong_empty_and_cut_off_answers_are_all_learnt_unless_asked_otherwise() -> None:
+def test_wrong_empty_and_truncated_answers_are_trained_on_by_default() -> None:
     lessons = collected(Odd(ToyModel()), num_generations=30)
     assert all(s.kept and s.weight == 1.0 for s in lessons.samples)
     assert len(lessons.examples["toy"]) == len(lessons.samples) == 40 * 30
@@ -441,7 +441,7 @@ def test_wrong_empty_and_cut_off_answers_are_all_learnt_unless_asked_otherwise()
     assert {s.drop_reason for s in one.samples} == {"empty", None}
 
 
-def test_rewards_have_no_say() -> None:
+def test_rewards_change_nothing() -> None:
     """Whatever the judge says, the lessons are the same."""
     from selftrain.types import Score
 

@@ -33,13 +33,13 @@ def devices(*gigabytes: float) -> list[Device]:
     return [Device(f"cuda:{number}", int(size * GIGA)) for number, size in enumerate(gigabytes)]
 
 
-def test_a_weight_in_training_takes_sixteen_bytes() -> None:
+def test_a_trained_weight_takes_sixteen_bytes() -> None:
     assert MemoryNeed.of(100, 100, keeps_moments=True) == MemoryNeed(1200, 400)
     assert MemoryNeed.of(100, 100, keeps_moments=False) == MemoryNeed(400, 1200)
     assert MemoryNeed.of(100, 0, keeps_moments=True).peak == 400
 
 
-def test_models_stand_side_by_side_where_they_fit() -> None:
+def test_models_are_side_by_side_where_they_fit() -> None:
     # 5.4 billion weights of 12 bytes, and a gradient of the largest: 75 GB.
     placement = place(needs_of(PAPER), devices(100))
     assert list(placement.lines()) == ["cuda:0: gemma, llama, qwen side by side"]
@@ -50,19 +50,19 @@ def test_models_stand_side_by_side_where_they_fit() -> None:
     assert next(iter(placement.lines())) == "cuda:0: gemma"
 
 
-def test_models_take_turns_where_they_do_not() -> None:
+def test_models_are_offloaded_where_they_do_not_fit() -> None:
     placement = place(needs_of(PAPER), devices(60))
     assert list(placement.lines()) == ["cuda:0: gemma, llama, qwen in turns (CPU offload)"]
     assert placement.slots["gemma"] is placement.slots["qwen"] and placement.slots["llama"].offload
 
 
-def test_a_model_that_fits_nowhere_is_refused_with_the_figures() -> None:
+def test_a_model_that_fits_nowhere_is_refused_with_the_sizes() -> None:
     with pytest.raises(SettingsError, match=r"gemma needs 41\.8 GB to train, cuda:1 has 50\.0 free"):
         place(needs_of(PAPER), devices(40, 50))
 
 
 @pytest.mark.parametrize("seed", range(200))
-def test_no_device_holds_more_than_it_has_room_for(seed: int) -> None:
+def test_no_device_holds_more_than_its_usable_memory(seed: int) -> None:
     rng = random.Random(seed)
     needs = {
         f"m{i}": MemoryNeed(rng.uniform(1, 30) * GIGA, rng.uniform(0, 30) * GIGA) for i in range(rng.randint(1, 7))
@@ -82,7 +82,7 @@ def test_no_device_holds_more_than_it_has_room_for(seed: int) -> None:
             assert sum(one.resident for one in held) + max(one.training for one in held) <= USABLE * device.free
 
 
-def test_only_one_of_several_is_there() -> None:
+def test_one_model_of_a_slot_is_on_the_device_at_a_time() -> None:
     moved: list[tuple[str, str]] = []
 
     class Model:
@@ -104,18 +104,18 @@ def test_only_one_of_several_is_there() -> None:
 
 
 @pytest.mark.parametrize("name", SEED_MODELS)
-def test_weights_are_counted_without_loading_them(name: str) -> None:
+def test_parameters_are_counted_without_loading_them(name: str) -> None:
     model = load_model(seed_model(name), device="cpu").model
     assert count_parameters(seed_model(name), "main") == model.num_parameters()
 
 
-def test_of_no_model_no_weights_are_counted() -> None:
+def test_parameters_of_a_missing_model_are_an_error() -> None:
     with pytest.raises(ModelError, match="no such model folder"):
         count_parameters("./no/such/model", "main")
 
 
 @pytest.mark.slow
-def test_models_in_turns_come_to_the_same_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_a_run_with_offloaded_models_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     """On a device that is the CPU under another name, with room for one of them."""
 
     def run(folder: Path) -> dict[str, bytes]:
@@ -143,7 +143,7 @@ def test_models_in_turns_come_to_the_same_run(tmp_path: Path, monkeypatch: pytes
     assert "cpu: llama, qwen2 in turns (CPU offload)" in capsys.readouterr().err
 
 
-def test_one_device_for_all_is_the_settings_own() -> None:
+def test_without_a_plan_all_models_are_on_the_device_of_the_settings() -> None:
     placement = Placement({"a": "auto", "b": "auto"}, planned=False)
     assert not list(placement.lines())
     assert placement.slots["a"].device == "auto" and not placement.slots["b"].offload

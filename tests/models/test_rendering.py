@@ -20,7 +20,7 @@ def test_training_sees_the_very_ids_of_sampling(loaded: LoadedModel) -> None:
     assert row.token_ids[row.prompt_length :] == own_ids and row.weight == 0.5
 
 
-def test_a_prompt_is_encoded_once_and_what_is_given_out_can_be_changed(llama: LoadedModel) -> None:
+def test_a_prompt_is_encoded_once_and_the_caller_may_change_its_ids(llama: LoadedModel) -> None:
     class Counting:
         calls = 0
 
@@ -41,7 +41,7 @@ def test_a_prompt_is_encoded_once_and_what_is_given_out_can_be_changed(llama: Lo
     assert renderer.prompt_ids(Prompt("p", "Tom has 3 apples.", peer_answers=("#### 3",))) != expected
 
 
-def test_an_answer_that_was_cut_off_is_trained_on_as_it_was_written(llama: LoadedModel) -> None:
+def test_a_truncated_answer_is_trained_on_without_an_end_token(llama: LoadedModel) -> None:
     renderer = Renderer(llama.tokenizer, PromptConfig(), llama.stop_ids)
     prompt, ids = Prompt("p", "Tom has 3 apples."), tuple(llama.tokenizer(" 3+4=7. ##")["input_ids"])
     cut, whole = renderer.tokenize_examples(
@@ -97,7 +97,7 @@ def test_a_template_without_a_place_for_the_question_is_refused() -> None:
         PromptConfig(prompt_template="Question:")
 
 
-def test_batches_hold_every_row_once_and_keep_to_the_budget() -> None:
+def test_batches_hold_every_example_once_and_keep_to_the_limit() -> None:
     rows = [TokenizedExample(tuple(range(length)), 1) for length in (9, 3, 50, 4, 4, 12, 8)]
     batches = batches_by_tokens(rows, 24)
     assert sorted(i for batch in batches for i in batch) == list(range(len(rows)))

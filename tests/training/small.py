@@ -52,15 +52,15 @@ def gradients_of(model: torch.nn.Module) -> Iterator[list[torch.Tensor]]:
         hook.remove()
 
 
-class LeftError(Exception):
+class InterruptedTrainingError(Exception):
     """What ends a process in these tests."""
 
 
 class Folders:
-    """Keeps every state in a folder of its own, or none without a place; raises `LeftError` after some of them."""
+    """Saves each state in a folder of its own, or none without a place; raises an error after some of them."""
 
-    def __init__(self, place: Path | None, latest: Path | None = None, leave_after: Collection[int] = ()) -> None:
-        self.place, self.latest, self.leave_after = place, latest, leave_after
+    def __init__(self, place: Path | None, latest: Path | None = None, interrupt_after: Collection[int] = ()) -> None:
+        self.place, self.latest, self.interrupt_after = place, latest, interrupt_after
         self.asked, self.states = 0, list[Path]()
 
     def due(self) -> bool:
@@ -73,8 +73,8 @@ class Folders:
         folder.mkdir(parents=True)
         write(folder)
         self.states.append(folder)
-        if len(self.states) in self.leave_after:
-            raise LeftError
+        if len(self.states) in self.interrupt_after:
+            raise InterruptedTrainingError
 
 
 def train(

@@ -25,10 +25,10 @@ from selftrain.models.seeds import seed_model
 from selftrain.training.base import TrainingConfig, TrainingReport
 from selftrain.training.followers import Followers, assign_batches, follower_devices
 from selftrain.training.trainer import TransformersTrainer
-from tests.training.small import EXAMPLES, Folders, LeftError, train
+from tests.training.small import EXAMPLES, Folders, InterruptedTrainingError, train
 
 #: Several micro-batches a step.
-LEARNING = TrainingConfig(learning_rate=1e-3, num_train_epochs=2, train_batch_size=5, max_tokens_per_batch=60)
+CONFIG = TrainingConfig(learning_rate=1e-3, num_train_epochs=2, train_batch_size=5, max_tokens_per_batch=60)
 MODEL = seed_model("llama")
 
 
@@ -47,9 +47,9 @@ def trainer_of(
     return TransformersTrainer(loaded.model, renderer, bf16=bf16, trained=trained, followers=followers)
 
 
-def followed(trainer: TransformersTrainer, training: TrainingConfig = LEARNING) -> tuple[list[float], TrainingReport]:
+def followed(trainer: TransformersTrainer, training: TrainingConfig = CONFIG) -> tuple[list[float], TrainingReport]:
     losses: list[float] = []
-    report = train(trainer, training, on_step=lambda *told: losses.append(told[2]))
+    report = train(trainer, training, on_step=lambda done, total, loss: losses.append(loss))
     return losses, report
 
 
@@ -98,14 +98,14 @@ def test_the_losses_are_those_of_one_process(processes: int) -> None:
 
 @pytest.mark.slow
 def test_bfloat16_checkpointing_and_dropout_are_those_of_one_process() -> None:
-    """Chance belongs to a micro-batch, whoever computes it."""
+    """Dropout is seeded by micro-batch, whichever process computes it."""
     pytest.importorskip("peft", reason="adapters are trained through peft: pip install 'selftrain[peft]'")
     adapter = AdapterConfig(use_peft=True, lora_dropout=0.3, lora_target_modules=("all-linear",))
     found = []
     for processes in (1, 2):
         trainer = trainer_of(processes, adapter, bf16=True)
         try:
-            found.append(followed(trainer, replace(LEARNING, gradient_checkpointing=True))[0])
+            found.append(followed(trainer, replace(CONFIG, gradient_checkpointing=True))[0])
         finally:
             trainer.close()
         trained = {p.dtype for p in trainer.model.parameters() if p.requires_grad}
@@ -114,22 +114,22 @@ def test_bfloat16_checkpointing_and_dropout_are_those_of_one_process() -> None:
 
 
 @pytest.mark.slow
-def test_left_and_taken_up_it_ends_with_the_same_bytes(pair: TransformersTrainer, tmp_path: Path) -> None:
+def test_interrupted_and_resumed_it_ends_with_the_same_bytes(pair: TransformersTrainer, tmp_path: Path) -> None:
     _, report = followed(pair)
     whole = weights(pair)
     pair.load(MODEL)
-    left = Folders(tmp_path, leave_after=[2])
-    with pytest.raises(LeftError):
-        train(pair, LEARNING, checkpoints=left)
+    left = Folders(tmp_path, interrupt_after=[2])
+    with pytest.raises(InterruptedTrainingError):
+        train(pair, CONFIG, checkpoints=left)
     assert not pids()
     pair.load(MODEL)
-    again = train(pair, LEARNING, checkpoints=Folders(None, left.states[-1]))
+    again = train(pair, CONFIG, checkpoints=Folders(None, left.states[-1]))
     assert again == report and torch.equal(weights(pair), whole)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["killed", "killed while it computes", "stopped"])
-def test_without_a_follower_the_training_ends_and_says_so(
+def test_a_lost_follower_ends_the_training_with_a_message(
     pair: TransformersTrainer, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
@@ -143,13 +143,13 @@ def test_without_a_follower_the_training_ends_and_says_so(
             if how == "killed while it computes":
                 os.system(f"(sleep 1; kill -KILL {seen[0]}) &")
 
-    train(pair, replace(LEARNING, num_train_epochs=1), seed="warm")
+    train(pair, replace(CONFIG, num_train_epochs=1), seed="warm")
     began = time.monotonic()
-    with pytest.raises(RunError) as told:
-        train(pair, LEARNING, on_step=hurt)
+    with pytest.raises(RunError) as raised:
+        train(pair, CONFIG, on_step=hurt)
     assert time.monotonic() - began < 200
     monkeypatch.undo()
-    assert "a training process" in told.value.found and "resume" in told.value.do
+    assert "a training process" in raised.value.found and "resume" in raised.value.do
     assert not torch.distributed.is_initialized()
     assert not Path(f"/proc/{seen[0]}").exists()
     assert followed(pair)[1].steps == 4, "the next training has processes again"
@@ -157,8 +157,8 @@ def test_without_a_follower_the_training_ends_and_says_so(
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
-def test_a_lack_of_memory_in_a_follower_makes_all_repeat_the_step(pair: TransformersTrainer) -> None:
-    training = replace(LEARNING, train_batch_size=400, max_tokens_per_batch=6000)
+def test_out_of_memory_in_a_follower_makes_all_repeat_the_step(pair: TransformersTrainer) -> None:
+    training = replace(CONFIG, train_batch_size=400, max_tokens_per_batch=6000)
     found: dict[int, list[float]] = {}
 
     def limit(*_: object) -> None:
@@ -181,13 +181,13 @@ def test_a_lack_of_memory_in_a_follower_makes_all_repeat_the_step(pair: Transfor
 
 
 @pytest.mark.slow
-def test_a_follower_that_cannot_load_ends_it_with_its_own_words() -> None:
+def test_a_follower_that_cannot_load_reports_its_error() -> None:
     trainer = trainer_of(2, followers_load="not/there")
     with pytest.raises(RunError, match=r"ModelError: .*not/there"):
         followed(trainer)
 
 
-def test_shares_are_even_and_whole() -> None:
+def test_batches_are_assigned_evenly_and_completely() -> None:
     assert assign_batches([3, 5, 3, 4, 3], 2) == [[1, 2], [0, 3, 4]]
     assert assign_batches([7], 3) == [[0], [], []]
     sizes = [(i * 37) % 11 + 1 for i in range(40)]

@@ -23,13 +23,13 @@ from selftrain.models.rendering import Renderer
 from selftrain.models.seeds import SEED_MODELS, seed_model
 from selftrain.types import Prompt, SamplingParams
 from tests.conftest import engine_of, generate
-from tests.training.small import EXAMPLES, Folders, LeftError, train, weights
-from tests.training.test_taking_up import LEARNING
+from tests.training.small import EXAMPLES, Folders, InterruptedTrainingError, train, weights
+from tests.training.test_training_loop import CONFIG
 
 peft = pytest.importorskip("peft", reason="adapters are trained through peft: pip install 'selftrain[peft]'")
 
 ADAPTER = AdapterConfig(use_peft=True, lora_target_modules=("all-linear",))
-LEARNING = replace(LEARNING, learning_rate=5e-3)
+CONFIG = replace(CONFIG, learning_rate=5e-3)
 
 
 def adapted(name: str = "llama", adapter: AdapterConfig = ADAPTER) -> tuple[LoadedModel, Any]:
@@ -56,7 +56,7 @@ def logits(model: Any) -> torch.Tensor:
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, LoadedModel, Path]:
     """The model's name, the model with its trained adapter, and a folder that holds it as `adapter` and `merged`."""
     loaded, trainer = adapted(request.param)
-    train(trainer, LEARNING)
+    train(trainer, CONFIG)
     loaded.model.eval()
     folder = tmp_path_factory.mktemp("saved")
     trainer.save(folder / "adapter")
@@ -93,9 +93,7 @@ def test_only_the_adapter_is_trained_and_saved(trained: tuple[str, LoadedModel, 
     assert adapter < whole / 2
 
 
-def test_our_own_forward_pass_answers_with_the_adapter(
-    trained: tuple[str, LoadedModel, Path], prompts: list[Prompt]
-) -> None:
+def test_our_own_forward_pass_uses_the_adapter(trained: tuple[str, LoadedModel, Path], prompts: list[Prompt]) -> None:
     _, loaded, _ = trained
     reference = engine_of(loaded)
     packed = PackedEngine(reference, read_architecture(loaded.model))
@@ -114,41 +112,41 @@ def test_every_training_from_the_base_is_of_a_new_adapter_by_its_seed(tmp_path: 
 
     loaded, trainer = adapted()
     base = logits(loaded.model)
-    train(trainer, LEARNING)
+    train(trainer, CONFIG)
     once = saved(trainer, "once")
     trainer.load(seed_model("llama"))
     assert torch.equal(logits(loaded.model.eval()), base)
     torch.rand(3)
-    train(trainer, LEARNING)
+    train(trainer, CONFIG)
     assert saved(trainer, "again") == once
     _, other = adapted()
-    train(other, LEARNING, seed="t")
+    train(other, CONFIG, seed="t")
     assert saved(other, "other") != once
     other.load(tmp_path / "once")
     assert saved(other, "loaded") == once
-    train(other, LEARNING)
+    train(other, CONFIG)
     trainer.load(tmp_path / "again")
-    train(trainer, LEARNING)
+    train(trainer, CONFIG)
     assert saved(other, "on") == saved(trainer, "on-too") != once, "it goes on with the same adapter"
 
 
 @pytest.mark.slow
-def test_left_after_any_step_it_ends_the_same(tmp_path: Path) -> None:
-    never_left, trainer = adapted()
+def test_resumed_after_any_step_it_ends_the_same(tmp_path: Path) -> None:
+    uninterrupted, trainer = adapted()
     values = iter([0.5, 0.7, 0.6])
-    report = train(trainer, LEARNING, validation_metric=lambda: next(values))
+    report = train(trainer, CONFIG, validation_metric=lambda: next(values))
     assert report.best_epoch == 1 and report.bf16_changed > 0.5
     for number in (1, 3, 6):
         _, first = adapted()
-        values, left = iter([0.5, 0.7, 0.6]), Folders(tmp_path / str(number), leave_after=[number])
-        with pytest.raises(LeftError):
-            train(first, LEARNING, validation_metric=lambda: next(values), checkpoints=left)  # noqa: B023
+        values, left = iter([0.5, 0.7, 0.6]), Folders(tmp_path / str(number), interrupt_after=[number])
+        with pytest.raises(InterruptedTrainingError):
+            train(first, CONFIG, validation_metric=lambda: next(values), checkpoints=left)  # noqa: B023
         assert not any(name.stat().st_size > 5_000_000 for name in left.states[-1].iterdir()), "it holds the base too"
         again, second = adapted()
         folders = Folders(None, left.states[-1])
-        resumed = train(second, LEARNING, validation_metric=lambda: next(values), checkpoints=folders)  # noqa: B023
+        resumed = train(second, CONFIG, validation_metric=lambda: next(values), checkpoints=folders)  # noqa: B023
         assert resumed == report
-        assert torch.equal(weights(again), weights(never_left))
+        assert torch.equal(weights(again), weights(uninterrupted))
         for who, whose in ((trainer, "whole"), (second, "left")):
             who.save_state(tmp_path / f"{whose}-{number}")
         files = [tmp_path / f"{whose}-{number}" / "optimizer.safetensors" for whose in ("whole", "left")]
@@ -158,9 +156,9 @@ def test_left_after_any_step_it_ends_the_same(tmp_path: Path) -> None:
 def test_dropout_is_for_training_only() -> None:
     loaded, trainer = adapted(adapter=replace(ADAPTER, lora_dropout=0.5))
     assert not any(module.training for module in loaded.model.modules())
-    train(trainer, LEARNING)
+    train(trainer, CONFIG)
     plain, other = adapted(adapter=replace(ADAPTER, lora_dropout=0.0))
-    train(other, LEARNING)
+    train(other, CONFIG)
     assert not torch.equal(weights(loaded), weights(plain)), "nothing was dropped"
     engine = engine_of(loaded)
     asked = [example.prompt for example in EXAMPLES]
@@ -175,7 +173,7 @@ def test_checkpointing_bfloat16_and_an_adapter_go_together(recwarn: pytest.Warni
         loaded, trainer = adapted()
         trainer.bf16 = True
         for seed in "st":
-            report = train(trainer, replace(LEARNING, gradient_checkpointing=checkpointing), seed=seed)
+            report = train(trainer, replace(CONFIG, gradient_checkpointing=checkpointing), seed=seed)
         losses.append(report.loss_last)
         generate(engine_of(loaded), [EXAMPLES[0].prompt], 1, SamplingParams(0.0, max_completion_length=4))
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
@@ -188,7 +186,7 @@ def test_checkpointing_bfloat16_and_an_adapter_go_together(recwarn: pytest.Warni
     ("wrong", "part"),
     [({"lora_target_modules": ("nonsense",)}, "lora_target_modules"), ({"lora_target_modules": ("lm_head",)}, "head")],
 )
-def test_layers_that_cannot_be_adapted_are_told_of(wrong: dict[str, Any], part: str) -> None:
+def test_layers_that_cannot_be_adapted_are_refused(wrong: dict[str, Any], part: str) -> None:
     with pytest.raises(SettingsError, match=part):
         adapted("gemma2", replace(ADAPTER, **wrong))
 
@@ -201,7 +199,7 @@ def test_an_adapter_on_an_adapter_is_refused(trained: tuple[str, LoadedModel, Pa
         LoraAdapter(load_model(str(folder), device="cpu").model, ADAPTER, str(folder))
 
 
-def test_four_bits_without_an_adapter_are_refused() -> None:
+def test_4_bits_without_an_adapter_are_refused() -> None:
     with pytest.raises(SettingsError, match="without use_peft"):
         AdapterConfig(load_in_4bit=True)
     with pytest.raises(SettingsError, match="engine is 'vllm'"):
@@ -211,14 +209,14 @@ def test_four_bits_without_an_adapter_are_refused() -> None:
 
 
 @pytest.mark.slow
-def test_an_adapter_beside_weights_of_four_bits_is_trained_in_float32(tmp_path: Path) -> None:
+def test_an_adapter_on_4_bit_weights_is_trained_in_float32(tmp_path: Path) -> None:
     pytest.importorskip("bitsandbytes", reason="pip install 'selftrain[quantization]'")
     settings = replace(ADAPTER, load_in_4bit=True, lora_target_modules=("q_proj",))
     learner = ModelFactory(PromptConfig(), EngineConfig(device="cpu"), adapter=settings).load(seed_model("llama"))
     assert "transformers" in learner.engine.description
     model = learner.trainer.model
     assert {p.dtype for p in model.parameters() if not p.requires_grad} == {torch.uint8, torch.float32}
-    report = train(learner.trainer, replace(LEARNING, train_batch_size=2, learning_rate=2e-2), examples=EXAMPLES[:2])
+    report = train(learner.trainer, replace(CONFIG, train_batch_size=2, learning_rate=2e-2), examples=EXAMPLES[:2])
     assert report.loss_last < report.loss_first and report.bf16_changed > 0.5
     assert {p.dtype for p in model.parameters() if p.requires_grad} == {torch.float32}
     learner.save(tmp_path)

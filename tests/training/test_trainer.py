@@ -61,11 +61,11 @@ def test_a_trained_model_stops_by_itself(trainable: LoadedModel) -> None:
 )
 def test_early_stopping_keeps_the_best_epoch(trainable: LoadedModel, rule, values, epochs_run: int, best: int) -> None:
     seen: list[torch.Tensor] = []
-    told = iter(values)
+    metrics = iter(values)
 
     def validation_metric() -> float:
         seen.append(weights(trainable))
-        return next(told)
+        return next(metrics)
 
     report = train(
         trainer_of(trainable),
@@ -99,7 +99,7 @@ def test_weights_below_float32_are_refused(trainable: LoadedModel) -> None:
         train(trainer_of(trainable), TrainingConfig())
 
 
-def test_the_learning_rate_rises_and_falls_as_told() -> None:
+def test_the_learning_rate_follows_its_schedule() -> None:
     cosine = TrainingConfig(warmup_ratio=0.1)
     factors = [learning_rate_factor(step, 100, cosine) for step in range(100)]
     assert (

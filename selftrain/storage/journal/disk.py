@@ -110,7 +110,7 @@ class Disk:
                     raise self.failure from error
 
     def open(self, path: Path, flags: int) -> int:
-        return self.call(path, os.open, path, flags, 0o666)
+        return self.call(path, lambda: os.open(path, flags, 0o666))
 
     def write(self, descriptor: int, path: Path, data: bytes) -> None:
         view = memoryview(data)

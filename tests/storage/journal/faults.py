@@ -93,7 +93,7 @@ class Power:
     """
 
     graveyard: Path
-    luck: random.Random
+    rng: random.Random
     #: By inode: a descriptor, and how many bytes are safe.
     _unsafe: dict[int, tuple[int, int]] = field(default_factory=dict)
     #: The folder whose names changed, and how to change them back.
@@ -119,21 +119,21 @@ class Power:
     def lose(self) -> None:
         for descriptor, safe in self._unsafe.values():
             self._cut(descriptor, safe)
-        keep = self.luck.randint(0, len(self._names)) if self.luck.random() < 0.7 else 0
+        keep = self.rng.randint(0, len(self._names)) if self.rng.random() < 0.7 else 0
         for _, undo in reversed(self._names[keep:]):
             with suppress(FileNotFoundError):  # the folder it was in is gone for good
                 undo()
 
     def _cut(self, descriptor: int, safe: int) -> None:
         size = os.fstat(descriptor).st_size
-        what = self.luck.choice(["all", "part", "hole", "none"]) if size > safe else "none"
+        what = self.rng.choice(["all", "part", "hole", "none"]) if size > safe else "none"
         if what == "all":
             _REAL["ftruncate"](descriptor, safe)
         elif what == "part":
-            _REAL["ftruncate"](descriptor, self.luck.randint(safe, size))
+            _REAL["ftruncate"](descriptor, self.rng.randint(safe, size))
         elif what == "hole":
-            start = self.luck.randint(safe, size - 1)
-            os.pwrite(descriptor, bytes(min(self.luck.randint(1, 4096), size - start)), start)
+            start = self.rng.randint(safe, size - 1)
+            os.pwrite(descriptor, bytes(min(self.rng.randint(1, 4096), size - start)), start)
 
     def _synced(self, descriptor: int) -> None:
         status = os.fstat(descriptor)

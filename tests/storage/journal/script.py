@@ -11,15 +11,15 @@ from typing import Any
 from selftrain.errors import RunError
 from selftrain.storage.journal import Store, StoreOptions, disk_errors, holds_run
 
-SCRIPT = {"rounds": 3, "units": 40, "flush_every": 8}
+SCRIPT = {"rounds": 3, "items": 40, "flush_every": 8}
 OPTIONS = StoreOptions(unmanaged=("log.txt",), reserve_bytes=1 << 16, commit_seconds=1e9)
 
 
-def rows_of(step: str, unit: int) -> list[dict[str, Any]]:
-    digest = hashlib.sha256(f"{step}/{unit}".encode()).hexdigest()
+def rows_of(step: str, item: int) -> list[dict[str, Any]]:
+    digest = hashlib.sha256(f"{step}/{item}".encode()).hexdigest()
     return [
-        {"id": f"p{unit:03d}", "index": index, "text": digest[index:] * (1 + unit % 5), "reward": unit / 7}
-        for index in range(1 + unit % 3)
+        {"id": f"p{item:03d}", "index": index, "text": digest[index:] * (1 + item % 5), "reward": item / 7}
+        for index in range(1 + item % 3)
     ]
 
 
@@ -54,7 +54,7 @@ def write(path: Path, data: bytes) -> None:
 
 
 def play(folder: Path, script: Mapping[str, int], note: Callable[[str], None]) -> None:
-    """Starts the run or goes on with it. `note` hears of every unit that is made, kept and safe."""
+    """Starts the run or resumes it. `note` is called for every item that is made, kept and synced."""
     opened = (
         Store.open(folder, OPTIONS) if holds_run(folder) else Store.create(folder, {"script": dict(script)}, OPTIONS)
     )
@@ -65,7 +65,7 @@ def play(folder: Path, script: Mapping[str, int], note: Callable[[str], None]) -
             if not store.finished(f"{name}/samples"):
                 rows = _sample(store, f"{name}/answers", script, note)
                 write(store.partial(f"samples/{name}.parquet"), encode(rows))
-                store.commit(f"{name}/samples", [f"samples/{name}.parquet"], {"units": script["units"]})
+                store.commit(f"{name}/samples", [f"samples/{name}.parquet"], {"items": script["items"]})
             if not store.finished(f"{name}/weights"):
                 partial = store.partial(f"weights/{name}")
                 write(partial / "model.bin", hashlib.sha256(name.encode()).digest() * 700)
@@ -84,16 +84,16 @@ def _before(number: int) -> str:
 
 
 def _sample(store: Store, step: str, script: Mapping[str, int], note: Callable[[str], None]) -> list[dict[str, Any]]:
-    """The rows of all units: what the log holds is read, the rest is made."""
+    """The rows of all items: what the log holds is read, the rest is made."""
     log, found = store.log(step), []
-    for unit in range(script["units"]):
-        rows = log.rows.get(f"unit-{unit}")
+    for item in range(script["items"]):
+        rows = log.rows.get(f"item-{item}")
         if rows is None:
-            note(f"made {step} {unit}")
-            rows = rows_of(step, unit)
-            log.append(f"unit-{unit}", rows)
-            note(f"kept {step} {unit}")
-        if (unit + 1) % script["flush_every"] == 0:
+            note(f"made {step} {item}")
+            rows = rows_of(step, item)
+            log.append(f"item-{item}", rows)
+            note(f"kept {step} {item}")
+        if (item + 1) % script["flush_every"] == 0:
             log.flush()
             note("safe")
         found += rows

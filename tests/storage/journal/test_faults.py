@@ -48,12 +48,12 @@ def test_each_failing_call_ends_the_run_with_74(
 
 
 @pytest.mark.parametrize("every", [67, pytest.param(1, marks=pytest.mark.slow)])
-def test_a_call_broken_off_by_a_signal_is_made_again(driver: Driver, room: Path, whole: Whole, every: int) -> None:
+def test_a_call_interrupted_by_a_signal_is_repeated(driver: Driver, room: Path, whole: Whole, every: int) -> None:
     plans = ({"call": call, "how": "EINTR"} for call in points(whole, every))
     assert _strike(driver, room, whole, plans).keys() == {0}
 
 
-def test_the_message_names_file_reason_room_and_remedy(driver: Driver, room: Path, whole: Whole) -> None:
+def test_the_message_names_file_reason_free_space_and_remedy(driver: Driver, room: Path, whole: Whole) -> None:
     call = whole()[0].calls.index("write", 60) + 1
     played = driver.play(room / "run", {"call": call, "how": "ENOSPC", "for_good": True})
     found, why, do = played.error.splitlines()
@@ -62,7 +62,7 @@ def test_the_message_names_file_reason_room_and_remedy(driver: Driver, room: Pat
     assert (why, do) == ("the run stops here; everything before it is intact", "free some space and resume")
 
 
-def test_the_reserve_lets_the_unit_in_hand_be_kept(driver: Driver, room: Path, whole: Whole) -> None:
+def test_the_reserve_lets_the_item_in_progress_be_kept(driver: Driver, room: Path, whole: Whole) -> None:
     """One failure, as on a disk that is full until the reserve is freed."""
     call = whole()[0].calls.index("write", 60) + 1
     full, folder = {"call": call, "how": "ENOSPC"}, room / "run"
@@ -73,7 +73,7 @@ def test_the_reserve_lets_the_unit_in_hand_be_kept(driver: Driver, room: Path, w
     assert second.code == 0 and in_hand not in second.notes and tree(folder) == whole()[1]
 
 
-def test_no_sync_is_asked_again_after_it_failed(driver: Driver, room: Path, whole: Whole) -> None:
+def test_a_failed_sync_is_not_repeated(driver: Driver, room: Path, whole: Whole) -> None:
     """The kernel would say yes, of pages that it dropped."""
     syncs = [call for call, name in enumerate(whole()[0].calls, 1) if name == "fsync"]
     for call in syncs[::12]:

@@ -29,7 +29,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
 
 
 @_root
-def test_a_full_disk_stops_the_run_and_room_lets_it_go_on(small: Path, driver: Driver, whole: Whole) -> None:
+def test_a_full_disk_stops_the_run_and_free_space_lets_it_resume(small: Path, driver: Driver, whole: Whole) -> None:
     stops, size = [], 96
     while (played := driver.play(small / "run")).code != 0:
         assert played.code == 74 and "No space left on device" in played.error, played.notes

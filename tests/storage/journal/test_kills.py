@@ -93,7 +93,7 @@ _kills = st.lists(
     max_size=4,
 )
 _scripts = st.fixed_dictionaries(
-    {"rounds": st.integers(1, 4), "units": st.integers(0, 40), "flush_every": st.integers(1, 50)}
+    {"rounds": st.integers(1, 4), "items": st.integers(0, 40), "flush_every": st.integers(1, 50)}
 )
 _any_number = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 

@@ -25,13 +25,13 @@ def log_file(folder: Path) -> Path:
     return folder / "logs" / "a.log"
 
 
-def filled(folder: Path, units: int = 6, flush_after: int = 3) -> Path:
-    """A log, the first units of which are known to be safe; its file."""
+def filled(folder: Path, items: int = 6, flush_after: int = 3) -> Path:
+    """A log, the first items of which are known to be synced; its file."""
     with Store.create(folder, {}, LAZY) as store:
         log = store.log("a")
-        for unit in range(units):
-            log.append(f"unit-{unit}", rows_of("a", unit))
-            if unit + 1 == flush_after:
+        for item in range(items):
+            log.append(f"item-{item}", rows_of("a", item))
+            if item + 1 == flush_after:
                 log.flush()
     return log_file(folder)
 
@@ -47,7 +47,7 @@ def test_a_journal_reads_as_it_was_written(run: Path) -> None:
     assert [entry.kind for entry in store.journal[:4]] == ["create", "commit", "commit", "commit"]
     assert store.journal[0].metadata == {"script": SCRIPT}
     samples = store.finished("round-0002/samples")
-    assert samples and samples.metadata == {"units": 40}
+    assert samples and samples.metadata == {"items": 40}
     assert list(samples.files) == ["samples/round-0002.parquet"] and store.finished("round-0004/samples") is None
     assert store.verify("round-0003/weights").files.keys() <= store.files.keys()
     assert check(run, OPTIONS.unmanaged) == []
@@ -57,31 +57,31 @@ def test_the_first_of_a_key_wins(tmp_path: Path) -> None:
     filled(tmp_path)
     with Store.open(tmp_path, LAZY) as store:
         log = store.log("a")
-        assert list(log.rows) == [f"unit-{unit}" for unit in range(6)] and log.rows["unit-4"] == rows_of("a", 4)
-        log.append("unit-0", rows_of("other", 0))
+        assert list(log.rows) == [f"item-{item}" for item in range(6)] and log.rows["item-4"] == rows_of("a", 4)
+        log.append("item-0", rows_of("other", 0))
         log.append("new", rows_of("a", 8))
         log.append("new", rows_of("other", 8))
     with Store.open(tmp_path, LAZY) as store:
-        rows = {f"unit-{unit}": rows_of("a", unit) for unit in range(6)} | {"new": rows_of("a", 8)}
+        rows = {f"item-{item}": rows_of("a", item) for item in range(6)} | {"new": rows_of("a", 8)}
         assert store.log("a").rows == rows
 
 
-def test_a_torn_last_line_is_forgotten(tmp_path: Path) -> None:
+def test_a_torn_last_line_is_ignored(tmp_path: Path) -> None:
     place = filled(tmp_path)
     place.write_bytes(place.read_bytes()[:-9])
     assert [str(one.is_damage) for one in check(tmp_path)] == ["False"]
     with Store.open(tmp_path, LAZY) as store:
-        assert list(store.log("a").rows) == [f"unit-{unit}" for unit in range(5)]
+        assert list(store.log("a").rows) == [f"item-{item}" for item in range(5)]
 
 
-def test_a_hole_in_what_was_never_synced_is_forgotten_and_the_rest_kept(tmp_path: Path) -> None:
+def test_a_hole_in_what_was_never_synced_is_ignored_and_the_rest_kept(tmp_path: Path) -> None:
     """So a loss of power may leave it: pages reach the disk in any order."""
     damage(filled(tmp_path), 5)
     with Store.open(tmp_path, LAZY) as store:
-        assert list(store.log("a").rows) == ["unit-0", "unit-1", "unit-2", "unit-3", "unit-5"]
+        assert list(store.log("a").rows) == ["item-0", "item-1", "item-2", "item-3", "item-5"]
 
 
-def test_damage_in_what_was_safe_is_refused_and_repair_keeps_the_rest(tmp_path: Path) -> None:
+def test_damage_in_what_was_synced_is_refused_and_repair_keeps_the_rest(tmp_path: Path) -> None:
     place = filled(tmp_path)
     damage(place, 2)
     bad = place.read_bytes()
@@ -92,10 +92,10 @@ def test_damage_in_what_was_safe_is_refused_and_repair_keeps_the_rest(tmp_path: 
     assert (found.file, found.is_damage) == ("logs/a.log", True)
     assert (tmp_path / "quarantine/1/logs/a.log").read_bytes() == bad
     with Store.open(tmp_path, LAZY) as store:
-        assert list(store.log("a").rows) == ["unit-0", "unit-2", "unit-3", "unit-4", "unit-5"]
+        assert list(store.log("a").rows) == ["item-0", "item-2", "item-3", "item-4", "item-5"]
 
 
-def test_a_log_can_be_thrown_away(tmp_path: Path) -> None:
+def test_a_log_can_be_discarded(tmp_path: Path) -> None:
     filled(tmp_path)
     with Store.open(tmp_path, LAZY) as store:
         assert store.existing_logs() == ["a"]
@@ -104,7 +104,7 @@ def test_a_log_can_be_thrown_away(tmp_path: Path) -> None:
         assert store.existing_logs() == [] and store.log("a").rows == {}
 
 
-def test_text_that_no_file_can_hold_is_refused_at_the_door(tmp_path: Path) -> None:
+def test_text_that_utf8_cannot_encode_is_refused(tmp_path: Path) -> None:
     with Store.create(tmp_path, {}, LAZY) as store:
         with pytest.raises(UnicodeEncodeError):
             store.log("a").append("x", [{"text": "half a pair \ud83d"}])
@@ -114,7 +114,7 @@ def test_text_that_no_file_can_hold_is_refused_at_the_door(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", ["journal", "journal.copy"])
-def test_each_line_of_the_journal_that_is_damaged_is_named_and_mended_from_the_copy(run: Path, name: str) -> None:
+def test_each_damaged_line_of_the_journal_is_named_and_restored_from_the_copy(run: Path, name: str) -> None:
     whole = tree(run)
     for line in range(1, len(Store.read(run).journal) + 1):
         damage(run / name, line)
@@ -128,7 +128,7 @@ def test_each_line_of_the_journal_that_is_damaged_is_named_and_mended_from_the_c
         assert {path: data for path, data in tree(run).items() if not path.startswith("quarantine")} == whole
 
 
-def test_an_entry_lost_in_both_copies_costs_its_step_alone(run: Path) -> None:
+def test_an_entry_lost_in_both_copies_costs_its_step_only(run: Path) -> None:
     for name in ("journal", "journal.copy"):
         damage(run / name, 2)
     assert any("lost in both" in one.remedy for one in check(run, OPTIONS.unmanaged))
@@ -140,7 +140,7 @@ def test_an_entry_lost_in_both_copies_costs_its_step_alone(run: Path) -> None:
     assert Store.read(run).finished("round-0001/samples") and check(run, OPTIONS.unmanaged) == []
 
 
-def test_a_run_whose_first_entry_is_lost_is_nobody_s(run: Path) -> None:
+def test_a_run_whose_first_entry_is_lost_cannot_be_repaired(run: Path) -> None:
     for name in ("journal", "journal.copy"):
         damage(run / name, 1)
     with pytest.raises(RunError, match=r"line 1 is damaged in journal and in journal\.copy"):
@@ -163,7 +163,7 @@ def test_a_journal_cut_at_a_line_s_end_is_damage(run: Path) -> None:
         Store.open(run)
 
 
-def test_what_the_journal_does_not_know_is_set_aside_and_what_the_caller_keeps_stays(run: Path) -> None:
+def test_unknown_files_are_quarantined_and_unmanaged_ones_stay(run: Path) -> None:
     for name in ("log.txt", "notes.txt", "samples/mine.parquet", "logs/notes", "extra/deep/file"):
         (run / name).parent.mkdir(parents=True, exist_ok=True)
         (run / name).write_text(name)
@@ -179,7 +179,7 @@ def test_what_the_journal_does_not_know_is_set_aside_and_what_the_caller_keeps_s
         assert store.quarantined == ["quarantine/2/notes.txt"]
 
 
-def test_a_stranger_in_a_file_s_place_makes_room(tmp_path: Path) -> None:
+def test_an_unknown_file_in_a_file_s_place_is_quarantined(tmp_path: Path) -> None:
     with Store.create(tmp_path, {}, LAZY) as store:
         (tmp_path / "a.txt").write_text("a stranger")
         store.partial("a.txt").write_text("ours")
@@ -188,7 +188,7 @@ def test_a_stranger_in_a_file_s_place_makes_room(tmp_path: Path) -> None:
     assert (tmp_path / "quarantine/1/a.txt").read_text() == "a stranger"
 
 
-def test_a_file_of_another_size_is_refused_at_once_and_another_content_when_read(run: Path) -> None:
+def test_another_size_is_refused_when_opened_and_another_content_when_verified(run: Path) -> None:
     place = run / "samples/round-0001.parquet"
     data = place.read_bytes()
     place.write_bytes(data[:-1])
@@ -202,7 +202,7 @@ def test_a_file_of_another_size_is_refused_at_once_and_another_content_when_read
         Store.read(run).verify("round-0003/weights")
 
 
-def test_a_damaged_step_is_set_aside_and_can_be_done_again(run: Path) -> None:
+def test_a_damaged_step_is_quarantined_and_can_be_done_again(run: Path) -> None:
     whole = tree(run)
     damage_at = run / "weights/round-0003/model.bin"
     damage_at.write_bytes(b"!" + damage_at.read_bytes()[1:])
@@ -213,7 +213,7 @@ def test_a_damaged_step_is_set_aside_and_can_be_done_again(run: Path) -> None:
     assert all(tree(run)[path] == data for path, data in whole.items() if not path.startswith("journal"))
 
 
-def test_dropped_files_are_gone_and_their_step_is_not(run: Path) -> None:
+def test_dropped_files_are_removed_and_their_step_stays_finished(run: Path) -> None:
     store = Store.read(run)
     assert store.finished("round-0001/weights") and not (run / "weights/round-0001").exists()
     assert "weights/round-0001/model.bin" not in store.files
@@ -259,7 +259,7 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
             reading(tmp_path)
 
 
-def test_a_run_is_made_in_an_empty_folder_and_opened_where_there_is_one(tmp_path: Path) -> None:
+def test_a_run_is_created_in_an_empty_folder_and_opened_where_there_is_one(tmp_path: Path) -> None:
     assert not holds_run(tmp_path / "none")
     for reading in (Store.open, Store.read, check, repair):
         with pytest.raises(RunError, match="holds no run"):
@@ -283,13 +283,13 @@ def test_it_loads_nothing_heavy() -> None:
 def _append_10_000(folder: Path) -> float:
     with Store.create(folder, {}) as store:
         log, began = store.log("a"), time.monotonic()
-        for unit in range(10_000):
-            log.append(str(unit), [{"id": str(unit), "index": 0, "reward": 1.0}])
+        for item in range(10_000):
+            log.append(str(item), [{"id": str(item), "index": 0, "reward": 1.0}])
         log.flush()
         return time.monotonic() - began
 
 
-def test_small_units_cause_no_storm_of_syncs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_small_items_cause_few_syncs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 
     syncs, real = [], os.fsync
@@ -299,7 +299,7 @@ def test_small_units_cause_no_storm_of_syncs(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.slow
-def test_10_000_units_take_less_than_2_seconds(tmp_path: Path) -> None:
+def test_10_000_items_take_less_than_2_seconds(tmp_path: Path) -> None:
     seconds = min(_append_10_000(tmp_path / str(number)) for number in range(3))
-    print(f"{10_000 / seconds:,.0f} units a second")
+    print(f"{10_000 / seconds:,.0f} items a second")
     assert seconds < 2

@@ -14,7 +14,7 @@ import pytest
 from tests.storage.journal.driver import Driver, tree
 from tests.storage.journal.test_kills import Whole
 
-_SCRIPT = {"rounds": 2, "units": 6, "flush_every": 3}
+_SCRIPT = {"rounds": 2, "items": 6, "flush_every": 3}
 _CALLS = "write,fsync,rename,mkdir,unlink,unlinkat,rmdir,ftruncate"
 _PLAY = f"""
 import sys

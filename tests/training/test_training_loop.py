@@ -1,4 +1,4 @@
-"""A training that is left at any step and taken up again ends with the very same bytes."""
+"""A training that is interrupted at any step and resumed ends with the very same bytes."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from selftrain.models.loading import LoadedModel, load_model
 from selftrain.models.seeds import seed_model
 from selftrain.training.base import RoundProgress, TrainingConfig
 from selftrain.training.trainer import TransformersTrainer
-from tests.training.small import EXAMPLES, Folders, LeftError, train, trainer_of, weights
+from tests.training.small import EXAMPLES, Folders, InterruptedTrainingError, train, trainer_of, weights
 
-#: Three steps an epoch. The optimizer lives on, so that it can be looked at afterwards.
-LEARNING = TrainingConfig(
+#: Three steps an epoch. The optimizer spans the run, so that it can be compared afterwards.
+CONFIG = TrainingConfig(
     learning_rate=1e-3, num_train_epochs=2, train_batch_size=4, optimizer_spans="run", start_from="previous",
     warmup_ratio=0.0,
 )  # fmt: skip
-MOMENT = RoundProgress(2, 3)
+PROGRESS = RoundProgress(2, 3)
 VALUES = {"best": [0.5, 0.7, 0.6], "first_drop": [0.7, 0.5]}
 
 
-class Told:
-    """A yardstick that is a function of the weights: the first training is told, the others have to ask of the same."""
+class Metric:
+    """A validation metric that is a function of the weights: the first training defines it for all others."""
 
     def __init__(self, values: list[float]) -> None:
         self.coming, self.known = iter(values), dict[bytes, float]()
@@ -62,15 +62,17 @@ def optimizer_of(trainer: TransformersTrainer, folder: Path) -> str:
         pytest.param("first_drop", "llama", 1, marks=pytest.mark.slow),
     ],
 )
-def test_left_after_any_step_or_yardstick_it_ends_the_same(tmp_path: Path, rule, name: str, every: int) -> None:
-    told, training, never_left = Told(VALUES[rule]), replace(LEARNING, early_stopping=rule), fresh(name)
-    trainer = trainer_of(never_left)
-    report = train(trainer, training, round_progress=MOMENT, validation_metric=told.of(never_left))
+def test_resumed_after_any_step_or_validation_it_ends_the_same(tmp_path: Path, rule, name: str, every: int) -> None:
+    metric, training, uninterrupted = Metric(VALUES[rule]), replace(CONFIG, early_stopping=rule), fresh(name)
+    trainer = trainer_of(uninterrupted)
+    report = train(trainer, training, round_progress=PROGRESS, validation_metric=metric.of(uninterrupted))
     assert (report.epochs, report.best_epoch) == ((2, 1) if rule == "best" else (1, 0))
-    ends = [weights(never_left), optimizer_of(trainer, tmp_path / "whole")]
+    ends = [weights(uninterrupted), optimizer_of(trainer, tmp_path / "whole")]
     saving = Folders(tmp_path / "states")
     watched = fresh(name)
-    train(trainer_of(watched), training, round_progress=MOMENT, validation_metric=told.of(watched), checkpoints=saving)
+    train(
+        trainer_of(watched), training, round_progress=PROGRESS, validation_metric=metric.of(watched), checkpoints=saving
+    )
     assert torch.equal(weights(watched), ends[0]), "saving changes the training"
     assert len(saving.states) == report.steps + len(report.validation_metric)
     for number, state in list(enumerate(saving.states))[::every]:
@@ -78,30 +80,32 @@ def test_left_after_any_step_or_yardstick_it_ends_the_same(tmp_path: Path, rule,
         # Nothing may depend on the weights that a process begins with.
         torch.nn.init.zeros_(again.model.get_input_embeddings().weight)
         trainer, folders = trainer_of(again), Folders(None, latest=state)
-        resumed = train(trainer, training, round_progress=MOMENT, validation_metric=told.of(again), checkpoints=folders)
+        resumed = train(
+            trainer, training, round_progress=PROGRESS, validation_metric=metric.of(again), checkpoints=folders
+        )
         assert folders.asked == len(saving.states) - number - 1, "something was done twice"
         assert resumed == report
         assert torch.equal(weights(again), ends[0])
         assert optimizer_of(trainer, tmp_path / f"optimizer-{number}") == ends[1]
 
 
-def test_left_after_every_single_step_it_ends_the_same(tmp_path: Path, trainable: LoadedModel) -> None:
-    report = train(trainer_of(trainable), LEARNING)
+def test_resumed_after_every_single_step_it_ends_the_same(tmp_path: Path, trainable: LoadedModel) -> None:
+    report = train(trainer_of(trainable), CONFIG)
     latest, seen = None, list[int]()
     for process in range(report.steps):
         again = fresh()
-        folders = Folders(tmp_path / str(process), latest, leave_after=[1])
-        with pytest.raises(LeftError):
-            train(trainer_of(again), LEARNING, on_step=lambda done, *_: seen.append(done), checkpoints=folders)
+        folders = Folders(tmp_path / str(process), latest, interrupt_after=[1])
+        with pytest.raises(InterruptedTrainingError):
+            train(trainer_of(again), CONFIG, on_step=lambda done, *_: seen.append(done), checkpoints=folders)
         latest = folders.states[0]
     again = fresh()
-    end = train(trainer_of(again), LEARNING, checkpoints=Folders(None, latest))
+    end = train(trainer_of(again), CONFIG, checkpoints=Folders(None, latest))
     assert end == report and report.bf16_changed > 0
     assert torch.equal(weights(again), weights(trainable))
-    assert not seen, "a step is told of after its state is safe"
+    assert not seen, "on_step is called after the state is saved"
 
 
-def test_chance_in_the_model_is_taken_up_too(tmp_path: Path) -> None:
+def test_dropout_is_the_same_after_a_resume(tmp_path: Path) -> None:
     def dropping() -> LoadedModel:
         loaded = fresh()
         loaded.model.get_input_embeddings().register_forward_hook(
@@ -109,25 +113,25 @@ def test_chance_in_the_model_is_taken_up_too(tmp_path: Path) -> None:
         )
         return loaded
 
-    never_left, plain, again = dropping(), fresh(), dropping()
+    uninterrupted, plain, again = dropping(), fresh(), dropping()
     saving = Folders(tmp_path / "states")
     before = torch.get_rng_state()
-    train(trainer_of(never_left), LEARNING, checkpoints=saving)
+    train(trainer_of(uninterrupted), CONFIG, checkpoints=saving)
     assert torch.equal(torch.get_rng_state(), before), "the caller's generator was touched"
-    train(trainer_of(plain), LEARNING)
-    assert not torch.equal(weights(never_left), weights(plain)), "nothing was dropped"
+    train(trainer_of(plain), CONFIG)
+    assert not torch.equal(weights(uninterrupted), weights(plain)), "nothing was dropped"
     torch.rand(7)
-    train(trainer_of(again), LEARNING, checkpoints=Folders(None, saving.states[2]))
-    assert torch.equal(weights(again), weights(never_left))
+    train(trainer_of(again), CONFIG, checkpoints=Folders(None, saving.states[2]))
+    assert torch.equal(weights(again), weights(uninterrupted))
 
 
-def test_an_optimizer_lives_on_through_rounds_and_processes(tmp_path: Path, trainable: LoadedModel) -> None:
+def test_an_optimizer_spans_rounds_and_processes(tmp_path: Path, trainable: LoadedModel) -> None:
     rounds = [EXAMPLES[:5], EXAMPLES[5:]]
     one = trainer_of(trainable)
     for number, examples in enumerate(rounds, start=1):
-        train(one, LEARNING, examples=examples, seed=f"s{number}", round_progress=RoundProgress(number, 2))
+        train(one, CONFIG, examples=examples, seed=f"s{number}", round_progress=RoundProgress(number, 2))
     first = trainer_of(fresh())
-    train(first, LEARNING, examples=rounds[0], seed="s1", round_progress=RoundProgress(1, 2))
+    train(first, CONFIG, examples=rounds[0], seed="s1", round_progress=RoundProgress(1, 2))
     first.save(tmp_path / "weights")
     first.save_state(tmp_path / "state")
 
@@ -137,27 +141,27 @@ def test_an_optimizer_lives_on_through_rounds_and_processes(tmp_path: Path, trai
         trainer.load_state(tmp_path / "state")
         return trainer
 
-    left = Folders(tmp_path / "states", leave_after=[2])
-    with pytest.raises(LeftError):
+    left = Folders(tmp_path / "states", interrupt_after=[2])
+    with pytest.raises(InterruptedTrainingError):
         train(
             next_process(),
-            LEARNING,
+            CONFIG,
             examples=rounds[1],
             seed="s2",
             round_progress=RoundProgress(2, 2),
             checkpoints=left,
         )
     for trainer, folders in ((next_process(), None), (next_process(), Folders(None, left.states[-1]))):
-        train(trainer, LEARNING, rounds[1], "s2", RoundProgress(2, 2), checkpoints=folders)
+        train(trainer, CONFIG, rounds[1], "s2", RoundProgress(2, 2), checkpoints=folders)
         assert all(torch.equal(a, b) for a, b in zip(trainer.model.parameters(), one.model.parameters(), strict=True))
         assert optimizer_of(trainer, tmp_path / "other") == optimizer_of(one, tmp_path / "one")
 
 
-def test_an_optimizer_is_kept_only_where_it_lives_on(tmp_path: Path, trainable: LoadedModel) -> None:
+def test_an_optimizer_is_saved_only_where_it_spans_the_run(tmp_path: Path, trainable: LoadedModel) -> None:
     trainer = trainer_of(trainable)
-    train(trainer, replace(LEARNING, optimizer_spans="round"))
+    train(trainer, replace(CONFIG, optimizer_spans="round"))
     trainer.save_state(tmp_path / "round")
-    train(trainer, LEARNING)
+    train(trainer, CONFIG)
     trainer.load(seed_model("llama"))
     trainer.save_state(tmp_path / "cleared")
     assert not list(tmp_path.iterdir())
@@ -166,21 +170,21 @@ def test_an_optimizer_is_kept_only_where_it_lives_on(tmp_path: Path, trainable: 
 
 def test_an_optimizer_of_another_model_is_refused(tmp_path: Path, trainable: LoadedModel) -> None:
     other = trainer_of(fresh("qwen2"))
-    train(other, LEARNING, examples=EXAMPLES[:2])
+    train(other, CONFIG, examples=EXAMPLES[:2])
     other.save_state(tmp_path)
     with pytest.raises(ModelError, match="not the optimizer state of this model"):
         trainer_of(trainable).load_state(tmp_path)
 
 
 #: Of two steps.
-SHORT = {"examples": EXAMPLES[:4], "config": replace(LEARNING, num_train_epochs=1, train_batch_size=2)}
+SHORT = {"examples": EXAMPLES[:4], "config": replace(CONFIG, num_train_epochs=1, train_batch_size=2)}
 
 
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of SHORT, left after one step."""
-    folders = Folders(tmp_path_factory.mktemp("states"), leave_after=[1])
-    with pytest.raises(LeftError):
+    """Of SHORT, interrupted after one step."""
+    folders = Folders(tmp_path_factory.mktemp("states"), interrupt_after=[1])
+    with pytest.raises(InterruptedTrainingError):
         train(trainer_of(fresh()), **SHORT, checkpoints=folders)
     return folders.states[-1]
 
@@ -204,9 +208,7 @@ def cut(file: Path) -> None:
     ],
     ids=["seed", "examples", "settings", "round", "validation_metric", "weights", "optimizer", "json", "initial"],
 )
-def test_a_state_of_another_training_or_a_damaged_one_is_not_taken_up(
-    tmp_path: Path, state: Path, change, spoil
-) -> None:
+def test_a_state_of_another_training_or_a_damaged_one_is_ignored(tmp_path: Path, state: Path, change, spoil) -> None:
     own = tmp_path / "state"
     own.mkdir()
     for file in state.iterdir():
@@ -222,7 +224,7 @@ def test_a_state_of_another_training_or_a_damaged_one_is_not_taken_up(
     assert torch.equal(weights(given), weights(anew)) and not torch.equal(weights(given), weights(fresh()))
 
 
-def test_a_state_of_another_model_is_not_taken_up(state: Path) -> None:
+def test_a_state_of_another_model_is_ignored(state: Path) -> None:
     steps: list[int] = []
     train(
         trainer_of(fresh("qwen2")),
@@ -233,7 +235,7 @@ def test_a_state_of_another_model_is_not_taken_up(state: Path) -> None:
     assert steps == [1, 2]
 
 
-def test_what_a_training_left_is_taken_up(state: Path) -> None:
+def test_a_state_of_the_same_training_is_resumed(state: Path) -> None:
     """So that the refusals above are refusals."""
     steps: list[int] = []
     train(trainer_of(fresh()), **SHORT, checkpoints=Folders(None, state), on_step=lambda done, *_: steps.append(done))

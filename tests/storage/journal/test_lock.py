@@ -24,7 +24,7 @@ with Store.create(sys.argv[1], {}) as store:
     if len(sys.argv) > 2 and os.fork() == 0:
         print(os.getpid(), flush=True)
         time.sleep(60)
-    store.log("a").append("unit", [])
+    store.log("a").append("item", [])
     print("holds", flush=True)
     time.sleep(60)
 """
@@ -46,7 +46,7 @@ def word(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-def test_the_second_process_is_refused_by_name_and_a_dead_holder_is_replaced(tmp_path: Path) -> None:
+def test_a_second_process_is_told_the_holder_and_a_dead_holder_is_replaced(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with holder(folder) as process:
         assert word(process) == "holds"
@@ -57,7 +57,7 @@ def test_the_second_process_is_refused_by_name_and_a_dead_holder_is_replaced(tmp
         process.kill()
         process.wait()
         with Store.open(folder) as store:
-            assert list(store.log("a").rows) == ["unit"]
+            assert list(store.log("a").rows) == ["item"]
     assert (folder / "LOCK").read_bytes() == b""
 
 
@@ -85,7 +85,7 @@ def no_flock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fcntl, "flock", refuse)
 
 
-def test_a_lease_stands_in_where_there_is_no_flock(tmp_path: Path, no_flock: None) -> None:
+def test_without_flock_there_is_a_lease(tmp_path: Path, no_flock: None) -> None:
     Store.create(tmp_path, {})
     with pytest.raises(LockedError, match=f"process {os.getpid()} .* holds a lease on this run for another (59|60) s"):
         Store.open(tmp_path)
@@ -128,7 +128,7 @@ def test_a_lease_is_renewed_while_its_holder_lives(tmp_path: Path, monkeypatch: 
         assert time.time() - (tmp_path / "LOCK").stat().st_mtime < 60
 
 
-def test_a_name_that_a_kill_cut_short_is_nobody(tmp_path: Path) -> None:
+def test_a_lock_file_that_a_kill_cut_short_is_free(tmp_path: Path) -> None:
     Store.create(tmp_path, {}).close()
     (tmp_path / "LOCK").write_bytes(encode({"pid": 7, "host": "another"})[:20])
     Store.open(tmp_path).close()

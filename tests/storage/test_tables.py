@@ -31,7 +31,7 @@ def made_up(count: int) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("count", [0, 1, 4096, 9000])
-def test_the_file_of_a_table_hangs_on_its_rows_alone(count: int, tmp_path: Path) -> None:
+def test_the_bytes_of_a_table_depend_on_its_rows_only(count: int, tmp_path: Path) -> None:
     rows, rng = list(made_up(count)), random.Random(2)
     with writing(tmp_path / "one", sample_schema(), tmp_path) as put:
         put(rows)

@@ -24,18 +24,18 @@ IDLE = ("LOCK", "reserve", "partial/")
 
 @dataclass(frozen=True)
 class Case:
-    """A run as a kill left it, or whole."""
+    """A run as a kill left it, or complete."""
 
     folder: Path
     findings: list[Finding]
-    units: dict[str, Any]
+    items: dict[str, Any]
 
     @classmethod
     def of(cls, folder: Path) -> Case:
-        return cls(folder, check(folder, OPTIONS.unmanaged), units(folder))
+        return cls(folder, check(folder, OPTIONS.unmanaged), items(folder))
 
 
-def units(folder: Path) -> dict[str, Any]:
+def items(folder: Path) -> dict[str, Any]:
     return {
         f"{step} {key}": rows
         for step, path in existing_logs(folder).items()
@@ -65,29 +65,29 @@ def flip(place: Path, bit: int) -> None:
 
 
 def _flips(case: Case, room: Path, number: int, whole: Whole) -> dict[str, int]:
-    """Flips one bit after the other, each in a copy of its own, and goes on with the run that was mended."""
-    luck, told = random.Random(case.folder.name), {"noticed": 0, "idle": 0, "mended": 0, "done again": 0}
+    """Flips one bit after the other, each in a copy of its own, and resumes the run that was repaired."""
+    rng, counts = random.Random(case.folder.name), {"noticed": 0, "idle": 0, "repaired": 0, "done again": 0}
     files = sorted(path for path, data in tree(case.folder).items() if data)
     for _ in range(number):
         folder = room / "flipped"
         shutil.copytree(case.folder, folder)
         # Files by turns rather than by size, or the journal would hardly be hit.
-        path = luck.choice(files)
-        bit = luck.randrange((folder / path).stat().st_size * 8)
+        path = rng.choice(files)
+        bit = rng.randrange((folder / path).stat().st_size * 8)
         flip(folder / path, bit)
         found = check(folder, OPTIONS.unmanaged)
         if found == case.findings:
             assert path.startswith(IDLE), f"bit {bit} of {path} in {case.folder.name} went unseen"
             assert Reader.read(folder).journal == Reader.read(case.folder).journal
-            told["idle"] += 1
+            counts["idle"] += 1
         else:
-            told["noticed"] += 1
-        _mend(case, folder, path, told, whole)
+            counts["noticed"] += 1
+        _repair(case, folder, path, counts, whole)
         shutil.rmtree(folder)
-    return told
+    return counts
 
 
-def _mend(case: Case, folder: Path, path: str, told: dict[str, int], whole: Whole) -> None:
+def _repair(case: Case, folder: Path, path: str, counts: dict[str, int], whole: Whole) -> None:
     before, entries = tree(folder), salvage(folder)[0].entries
     repair(folder, OPTIONS.unmanaged)
     assert not any(finding.is_damage for finding in check(folder, OPTIONS.unmanaged))
@@ -96,16 +96,16 @@ def _mend(case: Case, folder: Path, path: str, told: dict[str, int], whole: Whol
     # Files are where they were or set aside; journal and logs keep each line that was whole.
     held = set(tree(folder).values())
     assert not [p for p, data in before.items() if data not in held and not p.startswith((*IDLE, "journal", "logs/"))]
-    left = units(folder)
-    lost = case.units.keys() - left.keys()
+    left = items(folder)
+    lost = case.items.keys() - left.keys()
     assert len(lost) <= (2 if path.startswith("logs/") else 0), f"{lost} were whole"
     play(folder, SCRIPT, lambda note: None)
     again = any(entry.kind == "invalidate" for entry in journal)
-    told["done again" if again else "mended"] += 1
+    counts["done again" if again else "repaired"] += 1
     found = {p: data for p, data in tree(folder).items() if not p.startswith("quarantine")}
     expected = whole()[1]
     assert found.keys() == expected.keys()
-    # A step that was lost and done again has left its trace in the journal.
+    # A step that was invalidated and done again has left a trace in the journal.
     assert not [p for p in found if found[p] != expected[p] and not (again and p.startswith("journal"))]
 
 
