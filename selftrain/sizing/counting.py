@@ -53,7 +53,7 @@ class CountingSampler:
     def __init__(self, name: str, *, length: int, share_right: float, counts: Counts) -> None:
         self.name, self._length, self._share, self._counts = name, length, share_right, counts
         self._chances: dict[str, float] = {}
-        self._generated, self._rng = 0, random.Random(name)
+        self._generated, self._rng, self._token_ids = 0, random.Random(name), (0,) * length
 
     def sample(
         self, prompts: Sequence[Prompt], n: int, params: SamplingParams, key: str, *, first_index: int = 0
@@ -73,7 +73,7 @@ class CountingSampler:
             prompt_text="",
             sample_index=index,
             text=letter * self._length,
-            token_ids=(0,) * self._length,
+            token_ids=self._token_ids,
             logprob=-1.0 * self._length,
             finish_reason="stop",
             model=self.name,

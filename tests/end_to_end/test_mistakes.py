@@ -1,10 +1,11 @@
 """Ten mistakes: each ends in one clear message, without a traceback, and leaves the run's folder readable.
 
-The command runs as a user runs it, in a process of its own, with a real model and real files.
+Real commands, models and files; in a process of its own where something happens to the process.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import resource
@@ -13,10 +14,13 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from selftrain.cli.main import run_cli
 from selftrain.models.seeds import seed_model
 from selftrain.storage import RunFolder
 
@@ -24,24 +28,33 @@ SMALL = ["--num_rounds", "1", "--num_generations", "2", "--max_completion_length
          "--max_train_samples", "40", "--max_eval_samples", "20", "--num_train_epochs", "1"]  # fmt: skip
 
 
+SELFTRAIN = [sys.executable, "-m", "selftrain"]
+
+
 def command(*arguments: str, model: str | None = None, data: str = "word_problems") -> list[str]:
-    return [sys.executable, "-m", "selftrain", "rest-em", "--output_dir", "run", "--model_name_or_path",
-            model or seed_model("llama"), "--dataset_name", data, *SMALL, *arguments]  # fmt: skip
+    return ["rest-em", "--output_dir", "run", "--model_name_or_path", model or seed_model("llama"),
+            "--dataset_name", data, *SMALL, *arguments]  # fmt: skip
 
 
-def fails(
-    *arguments: str, says: list[str], code: int, model: str | None = None, data: str = "word_problems", **popen
-) -> str:
+def fails(*arguments: str, says: list[str], code: int, model: str | None = None, data: str = "word_problems") -> None:
     """Runs the command, which must fail with `code` and a message that holds every part of `says`."""
-    done = subprocess.run(
-        command(*arguments, model=model, data=data), capture_output=True, text=True, timeout=600, **popen
-    )
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr, done.stderr
-    message = done.stderr[done.stderr.index("selftrain: ") :]
+    with redirect_stderr(io.StringIO()) as stderr:
+        found = run_cli(command(*arguments, model=model, data=data))
+    is_clear(found, stderr.getvalue(), says=says, code=code)
+
+
+def is_clear(found: int, stderr: str, says: list[str], code: int) -> None:
+    assert found == code, stderr
+    assert "Traceback" not in stderr, stderr
+    message = stderr[stderr.index("selftrain: ") :]
     for part in says:
         assert part in message, message
-    return done.stderr
+
+
+def fails_alone(*arguments: str, says: list[str], code: int, **popen: Any) -> None:
+    """The same in a process of its own."""
+    done = subprocess.run([*SELFTRAIN, *command(*arguments)], capture_output=True, text=True, timeout=600, **popen)
+    is_clear(done.returncode, done.stderr, says=says, code=code)
 
 
 def test_1_a_misspelt_key(here: Path) -> None:
@@ -90,7 +103,7 @@ def test_6_prompts_longer_than_the_context(here: Path) -> None:
 def test_7_every_answer_wrong_in_a_round(here: Path) -> None:
     rows = [{"question": f"Ana has {i} apples. How many apples are left?", "answer": "-1"} for i in range(60)]
     Path("data.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    done = subprocess.run(command(data="data.jsonl"), capture_output=True, text=True, timeout=600)
+    done = subprocess.run([*SELFTRAIN, *command(data="data.jsonl")], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0 and "kept none of its" in done.stderr, done.stderr
     assert [line["round"] for line in RunFolder.open("run").rounds()] == [0, 1]
     assert RunFolder.open("run").query("select count(*) from samples where kept").fetchall() == [(0,)]
@@ -104,19 +117,22 @@ def test_8_a_full_disk(here: Path) -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
 
-    fails(says=["run/reserve: File too large"], code=74, preexec_fn=no_large_files)
+    fails_alone(says=["run/reserve: File too large"], code=74, preexec_fn=no_large_files)
 
 
-def test_9_a_reward_function_that_returns_the_wrong_count(here: Path) -> None:
-    Path("rewards.py").write_text("def short(prompts, completions, **columns):\n    return [1.0]\n")
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(here), os.environ.get("PYTHONPATH", "")])}
-    fails("--reward_funcs", "rewards:short", says=["short", "1"], code=69, env=environment)
+def test_9_a_reward_function_that_returns_the_wrong_count(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("one_reward.py").write_text("def short(prompts, completions, **columns):\n    return [1.0]\n")
+    monkeypatch.syspath_prepend(here)
+    fails("--reward_funcs", "one_reward:short", says=["short", "1"], code=69)
 
 
 @pytest.mark.slow
 def test_10_ctrl_c(here: Path) -> None:
     process = subprocess.Popen(
-        command("--max_train_samples", "2000", "--num_generations", "8"), stderr=subprocess.PIPE, text=True, bufsize=1
+        [*SELFTRAIN, *command("--max_train_samples", "2000", "--num_generations", "8")],
+        stderr=subprocess.PIPE,
+        text=True,
+        bufsize=1,
     )
     deadline = time.monotonic() + 300
     while not Path("run/rounds.jsonl").exists():
@@ -137,10 +153,10 @@ def test_8_a_full_file_system(here: Path) -> None:
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=19m", "tmpfs", "small"], capture_output=True).returncode:
         pytest.skip("mounting is not allowed here")
     try:
-        fails("--output_dir", "small/run", says=["small/run/weights", "No space left"], code=74)
+        fails_alone("--output_dir", "small/run", says=["small/run/weights", "No space left"], code=74)
         assert [line["round"] for line in RunFolder.open("small/run").rounds()] == [0]
         subprocess.run(["mount", "-o", "remount,size=64m", "small"], check=True)
-        resume = [sys.executable, "-m", "selftrain", "resume", "small/run"]
+        resume = [*SELFTRAIN, "resume", "small/run"]
         done = subprocess.run(resume, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr
     finally:

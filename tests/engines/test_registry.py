@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +13,7 @@ from selftrain.engines.vllm.config import VllmConfig
 from selftrain.errors import SettingsError
 from selftrain.models.seeds import seed_model
 from selftrain.storage import RunFolder
+from tests.plugins import install, selftrain
 
 #: The one file: an engine that has the model's own engine generate, and makes every text louder.
 PAGE = """
@@ -61,21 +59,7 @@ ENTRY = EngineEntry("loud:build", check="loud:check", config=LoudConfig, in_proc
 
 @pytest.fixture
 def plugins(here: Path) -> dict[str, str]:
-    """An installed package, as pip would leave it, in a folder on the path of the processes with this environment."""
-    info = here / "site" / "loud-1.0.dist-info"
-    info.mkdir(parents=True)
-    (here / "site" / "loud.py").write_text(PAGE)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: loud\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[selftrain.engines]\nloud = loud:ENTRY\n")
-    return os.environ | {"PYTHONPATH": os.pathsep.join([str(here / "site"), os.environ.get("PYTHONPATH", "")])}
-
-
-def selftrain(*words: str, env: dict[str, str], code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "selftrain", *words], capture_output=True, text=True, timeout=600, env=env
-    )
-    assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
-    return done
+    return install(here / "site", "loud", PAGE, "[selftrain.engines]\nloud = loud:ENTRY\n")
 
 
 RUN = ["--model_name_or_path", seed_model("llama"), "--dataset_name", "word_problems", "--output_dir", "run",
@@ -84,9 +68,8 @@ TRAIN = ["rest-em", *RUN, "--num_rounds", "1", "--num_generations", "2", "--max_
          "--num_train_epochs", "1", "--early_stopping", "off"]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "words", [["eval", *RUN], pytest.param(TRAIN, marks=pytest.mark.slow)], ids=["eval", "rest-em"]
-)
+@pytest.mark.slow  # tests/methods/test_a_fourth_method.py trains by it in the quick tier
+@pytest.mark.parametrize("words", [["eval", *RUN], TRAIN], ids=["eval", "rest-em"])
 def test_an_engine_of_another_package_generates(words: list[str], here: Path, plugins: dict[str, str]) -> None:
     selftrain(*words, "--engine", "loud", "--loud_mark", "?!", env=plugins)
     completions = RunFolder.open("run").query("select completion from evaluations").fetchall()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from selftrain.models.seeds import seed_model
 from selftrain.storage import RunFolder
+from tests.engines.test_registry import PAGE as LOUD
+from tests.plugins import install, selftrain
 
 #: The one file: self-training on what most of a model's own answers agree on. It needs no grader.
 PAGE = """
@@ -60,27 +59,15 @@ class Majority:
 
 @pytest.fixture
 def plugins(here: Path) -> dict[str, str]:
-    """An installed package, as pip would leave it, in a folder on the path of the processes with this environment."""
-    info = here / "site" / "majority-1.0.dist-info"
-    info.mkdir(parents=True)
-    (here / "site" / "majority.py").write_text(PAGE)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: majority\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[selftrain.methods]\nmajority = majority:Majority\n")
-    return os.environ | {"PYTHONPATH": os.pathsep.join([str(here / "site"), os.environ.get("PYTHONPATH", "")])}
-
-
-def selftrain(*words: str, env: dict[str, str], code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "selftrain", *words], capture_output=True, text=True, timeout=600, env=env
-    )
-    assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
-    return done
+    return install(here / "site", "majority", PAGE, "[selftrain.methods]\nmajority = majority:Majority\n")
 
 
 def test_a_method_of_another_package_runs_as_our_own_do(here: Path, plugins: dict[str, str]) -> None:
+    """By an engine of a third package."""
+    install(here / "site", "loud", LOUD, "[selftrain.engines]\nloud = loud:ENTRY\n")
     words = ["--model_name_or_path", seed_model("llama"), "--dataset_name", "word_problems", "--output_dir", "run",
              "--max_train_samples", "20", "--max_eval_samples", "8", "--num_generations_eval", "1",
-             "--num_generations", "4", "--max_completion_length", "48", "--sampling_processes", "1",
+             "--num_generations", "4", "--max_completion_length", "48", "--engine", "loud", "--loud_mark", "?!",
              "--learning_rate", "3e-4", "--num_train_epochs", "1"]  # fmt: skip
     selftrain("majority", *words, env=plugins)
     folder = RunFolder.open("run")
@@ -92,6 +79,8 @@ def test_a_method_of_another_package_runs_as_our_own_do(here: Path, plugins: dic
         "select count(*) from problems where part <> 'evaluation' and reference is not null"
     ).fetchall() == [(0,)]
     last = folder.rounds()[1]
+    completions = folder.query("select completion from samples union all select completion from evaluations").fetchall()
+    assert all(text.endswith("?!") for (text,) in completions)
     assert last["validated_by"] == "consensus" and last["training"]["validation_metric"] == []
 
 

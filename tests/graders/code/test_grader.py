@@ -142,9 +142,9 @@ def test_the_grader_says_what_held_the_programs(grader: CodeGrader) -> None:
     assert grader.warning == ""
 
 
-def test_code_is_a_grader_by_name() -> None:
+def test_code_is_a_grader_by_name(grader: CodeGrader) -> None:
     with open_grader("code") as opened:
-        assert grade(opened, CHECKED, HONEST).value == 1.0
+        assert isinstance(opened, CodeGrader) and opened.metadata == grader.metadata
 
 
 def _marked(data: Path) -> Iterator[tuple[str, Problem, str, bool]]:
