@@ -1,4 +1,4 @@
-"""How many draws depend on the batch? The same samples, drawn in large units and in small ones, must be the same.
+"""How many samples depend on the batch? Those of large and of small batches must be the same.
 
     make bench
 

@@ -106,16 +106,15 @@ class ModelFactory:
         from selftrain.engines.context import EngineContext
 
         name = self.engine_config.engine
-        entry = find_engine(name)
         context = EngineContext(
             reference=reference,
             spec=spec,
             save=save,
             config=self.engine_config,
-            options=entry.options(name, self.engine_sections),
+            options=find_engine(name).options(name, self.engine_sections),
             on_ray=bool(self.ray),
         )
-        return self.ray.engine(entry.builder()(context), str(reference.model.device), name, spec)
+        return self.ray.engine(find_engine(name).builder()(context), context)
 
     def _adapter(self, reference: TransformersEngine, base: str) -> TrainableWeights:
         from selftrain.training.lora import LoraAdapter

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from selftrain.engines.base import Engine
+from selftrain.engines.config import EngineConfig
 from selftrain.engines.registry import find_engine
 from selftrain.engines.request import GenerateRequest
 from selftrain.storage.environment import versions_of
@@ -64,13 +65,15 @@ class Actor:
 
         return ray.get_runtime_context().get_node_id(), versions()
 
-    def load_model(self, key: str, engine: str, spec: ModelSpec, files: Mapping[str, Any] | None) -> Numerics:
+    def load_model(
+        self, key: str, files: Mapping[str, Any] | None, *, spec: ModelSpec, config: EngineConfig, options: Any
+    ) -> Numerics:
         """Loads a model, or new weights of one that it has.
 
         Args:
             key: names the model in later calls.
-            engine: as `--engine` names it.
             files: the contents of the model's folder, as `uint8[size]` by name; None where `spec` names a hub id.
+            spec, config, options: see `EngineContext`.
         """
         import torch
 
@@ -82,18 +85,18 @@ class Actor:
             if key in self._models:
                 self._update_weights(key, spec.model)
             else:
-                self._models[key] = self._load(engine, spec)
+                self._models[key] = self._load(spec, config, options)
         return numerics_of(self._models[key][1])
 
-    def _load(self, engine: str, spec: ModelSpec) -> tuple[TransformersEngine, Engine]:
+    def _load(self, spec: ModelSpec, config: EngineConfig, options: Any) -> tuple[TransformersEngine, Engine]:
         from selftrain.engines.context import EngineContext
         from selftrain.engines.transformers import TransformersEngine
         from selftrain.training.trainable_weights import WholeModel
 
         reference = TransformersEngine.load(spec, self._device)
         save = WholeModel(reference.model).save_merged
-        context = EngineContext(reference=reference, spec=spec, save=save, on_ray=True)
-        return reference, find_engine(engine).builder()(context)
+        context = EngineContext(reference=reference, spec=spec, save=save, config=config, options=options, on_ray=True)
+        return reference, find_engine(config.engine).builder()(context)
 
     def _update_weights(self, key: str, folder: str) -> None:
         from selftrain.training.trainable_weights import WholeModel

@@ -17,8 +17,8 @@ from selftrain.graders import Grader, open_grader
 from selftrain.graders.code.config import CodeConfig
 
 if TYPE_CHECKING:
+    from selftrain.engines.context import EngineContext
     from selftrain.engines.ray.workers import RayWorkers
-    from selftrain.engines.transformers import ModelSpec
 
 #: Seconds within which the head has to accept a connection.
 CONNECT_TIMEOUT = 10.0
@@ -37,18 +37,18 @@ class RayBackend:
     def __bool__(self) -> bool:
         return self.workers is not None
 
-    def engine(self, local: Engine, device: str, engine: str, spec: ModelSpec) -> Engine:
+    def engine(self, local: Engine, context: EngineContext) -> Engine:
         """
         Args:
             local: generates from the live weights in this process.
-            device: of `local`.
-            engine, spec: what a worker loads the same engine from, see `Actor.load_model`.
+            context: what it was built from; workers build the same.
 
         Raises:
             SettingsError: the model is on a GPU here, and workers have none.
         """
         if self.workers is None:
             return local
+        device = str(context.reference.model.device)
         if device.startswith("cuda") and not self.workers.config.ray_worker_gpus:
             raise SettingsError(
                 f"{local.name} is on {device} here, and Ray workers are given no GPU",
@@ -57,7 +57,7 @@ class RayBackend:
             )
         from selftrain.engines.ray.engine import RayEngine
 
-        return RayEngine(local, self.workers, engine, spec)
+        return RayEngine(local, self.workers, context)
 
     def open_grader(
         self, reward_funcs: Any, *, reward_weights: Sequence[float] | None = None, code: CodeConfig | None = None

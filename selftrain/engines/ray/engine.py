@@ -6,11 +6,11 @@ from collections.abc import Generator, Sequence
 from itertools import count
 
 from selftrain.engines.base import Engine, SaveWeights
+from selftrain.engines.context import EngineContext
 from selftrain.engines.ray.actor import Numerics, numerics_of
 from selftrain.engines.ray.weights import StoredWeights
 from selftrain.engines.ray.workers import RayWorker, RayWorkers
 from selftrain.engines.request import GenerateRequest
-from selftrain.engines.transformers import ModelSpec
 from selftrain.engines.workers import run_tasks
 from selftrain.models.logprobs import torch_threads
 from selftrain.types import Response
@@ -24,15 +24,16 @@ class RayEngine:
     Args:
         reference: an engine that generates from the live weights in this process. It plans and scores, and generates
             while there is no worker.
-        engine, spec: what a worker loads the same engine from.
+        context: what `reference` was built from.
     """
 
-    def __init__(self, reference: Engine, workers: RayWorkers, engine: str, spec: ModelSpec) -> None:
+    def __init__(self, reference: Engine, workers: RayWorkers, context: EngineContext) -> None:
         self.reference, self.name, self._workers = reference, reference.name, workers
         self.prompt_text, self.too_long, self.plan = reference.prompt_text, reference.too_long, reference.plan
         self.logprob, self.num_tokens = reference.logprob, reference.num_tokens
         self.generate, self.sleep, self.close = reference.generate, reference.sleep, reference.close
-        self._engine, self._spec = engine, spec
+        self._model = context.spec.model
+        self._loading = {"spec": context.spec, "config": context.config, "options": context.options}
         # Numbered, as two learners may have one name: the live model, and the base model beside it.
         self._key = f"{reference.name}/{next(_IDS)}"
         self._save: SaveWeights | None = None
@@ -48,7 +49,7 @@ class RayEngine:
         weights, ours = self._current()
 
         def remote(worker: RayWorker, request: GenerateRequest) -> list[Response]:
-            theirs = worker.load_model(self._key, self._engine, self._spec, weights)
+            theirs = worker.load_model(self._key, weights, self._loading)
             if theirs is not None:
                 self._compare(ours, theirs, worker)
             rows = worker.call("generate", key=self._key, request=request)
@@ -69,7 +70,7 @@ class RayEngine:
     def _current(self) -> tuple[StoredWeights, Numerics]:
         """The current weights, and how this machine computes with them."""
         if self._stored is None or self._save is not None:
-            weights = StoredWeights.of_model(self._spec.model) if self._stored is None else self._stored[0]
+            weights = StoredWeights.of_model(self._model) if self._stored is None else self._stored[0]
             if self._save is not None:
                 weights, self._save = weights.updated(self._save), None
             with torch_threads(self._workers.config.ray_worker_cpus):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ray
@@ -13,7 +13,6 @@ from ray.exceptions import ActorUnavailableError, GetTimeoutError, NodeDiedError
 from selftrain.engines.ray.actor import Actor, Numerics, versions
 from selftrain.engines.ray.config import RayConfig
 from selftrain.engines.ray.weights import StoredWeights
-from selftrain.engines.transformers import ModelSpec
 from selftrain.engines.workers import MAX_DEATHS, WorkerLostError
 from selftrain.errors import RunError, SelftrainError
 
@@ -73,11 +72,15 @@ class RayWorker:
             )
         self.is_ready = True
 
-    def load_model(self, key: str, engine: str, spec: ModelSpec, weights: StoredWeights) -> Numerics | None:
-        """Loads a model or its new weights, where the worker has others; else returns None."""
+    def load_model(self, key: str, weights: StoredWeights, arguments: Mapping[str, Any]) -> Numerics | None:
+        """Loads a model or its new weights, where the worker has others; else returns None.
+
+        Args:
+            arguments: further ones of `Actor.load_model`.
+        """
         if self._versions.get(key) == weights.version:
             return None
-        found: Numerics = self.call("load_model", key=key, engine=engine, spec=spec, files=weights.files)
+        found: Numerics = self.call("load_model", key=key, files=weights.files, **arguments)
         self._versions[key] = weights.version
         return found
 

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from selftrain.engines.config import EngineConfig
+from selftrain.engines.context import EngineContext
 from selftrain.engines.ray.backend import LOCAL, RayBackend, open_cluster
 from selftrain.engines.ray.config import RayConfig
 from selftrain.engines.transformers import ModelSpec
@@ -109,7 +110,9 @@ def test_an_error_of_a_worker_is_raised_here_in_its_own_words(
 ) -> None:
     missing = ModelSpec(model="./no/such/model", name="seed", prompt_config=PromptConfig())
     with cluster_of(1) as backend:
-        engine = backend.engine(engine_of(llama), "cpu", "auto", missing)
+        reference = engine_of(llama)
+        context = EngineContext(reference=reference, spec=missing, save=lambda folder: None)
+        engine = backend.engine(reference, context)
         with pytest.raises(ModelError, match=r"no such model folder(.|\n)*a worker on"):
             list(engine.generate_batches(requests_of([prompts], 4, PARAMS)))
 
@@ -160,7 +163,10 @@ def verdicts(grader: Grader, responses: Sequence[Response], problems: dict[str, 
 
 
 def response(problem: Problem, text: str, index: int) -> Response:
-    return Response(Prompt(problem.id, problem.question), "", index, text, (), 0.0, "stop", "m", 0)
+    prompt = Prompt(problem.id, problem.question)
+    return Response(
+        prompt, "", index, text, token_ids=(), logprob=0.0, finish_reason="stop", model="m", weights_version=0
+    )
 
 
 def held_against(backend: RayBackend, name: str, responses: list[Response], problems: list[Problem]) -> None:
