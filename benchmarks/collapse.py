@@ -1,4 +1,4 @@
-"""Runs that fall apart, let go on to their end, to see where the label-free watch would have stopped them.
+"""Runs that collapse, continued to their end, to see where the label-free collapse monitor would have stopped them.
 
 python benchmarks/collapse.py            writes docs/results/collapse.md
 """
@@ -22,6 +22,7 @@ from selftrain.methods.pst import PSTTrainingConfig
 from selftrain.methods.sept import SePTTrainingConfig
 from selftrain.models.seeds import SEED_MODELS, seed_model
 from selftrain.problems import load_problems
+from selftrain.report.round_record import read_rounds
 from selftrain.storage import RunFolder
 from selftrain.storage.environment import environment
 from selftrain.trainer import SelfTrainer
@@ -96,19 +97,15 @@ def run(name: str) -> None:
 
 def row(name: str) -> str:
     """Held-out greedy accuracy, the mean over models: at its peak, at the stop, of the best round, and at the end."""
-    lines = RunFolder.open(folder(name)).rounds()
-    rounds = sorted({line["round"] for line in lines if "metrics" in line})
-    models = [line["model"] for line in lines if line["round"] == 0 and not line.get("together")]
-
-    def mean(number: int, what: str) -> float:
-        found = [line for line in lines if line["round"] == number and line["model"] in models]
-        return fmean(line["metrics"]["greedy"]["value"] if what == "greedy" else line[what] for line in found)
-
-    stop = next((line["round"] for line in lines if any(a["severe"] for a in line.get("alarms", ()))), None)
+    records = [record for record in read_rounds(RunFolder.open(folder(name))) if not record.team]
+    rounds = sorted({record.round for record in records if record.metrics})
+    by_round = {number: [record for record in records if record.round == number] for number in rounds}
+    greedy = {number: fmean(r.metrics["greedy"].value for r in found) for number, found in by_round.items()}
+    score = {number: fmean(r.validation_score or 0.0 for r in found) for number, found in by_round.items()}
+    stop = next((record.round for record in records if any(alarm.severe for alarm in record.alarms)), None)
     seen = [number for number in rounds if stop is None or number <= stop]
-    best = max(seen, key=lambda number: (mean(number, "validation"), number))
-    greedy = {number: mean(number, "greedy") for number in rounds}
-    # The peak up to the stop: what came after it was never to be.
+    # As if the run had been stopped there.
+    best = max(seen, key=lambda number: (score[number], number))
     peak = max(seen, key=lambda number: greedy[number])
     cells = [name, f"{greedy[0]:.3f}", f"{greedy[peak]:.3f} ({peak})", "never" if stop is None else str(stop)]
     cells += [f"{greedy[stop]:.3f} ({100 * (greedy[stop] / greedy[peak] - 1):+.0f} %)" if stop is not None else "–"]

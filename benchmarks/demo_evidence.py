@@ -1,8 +1,8 @@
-"""Is the demo's gain real, and is it the checker's doing? Three seeds, each beside the control that keeps every sample.
+"""Is the demo's gain real, and is it due to the grader? Three seeds, each beside the control that keeps every sample.
 
     .venv/bin/python benchmarks/demo_evidence.py [--seeds 1 2 3] [--output_dir runs/evidence]
 
-Runs `selftrain demo` on more problems, with and without the checker, on the same budget (same problems, samples, rounds
+Runs `selftrain demo` on more problems, with and without the grader, on the same budget (same problems, samples, rounds
 and training settings), and prints a Markdown table. About six runs of the demo's length.
 """
 
@@ -17,6 +17,7 @@ from pathlib import Path
 from selftrain.evaluation import EvalResult
 from selftrain.evaluation.compare import compare
 from selftrain.evaluation.metrics import measure
+from selftrain.report.round_record import read_rounds
 from selftrain.storage import RunFolder
 from selftrain.types import Prompt, Response, Sample, Score
 
@@ -28,7 +29,7 @@ SIZES = ("--max_train_samples", "1100", "--max_eval_samples", "1000")
 
 
 def run_demo(folder: Path, seed: int, grader: str) -> float:
-    """Runs the demo unless it lies there already; seconds it took."""
+    """Runs the demo unless it was run before, and gives the seconds it took."""
     began = time.monotonic()
     if not folder.exists():
         words = ["demo", *SIZES, "--seed", str(seed), "--output_dir", str(folder), "--reward_funcs", grader, "--json"]
@@ -39,7 +40,7 @@ def run_demo(folder: Path, seed: int, grader: str) -> float:
 
 
 def answers_of(folder: Path, round_number: int) -> list[EvalResult]:
-    """The answers of one evaluation, read back from the run's folder."""
+    """The responses of one evaluation, read back from the run's folder."""
     sql = f"select {COLUMNS} from evaluations where round = {round_number:d} order by problem_id, sample_index"
     by_problem: dict[str, tuple[list[Sample], list[Sample]]] = {}
     for problem_id, index, greedy, reward, answer, finish, ids in RunFolder.open(folder).query(sql).fetchall():
@@ -57,7 +58,7 @@ def main() -> None:
     for seed in asked.seeds:
         folders = {grader: asked.output_dir / f"seed-{seed}-{grader}" for grader in ("math", "always_one")}
         seconds = {grader: run_demo(folder, seed, grader) for grader, folder in folders.items()}
-        last = max(line["round"] for line in RunFolder.open(folders["math"]).rounds())
+        last = read_rounds(RunFolder.open(folders["math"]))[-1].round
         base, ours, control = (
             answers_of(folders["math"], 0), answers_of(folders["math"], last), answers_of(folders["always_one"], last),
         )  # fmt: skip

@@ -31,6 +31,7 @@ from selftrain.engines.server.config import ServerConfig
 from selftrain.engines.vllm.config import VllmConfig
 from selftrain.models.seeds import seed_model
 from selftrain.problems import load_problems
+from selftrain.report.round_record import read_rounds
 from selftrain.storage import RunFolder
 from selftrain.trainer import SelfTrainer
 
@@ -69,22 +70,22 @@ def run(by: str, folder: Path, problems: int, tests: int, vllm_python: str) -> N
 
 
 def greedy_tokens(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Of the untouched model, by problem."""
+    """Of the base model, by problem."""
     query = "select problem_id, token_ids from evaluations where round = 0 and greedy"
     return {problem_id: tuple(ids) for problem_id, ids in RunFolder.open(folder).query(query).fetchall()}
 
 
 def line_of(by: str, folder: Path, first: Path, seconds: float) -> list[str]:
-    lines = RunFolder.open(folder).rounds()
+    first_record, *_, last_record = read_rounds(RunFolder.open(folder))
     ours, theirs = greedy_tokens(folder), greedy_tokens(first)
     cells = [by]
     for name in ("greedy", "pass@1"):
-        before, after = (lines[place]["metrics"][name] for place in (0, -1))
-        gain = lines[-1]["against_base"][name]
+        before, after = first_record.metrics[name], last_record.metrics[name]
+        gain = last_record.against_base[name]
         cells += [
-            f"{100 * before['value']:.1f}",
-            f"{100 * after['value']:.1f} ({100 * after['low']:.1f} to {100 * after['high']:.1f})",
-            f"{100 * gain['difference']:+.1f} (p = {gain['p_value']:.1g})",
+            f"{100 * before.value:.1f}",
+            f"{100 * after.value:.1f} ({100 * after.low:.1f} to {100 * after.high:.1f})",
+            f"{100 * gain.difference:+.1f} (p = {gain.p_value:.1g})",
         ]
     equal = sum(ours[problem] == tokens for problem, tokens in theirs.items())
     return [*cells, f"{equal} of {len(theirs)}", f"{seconds:.0f}"]

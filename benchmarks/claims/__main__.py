@@ -24,6 +24,7 @@ from benchmarks.claims import margins
 from benchmarks.claims.arms import EVALUATED, trainer
 from benchmarks.claims.claims import CLAIMS, Claim
 from benchmarks.claims.values import Difference, difference
+from selftrain.report.round_record import read_rounds
 from selftrain.storage import RunFolder
 from selftrain.storage.environment import environment
 
@@ -85,8 +86,8 @@ def commit() -> str:
 def cost(claim: Claim, seeds: tuple[int, ...]) -> tuple[int, float]:
     """Sampled tokens of the rounds, and minutes, of all runs that a claim rests on."""
     jobs = [Job(arm, seed) for arm in claim.arms for seed in seeds]
-    lines = [line for job in jobs for line in RunFolder.open(job.folder).rounds()]
-    tokens = sum(line["sampling"]["tokens"] for line in lines if "sampling" in line)
+    records = [record for job in jobs for record in read_rounds(RunFolder.open(job.folder))]
+    tokens = sum(record.sampling.tokens for record in records if record.sampling is not None)
     return tokens, sum(json.loads(job.done.read_text())["minutes"] for job in jobs)
 
 
@@ -134,12 +135,17 @@ def write(claims: list[Claim], seeds: tuple[int, ...], minutes: float) -> None:
 
 
 def watched(folders: dict[tuple[str, int], Path]) -> list[str]:
-    """What the collapse watch said of these runs."""
-    lines = ["## What the watch said", "", "| run | seed | rounds | stopped | why |", "|---|---|---|---|---|"]
+    """The collapse monitor's alarms in these runs."""
+    lines = [
+        "## What the collapse monitor reported",
+        "",
+        "| run | seed | rounds | stopped | why |",
+        "|---|---|---|---|---|",
+    ]
     for (arm, seed), folder in sorted(folders.items()):
-        rounds = RunFolder.open(folder).rounds()
-        stops = [a["reason"] for line in rounds for a in line.get("alarms", ()) if a["severe"]]
-        lines.append(f"| {arm} | {seed} | {rounds[-1]['round']} | {'yes' if stops else 'no'} | {'; '.join(stops)} |")
+        records = read_rounds(RunFolder.open(folder))
+        stops = [alarm.reason for record in records for alarm in record.alarms if alarm.severe]
+        lines.append(f"| {arm} | {seed} | {records[-1].round} | {'yes' if stops else 'no'} | {'; '.join(stops)} |")
     return lines
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from benchmarks.claims.claims import Claim, Side
 from selftrain.evaluation.intervals import bootstrap
 from selftrain.evaluation.metrics import pass_at
+from selftrain.report.round_record import read_rounds
 from selftrain.storage import RunFolder
 
 #: 97.5 % point of Student's t by degrees of freedom, for figures that exist once a run and model.
@@ -76,7 +77,7 @@ def _values(
 def per_problem(folder: Path, when: str, metric: str, model: str | None) -> dict[str, float]:
     """The metric of each problem, the mean over the models where there are several."""
     run = RunFolder.open(folder)
-    number = max(line["round"] for line in run.rounds() if "metrics" in line) if when == "last" else 0
+    number = max(record.round for record in read_rounds(run) if record.metrics) if when == "last" else 0
     only = f"and model = '{model}'" if model else ""
     rows = run.query(
         "select model, problem_id, greedy, count(*) as n, sum(cast(reward >= 0.5 as int)) as right from evaluations "
@@ -92,12 +93,13 @@ def per_problem(folder: Path, when: str, metric: str, model: str | None) -> dict
 
 
 def _best_decoded(folder: Path) -> dict[str, float]:
-    base: dict[str, float] = RunFolder.open(folder).rounds()[0]["sweep"]["best_decoded"]
-    return base
+    sweep = read_rounds(RunFolder.open(folder))[0].sweep
+    assert sweep is not None, f"{folder} was run without --temperature_sweep"
+    return sweep.best_decoded
 
 
 def _majority(folder: Path) -> dict[str, float]:
-    """1 where the most frequent greedy answer of the untouched models is right; of equally frequent ones the share."""
+    """1 where the most frequent greedy answer of the base models is right; of equally frequent ones the share."""
     votes: defaultdict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     query = (
         "select problem_id, extracted_answer, reward from evaluations where round = 0 and greedy and reward is not null"
@@ -112,6 +114,6 @@ def _majority(folder: Path) -> dict[str, float]:
 
 
 def _gap(folder: Path, side: Side) -> dict[str, float]:
-    lines = [line for line in RunFolder.open(folder).rounds() if "gv_gap" in line]
-    number = 0 if side[1] == "base" else max(line["round"] for line in lines)
-    return {line["model"]: line["gv_gap"]["gap"]["value"] for line in lines if line["round"] == number}
+    gaps = {(r.round, r.model): r.gv_gap.gap.value for r in read_rounds(RunFolder.open(folder)) if r.gv_gap is not None}
+    number = 0 if side[1] == "base" else max(number for number, _ in gaps)
+    return {model: value for (measured, model), value in gaps.items() if measured == number}

@@ -122,8 +122,9 @@ class Progress:
         from rich.progress import Progress as Bars
 
         console = Console(file=self.stream)
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,}/{task.total:,}"),
-                   TextColumn("{task.fields[speed]}"), TimeRemainingColumn())  # fmt: skip
+        texts = ("{task.description}", "{task.completed:,}/{task.total:,}", "{task.fields[speed]}")
+        name, count, speed = map(TextColumn, texts)
+        columns = (name, BarColumn(), count, speed, TimeRemainingColumn())
         with Bars(*columns, console=console, transient=True) as self.bar:
             phase = Phase(self, title, total, unit)
             try:

@@ -61,18 +61,16 @@ def team(history: RunHistory) -> Markup:
 
 def best_decoded(history: RunHistory) -> Markup:
     """The base model by temperature, and the trained one against its best."""
-    sweeps = {model: next((record.sweep for record in records if record.sweep is not None), None)
-              for model, records in history.by_model.items()}  # fmt: skip
-    found = {model: sweep for model, sweep in sweeps.items() if sweep is not None}
-    if not found:
+    sweeps = history.sweeps
+    if not sweeps:
         return Markup("")
     sentences = [el("li", sentence, ".") for sentence in best_decoded_sentences(history)]
     note = (
         "Training that sharpens a model may gain nothing that a lower temperature would not have given. So the "
         "base model is also measured at its best temperature (the ring; one for each half of the problems)."
     )
-    content = el("div", panels([_by_temperature(found)]), el("ul", *sentences), class_="aside")
-    return section("Against the best-decoded base", note, legend(list(found)), content)
+    content = el("div", panels([_by_temperature(sweeps)]), el("ul", *sentences), class_="aside")
+    return section("Against the best-decoded base", note, legend(list(sweeps)), content)
 
 
 def _by_temperature(sweeps: Mapping[str, Sweep]) -> Chart:

@@ -8,13 +8,15 @@ from typing import Any
 from selftrain.report.history import RunHistory
 from selftrain.report.team import MEAN, team_rows
 
+_NOT_IN_INTERVALS = (
+    "not in the intervals",
+    "They hold the chance of the problems, not that of the training: another seed would give another model.",
+)
+
 
 def glossary(history: RunHistory, settings: Mapping[str, Any]) -> dict[str, str]:
     """Term -> its meaning."""
-    return dict(_always(history, settings)) | dict(_sometimes(history)) | {
-        "not in the intervals": "They hold the chance of the problems, not that of the training: another seed would "
-        "give another model."
-    }  # fmt: skip
+    return dict([*_always(history, settings), *_sometimes(history), _NOT_IN_INTERVALS])
 
 
 def _always(history: RunHistory, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

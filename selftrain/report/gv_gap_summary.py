@@ -15,20 +15,18 @@ from selftrain.report.visible import visible
 def best_decoded_sentences(history: RunHistory) -> list[str]:
     """The base model at its best temperature, and the headline round against that, whichever way it falls."""
     headline, sentences = history.headline_round, []
-    for model, records in history.by_model.items():
-        sweep = next((record.sweep for record in records if record.sweep is not None), None)
-        if sweep is None:
-            continue
+    for model, sweep in history.sweeps.items():
         whose = f"{visible(model)}, " if len(history.models) > 1 else ""
         at = " and ".join(f"{temperature:g}" for temperature in dict.fromkeys(sweep.chosen))
         sentences.append(
             f"{whose}best-decoded base: pass@1 {estimate('pass@1', sweep.estimate)} % at T {at}, "
             f"over {sweep.estimate.count:,} problems"
         )
-        after = next((record for record in records if record.round == headline), None)
         sentences += [
             f"{whose}round {headline}: {visible(name)}: {percent(comparison.new)} %, {tested(comparison)}"
-            for name, comparison in (after.against_best_decoded.items() if after else ())
+            for record in history.by_model[model]
+            if record.round == headline
+            for name, comparison in record.against_best_decoded.items()
         ]
     return sentences
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from selftrain.evaluation.results import Sweep
 from selftrain.report.best_round import BestRound
 from selftrain.report.formatting import is_accuracy
 from selftrain.report.round_record import RoundRecord, ValidatedBy
@@ -39,6 +40,11 @@ class RunHistory:
     @cached_property
     def evaluated(self) -> list[RoundRecord]:
         return [record for record in self.records if record.metrics]
+
+    @property
+    def sweeps(self) -> dict[str, Sweep]:
+        """The base model by temperature, for each model where that was measured."""
+        return {record.model: record.sweep for record in self.records if record.sweep is not None}
 
     @property
     def metrics(self) -> list[str]:

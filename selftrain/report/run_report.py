@@ -91,7 +91,7 @@ def _paths(folder: RunFolder, history: RunHistory) -> Iterator[tuple[str, str]]:
     if not best:
         chosen = "the base model"
         if history.headline_round is not None and history.validated_by is not None:
-            chosen += f", since no round did better; the best is {history.chosen_by}"
+            chosen += f", since no round did better; of those that trained the best is {history.chosen_by}"
     yield "", ""
     yield f"best: {folder.path / 'best'} ({chosen})", ""
     yield f"page: {(folder.path / 'report.html').resolve()}", ""

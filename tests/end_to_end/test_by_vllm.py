@@ -49,9 +49,9 @@ def test_rest_em_comes_to_the_same_by_vllm_as_by_transformers(tmp_path: Path) ->
     # Nobody's chance is in a greedy answer of the untouched model.
     assert vllms.metrics[0]["greedy"] == ours.metrics[0]["greedy"]
     for one in (ours, vllms):
-        assert one.rounds[1]["against_base"]["greedy"]["difference"] > 0
+        assert one.rounds[1].against_base["greedy"].difference > 0
     for name in ("greedy", "pass@1"):
         (low, high), (its_low, its_high) = (
-            (one.rounds[1]["metrics"][name]["low"], one.rounds[1]["metrics"][name]["high"]) for one in (ours, vllms)
+            (one.rounds[1].metrics[name].low, one.rounds[1].metrics[name].high) for one in (ours, vllms)
         )
         assert low <= its_high and its_low <= high

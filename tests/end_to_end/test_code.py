@@ -91,7 +91,8 @@ def test_a_model_learns_from_its_programs_that_pass(place: Path, model: str) -> 
     assert graded["name"] == "code" and graded["sandbox"].startswith("tier ")
     facts = run.rounds()[1]["sampling"]
     assert (
-        facts["held_back_asked"] > 0 and facts["held_back_gap"] == facts["held_back_failed"] / facts["held_back_asked"]
+        facts["held_back_graded"] > 0
+        and facts["held_back_gap"] == facts["held_back_failed"] / facts["held_back_graded"]
     )
     assert "rewarded programs fail tests that give no reward" in done.stderr
 

@@ -104,7 +104,7 @@ def test_a_real_run_is_what_was_said_of_it(tmp_path: Path) -> None:
     )
     cost = size(plan, Scale(params=(weights / 4,), gpus=1, assumptions=given))
     samples = cost.work["samples"]
-    assert samples.responses == facts["sampling"]["drawn"] == 1200
+    assert samples.responses == facts["sampling"]["samples"] == 1200
     assert samples.responses * mean == pytest.approx(facts["sampling"]["tokens"])
     assert samples.trained == pytest.approx(2 * facts["sampling"]["kept"], rel=0.15)
     recorded = folder.query("select count(*) from evaluations").fetchall()[0][0]
