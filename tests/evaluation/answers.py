@@ -33,16 +33,16 @@ UNREAD = sample(0.0, None)
 UNJUDGED = sample(None, None)
 
 
-def answered(problem_id: object, *sampled: Sample, greedy: Sample | None = None) -> EvalResult:
+def eval_result(problem_id: object, *sampled: Sample, greedy: Sample | None = None) -> EvalResult:
     return EvalResult(str(problem_id), greedy, sampled)
 
 
-def coins(n: int, drawn: int, rights: list[int], greedy: list[int] | None = None) -> list[EvalResult]:
-    """`n` problems with `drawn` samples each, `rights[i]` of them right."""
+def coins(n: int, sampled: int, rights: list[int], greedy: list[int] | None = None) -> list[EvalResult]:
+    """`n` problems with `sampled` samples each, `rights[i]` of them right."""
     return [
-        answered(
+        eval_result(
             i,
-            *(right() if j < rights[i] else wrong() for j in range(drawn)),
+            *(right() if j < rights[i] else wrong() for j in range(sampled)),
             greedy=None if greedy is None else (right() if greedy[i] else wrong()),
         )
         for i in range(n)

@@ -1,4 +1,4 @@
-"""Models for the tests of this folder: the toy with a chosen habit, and a judge of its sums."""
+"""Models for the tests of this folder: the toy with a chosen habit, and a grader of its sums."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from selftrain.evaluation.compare import compare
 from selftrain.evaluation.intervals import mcnemar, tango
 from selftrain.evaluation.metrics import measure
 
-from .answers import UNJUDGED, answered, coins, right, sample, wrong
+from .answers import UNJUDGED, coins, eval_result, right, sample, wrong
 
 
 def test_greedy_by_hand() -> None:
@@ -52,28 +52,32 @@ def test_no_difference_is_found_as_seldom_as_promised(times: int) -> None:
 
 
 def test_problems_are_paired_by_id_over_those_both_answered() -> None:
-    base = [answered("a", greedy=wrong()), answered("b", greedy=right()), answered("only base", greedy=right())]
-    new = [answered("b", greedy=right()), answered("a", greedy=right()), answered("only new", greedy=wrong())]
+    base = [
+        eval_result("a", greedy=wrong()),
+        eval_result("b", greedy=right()),
+        eval_result("only base", greedy=right()),
+    ]
+    new = [eval_result("b", greedy=right()), eval_result("a", greedy=right()), eval_result("only new", greedy=wrong())]
     found = compare(base, new)["greedy"]
     assert (found.base, found.new, found.problems) == (0.5, 1.0, 2)
 
 
 def test_a_problem_unjudged_on_one_side_is_no_pair() -> None:
-    base = [answered("a", greedy=UNJUDGED), answered("b", greedy=wrong())]
-    new = [answered("a", greedy=right()), answered("b", greedy=wrong())]
+    base = [eval_result("a", greedy=UNJUDGED), eval_result("b", greedy=wrong())]
+    new = [eval_result("a", greedy=right()), eval_result("b", greedy=wrong())]
     assert compare(base, new)["greedy"].problems == 1
 
 
 def test_only_metrics_that_both_have() -> None:
     found = compare(coins(4, 4, [1] * 4), coins(4, 8, [2] * 4))
     assert set(found) == {"pass@1", "pass@2", "pass@4"}
-    blind = [answered(i, sample(1.0, None), sample(0.0, None)) for i in range(4)]
+    blind = [eval_result(i, sample(1.0, None), sample(0.0, None)) for i in range(4)]
     assert set(compare(coins(4, 2, [1] * 4), blind)) == {"pass@1", "pass@2"}
 
 
 def test_nothing_in_common_is_refused() -> None:
     with pytest.raises(RunError, match="share no problem"):
-        compare([answered("a", greedy=right())], [answered("b", greedy=right())])
+        compare([eval_result("a", greedy=right())], [eval_result("b", greedy=right())])
 
 
 def test_agrees_with_measure_on_full_sets_and_is_quick() -> None:

@@ -11,22 +11,22 @@ from selftrain.types import Prompt, Response, SamplingParams, Score
 
 
 class Table:
-    """Answers from a table: the first entry when greedy, else one drawn by key, problem and index."""
+    """Answers from a table: the first entry when greedy, else one sampled by key, problem and index."""
 
     name = "table"
 
     def __init__(self, answers: dict[str, list[str]]) -> None:
         self.answers = answers
-        self.asked: list[tuple[int, SamplingParams, str]] = []
+        self.requests: list[tuple[int, SamplingParams, str]] = []
 
     def sample(self, prompts: Sequence[Prompt], n: int, sampling: SamplingParams, key: str) -> list[Response]:
-        self.asked.append((n, sampling, key))
+        self.requests.append((n, sampling, key))
         return [self._answer(prompt, i, sampling, key) for prompt in prompts for i in range(n)]
 
     def _answer(self, prompt: Prompt, index: int, sampling: SamplingParams, key: str) -> Response:
         known = self.answers[prompt.problem_id]
-        luck = random.Random(f"{key}/{prompt.problem_id}/{index}")
-        text = luck.choice(known) if sampling.temperature else known[0]
+        rng = random.Random(f"{key}/{prompt.problem_id}/{index}")
+        text = rng.choice(known) if sampling.temperature else known[0]
         return Response(prompt, prompt.question, index, text, (1, 2), -1.0, "stop", self.name, 0)
 
     def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
@@ -54,7 +54,7 @@ def test_each_problem_gets_its_greedy_and_its_sampled_answers() -> None:
 def test_the_model_is_asked_as_the_settings_say() -> None:
     table = Table({"a": ["18"], "b": ["17"]})
     evaluate(table, TASK, SETTINGS)
-    assert table.asked == [
+    assert table.requests == [
         (1, SamplingParams(temperature=0.0, max_completion_length=64), "key/greedy"),
         (2, SamplingParams(temperature=0.9, top_k=5, top_p=0.8, max_completion_length=64), "key/sampled"),
     ]
@@ -70,7 +70,7 @@ def test_greedy_alone() -> None:
     table = Table({"a": ["18"], "b": ["17"]})
     found = evaluate(table, TASK, EvalConfig(num_generations_eval=0))
     assert [a.sampled for a in found] == [(), ()]
-    assert len(table.asked) == 1
+    assert len(table.requests) == 1
 
 
 def test_no_problems_no_answers() -> None:

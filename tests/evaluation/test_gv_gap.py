@@ -131,8 +131,8 @@ class Opinionated(ToyEngine):
     """A toy that calls a sum correct exactly where it is."""
 
     def logprob(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
-        self.asked = list(zip(prompts, completions, strict=True))
-        return [self._opinion(prompt, completion) for prompt, completion in self.asked]
+        self.scored = list(zip(prompts, completions, strict=True))
+        return [self._opinion(prompt, completion) for prompt, completion in self.scored]
 
     def _opinion(self, prompt: Prompt, completion: str) -> float:
         says_right = self.model.habit_of(prompt.question.partition("\n")[0], prompt.peer_answers[0]) == 0
@@ -149,9 +149,9 @@ def test_the_verifier_is_shown_the_question_and_the_answer() -> None:
     responses = learner.sample(PROMPTS[:3], 2, SamplingParams(), "key")
     scores = verify(learner, responses)
     assert scores == pytest.approx([0.75 if s.value else 0.25 for s in grade(responses)])
-    asked = learner.engine.asked  # type: ignore[attr-defined]
-    assert [completion for _, completion in asked] == [" Correct", " Incorrect"] * 6
-    assert asked[0][0] == Prompt(PROMPTS[0].problem_id, f"{PROMPTS[0].question}\n{REQUEST}", (), (responses[0].text,))
+    scored = learner.engine.scored  # type: ignore[attr-defined]
+    assert [completion for _, completion in scored] == [" Correct", " Incorrect"] * 6
+    assert scored[0][0] == Prompt(PROMPTS[0].problem_id, f"{PROMPTS[0].question}\n{REQUEST}", (), (responses[0].text,))
 
 
 def test_both_impossible_is_no_opinion() -> None:

@@ -19,7 +19,7 @@ from selftrain.models.toy import ToyModel
 from selftrain.training.toy import ToyTrainer
 from selftrain.types import RIGHT, Prompt, Sample, Score
 
-from .answers import UNJUDGED, UNREAD, answered, coins, right, sample, wrong
+from .answers import UNJUDGED, UNREAD, coins, eval_result, right, sample, wrong
 
 
 @given(st.integers(1, 9).flatmap(lambda n: st.tuples(st.integers(1, n), st.just(n), st.integers(0, n))))
@@ -43,7 +43,7 @@ def test_pass_at_k_beside_the_biased_plug_in_of_the_spec() -> None:
         ([right("7"), wrong("8"), wrong("9")], 1 / 3),
         ([right("7"), UNREAD, UNREAD], 1.0),
         ([UNREAD, UNREAD], 0.0),
-        # The judge contradicts itself on one answer: one right sample makes the class right.
+        # The grader contradicts itself on one answer: one right sample makes the class right.
         ([wrong("7"), right("7"), wrong("8")], 1.0),
     ],
 )
@@ -54,8 +54,8 @@ def test_majority(samples: list, expected: float) -> None:
 def test_measure_by_hand() -> None:
     found = measure(
         [
-            answered("a", right("1"), right("1"), right("1"), wrong("2"), greedy=right("1")),
-            answered("b", wrong("3"), wrong("3"), UNREAD, sample(0.0, "4", tokens=7, cut=True), greedy=wrong("3")),
+            eval_result("a", right("1"), right("1"), right("1"), wrong("2"), greedy=right("1")),
+            eval_result("b", wrong("3"), wrong("3"), UNREAD, sample(0.0, "4", tokens=7, cut=True), greedy=wrong("3")),
         ]
     )
     assert {name: estimate.value for name, estimate in found.items()} == pytest.approx(
@@ -86,9 +86,9 @@ def test_greedy_has_wilsons_interval() -> None:
 def test_unjudged_answers_leave_the_denominators_and_are_counted() -> None:
     found = measure(
         [
-            answered("a", right(), UNJUDGED, greedy=UNJUDGED),
-            answered("b", wrong(), right(), greedy=right()),
-            answered("c", UNJUDGED, UNJUDGED, greedy=wrong()),
+            eval_result("a", right(), UNJUDGED, greedy=UNJUDGED),
+            eval_result("b", wrong(), right(), greedy=right()),
+            eval_result("c", UNJUDGED, UNJUDGED, greedy=wrong()),
         ]
     )
     assert (found["greedy"].value, found["greedy"].count) == (0.5, 2)
@@ -100,17 +100,17 @@ def test_unjudged_answers_leave_the_denominators_and_are_counted() -> None:
 
 
 def test_a_graded_score_is_right_from_the_threshold_on() -> None:
-    assert measure([answered(0, sample(RIGHT), sample(RIGHT - 0.01))])["pass@1"].value == 0.5
+    assert measure([eval_result(0, sample(RIGHT), sample(RIGHT - 0.01))])["pass@1"].value == 0.5
 
 
 def test_a_grader_that_reads_no_answers_gives_no_votes() -> None:
-    found = measure([answered(0, sample(1.0, None), sample(0.0, None))])
+    found = measure([eval_result(0, sample(1.0, None), sample(0.0, None))])
     assert "pass@2" in found
     assert not {"maj@2", "parse_failure_rate", "distinct_answers"} & found.keys()
 
 
 def test_greedy_alone_has_lengths_too() -> None:
-    found = measure([answered(0, greedy=right())])
+    found = measure([eval_result(0, greedy=right())])
     assert found["mean_length"].value == 3
     assert not any("@" in name for name in found)
 
@@ -122,8 +122,12 @@ def test_nothing_evaluated_is_nothing_measured() -> None:
 def test_answers_that_are_only_read_have_every_metric_but_those_of_right_and_wrong() -> None:
     found = measure(
         [
-            answered("a", sample(None, "1"), sample(None, "1"), sample(None, "2"), UNJUDGED, greedy=sample(None, "1")),
-            answered("b", sample(None, "3"), sample(None, "3"), sample(None, "3"), sample(None, "3"), greedy=UNJUDGED),
+            eval_result(
+                "a", sample(None, "1"), sample(None, "1"), sample(None, "2"), UNJUDGED, greedy=sample(None, "1")
+            ),
+            eval_result(
+                "b", sample(None, "3"), sample(None, "3"), sample(None, "3"), sample(None, "3"), greedy=UNJUDGED
+            ),
         ]
     )
     assert {name: estimate.value for name, estimate in found.items()} == pytest.approx(
@@ -136,17 +140,17 @@ def test_answers_that_are_only_read_have_every_metric_but_those_of_right_and_wro
             "token_entropy": 1 / 3,
         }
     )
-    assert compare([answered("a", sample(None, "1"))], [answered("a", sample(None, "1"))]) == {}
+    assert compare([eval_result("a", sample(None, "1"))], [eval_result("a", sample(None, "1"))]) == {}
 
 
 def test_agreement_and_its_ties() -> None:
     def agreement(*samples: Sample) -> float:
-        return measure([answered(0, *samples)])["agreement"].value
+        return measure([eval_result(0, *samples)])["agreement"].value
 
     assert agreement(right("7"), wrong("8")) == 1 / 2
     assert agreement(UNREAD, UNREAD) == 0.0
     assert agreement(right("7"), right("7"), UNREAD, UNJUDGED) == pytest.approx(2 / 3)
-    assert "agreement" not in measure([answered(0, greedy=right())])
+    assert "agreement" not in measure([eval_result(0, greedy=right())])
 
 
 def test_token_entropy_is_that_of_the_toy_at_temperature_one() -> None:
@@ -165,16 +169,16 @@ def test_token_entropy_is_that_of_the_toy_at_temperature_one() -> None:
 
 def test_a_problem_evaluated_twice_is_refused() -> None:
     with pytest.raises(RunError, match="'a' was evaluated more than once"):
-        measure([answered("a", right()), answered("a", wrong())])
+        measure([eval_result("a", right()), eval_result("a", wrong())])
 
 
 @given(st.integers(1, 8).flatmap(lambda n: st.lists(st.integers(0, n), min_size=1, max_size=12).map(lambda r: (n, r))))
 def test_order_among_metrics_and_values_within_their_intervals(case: tuple[int, list[int]]) -> None:
-    drawn, rights = case
-    found = measure(coins(len(rights), drawn, rights))
-    passes = [found[f"pass@{k}"].value for k in (1, 2, 4, 8) if k <= drawn]
+    sampled, rights = case
+    found = measure(coins(len(rights), sampled, rights))
+    passes = [found[f"pass@{k}"].value for k in (1, 2, 4, 8) if k <= sampled]
     assert passes == sorted(passes)
-    assert found["pass@1"].value == pytest.approx(mean(rights) / drawn)
+    assert found["pass@1"].value == pytest.approx(mean(rights) / sampled)
     for name, e in found.items():
         assert e.low <= e.value + 1e-12, name
         assert e.value <= e.high + 1e-12, name

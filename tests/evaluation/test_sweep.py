@@ -1,4 +1,4 @@
-"""The untouched model by temperature: what is chosen, and that it is not chosen on what is reported."""
+"""The base model by temperature: what is chosen, and that it is not chosen on what is reported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from selftrain.evaluation.intervals import sign_flips
 from selftrain.evaluation.metrics import measure
 from selftrain.evaluation.sweep import against_best_decoded, best_of, sweep
 
-from .answers import UNJUDGED, answered, coins, right, wrong
+from .answers import UNJUDGED, coins, eval_result, right, wrong
 from .models import TASK, read_only, toy
 
 
@@ -34,8 +34,8 @@ def test_the_better_temperature_is_chosen_for_both_halves() -> None:
 def test_each_half_is_measured_at_what_was_best_on_the_other() -> None:
     first = best_of({1.0: coins(10, 2, [1] * 10)})
     half = list(first.best_decoded)[:5]
-    cold = [answered(i, right() if str(i) in half else wrong()) for i in range(10)]
-    hot = [answered(i, wrong() if str(i) in half else right()) for i in range(10)]
+    cold = [eval_result(i, right() if str(i) in half else wrong()) for i in range(10)]
+    hot = [eval_result(i, wrong() if str(i) in half else right()) for i in range(10)]
     found = best_of({0.5: cold, 1.0: hot})
     # On its own half each temperature is perfect; chosen on the other half, it is of no use here.
     assert found.chosen == (1.0, 0.5)
@@ -94,13 +94,13 @@ def test_the_comparison_by_hand() -> None:
 
 
 def test_unjudged_problems_are_left_out() -> None:
-    some = [*coins(6, 2, [1] * 6), answered("x", UNJUDGED, UNJUDGED)]
-    found = best_of({0.5: some, 1.0: [*coins(6, 2, [2] * 6), answered("x", right(), right())]})
+    some = [*coins(6, 2, [1] * 6), eval_result("x", UNJUDGED, UNJUDGED)]
+    found = best_of({0.5: some, 1.0: [*coins(6, 2, [2] * 6), eval_result("x", right(), right())]})
     assert "x" not in found.best_decoded
     assert found.estimate.count == 6
 
 
-@pytest.mark.parametrize("answers", [{}, {1.0: []}, {1.0: coins(1, 2, [1])}, {1.0: [answered("x", UNJUDGED)]}])
+@pytest.mark.parametrize("answers", [{}, {1.0: []}, {1.0: coins(1, 2, [1])}, {1.0: [eval_result("x", UNJUDGED)]}])
 def test_too_little_to_choose_by(answers: dict[float, list[EvalResult]]) -> None:
     with pytest.raises(RunError, match="chosen on one half"):
         best_of(answers)

@@ -56,7 +56,7 @@ def test_one_noisy_dip_does_not() -> None:
     alarms = watched(Probe(peak, HEALTHY), Probe(dip, HEALTHY), Probe(peak, HEALTHY), Probe(dip, HEALTHY))
     assert collapses(alarms) == [False] * 4
     assert [len(of_round) for of_round in alarms] == [0, 1, 0, 1]
-    # Twice running, among the last three looks, it is no dip.
+    # Twice in a row, among the last three probes, it is no dip.
     up, down = [Probe(peak, HEALTHY)] * 3, [Probe(dip, HEALTHY)] * 2
     assert collapses(watched(*up, *down)) == [False] * 4 + [True]
 
@@ -82,7 +82,7 @@ def test_each_model_is_held_against_its_own_peak() -> None:
 
 
 def test_no_score_at_all_is_no_fall() -> None:
-    """Where nothing could be read or judged there is nothing to compare."""
+    """Where nothing could be read or graded there is nothing to compare."""
     assert watched(Probe({}, HEALTHY), Probe({}, HEALTHY)) == [[], []]
     assert watched(seen(0), seen(0)) == [[], []]
 
@@ -91,16 +91,16 @@ def test_no_score_at_all_is_no_fall() -> None:
 
 
 @pytest.mark.parametrize(
-    ("signal", "base", "bad", "said"),
+    ("signal", "base", "bad", "reason"),
     [
         ("truncation_rate", 0.05, 0.35, "35 % of answers are cut off, 5 % were before training"),
         ("parse_failure_rate", 0.1, 0.5, "50 % of answers are without a readable answer, 10 % were before training"),
         ("same_text", 0.02, 0.6, "60 % of different problems get the same text"),
     ],
 )
-def test_answers_that_degenerate_stop_a_run(signal: str, base: float, bad: float, said: str) -> None:
+def test_answers_that_degenerate_stop_a_run(signal: str, base: float, bad: float, reason: str) -> None:
     _, (alarm,) = watched(seen(100, **{signal: base}), seen(100, **{signal: bad}))
-    assert alarm.severe and alarm.reason == said
+    assert alarm.severe and alarm.reason == reason
 
 
 def test_what_was_so_before_training_is_no_degeneration() -> None:
@@ -127,14 +127,14 @@ def test_a_watch_that_is_off_says_nothing(mode, alarms: int) -> None:
 def course(levels: list[float], rng: random.Random, of: int = 200, anew: float = 0.1) -> list[Probe]:
     """Probes of a model whose chance of a right answer goes through `levels`.
 
-    Some problems are easy and some hard. At each look the share `anew` of the answers is drawn anew, the others keep
-    the luck of the whole run: at one level, two looks differ in one problem of fifteen.
+    Some problems are easy and some hard. At each probe the share `anew` of the responses is sampled anew, the others
+    keep their random number of the whole run: at one level, two probes differ in one problem of fifteen.
     """
-    stands, hard = [rng.random() for _ in range(of)], [rng.gauss(0, 0.2) for _ in range(of)]
+    fixed, hard = [rng.random() for _ in range(of)], [rng.gauss(0, 0.2) for _ in range(of)]
     probes = []
     for level in levels:
-        luck = [rng.random() if rng.random() < anew else one for one in stands]
-        score = {f"p{i}": float(luck[i] < min(0.98, max(0.02, level + hard[i]))) for i in range(of)}
+        numbers = [rng.random() if rng.random() < anew else one for one in fixed]
+        score = {f"p{i}": float(numbers[i] < min(0.98, max(0.02, level + hard[i]))) for i in range(of)}
         noise = {name: value * rng.uniform(0.8, 1.25) for name, value in HEALTHY.items()}
         probes.append(Probe(score, noise))
     return probes
@@ -142,7 +142,7 @@ def course(levels: list[float], rng: random.Random, of: int = 200, anew: float =
 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_healthy_run_is_not_stopped(seed: int) -> None:
-    """Fifty looks at a model that rises from 0.45 to 0.7 and stays there."""
+    """Fifty probes of a model that rises from 0.45 to 0.7 and stays there."""
     rng = random.Random(f"healthy {seed}")
     levels = [min(0.7, 0.45 + 0.0125 * look) for look in range(50)]
     assert collapses(watched(*course(levels, rng))) == [False] * 50
@@ -150,7 +150,7 @@ def test_a_healthy_run_is_not_stopped(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_falling_run_is_stopped_before_it_has_lost_a_fifth_of_its_peak(seed: int) -> None:
-    """One hundredth a look: what is lost when the run ends is told by the true level, not by the noisy probe."""
+    """By 0.01 per probe; what is lost when the run ends is measured by the true level, not by the noisy probe."""
     rng = random.Random(f"falling {seed}")
     levels = [0.5 + 0.02 * look for look in range(11)] + [0.7 - 0.01 * look for look in range(1, 60)]
     found = collapses(watched(*course(levels, rng)))

@@ -64,32 +64,32 @@ def test_the_table_of_answers_holds_each_models_own_answers_only(tmp_path: Path)
 
 
 class Spy(ToyEngine):
-    """Notes how it was asked."""
+    """Notes its requests."""
 
-    asked: list[tuple[str, SamplingParams]]
+    requests: list[tuple[str, SamplingParams]]
 
     def generate(self, request):
-        self.asked.append((request.key, request.params))
+        self.requests.append((request.key, request.params))
         return super().generate(request)
 
 
 def sept_run(folder: Path, **changes: Any) -> tuple[Sequence[RoundRecord], list[tuple[str, SamplingParams]]]:
     model = ToyModel()
     engine = Spy(model)
-    engine.asked = []
+    engine.requests = []
     method = SePT(num_rounds=2, problems_per_round=None)
     changes = {"training": SePTTrainingConfig(learning_rate=0.5, warmup_steps=0, warmup_ratio=0.0)} | changes
-    return run_toys(folder, method, [Learner(engine, ToyTrainer(model), "base")], **changes), engine.asked
+    return run_toys(folder, method, [Learner(engine, ToyTrainer(model), "base")], **changes), engine.requests
 
 
 def test_only_the_untouched_model_is_swept(tmp_path: Path) -> None:
     sweep = EvalConfig(num_generations_eval=2, temperature_sweep=(0.0, 0.3, 1.0))
-    records, asked = sept_run(tmp_path / "run", evaluation=sweep)
+    records, requests = sept_run(tmp_path / "run", evaluation=sweep)
     first, *later = records
     assert first.sweep is not None and not first.against_best_decoded
     assert all(record.sweep is None and record.against_best_decoded for record in later)
     assert set(first.sweep.by_temperature) == {"0", "0.3", "1"}
-    temperatures = [sampling.temperature for key, sampling in asked if "/sweep" in key]
+    temperatures = [sampling.temperature for key, sampling in requests if "/sweep" in key]
     assert set(temperatures) == {0.0, 0.3, 1.0} and len(temperatures) == len(set(temperatures)) * 4
     # Every round is compared with the same figure.
     for record in later:

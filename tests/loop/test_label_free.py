@@ -99,12 +99,12 @@ def pst_run(tmp_path_factory: pytest.TempPathFactory) -> Result:
 
 
 def labels_on_disk(folder: Path) -> set[str]:
-    asked = "select part from problems where reference is not null"
+    labelled = "select part from problems where reference is not null"
     sampled = RunFolder(folder).query("select count(*) from samples where reference is not null or reward is not null")
     assert sampled.fetchall() == [(0,)]
     for name in ("log.txt", "settings.yaml", "environment.json", "rounds.jsonl", "report.html"):
         assert "a label>" not in (folder / name).read_text()
-    return {part for (part,) in RunFolder(folder).query(asked).fetchall()}
+    return {part for (part,) in RunFolder(folder).query(labelled).fetchall()}
 
 
 def test_sept_runs_on_problems_whose_labels_cannot_be_touched(tmp_path: Path) -> None:
@@ -150,8 +150,8 @@ def test_every_figure_of_a_round_is_there_where_the_evaluation_has_labels(pst_ru
 
 @pytest.mark.parametrize("run", [train_sept, pytest.param(train_pst, marks=pytest.mark.slow)])
 def test_without_any_label_at_all_a_run_goes_through_and_reports(tmp_path: Path, run, capsys) -> None:
-    asked, tested = ([{"question": problem.question} for problem in part] for part in (TRAIN, TEST))
-    result = run(tmp_path / "run", asked, tested)
+    train, test = ([{"question": problem.question} for problem in part] for part in (TRAIN, TEST))
+    result = run(tmp_path / "run", train, test)
     for record in result.rounds:
         assert not {"greedy", "pass@1", "maj@2", "unjudged"} & record.metrics.keys()
         assert record.team or record.metrics["agreement"].count == 8
@@ -160,8 +160,8 @@ def test_without_any_label_at_all_a_run_goes_through_and_reports(tmp_path: Path,
     assert "<svg" in (tmp_path / "run" / "report.html").read_text()
     for for_programs in (False, True):
         assert print_result(result, for_programs) == 0
-    said = capsys.readouterr()
-    assert said.out and "Traceback" not in said.err
+    shown = capsys.readouterr()
+    assert shown.out and "Traceback" not in shown.err
 
 
 def test_with_probe_labels_only_those_of_the_probe_are_looked_at(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_with_probe_labels_only_those_of_the_probe_are_looked_at(tmp_path: Path)
     )  # fmt: skip
     assert len(rest) == 24 and {record.validated_by for record in result.rounds} == {"reward"}
     assert labels_on_disk(tmp_path / "run") == {"validation", "evaluation"}
-    # A method that needs no judge stops by none, either.
+    # A method that needs no grader stops by none, either.
     assert result.rounds[1].training and not result.rounds[1].training.validation_metric
 
 
@@ -194,7 +194,7 @@ def test_a_control_scores_samples_and_D_val_without_a_label(control: str) -> Non
         assert not graders.labelled
         assert {score.value for score in graders.samples(answers(hidden), by_id)} <= {0.0, 1.0}
         assert {score.value for score in graders.validation(answers(hidden), by_id)} == {None}
-        # What the report speaks of is judged by the labels: a control does not mark its own work.
+        # The report's figures are graded by the labels: an ablation does not grade itself.
         seen = toy_problems(5)
         verdicts = graders.evaluation(answers(seen), {problem.id: problem for problem in seen})
         assert {score.value for score in verdicts} <= {0.0, 1.0}

@@ -34,8 +34,8 @@ def test_the_consensus_is_the_most_frequent_answer_of_all_models_together() -> N
 def test_a_problem_on_which_nothing_was_read_has_no_consensus_and_no_score() -> None:
     silent = toy("a", -9.0, -9.0, 9.0)
     assert consensus_answers([silent], TASK, 4) == {}
-    asked = evaluate_probe(silent, TASK, 2)
-    assert probe_of(asked, {}).score == {} and probe_of(asked, {}).mean == 0.0
+    results = evaluate_probe(silent, TASK, 2)
+    assert probe_of(results, {}).score == {} and probe_of(results, {}).mean == 0.0
 
 
 def test_agreement_with_the_consensus_is_the_score_without_labels_and_reward_with() -> None:
@@ -58,17 +58,17 @@ def test_the_score_of_a_graded_reward_is_its_mean() -> None:
 
 
 def test_unjudged_answers_are_left_out_of_the_score() -> None:
-    asked = evaluate_probe(toy(), replace(TASK, grade=lambda responses: [Score(None, None) for _ in responses]), 2)
-    assert probe_of(asked, None).score == {}
+    results = evaluate_probe(toy(), replace(TASK, grade=lambda responses: [Score(None, None) for _ in responses]), 2)
+    assert probe_of(results, None).score == {}
 
 
 def test_the_probe_asks_once_greedily_and_n_times_at_temperature_1() -> None:
-    asked = evaluate_probe(toy(), TASK, 3)
-    assert [one.problem_id for one in asked] == [prompt.problem_id for prompt in PROMPTS]
-    assert all(one.greedy is not None and len(one.sampled) == 3 for one in asked)
-    assert all(s.response.prompt.problem_id == one.problem_id for one in asked for s in one.sampled)
-    # The same luck at every look: an unchanged model gives the very same answers.
-    assert asked == evaluate_probe(toy(), TASK, 3)
+    results = evaluate_probe(toy(), TASK, 3)
+    assert [one.problem_id for one in results] == [prompt.problem_id for prompt in PROMPTS]
+    assert all(one.greedy is not None and len(one.sampled) == 3 for one in results)
+    assert all(s.response.prompt.problem_id == one.problem_id for one in results for s in one.sampled)
+    # The same random numbers every time: an unchanged model gives the same responses.
+    assert results == evaluate_probe(toy(), TASK, 3)
 
 
 def test_signals_by_hand() -> None:
@@ -77,13 +77,13 @@ def test_signals_by_hand() -> None:
         response = Response(Prompt("p", "?"), "?", 0, text, tuple(range(tokens)), -2.0, finish, "m", 0)
         return Sample(response, Score(None, answer_in(text)))
 
-    told = signals([
+    found = signals([
         EvalResult("p0", sample("same"), (sample("#### 1"), sample("#### 1"))),
         EvalResult("p1", sample(" same "), (sample("#### 2", cut=True), sample("no"))),
         EvalResult("p2", sample("other"), (sample("#### 3"), sample("#### 4"))),
     ])  # fmt: skip
-    assert told["same_text"] == pytest.approx(2 / 3)
-    assert told["truncation_rate"] == pytest.approx(1 / 6) and told["end_rate"] == pytest.approx(5 / 6)
-    assert told["parse_failure_rate"] == pytest.approx(1 / 6)
-    assert told["duplicate_rate"] == pytest.approx((0.5 + 0 + 0) / 3)
-    assert told["mean_length"] == 4.0 and told["token_entropy"] == pytest.approx(0.5)
+    assert found["same_text"] == pytest.approx(2 / 3)
+    assert found["truncation_rate"] == pytest.approx(1 / 6) and found["end_rate"] == pytest.approx(5 / 6)
+    assert found["parse_failure_rate"] == pytest.approx(1 / 6)
+    assert found["duplicate_rate"] == pytest.approx((0.5 + 0 + 0) / 3)
+    assert found["mean_length"] == 4.0 and found["token_entropy"] == pytest.approx(0.5)

@@ -1,4 +1,4 @@
-"""What is said is shown, and is in the log of the run, whatever is on the other end."""
+"""Lines are shown, and are in the log of the run, whatever is on the other end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def said(path: Path) -> list[str]:
+def logged(path: Path) -> list[str]:
     """The lines of a log without their times, each of which must be there."""
     lines = path.read_text(encoding="utf-8").splitlines()
     assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ( |$)", line) for line in lines), lines
@@ -31,12 +31,12 @@ def test_all_that_is_said_is_logged_also_what_was_said_before(tmp_path: Path) ->
     progress = Progress(stream=io.StringIO())
     progress.say("before")
     with progress.log_to(tmp_path / "log.txt"):
-        assert said(tmp_path / "log.txt") == ["before"]
+        assert logged(tmp_path / "log.txt") == ["before"]
         progress.say("two\nlines")
         # On disk at once, not when the run ends.
-        assert said(tmp_path / "log.txt") == ["before", "two", "lines"]
+        assert logged(tmp_path / "log.txt") == ["before", "two", "lines"]
     progress.say("after")
-    assert said(tmp_path / "log.txt") == ["before", "two", "lines"]
+    assert logged(tmp_path / "log.txt") == ["before", "two", "lines"]
     assert progress.stream.getvalue() == "before\ntwo\nlines\nafter\n"
 
 
@@ -45,7 +45,7 @@ def test_a_log_is_added_to_and_never_written_over(tmp_path: Path) -> None:
         progress = Progress(quiet=True)
         with progress.log_to(tmp_path / "log.txt"):
             progress.say(line)
-    assert said(tmp_path / "log.txt") == ["first", "second"]
+    assert logged(tmp_path / "log.txt") == ["first", "second"]
 
 
 @pytest.mark.parametrize("quiet", [True, False])
@@ -54,7 +54,7 @@ def test_phases_are_logged_beside_a_bar_and_in_silence(tmp_path: Path, quiet: bo
     progress = Progress(quiet=quiet, stream=stream(), line_every=0.0)
     with progress.log_to(tmp_path / "log.txt"), progress.phase("sampling", 8, "answers") as phase:
         phase.advance(4, "loss 0.5")
-    during, after = said(tmp_path / "log.txt")
+    during, after = logged(tmp_path / "log.txt")
     assert re.fullmatch(r"sampling: 4 of 8 answers, [\d,]+ answers/s loss 0.5, \d+ s left", during)
     assert re.fullmatch(r"sampling: 4 answers in \d+\.\d s", after)
     assert bool(progress.stream.getvalue()) is not quiet
@@ -65,14 +65,14 @@ def test_what_waits_for_a_log_is_bounded(tmp_path: Path) -> None:
     for number in range(MAX_WAITING + 5):
         progress.say(f"line {number}")
     with progress.log_to(tmp_path / "log.txt"):
-        assert said(tmp_path / "log.txt") == [f"line {number + 5}" for number in range(MAX_WAITING)]
+        assert logged(tmp_path / "log.txt") == [f"line {number + 5}" for number in range(MAX_WAITING)]
 
 
 def test_the_log_says_why_a_run_ended(tmp_path: Path) -> None:
     progress = Progress(stream=io.StringIO())
     with suppress(KeyboardInterrupt), progress.log_to(tmp_path / "log.txt"):
         raise KeyboardInterrupt
-    assert said(tmp_path / "log.txt") == ["ended by KeyboardInterrupt: "]
+    assert logged(tmp_path / "log.txt") == ["ended by KeyboardInterrupt: "]
     assert progress.stream.getvalue() == ""
 
 
@@ -80,7 +80,7 @@ def test_a_text_that_cannot_be_encoded_is_logged(tmp_path: Path) -> None:
     progress = Progress(quiet=True)
     with progress.log_to(tmp_path / "log.txt"):
         progress.say("half a pair: \ud800")
-    assert said(tmp_path / "log.txt") == [r"half a pair: \ud800"]
+    assert logged(tmp_path / "log.txt") == [r"half a pair: \ud800"]
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="no /dev/full here")

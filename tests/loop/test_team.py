@@ -12,7 +12,7 @@ from selftrain.evaluation.metrics import measure
 from selftrain.loop.learner import Learner
 from selftrain.loop.team import evaluate_in_turn, majority_of
 from selftrain.types import SamplingParams
-from tests.evaluation.answers import UNREAD, answered, sample
+from tests.evaluation.answers import UNREAD, eval_result, sample
 from tests.evaluation.models import PROMPTS, TASK, toy
 
 DRAWN = SamplingParams(temperature=1.0)
@@ -32,7 +32,7 @@ def test_the_teams_answer_is_that_of_the_last_speaker() -> None:
 
 
 def solo(*answers: str | None) -> list[EvalResult]:
-    return [answered(i, greedy=UNREAD if one is None else sample(0.0, one)) for i, one in enumerate(answers)]
+    return [eval_result(i, greedy=UNREAD if one is None else sample(0.0, one)) for i, one in enumerate(answers)]
 
 
 def test_majority_by_hand() -> None:
@@ -65,7 +65,7 @@ def test_votes_on_different_problems_are_refused() -> None:
     with pytest.raises(RunError, match="not to the same problems"):
         majority_of([solo("1"), solo("1", "2")])
     with pytest.raises(RunError, match="not to the same problems"):
-        majority_of([solo("1"), [answered(0, sample(1.0))]])
+        majority_of([solo("1"), [eval_result(0, sample(1.0))]])
     assert majority_of([]) == []
 
 

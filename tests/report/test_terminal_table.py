@@ -51,11 +51,11 @@ def test_what_was_not_measured_is_a_dash() -> None:
 
 def test_json_is_strict_and_tells_the_verdict() -> None:
     broken = record(1, 0.112, 1e-6, training=replace(TRAINING, loss_last=math.nan))
-    told = json.loads(as_json(history([record(0), broken]), best_round=1))
-    assert list(told) == ["best_round", "verdict", "unsafe", "caveats", "models", "rounds"]
-    assert told["verdict"].startswith("Round 1 beats the base model")
-    assert told["models"]["llama"]["outcome"] == "better"
-    assert told["rounds"][1]["training"]["loss_last"] is None
+    summary = json.loads(as_json(history([record(0), broken]), best_round=1))
+    assert list(summary) == ["best_round", "verdict", "unsafe", "caveats", "models", "rounds"]
+    assert summary["verdict"].startswith("Round 1 beats the base model")
+    assert summary["models"]["llama"]["outcome"] == "better"
+    assert summary["rounds"][1]["training"]["loss_last"] is None
 
 
 def test_of_many_rounds_few_are_shown_with_the_base_the_best_and_the_last() -> None:
@@ -80,5 +80,5 @@ def test_without_answers_there_is_a_table_of_what_was_measured() -> None:
 
 
 def test_json_tells_pass_at_1_beside_greedy() -> None:
-    told = json.loads(as_json(history(real("sept"))))["models"]["llama"]
-    assert (told["round"], told["outcome"], told["pass@1"]["outcome"]) == (10, "unclear", "better")
+    summary = json.loads(as_json(history(real("sept"))))["models"]["llama"]
+    assert (summary["round"], summary["outcome"], summary["pass@1"]["outcome"]) == (10, "unclear", "better")

@@ -50,9 +50,9 @@ def test_worse_is_called_worse() -> None:
 
 def test_without_validation_the_last_round_is_spoken_of_and_then_the_largest_difference() -> None:
     rounds = [record(0), record(1, 0.112, 1e-6), record(2, -0.06, 1e-4)]
-    said = verdict(rounds)
-    assert said.startswith("Round 2 is worse than the base model: greedy -6.0 points")
-    assert "Round 1 beats the base model" in said
+    text = verdict(rounds)
+    assert text.startswith("Round 2 is worse than the base model: greedy -6.0 points")
+    assert "Round 1 beats the base model" in text
     assert any("picked as the best by these same problems" in caveat for caveat in caveats(rounds))
 
 
@@ -62,9 +62,9 @@ def test_the_last_round_is_told_too() -> None:
         record(1, 0.112, 1e-6, validation_score=0.3),
         record(2, -0.06, 1e-4, validation_score=0.2),
     ]
-    said = verdict(rounds)
-    assert said.startswith("Round 1 beats the base model")
-    assert "Round 2 is worse than the base model: greedy -6.0 points" in said
+    text = verdict(rounds)
+    assert text.startswith("Round 1 beats the base model")
+    assert "Round 2 is worse than the base model: greedy -6.0 points" in text
 
 
 def test_validation_chooses_where_there_was_one() -> None:
@@ -151,16 +151,16 @@ def test_holm_corrects_upwards_and_keeps_the_order(ps: list[float]) -> None:
 
 
 def test_a_gain_in_pass_at_1_alone_is_not_nothing() -> None:
-    said = verdict(real("sept"))
-    assert said.startswith(
+    text = verdict(real("sept"))
+    assert text.startswith(
         "Round 10 beats the base model in pass@1, and is not clearly different from it in greedy: "
         "greedy +0.0 points [-1.6, 1.6]"
     )
-    assert "; pass@1 (one sampled answer) +2.9 points [1.8, 4.0], p < 0.001, over 300 problems" in said
+    assert "; pass@1 (one sampled answer) +2.9 points [1.8, 4.0], p < 0.001, over 300 problems" in text
 
 
 @pytest.mark.parametrize(
-    ("greedy", "drawn", "headline"),
+    ("greedy", "sampled", "headline"),
     [
         ((0.1, 1e-4), (0.1, 1e-4), "Round 1 beats the base model"),
         ((0.1, 1e-4), (0.0, 0.9), "Round 1 beats the base model"),
@@ -171,9 +171,9 @@ def test_a_gain_in_pass_at_1_alone_is_not_nothing() -> None:
         ((0.0, 0.9), (0.01, 0.5), "Round 1 is not clearly different from the base model"),
     ],
 )  # fmt: skip
-def test_both_metrics_have_their_say(greedy: tuple[float, float], drawn: tuple[float, float], headline: str) -> None:
+def test_both_metrics_have_their_say(greedy: tuple[float, float], sampled: tuple[float, float], headline: str) -> None:
     compared = {
-        metric: comparison(0.4, 0.4 + gain, p) for metric, (gain, p) in {"greedy": greedy, "pass@1": drawn}.items()
+        metric: comparison(0.4, 0.4 + gain, p) for metric, (gain, p) in {"greedy": greedy, "pass@1": sampled}.items()
     }
     assert verdict([record(0), record(1, against_base=compared)]).startswith(f"{headline}: greedy ")
 

@@ -15,7 +15,7 @@ from typing import Any
 from tests.forking import Forking, serve
 from tests.storage.journal.faults import Faults
 
-#: What has to be the same however often a run was killed: everything but clocks, and what tells of the killing.
+#: Files that may differ between runs that were killed and runs that were not: times, and traces of the killing.
 _CLOCKS = ("timings.jsonl", "log.txt", "environment.json", "report.html", "journal", "journal.copy", "LOCK")
 
 
@@ -78,7 +78,7 @@ class Ran:
     def calls(self) -> int:
         return next(int(one.split()[1]) for one in self.notes if one.startswith("calls "))
 
-    def questions(self, what: str) -> list[str]:
+    def keys(self, what: str) -> list[str]:
         return [one.removeprefix(f"{what} ") for one in self.notes if one.startswith(f"{what} ")]
 
 
@@ -87,7 +87,7 @@ class Driver(Forking):
         super().__init__("tests.torture.runs")
 
     def run(self, method: str, folder: Path, plan: Mapping[str, Any] | None = None) -> Ran:
-        """Begins a run, or goes on with it, in a process that the plan may kill. Notes of it alone."""
+        """Starts or resumes a run in a process that the plan may kill."""
         notes = folder.with_name(f"{folder.name}.notes")
         notes.write_text("")
         code = self.order({"method": method, "folder": str(folder), "notes": str(notes), "plan": dict(plan or {})})
@@ -95,7 +95,7 @@ class Driver(Forking):
 
 
 def outcome(folder: Path) -> dict[str, bytes]:
-    """All that a run came to, by file."""
+    """The results of a run, by file."""
     files = (place for place in folder.rglob("*") if place.is_file() and not place.is_symlink())
     named = {place.relative_to(folder).as_posix(): place for place in files}
     return {
@@ -106,7 +106,7 @@ def outcome(folder: Path) -> dict[str, bytes]:
 
 
 def _obey(order: Mapping[str, Any]) -> int:
-    """In the child: run, and note what was asked of the models, what was kept, and how it ended."""
+    """In the child: run, and note what was computed, what was kept, and how it ended."""
     import torch
 
     from selftrain.errors import SelftrainError
@@ -121,29 +121,29 @@ def _obey(order: Mapping[str, Any]) -> int:
 
     real: Callable[..., Any] = AnswerCache.__call__
 
-    def noted(self: Any, question: str, compute: Callable[[], Any]) -> Any:
-        asked = []
+    def noted(self: Any, key: str, compute: Callable[[], Any]) -> Any:
+        computing = []
 
         def computed() -> Any:
-            # The same question may come several times in a step, each time for another answer.
-            asked.append(f"{self.step} {question}#{self._counts[question]}")
-            note(f"asked {asked[0]}")
+            # The same key may come several times in a step, each time for another answer.
+            computing.append(f"{self.step} {key}#{self._counts[key]}")
+            note(f"computing {computing[0]}")
             return compute()
 
-        rows = real(self, question, computed)
-        if asked and self.step:
-            note(f"kept {asked[0]}")
+        rows = real(self, key, computed)
+        if computing and self.step:
+            note(f"kept {computing[0]}")
         return rows
 
     AnswerCache.__call__ = noted  # type: ignore[method-assign]
     faults = Faults(order["plan"], Path(order["folder"] + ".graveyard"))
     folder = Path(order["folder"])
-    # Its own name stands among the settings, so it has to be the same one everywhere.
+    # Its own name is a setting, so it has to be the same everywhere.
     os.chdir(folder.parent)
-    begun = trainer(order["method"], folder.name)
+    started = trainer(order["method"], folder.name)
     faults.install()
     try:
-        begun.train(resume=holds_run(folder))
+        started.train(resume=holds_run(folder))
     except SelftrainError as error:
         note("error " + str(error).replace("\n", " / "))
         return error.exit_code

@@ -52,8 +52,8 @@ def finish(driver: Driver, method: str, folder: Path, deaths: list[Ran]) -> list
     assert ended.code == 0, ended.notes
     kept: set[str] = set()
     for ran in (*deaths, ended):
-        assert kept & set(ran.questions("asked")) == set()
-        kept |= set() if ran.lost_power else set(ran.questions("kept"))
+        assert kept & set(ran.keys("computing")) == set()
+        kept |= set() if ran.lost_power else set(ran.keys("kept"))
     return [*deaths, ended]
 
 
