@@ -23,14 +23,13 @@ from selftrain.storage.answer_cache import AnswerCache, cached_grade
 from selftrain.storage.fork_rounds import shareable_rounds
 from selftrain.storage.record import Record, StoredRound
 from selftrain.storage.rows import sample_row
-from selftrain.storage.run_folder import RunFolder, merged
+from selftrain.storage.run_folder import RunFolder
 
 __all__ = [
     "AnswerCache",
     "Record",
     "RunFolder",
     "StoredRound",
-    "merged",
     "cached_grade",
     "sample_row",
     "shareable_rounds",

@@ -11,7 +11,7 @@ from typing import Any
 from selftrain.errors import RunError
 
 
-def merged(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _merged(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Lines of rounds.jsonl; a later line of a round and model (a late evaluation) adds keys to the earlier."""
     found: dict[tuple[int, str], dict[str, Any]] = {}
     for line in lines:
@@ -54,7 +54,7 @@ class RunFolder:
 
     def rounds(self) -> list[dict[str, Any]]:
         """The lines of rounds.jsonl by round and model; the first of each round has the seconds of timings.jsonl."""
-        lines = merged(self._lines("rounds.jsonl"))
+        lines = _merged(self._lines("rounds.jsonl"))
         for timing in self._lines("timings.jsonl"):
             first = next((line for line in lines if line["round"] == timing["round"]), {})
             spent = first.setdefault("seconds", {})

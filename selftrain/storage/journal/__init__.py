@@ -1,7 +1,7 @@
 """The durable record of a run, which can be killed at any instruction and ends with the same bytes. See store.py."""
 
 from selftrain.storage.journal.check import Finding, check, repair
-from selftrain.storage.journal.disk import disk_error, disk_errors
+from selftrain.storage.journal.disk import disk_errors
 from selftrain.storage.journal.entries import Entry, holds_run, is_occupied
 from selftrain.storage.journal.fingerprint import Fingerprint
 from selftrain.storage.journal.lock import LockedError
@@ -19,7 +19,6 @@ __all__ = [
     "Store",
     "StoreOptions",
     "check",
-    "disk_error",
     "disk_errors",
     "holds_run",
     "is_occupied",
