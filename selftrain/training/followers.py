@@ -29,8 +29,10 @@ from selftrain.training.gradients import LossConfig
 
 #: Seconds that a follower may take longer than this process, for its start and for its part of a step.
 REPLY_TIMEOUT = 600.0
-#: PYTHONPATH of a follower: this package first.
-_PYTHONPATH = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]))
+#: PYTHONPATH of a follower: this package first. Without empty entries, which would mean the working folder.
+_PYTHONPATH = os.pathsep.join(
+    filter(None, [str(Path(__file__).parents[2]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
+)
 
 
 class Follower:
