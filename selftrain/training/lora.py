@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import peft
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from transformers.pytorch_utils import Conv1D
 
 from selftrain.errors import ModelError, SettingsError
 from selftrain.models.adapter import ADAPTER_CONFIG, AdapterConfig
@@ -57,13 +59,7 @@ class LoraAdapter:
         for value in tensors.trainable(model).values():
             # On a 4-bit model peft makes them bfloat16, in which small updates vanish.
             value.data = value.data.float()
-        head = model.get_output_embeddings()
-        if hasattr(head, "base_layer") and model.config.tie_word_embeddings:
-            raise SettingsError(
-                "lora_target_modules contains the output head",
-                "this model's head shares its weights with the input embedding, which would have to change too",
-                "leave it out of --lora_target_modules",
-            )
+        _refuse_other_layers(model)
         # New modules, the adapter's dropout among them, are in training mode.
         model.eval()
         #: Neither trained nor loaded.
@@ -120,6 +116,31 @@ class LoraAdapter:
         """The adapter's live matrices, under peft's names in a file."""
         named = ((name, value) for name, value in self._model.named_parameters() if is_lora_matrix(name))
         return {_PREFIX + name.replace(f".{_NAME}.weight", ".weight"): value.detach() for name, value in named}
+
+
+def _refuse_other_layers(model: Any) -> None:
+    """What is saved and merged are the matrices of linear layers, and of a tied head only half would change.
+
+    Raises:
+        SettingsError: the adapter is on an embedding, on the head that shares its weights, or on no linear layer.
+    """
+    embedding = model.get_input_embeddings().weight
+    for name, layer in model.named_modules():
+        if not isinstance(layer, peft.tuners.lora.LoraLayer):
+            continue
+        base, why = layer.get_base_layer(), ""
+        if isinstance(base, torch.nn.Embedding):
+            why = "it is an embedding, and LoRA adapts linear layers here: its matrices would not be saved or merged"
+        elif not isinstance(base, torch.nn.Linear | Conv1D):
+            why = f"it is a {type(base).__name__}, and LoRA adapts linear layers here"
+        elif base.weight is embedding:
+            why = "it is the output head and shares the input embedding's weights, which would have to change too"
+        if why:
+            raise SettingsError(
+                f"lora_target_modules contains {name}",
+                why,
+                "leave it out of --lora_target_modules, or give --lora_target_modules all-linear",
+            )
 
 
 def _targets(adapter: AdapterConfig) -> list[str] | str | None:

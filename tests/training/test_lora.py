@@ -191,6 +191,40 @@ def test_layers_that_cannot_be_adapted_are_refused(wrong: dict[str, Any], part: 
         adapted("gemma2", replace(ADAPTER, **wrong))
 
 
+@pytest.mark.parametrize("name", SEED_MODELS)
+@pytest.mark.parametrize("targets", [("embed_tokens",), ("q_proj", "embed_tokens"), ("model.embed_tokens", "v_proj")])
+def test_an_embedding_is_refused_tied_or_not(name: str, targets: tuple[str, ...]) -> None:
+    with pytest.raises(SettingsError, match=r"contains model\.embed_tokens\nit is an embedding.*\n.*all-linear"):
+        adapted(name, replace(ADAPTER, lora_target_modules=targets))
+
+
+def test_a_head_of_its_own_is_adapted_and_a_tied_one_refused(tmp_path: Path) -> None:
+    targets = replace(ADAPTER, lora_target_modules=("q_proj", "lm_head"))
+    for name in SEED_MODELS:
+        if load_model(seed_model(name), device="cpu").model.config.tie_word_embeddings:
+            with pytest.raises(SettingsError, match="shares the input embedding's weights"):
+                adapted(name, targets)
+            continue
+        loaded, trainer = adapted(name, targets)
+        for part, value in loaded.model.named_parameters():
+            if "lora_" in part:
+                value.data.normal_(std=0.1)
+        trainer.save(tmp_path / "adapter")
+        trainer.save_merged(tmp_path / "merged")
+        for folder in ("adapter", "merged"):
+            again = load_model(str(tmp_path / folder), device="cpu").model
+            assert (logits(again) - logits(loaded.model.eval())).abs().max() < 1e-4
+
+
+def test_layers_that_are_neither_linear_nor_embeddings_are_refused() -> None:
+    from selftrain.training.lora import LoraAdapter
+
+    model = load_model(seed_model("llama"), device="cpu").model
+    model.odd_one = torch.nn.Conv1d(4, 4, 1)
+    with pytest.raises(SettingsError, match="contains odd_one\nit is a Conv1d"):
+        LoraAdapter(model, replace(ADAPTER, lora_target_modules=("odd_one",)), seed_model("llama"))
+
+
 def test_an_adapter_on_an_adapter_is_refused(trained: tuple[str, LoadedModel, Path]) -> None:
     from selftrain.training.lora import LoraAdapter
 
