@@ -10,11 +10,16 @@ import zlib
 from pathlib import Path
 
 from selftrain.errors import DataError
-from selftrain.problems.rows import Row, Table, excerpt, nearest, raise_for_bad_rows, rows_of
+from selftrain.problems.arrow_rows import parquet_rows, too_large
+from selftrain.problems.rows import Row, Table, excerpt, nearest, raise_for_bad_rows
 from selftrain.problems.strict_json import json_rows
 
 _LINES = (".jsonl", ".ndjson")
 _EXTENSIONS = (".json", *_LINES, ".csv", ".parquet")
+
+#: A file may always grow to this size when it is decompressed, and a larger one to so many times its own. Texts shrink
+#: to a third or a tenth; a thousandth is what a file made to fill the memory does.
+_MAX_BYTES, _MAX_RATIO = 512 * 2**20, 100
 
 
 def is_data_file(path: Path) -> bool:
@@ -36,9 +41,20 @@ def read_file(path: Path) -> Table:
             "Convert or rename it.",
         )
     name = "/".join([*path.absolute().parent.parts[-1:], _stem(path)]).lstrip("/")
-    data = _decompressed(path)
+    try:
+        return _read(path, name)
+    except MemoryError as failure:
+        raise DataError(
+            f"{path} does not fit in this machine's memory.",
+            "Its rows are held in memory while they are read.",
+            "Split it into smaller files, or use a machine with more memory.",
+        ) from failure
+
+
+def _read(path: Path, name: str) -> Table:
+    data, max_bytes = _decompressed(path)
     if _extension(path) == ".parquet":
-        return Table(name, _parquet_rows(data, str(path)))
+        return Table(name, parquet_rows(data, str(path), max_bytes))
     text, warnings = _decoded(data, str(path))
     if _extension(path) == ".csv":
         rows, errors = _csv_rows(text, str(path))
@@ -69,23 +85,29 @@ def _stem(path: Path) -> str:
     return path.name[: path.name.lower().rindex(_extension(path))]
 
 
-def _decompressed(path: Path) -> bytes:
+def _decompressed(path: Path) -> tuple[bytes, int]:
+    """The bytes, and how many there may be."""
     try:
         data = path.read_bytes()
     except OSError as failure:
         raise DataError(
             f"{path} cannot be opened: {failure.strerror}.", "Its rows cannot be read.", "Check its permissions."
         ) from failure
+    max_bytes = max(_MAX_BYTES, _MAX_RATIO * len(data))
     if path.suffix.lower() != ".gz":
-        return data
+        return data, max_bytes
     try:
-        return gzip.decompress(data)
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            plain = file.read(max_bytes + 1)
     except (OSError, EOFError, zlib.error) as broken:
         raise DataError(
             f"{path} is not a complete gzip file: {broken}.",
             "It cannot be decompressed.",
             "Download it again, or remove .gz from its name if it is not compressed.",
         ) from broken
+    if len(plain) > max_bytes:
+        raise too_large(str(path), max_bytes)
+    return plain, max_bytes
 
 
 def _decoded(data: bytes, source: str) -> tuple[str, tuple[str, ...]]:
@@ -137,18 +159,3 @@ def _csv_rows(text: str, source: str) -> tuple[list[Row], list[str]]:
     except csv.Error as broken:
         errors.append(f"{source}:{line}: broken CSV: {broken}")
     return rows, errors
-
-
-def _parquet_rows(data: bytes, source: str) -> tuple[Row, ...]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        table = pyarrow.parquet.read_table(pyarrow.BufferReader(data))
-    except (pyarrow.ArrowException, OSError) as broken:
-        raise DataError(
-            f"{source} is not a complete Parquet file: {excerpt(str(broken), 200)}.",
-            "Its rows cannot be read.",
-            "Download or write it again.",
-        ) from broken
-    return rows_of(table.to_pylist(), source)

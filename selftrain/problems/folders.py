@@ -7,8 +7,9 @@ from pathlib import Path
 
 from selftrain.errors import DataError
 from selftrain.problems.apps_folders import is_apps_folder, read_apps_folder
+from selftrain.problems.arrow_rows import dataset_rows
 from selftrain.problems.files import is_data_file, read_file
-from selftrain.problems.rows import Row, Table, choose_split, rows_of
+from selftrain.problems.rows import Row, Table, choose_split
 
 #: The split in the name of a file or folder: `train.jsonl`, `test/`, `val-00000-of-1.parquet`.
 _SPLIT = re.compile(r"(train|test|val|valid|validation|dev)(?![a-z])", re.IGNORECASE)
@@ -79,4 +80,4 @@ def _saved_to_disk(root: Path, split: str | None) -> Table:
     if isinstance(data, DatasetDict):
         chosen = choose_split(data.keys(), split, str(root))
         data, name = data[chosen], f"{name}/{chosen}"
-    return Table(name, rows_of(data, str(root)))
+    return Table(name, dataset_rows(data, str(root)))

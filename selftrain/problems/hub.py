@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from selftrain.errors import DataError
-from selftrain.problems.rows import Row, Table, choose_split, excerpt, rows_of
+from selftrain.problems.arrow_rows import dataset_rows
+from selftrain.problems.rows import Row, Table, choose_split, excerpt
 
 #: The branch on which the Hub keeps a Parquet copy of datasets that were published with a loading script.
 PARQUET_BRANCH = "refs/convert/parquet"
@@ -27,7 +28,7 @@ def read_hub(
     for config in configs:
         data, split = _load(hub_id, config, split, revision)
         source = f"{hub_id}{f' ({config})' if config else ''}, split {split}"
-        rows += rows_of(data, source, f"{config}/" if keyed else "")
+        rows += dataset_rows(data, source, f"{config}/" if keyed else "")
     return Table(f"{hub_id}/{split}", tuple(rows))
 
 

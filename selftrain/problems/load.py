@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from selftrain.errors import DataError, SettingsError
+from selftrain.problems.arrow_rows import dataset_rows
 from selftrain.problems.build import build_problems, data_warnings
 from selftrain.problems.columns import detect_columns
 from selftrain.problems.files import is_data_file, read_file
@@ -17,7 +18,7 @@ from selftrain.problems.folders import read_folder
 from selftrain.problems.hub import read_hub
 from selftrain.problems.problem_set import ProblemSet
 from selftrain.problems.registry import KnownDataset, find_known, known_datasets
-from selftrain.problems.rows import Table, choose_split, nearest, rows_of
+from selftrain.problems.rows import Table, choose_split, nearest
 from selftrain.problems.word_problems import Stream, make_word_problems
 from selftrain.types import Problem
 
@@ -144,4 +145,4 @@ def _in_memory(source: Iterable[Mapping[str, Any]], split: str | None) -> Table:
         split = choose_split(source.keys(), split, "The dataset in memory")
         source = source[split]
     name = f"in_memory/{split}" if split else "in_memory"
-    return Table(name, rows_of(source, name))
+    return Table(name, dataset_rows(source, name))

@@ -46,14 +46,25 @@ def rows_of(items: Iterable[object], source: str, key: str = "") -> tuple[Row, .
     for index, item in enumerate(items):
         where = f"{source}: row {index + 1}"
         if isinstance(item, Mapping):
-            # pandas has NaN in empty cells.
-            empty = {name for name, value in item.items() if isinstance(value, float) and math.isnan(value)}
-            columns = {name: None if name in empty else value for name, value in item.items()}
-            rows.append(Row(where, f"{key}{index}", columns))
+            rows.append(Row(where, f"{key}{index}", {name: _plain(value) for name, value in item.items()}))
         else:
             errors.append(f"{where}: {excerpt(item)} is a {type(item).__name__}, not a row with named columns")
     raise_for_bad_rows(errors, len(rows) + len(errors))
     return tuple(rows)
+
+
+def _plain(value: object) -> object:
+    """numpy's scalars as Python's; None for NaN, which pandas has in empty cells."""
+    if type(value).__module__ == "numpy" and hasattr(value, "dtype") and getattr(value, "ndim", None) == 0:
+        value = shortest(value, str(value.dtype)) if value.dtype.kind == "f" else value.item()  # type: ignore[attr-defined]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def shortest(value: Any, width: str) -> float:
+    """The decimal that a narrow float was made from: 0.1 of a float32, which is 0.10000000149 as a float64."""
+    import numpy
+
+    return float(str(numpy.dtype(width).type(value)))
 
 
 def raise_for_bad_rows(errors: Sequence[str], total: int, do: str = "Fix or remove these rows.") -> None:

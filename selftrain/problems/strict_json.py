@@ -6,6 +6,7 @@ Three layouts are read, whatever the file's extension: JSON lines, an array of r
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -49,9 +50,10 @@ def _rows_and_errors(values: list[tuple[str, Any]], source: str) -> tuple[list[R
 
 
 def _lines(text: str) -> Iterator[tuple[str, Any]]:
-    for number, line in enumerate(text.split("\n"), start=1):
+    # Not text.split: a text of line ends alone would become a list many times its size.
+    for number, line in enumerate(io.StringIO(text, newline="\n"), start=1):
         if line.strip():
-            place, value = _whole(line)
+            place, value = _whole(line.removesuffix("\n"))
             yield f":{number}{place.removeprefix(':1')}", value
 
 
