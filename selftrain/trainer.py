@@ -22,7 +22,7 @@ from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.loop.describe import data_lines, describe
 from selftrain.loop.learner import Learner
 from selftrain.loop.model_factory import ModelFactory
-from selftrain.loop.preflight import name_models, too_long_problems
+from selftrain.loop.preflight import disk_line, name_models, too_long_problems
 from selftrain.loop.progress import Progress
 from selftrain.loop.result import Result
 from selftrain.loop.resume_guard import inputs_of, open_record
@@ -159,6 +159,7 @@ class SelfTrainer:
             base_models=cache(load),
         )
         if record.metadata("described") is None:
+            progress.say(disk_line(run))
             describe(run, data, resolved)
             record.finish("described", {})
         return run

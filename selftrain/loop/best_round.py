@@ -48,6 +48,11 @@ class BestRoundTracker:
                 self._drop(overtaken)
                 del self._scores[overtaken]
 
+    @property
+    def best_trained(self) -> int | None:
+        """The best of the rounds that trained, whether or not it beats the base models."""
+        return self.decide().headline_round
+
     def decide(self) -> BestRound:
         trained = [(score, number) for number, score in self._scores.items() if number]
         if not trained:

@@ -93,6 +93,18 @@ class CheckpointManager:
         if trained and self._can_resume(number):
             self._drop_older(number)
 
+    def drop_needless_weights(self, number: int, best: int | None, *, ended: bool = False) -> None:
+        """Drops what `keep_weights` does not keep of the weights of rounds up to `number`.
+
+        Those that the run would resume from are kept until it has `ended`.
+        """
+        keep = self._stops.budget.keep_weights
+        newest = next((earlier for earlier in range(number, 0, -1) if self._can_resume(earlier)), None)
+        kept = {best} if keep == "best" and ended and best is not None else {best, newest}
+        for earlier in range(1, number + 1) if keep != "all" else ():
+            if earlier not in kept:
+                self._record.drop(earlier, "weights")
+
     def of_training(self, number: int, model: str) -> TrainingCheckpoints:
         return TrainingCheckpoints(self._record, number, f"training-{model}-", self._stops)
 

@@ -139,6 +139,11 @@ class Learner:
         self.engine.update_weights(self.trainer.save_merged)
         self.weights_version = version
 
+    @property
+    def saved_bytes(self) -> int:
+        """What `save` writes, to within the names and the tokenizer."""
+        return self.trainer.saved_bytes
+
     def save(self, folder: Path) -> None:
         self.trainer.save(folder)
 

@@ -63,7 +63,9 @@ class RoundLoop:
                 break
             self._run.context.stops.round_ended(number, num_rounds)
         self._evaluate_best()
-        return RunHistory(read_rounds(self._record.folder), self._best.decide())
+        best = self._best.decide()
+        self._checkpoints.drop_needless_weights(num_rounds, best.headline_round, ended=True)
+        return RunHistory(read_rounds(self._record.folder), best)
 
     def _round(self, number: int) -> FinishedRound:
         steps, checkpoints = self._steps, self._checkpoints
@@ -111,6 +113,7 @@ class RoundLoop:
         self._record.write_timings(number, self._steps.seconds)
         self._steps.seconds.clear()
         self._checkpoints.round_ended(number, outcome.trained)
+        self._checkpoints.drop_needless_weights(number, self._best.best_trained)
         return finished
 
     def _evaluate_best(self) -> None:
@@ -155,6 +158,7 @@ class RoundLoop:
             score = mean_score(finished.probes)
             self._best.add(number, score, evaluated=finished.evaluated, save=lambda: None)
         self._run.context.stops.count_tokens(finished.tokens)
+        self._checkpoints.drop_needless_weights(number, self._best.best_trained)
         return finished
 
 

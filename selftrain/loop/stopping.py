@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Literal
 
 from selftrain.config import config_dataclass, setting
 from selftrain.errors import SelftrainError
@@ -28,6 +29,12 @@ class BudgetConfig:
         "save a checkpoint at least this often during training, and between rounds that are not evaluated; 0 is after "
         "every step",
         ge=0,
+    )
+    keep_weights: Literal["all", "last", "best"] = setting(
+        "all",
+        "weights that stay on disk: of all evaluated rounds; of the best and the newest; or, once the run has ended, "
+        "of the best alone",
+        source="all, as in transformers",
     )
 
 

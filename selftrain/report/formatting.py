@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from selftrain.evaluation.results import Comparison, Estimate
 
@@ -87,3 +88,19 @@ def tested(comparison: Comparison) -> str:
 
 def p_value(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def short(number: float) -> str:
+    """7e9 as 7 B."""
+    return _scaled(number, ("", " k", " M", " B", " T"))
+
+
+def as_bytes(number: float) -> str:
+    return _scaled(number, (" B", " kB", " MB", " GB", " TB", " PB"))
+
+
+def _scaled(number: float, units: Sequence[str]) -> str:
+    place = 0
+    while number >= 999.5 and place + 1 < len(units):
+        number, place = number / 1000, place + 1
+    return f"{number:.3g}{units[place]}"

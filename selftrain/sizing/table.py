@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from selftrain.report.formatting import as_bytes, short
 from selftrain.sizing.assumptions import Assumptions
 from selftrain.sizing.cost import Cost, Scale, cost_of, count_work
 from selftrain.sizing.plan import Plan
@@ -68,19 +69,3 @@ def as_data(cost: Cost) -> dict[str, Any]:
 def _counts(work: Work) -> dict[str, float]:
     names = ("responses", "graded", "scored", "scored_tokens", "trained", "trained_tokens")
     return {name: getattr(work, name) for name in names}
-
-
-def short(number: float) -> str:
-    """7e9 as 7 B."""
-    return _scaled(number, ("", " k", " M", " B", " T"))
-
-
-def as_bytes(number: float) -> str:
-    return _scaled(number, (" B", " kB", " MB", " GB", " TB", " PB"))
-
-
-def _scaled(number: float, units: Sequence[str]) -> str:
-    place = 0
-    while number >= 999.5 and place + 1 < len(units):
-        number, place = number / 1000, place + 1
-    return f"{number:.3g}{units[place]}"

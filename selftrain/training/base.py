@@ -183,6 +183,11 @@ class Trainer(Protocol):
         """Copies saved weights into the live model, and discards the optimizer of the run, if any."""
         ...
 
+    @property
+    def saved_bytes(self) -> int:
+        """Bytes of the weights that `save` writes."""
+        ...
+
     def save(self, folder: Path) -> None:
         """Writes the live model for plain `from_pretrained`; with an adapter, the adapter only."""
         ...

@@ -28,6 +28,10 @@ class ToyTrainer:
     def load(self, weights: str | Path) -> None:
         self.model.logits = ToyModel.load(Path(weights)).logits
 
+    @property
+    def saved_bytes(self) -> int:
+        return 8 * len(self.model.logits)
+
     def save(self, folder: Path) -> None:
         self.model.save(folder)
 

@@ -41,6 +41,10 @@ class TransformersTrainer:
         #: The optimizer of the run, where one is kept across rounds.
         self._run_optimizer: torch.optim.AdamW | None = None
 
+    @property
+    def saved_bytes(self) -> int:
+        return sum(weight.nbytes for weight in tensors.trainable(self.model).values())
+
     def save(self, folder: Path) -> None:
         self._trained.save(folder)
         self.renderer.tokenizer.save_pretrained(folder)

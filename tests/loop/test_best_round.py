@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from selftrain.loop.best_round import BestRoundTracker
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.loop.probe import Probe
 from selftrain.loop.round_loop import RoundLoop, mean_score
+from selftrain.loop.stopping import BudgetConfig, StopController
 from selftrain.methods import SePT
 from selftrain.methods.base import collected_from
 from selftrain.methods.filters import drop
@@ -157,6 +159,22 @@ def test_weights_of_an_overtaken_best_round_are_not_left_behind(tmp_path: Path) 
         training=replace(TRAINING, learning_rate=0.6), base_models=lambda: [toy("toy", 0.0, 0.0, 0.0)],
     )  # fmt: skip
     assert [path.name for path in (tmp_path / "run" / "weights").iterdir()] == ["round-0006"]
+
+
+@pytest.mark.parametrize(("keep", "left"), [("all", {1, 2, 3, 4, 5}), ("last", {2, 5}), ("best", {2})])
+def test_only_weights_that_are_asked_for_stay(
+    tmp_path: Path, keep: Literal["all", "last", "best"], left: set[int]
+) -> None:
+    """Of five evaluated rounds, the second being the best; while the run goes on it can always be resumed."""
+    run = toy_run(
+        tmp_path / "run", Up(num_rounds=5, problems_per_round=None), [toy("toy", 0.9, 1.0, 0.0)], training=TRAINING,
+        graders=BY_LABEL, evaluation=EvalConfig(num_generations_eval=1), monitor=EVERY_ROUND,
+        stops=StopController(BudgetConfig(keep_weights=keep), ""),
+    )  # fmt: skip
+    history = RoundLoop(run).run()
+    assert history.best == BestRound(2, 2, "reward")
+    assert {path.name for path in (tmp_path / "run" / "weights").iterdir()} == {f"round-000{number}" for number in left}
+    assert [record.round for record in history.records if record.metrics] == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_round_that_keeps_nothing_does_not_cost_the_best_weights(tmp_path: Path) -> None:

@@ -14,11 +14,11 @@ from selftrain.evaluation import EvalConfig
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.methods import SePT
 from selftrain.methods.sept import SePTTrainingConfig
+from selftrain.report.formatting import as_bytes, short
 from selftrain.sizing import Assumptions, Plan, Scale, size
 from selftrain.sizing.batches import mean_of_longest, waves
 from selftrain.sizing.cost import cost_of
 from selftrain.sizing.counting import SampleCall
-from selftrain.sizing.table import as_bytes, short
 from selftrain.sizing.work import Work
 
 MEAN, SPREAD, LIMIT, ROWS = 400, 0.6, 1024, 32

@@ -58,7 +58,8 @@ def trainer(method: str, folder: str) -> Any:
         eval_dataset=load_problems("word_problems", split="test", max_problems=4, seed=0),
         evaluation=EvalConfig(num_generations_eval=1, eval_rounds=2),
         monitor=MonitorConfig(probe_rounds=1, probe_generations=1, consensus_generations=2, collapse_watch="warn"),
-        budget=BudgetConfig(checkpoint_minutes=0),
+        # SePT removes weights that no longer serve; the others keep all.
+        budget=BudgetConfig(checkpoint_minutes=0, keep_weights="best" if method == "sept" else "all"),
         output_dir=folder,
         seed=5,
         engine=EngineConfig(sampling_batch_size=4),
