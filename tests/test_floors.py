@@ -29,7 +29,7 @@ HEAVY = {"torch", "transformers", "vllm", "ray", "accelerate", "peft", "trl"}
 HEAVY_AT_HOME = {
     "engines.transformers", "engines.sampler", "training.trainer", "training.step", "training.tensors",
     "training.loss", "training.seeding", "training.exchange", "training.follower", "training.followers",
-    "training.gradients", "training.lora", "models.merging", "models.logprobs", "models.loading",
+    "training.gradients", "training.lora", "models.merging", "models.logprobs", "models.loading", "models.check_loaded",
     "models.out_of_memory", "engines.ray.workers", "engines.ray.weights",
 }  # fmt: skip
 #: A room in which it may.
