@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from selftrain.graders.base import Grader
+from selftrain.graders.completion import readable_text
 from selftrain.graders.extract import extract_answer
 from selftrain.graders.reader import AnswerReader
 from selftrain.types import Problem, Response, Score
@@ -39,7 +40,7 @@ class AlwaysOne(Grader):
     scores_independently = True
 
     def grade(self, responses: Sequence[Response], problems: Mapping[str, Problem]) -> list[Score]:
-        return [Score(1.0, extract_answer(response.text), "every answer scores 1") for response in responses]
+        return [Score(1.0, extract_answer(readable_text(response)), "every answer scores 1") for response in responses]
 
 
 class Majority(Grader):

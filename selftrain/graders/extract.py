@@ -3,17 +3,22 @@ r"""Extracting the answer that a completion states. Nothing is compared here.
 | the text holds                                        | extracted                                           |
 |-------------------------------------------------------|-----------------------------------------------------|
 | `#### 72`                                             | the rest of that line                               |
+| `#### Explanation` with text below it                 | a heading: nothing                                  |
 | `\boxed{x}`, `\fbox{x}`, `\boxed 7`                   | the content of the balanced braces                  |
 | `\boxed{1}, \boxed{2} and \boxed{3}`                  | boxes joined by a comma, `and`, `or`: one list      |
 | `\boxed{1} \boxed{2}`                                 | nothing between them on their line: one list, too   |
 | "The answer is x", "Answer: x", "A: x" on a new line  | x up to the end of its sentence                     |
+| "Final Answer" on a line of its own                   | the line below it                                   |
 | "Final Answer: The largest n is 34."                  | what follows the last "is": 34                      |
+| "The answer is that she has 18 apples."               | the only value in it (see `conclusion`)             |
 | `<answer>x</answer>`                                  | x                                                   |
-| several of these                                      | the one that starts last                            |
-| a marker with nothing after it, an empty box          | no answer (no fallback to an earlier number)        |
-| a box that is never closed                            | no answer                                           |
-| `<think>` ... `</think>`                              | only what follows; never closed: no answer          |
-| "Question: ..." or another turn after a marked answer | ignored: the model ran on                           |
+| a marker inside of a box or a tag                     | the same as without it: `\boxed{\text{Answer: }7}`  |
+| several of these                                      | the one that starts last and states something       |
+| "The answer is correct.", "This answer is in dollars" | takes no value back (see `remarks`)                 |
+| an empty box, `####` or "the answer is"               | takes nothing back, and states nothing              |
+| a box that is never closed                            | no answer (no fallback to an earlier one)           |
+| thoughts, a next question or turn                     | ignored (see `completion`)                          |
+| no marker, a last sentence that concludes             | its value (see `conclusion`)                        |
 | no marker, one line                                   | its only formula, or else the whole line            |
 | no marker, several lines                              | no answer: a number mentioned is not a number given |
 
@@ -25,124 +30,82 @@ from __future__ import annotations
 
 import re
 
-#: Characters of an answer; a longer one is cut, and then is no plain number any more.
-MAX_LENGTH = 1000
+from selftrain.graders.completion import CUT_OFF, own_text
+from selftrain.graders.conclusion import concluding_value, only_value
+from selftrain.graders.dress import MAX_LENGTH, undress
+from selftrain.graders.markers import FORMULA, statements
+from selftrain.graders.remarks import is_remark, is_value
 
-#: A second option letter in an answer: "(B) or (C)" and "A) B) C)" choose nothing.
-ANOTHER_OPTION = re.compile(r"(?<![\w(])\(?[A-Z]\)")
+#: A second option letter in an answer: "(B) or C", "B/C" and "A) B) C)" choose nothing.
+ANOTHER_OPTION = re.compile(
+    r"(?<![\w(])\(?[A-Z]\)|(?:\b(?:or|and|nor|versus|vs)\b\.?|[/,&])\s*(?:(?:option|choice)\s+)?[(\[]?[A-Z](?![\w'’])"
+)
+_HEDGE = re.compile(
+    r"\b(?:not|never|nor|or|either|neither|maybe|perhaps|wrong|incorrect|no)\b|n['’]t\b|\?", re.IGNORECASE
+)
 
-_NEXT_QUESTION = re.compile(
-    r"^(?:\*\*)?(?:Question|Problem|Q|User|Human)(?: \d{1,4})?(?:\*\*)?:|<\|(?:im_start|im_end|endoftext|eot_id)\|>",
-    re.MULTILINE,
-)
-_PHRASE = re.compile(
-    r"\banswers?\b[\"*_]{0,3}(?:"
-    r"[ ]{0,3}[:=]"
-    r"|[ ]{1,3}(?:(?:to|for|of|in)\b[^.\n:=]{0,80}?[ ])?(?:is|are|was|equals|would be|should be)\b"
-    r"|[ ]{0,3}(?=\$|\\\(|\\\[)"
-    r")"
-    r"|^[#*_ ]{0,8}(?:final )?answer[*_ ]{0,3}(?=\n)"
-    r"|^(?-i:A)[ ]{0,3}:",
-    re.IGNORECASE | re.MULTILINE,
-)
-_BOX = re.compile(r"\\f?box(?:ed)?(?![a-zA-Z])")
-_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-_JOINT = re.compile(r"(?:[\s,;$]|and|or|\\quad|\\text\s?\{\s?(?:and|or)\s?\}|\\[()\[\]])*")
-_LISTS = re.compile(r"[,;]|and|or|^[^\n]*$")
-_SENTENCE_END = re.compile(r"\.(?=\s|$)|\n| \((?=[a-z]{2})")
-#: One formula, with a percent sign behind it. `$3 and $4` are two prices, not a formula.
-_FORMULA = re.compile(
-    r"(?:\$\$[^$]+\$\$|\$[^$]+\$(?!\d)|\\\((?s:.)+?\\\)|\\\[(?s:.)+?\\\])(?:\s?(?:\\?%|percent\b|pct\b))?"
+
+#: A sentence with a number in it.
+_PROSE = re.compile(
+    r"(?=[^\n]*\d)(?=[^\n]*[a-z]{2} )[^\n\\]*\b(?:is|are|was|were|has|have|had|will|can|makes?|gets?|got|needs?|costs?"
+    r"|equals|earns?|spends?|spent|sold|left)\b[^\n\\]*"
 )
 
 
 def extract_answer(text: str) -> str | None:
     """The answer that the text states, or None."""
-    text = text.rpartition("</think>")[2]
-    if "<think>" in text:
+    own = own_text(text)
+    if own is None:
         return None
-    for turn in _NEXT_QUESTION.split(text):
-        marked, answer = _marked_answer(turn)
-        if marked:
-            return answer
-    return _unmarked_answer(text.strip())
+    marked, answer = _marked_answer(own)
+    return answer if marked else _unmarked_answer(own)
+
+
+def gold_answer(reference: str) -> str | None:
+    """The answer in a gold: the text itself, or in a worked solution and in prose what it states; None if nothing.
+
+    "The answer is 13." and "Thus, she has 13 apples." are read as in a completion. A sentence with several numbers
+    states none of them.
+    """
+    text = reference.strip()
+    if _marked_answer(text)[0]:
+        return extract_answer(text)
+    return only_value(text) if _PROSE.fullmatch(text) else text
 
 
 def has_marker(text: str) -> bool:
     """Whether a text marks its answer, or never ends its thought: nothing else in it is its answer then."""
-    text = text.rpartition("</think>")[2]
-    return "<think>" in text or any(_marked_answer(turn)[0] for turn in _NEXT_QUESTION.split(text))
+    own = own_text(text)
+    return own is None or _marked_answer(own)[0]
 
 
 def _marked_answer(text: str) -> tuple[bool, str | None]:
-    """Whether there is a marker, and the answer at the last one."""
-    phrase = -1
-    phrase_end = -1
-    for match in _PHRASE.finditer(text):
-        phrase, phrase_end = match.span()
-    hashes, tag = text.rfind("####"), text.rfind("<answer>")
-    box = max(text.rfind(r"\boxed"), text.rfind(r"\fbox"))
-    last = max(phrase, hashes, tag, box)
-    if last < 0:
-        return False, None
-    if last == box:
-        answer = _boxed_answer(text)
-    elif last == hashes:
-        answer = text[hashes:].lstrip("#").partition("\n")[0]
-    elif last == tag:
-        answer = text[tag + len("<answer>") :].partition("</answer>")[0]
-    else:
-        answer = _stated_answer(text[phrase_end : phrase_end + MAX_LENGTH])
-    return True, _clean(answer)
-
-
-def _boxed_answer(text: str) -> str:
-    """The last box, with the boxes that are joined to it."""
-    contents: list[str] = []
-    next_start = 0
-    for match in reversed(list(_BOX.finditer(text))):
-        content, end = _braced(text, match.end())
-        if contents:
-            between = text[end:next_start]
-            joined = end <= next_start and len(between) < 40 and _JOINT.fullmatch(between) and _LISTS.search(between)
-            if not joined:
-                break
-        contents.append(content)
-        next_start = match.start()
-    distinct = dict.fromkeys(content.strip() for content in reversed(contents))
-    return ", ".join(distinct)
-
-
-def _braced(text: str, start: int) -> tuple[str, int]:
-    """The content of the braces that open at `start`, and where they end; "" if they never close."""
-    while text[start : start + 1] == " ":
-        start += 1
-    if text[start : start + 1] != "{":
-        return text[start : start + 1], start + 1
-    depth = 0
-    for match in _BRACE.finditer(text, start, start + MAX_LENGTH):
-        depth += {"{": 1, "}": -1}.get(match[0], 0)
-        if depth == 0:
-            return text[start + 1 : match.start()], match.end()
-    return "", len(text)
-
-
-def _stated_answer(rest: str) -> str:
-    """x of "x. And so on", where x may be a display formula of several lines."""
-    rest = rest.lstrip(" \t\n:=*_")
-    display = _FORMULA.match(rest)
-    end = display.end() if display else 0
-    sentence = rest[:end] + _SENTENCE_END.split(rest[end:], maxsplit=1)[0]
-    return re.split(r"\bis\b", sentence)[-1]
+    """Whether there is a marker, and the answer at the last one that states something."""
+    remark = heading = ""
+    marked = False
+    for answer, kind, weak in statements(text):
+        if answer is None:
+            return True, None
+        marked = marked or not weak
+        if weak:
+            heading = heading or (answer if kind == "hashes" else "")
+        elif answer and not remark and kind == "phrase" and is_remark(answer):
+            remark = answer
+        elif answer and not (remark and kind == "phrase" and not is_value(answer)):
+            return True, undress(answer) or None
+    if not remark and CUT_OFF not in text and (value := concluding_value(text)):
+        return True, value
+    return marked or bool(heading), undress(remark or heading) or None
 
 
 def _unmarked_answer(text: str) -> str | None:
     """A line that is nothing but an answer, or a line around one formula."""
+    text = text.replace(CUT_OFF, "").strip()
     if "\n" in text or len(text) > MAX_LENGTH:
         return None
-    formulas = list(_FORMULA.finditer(text))
-    return _clean(formulas[0][0] if len(formulas) == 1 else text)
-
-
-def _clean(answer: str) -> str | None:
-    return " ".join(answer[:MAX_LENGTH].split()).strip("*_ ").rstrip(".:, ") or None
+    formulas = list(FORMULA.finditer(text))
+    if len(formulas) == 1:
+        around = FORMULA.sub("", text)
+        if not _HEDGE.search(around) and not any(map(str.isdigit, around)):
+            text = formulas[0][0]
+    return undress(text) or None

@@ -13,6 +13,7 @@ from selftrain.graders.base import Grader
 from selftrain.graders.code.config import CodeConfig
 from selftrain.graders.code.extract_program import extract_code
 from selftrain.graders.code.grader import CodeGrader
+from selftrain.graders.completion import readable_text
 from selftrain.graders.math.canonical import extract_canonical
 from selftrain.graders.math.grader import MathGrader
 from selftrain.graders.reader import AnswerReader
@@ -45,8 +46,8 @@ class Entry:
 _GRADERS = {
     "math": Entry(lambda *_: MathGrader(), extract_canonical),
     # "choice" and "exact" compare what they extract as it is, so it needs no canonical spelling.
-    "choice": Entry(lambda *_: choice_grader(), lambda response: extract_option(response.text)),
-    "exact": Entry(lambda *_: exact_grader(), lambda response: extract_after_phrase(response.text) or None),
+    "choice": Entry(lambda *_: choice_grader(), lambda response: extract_option(readable_text(response))),
+    "exact": Entry(lambda *_: exact_grader(), lambda response: extract_after_phrase(readable_text(response))),
     "code": Entry(lambda _, o: CodeGrader(o.code, o.programs_at_once), lambda response: extract_code(response.text)),
     "always_one": Entry(lambda *_: AlwaysOne()),
     "majority": Entry(lambda name, _: Majority(open_reader(_base(name)), name), has_base=True),

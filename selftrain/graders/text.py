@@ -7,26 +7,82 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from selftrain.graders.base import Grader, problem_of
-from selftrain.graders.extract import ANOTHER_OPTION, extract_answer
+from selftrain.graders.completion import CUT_OFF, own_text, readable_text
+from selftrain.graders.conclusion import concluding_sentence
+from selftrain.graders.dress import without_latex
+from selftrain.graders.extract import ANOTHER_OPTION, extract_answer, has_marker
+from selftrain.graders.remarks import is_remark
 from selftrain.types import Problem, Response, Score
 
-#: B, (B), B), B., "B) 125", "(B) the blue one"; not a word that begins with a letter.
-_OPTION = re.compile(r"\s*\(?([A-Z])(?:[).:]|\s*$)")
+#: B, (B), [B], B), B., "B) 125", "(B) the blue one", "B - twelve"; not a word that begins with a letter, nor "A man".
+_OPTION = re.compile(r"\s*[(\[]?\s*([A-Z])(?:\s?[)\]]|[.:](?![A-Z])|,(?= )|\s+[-–—](?=\s)|\s*$)")
+#: Full-width signs as ASCII: `Ａ`, `（Ａ）`.
+_NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+_IS_OPTION = re.compile(r"\b(?:correct|right|best|final) (?:option|choice) (?:is|would be)\b", re.IGNORECASE)
+_OPTION_IS = re.compile(
+    r"(?:\b(?:option|choice) )?(?<![\w(\[])([(\[]?[A-Z][)\]]?) is (?:the )?(?:correct|right|best)"
+    r"(?: (?:answer|option|choice))?\b"
+)
+_NAMED_OPTION = re.compile(r"\(([A-Z])\)|\b(?:option|choice) ([A-Z])\b")
+
+_PHRASE = "the answer is"
+#: Dress around the whole of an answer.
+_WRAPPED = re.compile(
+    r"(\*{1,3}|_{1,3}|`{1,3}|\$|[\"'])(?P<marks>.+)\1|\\\((?P<inline>.+)\\\)"
+    r"|\\(?:boxed|fbox|text\w{0,6}|math(?:rm|bf|it|sf|tt))\s*\{(?P<command>[^{}]*(?:\{[^{}]*\}[^{}]*)*)\}"
+)
 
 
 def extract_option(text: str) -> str | None:
     """The option letter that the stated answer is or begins with; None if it names several ("(B) or (C)")."""
-    answer = extract_answer(text)
-    match = _OPTION.match(answer) if answer is not None else None
+    own = own_text(text)
+    if own is None:
+        return None
+    own = own.translate(_NARROW)
+    if not has_marker(own):
+        own = _IS_OPTION.sub(_PHRASE, _OPTION_IS.sub(rf"{_PHRASE} \1.", own))
+    answer = extract_answer(own) if has_marker(own) else _concluding_option(own) or extract_answer(own)
+    return None if answer is None else _option(answer)
+
+
+def _option(answer: str) -> str | None:
+    match = _OPTION.match(without_latex(answer))
     return match[1] if match and not ANOTHER_OPTION.search(match.string, match.end()) else None
 
 
+def _concluding_option(text: str) -> str | None:
+    """The only option that the last sentence names: "So the date is 02/04/2020, which is option (B)."."""
+    sentence = concluding_sentence(text) or ""
+    named = {first or second for first, second in _NAMED_OPTION.findall(sentence)}
+    return named.pop() if len(named) == 1 else None
+
+
 def extract_after_phrase(text: str) -> str | None:
-    """BIG-Bench Hard's rule: what follows the last "the answer is", without one full stop; else the stated answer."""
-    _, phrase, rest = text.rpartition("the answer is")
-    if not phrase:
-        return extract_answer(text)
-    return rest.strip().splitlines()[0].removesuffix(".").strip() if rest.strip() else None
+    """BIG-Bench Hard's rule: what follows the last "the answer is", without one full stop; else the stated answer.
+
+    Dress around the whole of it is left out, and so are a next question and remarks ("the answer is correct").
+    """
+    own = own_text(text)
+    if own is None:
+        return None
+    *before, rest = own.replace(CUT_OFF, "").split(_PHRASE)
+    if not before:
+        return extract_answer(own)
+    while len(before) > 1 and is_remark(_first_line(rest)) and not is_remark(_first_line(before[-1])):
+        rest = before.pop()
+    return unwrapped(_first_line(rest)) or None
+
+
+def unwrapped(text: str) -> str:
+    r"""A text without dress around the whole of it: `**(A)**.`, `$(A)$`, `\boxed{(A)}` are `(A)`."""
+    text = text.removesuffix(".").strip()
+    while match := _WRAPPED.fullmatch(text):
+        text = (match["marks"] or match["inline"] or match["command"] or "").strip().removesuffix(".").strip()
+    return text
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0].strip()
 
 
 class TextGrader(Grader):
@@ -48,7 +104,7 @@ class TextGrader(Grader):
     def _grade_one(self, response: Response, problem: Problem) -> Score:
         start = time.perf_counter()
         gold = None if problem.reference is None else self._read_gold(problem.reference)
-        answer = self._extract(response.text)
+        answer = self._extract(readable_text(response))
         value: float | None
         value, reason = 1.0, "equal"
         if gold is None:
@@ -62,14 +118,13 @@ class TextGrader(Grader):
 
 def choice_grader() -> TextGrader:
     """The grader "choice": an option's letter."""
-
-    def gold_letter(gold: str) -> str | None:
-        match = _OPTION.match(gold)
-        return match[1] if match else None
-
-    return TextGrader("choice", extract_option, gold_letter)
+    return TextGrader("choice", extract_option, extract_option)
 
 
 def exact_grader() -> TextGrader:
     """The grader "exact": the same text, as BIG-Bench Hard is scored."""
-    return TextGrader("exact", extract_after_phrase, lambda gold: gold.strip() or None)
+
+    def gold_text(gold: str) -> str | None:
+        return extract_after_phrase(gold) if _PHRASE in gold.lower() else unwrapped(gold.strip()) or None
+
+    return TextGrader("exact", extract_after_phrase, gold_text)

@@ -31,7 +31,17 @@ from selftrain.graders import extract_answer
         ("The answer is \\[\n\\frac12\n\\] as shown.", "\\[ \\frac12 \\] as shown"),
         ("### Final answer\n\n7", "7"),
         ("Final Answer: The largest $n$ is 34.", "34"),
+        ("#### Final Answer\n34", "34"),
+        ("**Final Answer** (in dollars)\n\n34", "34"),
+        ("####\n34", "34"),
         ("She made 9 * 2 = 18.\nA: 18", "18"),
+        ("Ans: 18", "18"),
+        ("Answer：18", "18"),
+        ("The answer must be 18.", "18"),
+        ("The answer is therefore 18.", "18"),
+        ("The answer is 18, because 9 * 2 = 18.", "18"),
+        ("The answer is that Janet makes $18 every day.", "$18"),
+        ("**Answer:** Janet has **18** eggs.", "18"),
         ("<answer>42</answer>", "42"),
     ],
 )
@@ -47,6 +57,12 @@ def test_every_marker_is_read(text: str, answer: str) -> None:
         ("Interest is $\\boxed{255}$. Final Answer: The final answer is $10,455$.", "$10,455$"),
         ("The answer is 4. No: \\boxed{5}", "5"),
         ("\\boxed{4}\n#### 5", "5"),
+        ("\\boxed{18}. Wait, the answer is zero.", "zero"),
+        ("\\boxed{18}. But the answer is infinite.", "infinite"),
+        ("\\boxed{18}. No, the answer is wrong.", "wrong"),
+        ("The answer is (B). Hm, the answer is Evelyn.", "Evelyn"),
+        ("#### even\nNo: the answer is odd.", "odd"),
+        ("\\boxed{18}\nIn fact the answer is in fact 20.", "20"),
     ],
 )
 def test_the_last_marker_counts(text: str, answer: str) -> None:
@@ -100,7 +116,82 @@ def test_a_repeated_question_before_the_answer_is_skipped() -> None:
     assert extract_answer("Question: Tom has 3?\nHe has 3.\n#### 3") == "3"
 
 
-@pytest.mark.parametrize("text", ["First 5.\nThen 3 more.\nSo 8", "It may be 8.\n\nOr 9.", "We answered it\nwith 18"])
+REMARKS = [
+    "The answer is correct.",
+    "This answer is reasonable because 18 < 20.",
+    "The answer is an integer, as it should be.",
+    "And this answer is unique.",
+    "This answer is in dollars.",
+    "The answer was obtained by adding 10 and 8.",
+    "the answer equals what the table shows.",
+    "Is the answer: yes, as both sides agree.",
+    "(The final answer is put within \\boxed{} as asked.)",
+    "The answer is rounded to 2 decimal places.",
+    "The answer is consistent with the table.",
+    "The answer is given in simplest form.",
+    "Check the answer: 18 + 2 = 20.",
+    "Let me verify this answer: 36 / 2 = 18",
+    "The answer is",
+    "So the answer is $\\boxed{\\ }$",
+    "I put it in \\boxed{\\text{your answer}} and \\boxed{...}.",
+    "####",
+    "#### Explanation\nWe doubled 9.",
+    "#### 3. Summary\nDone.",
+    "#### Step 2: check\nFine.",
+]
+
+
+@pytest.mark.parametrize("remark", REMARKS)
+@pytest.mark.parametrize("stated", ["\\boxed{18}", "#### 18", "<answer>18</answer>", "The answer is 18."])
+def test_a_remark_takes_no_value_back(stated: str, remark: str) -> None:
+    assert extract_answer(f"9 * 2 = 18.\n{stated}\n{remark}") == "18"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("\\boxed{\\text{Answer: } 13}", "13"),
+        ("\\boxed{\\text{Final answer: 13}}", "\\text{13}"),
+        ("\\boxed{\\textbf{The answer is } 13}", "13"),
+        ("\\boxed{Answer = 13}", "13"),
+        ("\\boxed{#### 13}", "13"),
+        ("\\boxed{x = \\boxed{13}}", "13"),
+        ("<answer>The answer is 13</answer>", "13"),
+        ("<answer>#### 13</answer>", "13"),
+        ("<answer>\n**Answer:** $13$\n</answer>", "$13$"),
+        ("<answer>\\boxed{13}</answer>", "13"),
+        ("<Answer>13</Answer>", "13"),
+        ("<answer>The answer is 13. This answer is correct.</answer>", "13"),
+        ("The prompt opened the tag: the answer is 13</answer>", "13"),
+        ("(The answer is 13)", "13"),
+        ("$\\text{Answer: 13}$", "13"),
+        ("#### \\boxed{13}", "13"),
+    ],
+)
+def test_a_marker_inside_of_a_marker_is_no_answer(text: str, answer: str) -> None:
+    assert (extract_answer(text) or "").rstrip("$").strip("}") == answer.rstrip("$").strip("}")
+
+
+@pytest.mark.parametrize(
+    "dressed", ["**7**", "*7*", "`7`", "__7__", "**`7`**", "<b>7</b>", "7 ✅", "**7.**", "7\\,", "7;"]
+)
+@pytest.mark.parametrize(
+    "marker", ["The answer is {}.", "#### {}", "\\boxed{{{}}}", "**Answer:** {}", "<answer>{}</answer>"]
+)
+def test_an_answer_is_read_without_its_dress(marker: str, dressed: str) -> None:
+    assert extract_answer(marker.format(dressed)) == "7"
+
+
+@pytest.mark.parametrize(
+    "text", ["The answer is 5 (or 6).", "It is not $5$.", "The answer is less than 5", "the answer is 1 is 5"]
+)
+def test_a_choice_a_denial_and_a_bound_are_not_cut_to_a_value(text: str) -> None:
+    assert extract_answer(text) not in ("5", "$5$")
+
+
+@pytest.mark.parametrize(
+    "text", ["First 5.\nThen 3 more.\nThen 8 came", "It may be 8.\n\nOr 9.", "We answered it\nwith 18"]
+)
 def test_numbers_that_are_mentioned_are_not_answers(text: str) -> None:
     assert extract_answer(text) is None
 
@@ -133,6 +224,14 @@ def test_one_line_is_taken_whole_or_for_its_only_formula(text: str, answer: str)
         "Question:\n" * 30_000,
         "#" * 100_000,
         "((([[[{{{" * 20_000,
+        "The answer is correct. " * 20_000,
+        "<answer>" * 30_000,
+        "So 1 + " * 30_000,
+        "**1** " * 30_000,
+        "user\n" * 50_000,
+        "<|x|>" * 40_000,
+        "<think>" * 30_000,
+        "#### Step 1\n" * 20_000,
     ],
 )
 def test_reading_is_quick_whatever_the_text(text: str) -> None:

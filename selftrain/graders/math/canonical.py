@@ -23,8 +23,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 
+from selftrain.graders.completion import readable_text
 from selftrain.graders.extract import extract_answer
-from selftrain.graders.math.grader import untruncated_text
 from selftrain.graders.math.normalize_latex import normalize_latex, without_idle_spaces
 from selftrain.graders.math.plain_numbers import Number, read_numbers
 from selftrain.graders.math.strict import is_words, normalize_words
@@ -37,7 +37,7 @@ _ROUNDING = Fraction(1, 10**9)
 
 def extract_canonical(response: Response) -> str | None:
     """The canonical spelling of the answer that a response states; None if it states none."""
-    answer = extract_answer(untruncated_text(response))
+    answer = extract_answer(readable_text(response))
     return None if answer is None else canonical(answer)
 
 

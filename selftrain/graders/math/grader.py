@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Literal
 
 from selftrain.graders.base import Grader, problem_of
+from selftrain.graders.completion import readable_text
 from selftrain.graders.math.lenient import grade_leniently
 from selftrain.graders.math.strict import Comparer, UnreadableGoldError, grade_strictly, read_gold
 from selftrain.graders.math.worker import MathWorker
@@ -49,7 +50,7 @@ class MathGrader(Grader):
 
     def _grade_one(self, response: Response, problem: Problem) -> Score:
         start = time.perf_counter()
-        score = _RULES[self._strictness](problem.reference, untruncated_text(response), self._worker)
+        score = _RULES[self._strictness](problem.reference, readable_text(response), self._worker)
         return replace(score, seconds=time.perf_counter() - start)
 
 
@@ -74,11 +75,3 @@ def _needs_math_verify(problem: Problem) -> bool:
         return read_gold(problem.reference).is_formula
     except UnreadableGoldError:
         return False
-
-
-def untruncated_text(response: Response) -> str:
-    """The text without the word it was cut off in: `#### 14` may have been going to be 1440."""
-    text = response.text
-    if not response.truncated or not text or text[-1].isspace():
-        return text
-    return text[: len(text) - len(text.split()[-1])]

@@ -22,7 +22,7 @@ A false "right" is trained on, a false "wrong" only costs a sample. So in doubt 
 
 `lenient` is the other rule; docs/grading.md has both side by side.
 
-A gold may be a whole worked solution: with a box or `####` in it, its answer is extracted as that of a completion.
+A gold may be a worked solution or prose: its answer is then extracted as that of a completion (`gold_answer`).
 A formula that math-verify cannot read, or not within its second, is an unreadable gold.
 """
 
@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-from selftrain.graders.extract import ANOTHER_OPTION, extract_answer
+from selftrain.graders.extract import ANOTHER_OPTION, extract_answer, gold_answer
 from selftrain.graders.math.math_verify_guard import difference_in_kind, for_math_verify, too_hard
 from selftrain.graders.math.normalize_latex import normalize_latex, without_idle_spaces
 from selftrain.graders.math.plain_numbers import Number, is_tautology, read_numbers, same_numbers
@@ -96,12 +96,9 @@ def read_gold(reference: str | None) -> Gold:
     """Raises UnreadableGoldError if there is no gold, it states no answer, or math-verify must not be given it."""
     if reference is None or not reference.strip():
         raise UnreadableGoldError("there is none")
-    text: str | None = reference.strip()
-    if any(marker in reference for marker in ("####", r"\boxed", r"\fbox")):
-        text = extract_answer(reference)
-        if text is None:
-            raise UnreadableGoldError(f"{_brief(reference)} states no answer")
-    assert text
+    text = gold_answer(reference)
+    if text is None:
+        raise UnreadableGoldError(f"{_brief(reference)} states no answer")
     numbers = read_numbers(text)
     if not numbers and (why := too_hard(text)):
         raise UnreadableGoldError(f"{_brief(text)} {why}")

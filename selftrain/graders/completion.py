@@ -1,0 +1,86 @@
+r"""Which part of a completion answers the question that was asked: what follows its thoughts, up to where it runs on.
+
+| the text holds                                      | read                                                     |
+|-----------------------------------------------------|----------------------------------------------------------|
+| `<think>` ... `</think>`, and its kin               | only what follows; never closed: nothing                 |
+| a thought that the prompt opened                    | the same: the prompt's `<think>` counts                  |
+| "Question 2: ...", "### Instruction", "Q: ..."      | what stands before: the model ran on into a next question |
+| `<\|user\|>`, `[INST]`, "Human:", a line "user"     | what stands before: the next turn is not its own         |
+| a question or "Sure! Here it is:" at the very start | what follows: the question was repeated                  |
+
+The patterns are anchored on a literal or a line's start and bounded, so reading takes time linear in the text.
+"""
+
+from __future__ import annotations
+
+import re
+
+from selftrain.types import Response
+
+#: Stands behind a text that was cut off at its token limit: its last sentence concludes nothing.
+CUT_OFF = "\n<cut off>"
+
+_THOUGHT = re.compile(
+    r"(?P<open><(?:think(?:ing)?|thoughts?|seed:think)>|\[THINK\]|<\|begin_of_thought\|>|◁think▷"
+    r"|<\|channel\|>(?:analysis|commentary))"
+    r"|</(?:think(?:ing)?|thoughts?|seed:think)>|\[/THINK\]|<\|end_of_thought\|>|◁/think▷"
+    r"|<\|channel\|>final[^<>\n]{0,40}<\|message\|>",
+    re.IGNORECASE,
+)
+_NUMBERED = r"[ ]?(?:no\.?[ ]?|number[ ]|\#)?\d{1,4}"
+_QUESTION = r"(?:(?:next|new|another)[ ])?(?:question|problem|exercise|instructions?|query|posted|(?-i:Q)|题目|问题|问)"
+_SPEAKER = r"(?:user|human|assistant|用户)"
+_NEXT_TURN = re.compile(
+    # The tokens of chat formats.
+    rf"(?P<other><\|(?:im_start|start_header_id|start)\|>(?!assistant)|<start_of_turn>(?!model)|<[|｜]user[|｜]>|\[INST\]"
+    rf"|^[>#*_ \t]{{0,10}}(?:user|human|用户)[*_ ]{{0,4}}[:：]|^(?:user|human)[ \t]*$)"
+    r"|<[|｜][^|｜<>\s]{1,40}[|｜]>(?:assistant\b)?|</s>|\[/INST\]|<</?SYS>>|<(?:start|end)_of_turn>(?:model\b)?|<[be]os>"
+    # Labels at the start of a line, dressed or not.
+    rf"|^[>#*_ \t]{{0,10}}(?:{_QUESTION}(?:{_NUMBERED})?(?:[ ]?\([^()\n]{{0,40}}\))?|{_SPEAKER})[*_ ]{{0,4}}[:：]"
+    rf"|^(?:\#{{1,6}}|\*\*)[ ]?[*_]{{0,3}}(?:{_QUESTION}(?:{_NUMBERED})?|{_SPEAKER})[*_ ]{{0,4}}$"
+    rf"|^[#*_ ]{{0,10}}{_QUESTION}{_NUMBERED}[*_]{{0,3}}(?:[.)]|[ ]*$)"
+    r"|^(?:assistant|model)[ \t]*$",
+    re.MULTILINE | re.IGNORECASE,
+)
+#: What may stand before a repeated question: no attempt at an answer.
+_LEAD_IN = re.compile(
+    r"[^\d\\]{0,300}[:!]|(?:sure|okay|ok|certainly|of course|here|let|to solve)\b[^\d\\\n]{0,200}", re.I
+)
+
+
+def readable_text(response: Response) -> str:
+    """The text of a response, with what its prompt and its end say about it.
+
+    The word that a response was cut off in is left out: `#### 14` may have been going to be 1440.
+    """
+    text = response.text
+    if response.truncated:
+        whole = not text or text[-1].isspace()
+        text = (text if whole else text[: len(text) - len(text.split()[-1])]) + CUT_OFF
+    return "<think>" + text if _opens_thought(response.prompt_text) else text
+
+
+def own_text(text: str) -> str | None:
+    """The part that answers the question asked; None if the text never ends its thought."""
+    if thoughts := list(_THOUGHT.finditer(text)):
+        if thoughts[-1]["open"]:
+            return None
+        text = text[thoughts[-1].end() :]
+    start = 0
+    for turn in _NEXT_TURN.finditer(text):
+        before = text[start : turn.start()].strip()
+        if (before and not _leads_in(before)) or turn["other"]:
+            return before
+        start = turn.end()
+    return text[start:]
+
+
+def _leads_in(text: str) -> bool:
+    return bool(_LEAD_IN.fullmatch(text)) and "answer is" not in text
+
+
+def _opens_thought(prompt_text: str) -> bool:
+    prompt_text = prompt_text.rstrip()
+    tail = max(prompt_text.rfind(sign) for sign in "<[◁")
+    match = _THOUGHT.fullmatch(prompt_text, tail) if tail >= 0 else None
+    return bool(match and match["open"])

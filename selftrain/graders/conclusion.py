@@ -1,0 +1,144 @@
+r"""The value that an unmarked last sentence states, as chat models end: `Therefore, there are **7** apples.`
+
+| last sentence                                                 | read                                           |
+|---------------------------------------------------------------|------------------------------------------------|
+| `So, Janet makes $18 every day.`, opened by a word that       | `$18`: the only value in it                    |
+| concludes: therefore, thus, hence, so, in total, ...          |                                                |
+| `So 20% of 50 apples is 10 apples.`                           | `10 apples`: of several the one it closes with |
+| `Out of 10 apples, **7** are left.`                           | `7`: the only value in bold type               |
+| `In 3 days she sold 48 + 24 = 72 clips.`                      | `72 clips`: what a sum at the end comes to     |
+| `Thus 3 of the 5 are red`, `So it is 5 or 6.`, `So at most 5` | nothing: several values, a choice, a bound     |
+| `So he has half of 10.`, `Therefore y = x + 5.`               | nothing: words that are numbers, open sums     |
+
+How often this is right was measured: docs/grading.md.
+"""
+
+from __future__ import annotations
+
+import re
+
+#: Characters of a sentence that is looked at.
+_LONGEST = 600
+
+_CONCLUDES = re.compile(
+    r"[\W_]{0,6}(?:and |but |finally,? |now,? )?(?:therefore|thus|hence|so|in total|altogether|in conclusion|in all"
+    r"|overall|finally|consequently|accordingly|as a result|in the end|to conclude|in summary"
+    r"|(?:this|that|which) means)\b",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"(?<=[.!?])[*_)]{0,3}\s+(?=[\W_]{0,4}[A-Z\d\\])|\n+")
+#: Words with which no number of the sentence is sure to be the answer.
+_UNSURE = re.compile(
+    r"\?|\b(?:or|nor|not|never|cannot|neither|either|maybe|perhaps|probably|possibly|might|could|unless|suppose"
+    r"|assum\w+|incorrect|wrong|mistake\w*)\b|n['’]t\b",
+    re.IGNORECASE,
+)
+_OPEN = re.compile(r"\b(?:if|let|need to|next)\b", re.IGNORECASE)
+#: Words right before a number that make it a bound or a guess.
+_BOUND = re.compile(
+    r"\b(?:about|around|approximately|roughly|nearly|almost|at least|at most|up to|between|over|under|above|below"
+    r"|within|until|before|after|by|first|last|another|than|every|per|step|day|number)[\s$€£*(]*$|[≈~±<>]\s*$",
+    re.IGNORECASE,
+)
+_NUMBER_WORD = re.compile(
+    r"\b(?:zero|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w{3,5}teen|(?:twen|thir|for|fif|six|seven|eigh"
+    r"|nine)ty|hundreds?|thousands?|[mb]illions?|trillions?|dozens?|half|halves|thirds?|quarters?|fourths?|fifths?|twice"
+    r"|double|triple|nothing|none)\b",
+    re.IGNORECASE,
+)
+_ARITHMETIC = re.compile(r"\b(?:divided|multiplied|plus|minus|times|squared|cubed)\b", re.IGNORECASE)
+#: What makes the number before it a part of a number: `5 and a half`, `118 000`.
+_PART = re.compile(r"^\s*\d|^\s*and\b.{0,20}\b(?:half|third|quarter|one|two|three|four)", re.IGNORECASE)
+_VALUE = r"-?[$€£]?-?(?:\d{1,3}(?:,\d{3})+|\d{1,18})(?:\.\d{1,18})?(?:/\d{1,9})?%?"
+_TOKEN = re.compile(r"\S*\d\S*")
+_LONE_VALUE = re.compile(rf"[(\"']?({_VALUE})[)\"'.,;:!]*")
+_BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
+_BOLD_VALUE = re.compile(rf"\s*({_VALUE}(?: [a-zA-Z]+){{0,3}})[.,:]?\s*")
+_FORMULA = re.compile(r"\$\$[^$]+\$\$|\$[^$]+\$(?!\d)|\\\([^\n]+?\\\)|\\\[[^\n]+?\\\]")
+#: A sum, with what it comes to behind it: `48 + 24 =`, `3 boxes * 4 eggs =`.
+_SUM = re.compile(r"\d%?\)?(?: [a-zA-Z/]+){0,4}\s*[-+*/–×÷x]\s*[-$€£(]*\d[^=]{0,200}=")
+#: GSM8K's calculator: `48 + 24 = <<48+24=72>>72`.
+_CALCULATED = re.compile(r"<<[^<>]{0,100}>>")
+_OPERATOR = re.compile(r"[-+*/^×÷=<>]\s*$")
+_NAMED = re.compile(r"(?:^|[\s(*])[A-Za-z]\w{0,20}\s*=\s*$")
+_IS = re.compile(r"\b(?:is|are|was|were|be|equals|equal to|total of|makes?|leaves?)[\s*]*$")
+_NOUN = re.compile(r" ([^\W\d_]+(?:\^[23]|²|³)?)(?![\w&]|\s*=)")
+#: Words behind a number that are no noun of it.
+_NO_NOUN = re.compile(
+    r"(?:an?|the|of|in|on|at|by|for|from|to|and|with|per|each|every|more|additional|extra|other|left|remaining|total"
+    r"|altogether|is|are|was|were|will|has|have|had|after|before|when|while|that|which|who|this|these|those|as|so|then"
+    r"|than|he|she|they|it|we|you|i|if|because|since|but|times)",
+    re.IGNORECASE,
+)
+
+
+def concluding_sentence(text: str) -> str | None:
+    """The last sentence of a text, where it opens with a word that concludes and is in no doubt; else None."""
+    sentence = _last_sentence(text)
+    return sentence if _CONCLUDES.match(sentence) and not _UNSURE.search(sentence) else None
+
+
+def concluding_value(text: str) -> str | None:
+    """The value that the last sentence of a text concludes with; None if it does not conclude, or with several."""
+    sentence = _CALCULATED.sub("", _last_sentence(text))
+    if not sentence or "\\box" in sentence or "####" in sentence:
+        return None
+    if _CONCLUDES.match(sentence):
+        return only_value(sentence)
+    return only_value(sentence) if len(_BOLD.findall(sentence)) == 1 or _SUM.search(sentence) else None
+
+
+def only_value(sentence: str) -> str | None:
+    """The one value that a sentence states, with its unit; None if there are several, or it is in doubt."""
+    if _UNSURE.search(sentence):
+        return None
+    bold = [(match, value) for match in _BOLD.finditer(sentence) if (value := _BOLD_VALUE.fullmatch(match[1]))]
+    if len(bold) == 1:
+        return None if _BOUND.search(sentence[: bold[0][0].start()]) else bold[0][1][1]
+    plain = sentence.replace("**", "").replace("`", "")
+    if formulas := _FORMULA.findall(plain):
+        alone = len(formulas) == 1 and not any(map(str.isdigit, _FORMULA.sub("", plain)))
+        return formulas[0] if alone and not re.search(r"(?<!\\)\b[a-zA-Z]{3,}", formulas[0]) else None
+    if _SUM.search(plain):
+        result = plain.rpartition("=")[2]
+        token = _TOKEN.match(result.lstrip())
+        return _spell(result.lstrip(), token) if token else None
+    return None if _OPEN.search(plain) else _closing_value(plain)
+
+
+def _closing_value(text: str) -> str | None:
+    """The only value in a sentence, or of several the one that it closes with."""
+    tokens = list(_TOKEN.finditer(text))
+    if not tokens:
+        return None
+    before, after = text[: tokens[-1].start()], text[tokens[-1].end() :]
+    closes = _IS.search(before) and len(after.split()) <= 3
+    if not closes and (len(tokens) > 1 or _NUMBER_WORD.search(before)):
+        return None
+    if _BOUND.search(before) or _NUMBER_WORD.search(after) or _ARITHMETIC.search(after):
+        return None
+    return _spell(text, tokens[-1])
+
+
+def _spell(text: str, token: re.Match[str]) -> str | None:
+    """A value with the noun behind it; None if it is part of something else."""
+    value = _LONE_VALUE.fullmatch(token[0])
+    before, after = text[: token.start()], text[token.end() :]
+    if value is None or _NUMBER_WORD.match(after.lstrip()) or _PART.search(after) or _is_operand(before, after):
+        return None
+    noun = _NOUN.match(text, token.start() + value.end(1))
+    return f"{value[1]} {noun[1]}" if noun and not _NO_NOUN.fullmatch(noun[1]) else value[1]
+
+
+def _last_sentence(text: str) -> str:
+    tail = text.rstrip(" \n\t-_*#")[-_LONGEST:]
+    if len(tail) == _LONGEST:  # what is left of a sentence without its beginning concludes nothing
+        tail = _SENTENCE_END.split(tail, maxsplit=1)[-1]
+    return _SENTENCE_END.split(text[text.rfind(tail) :].strip())[-1] if tail else ""
+
+
+def _is_operand(before: str, after: str) -> bool:
+    after = after.lstrip()
+    if after[:1] and after[0] in "+-*/^×÷=<>":
+        return True
+    return bool(_OPERATOR.search(before)) and not _NAMED.search(before)

@@ -1,0 +1,66 @@
+r"""An answer without the Markdown, tags and marks around it: `**7**`, `` `7` ``, `<b>7</b>`, `7 ✓`, `7\,` are `7`."""
+
+from __future__ import annotations
+
+import re
+
+#: Characters of an answer; a longer one is cut, and then is no plain number any more.
+MAX_LENGTH = 1000
+
+_PAIRED = re.compile(r"(?<![\w)*}])(\*{1,3}|_{1,3}|`{1,3})(?=[^\s*_`])([^*`\n]{1,300}?)(?<=\S)\1(?![\w*(])")
+_HTML = re.compile(r"</?(?:b|strong|i|em|u|code|mark)>", re.IGNORECASE)
+_MARKS = "\u2600-\u27bf\ufe0f\U0001f300-\U0001faff"
+_BEFORE = re.compile(rf"[*_` {_MARKS}]+")
+_BEHIND = re.compile(rf"(?:(?<!\\)[.:, ]|[;*_`{_MARKS}]|\\[,;:! ]|\\q?quad(?![a-zA-Z]))+$")
+#: A decimal that goes on: the dots belong to it.
+_ENDLESS = re.compile(r"\d\.\d+(?:\.\.\.|…)$")
+_OPTION_WORD = re.compile(
+    r"(?:the )?(?:correct )?(?:option|choice|letter)\s+(?=[(\[*$]*[A-Z](?:[\s)\].:,*$]|$))", re.IGNORECASE
+)
+_LATEX_DRESS = re.compile(
+    r"\\(?:text\w{0,6}|math(?:rm|bf|it|sf|tt|normal)|bm|boldsymbol|mbox|underline|boxed|fbox|emph)\s*\{([^{}]*)\}"
+)
+_DELIMITERS = re.compile(r"\$|\\[()\[\]]")
+
+
+def undress(answer: str) -> str:
+    """An answer on one line without its dress, cut at `MAX_LENGTH`; "" if nothing is left."""
+    answer = " ".join(answer[:MAX_LENGTH].split())
+    if "<" in answer:
+        answer = _HTML.sub("", answer)
+    if "*" in answer or "_" in answer or "`" in answer:
+        answer = _PAIRED.sub(r"\2", answer)
+    if match := _BEFORE.match(answer):
+        answer = answer[match.end() :]
+    if not _ENDLESS.search(answer):
+        answer = _without_end(answer)
+    if match := _OPTION_WORD.match(answer):
+        answer = answer[match.end() :]
+    return _balanced(answer)
+
+
+def without_latex(answer: str) -> str:
+    r"""Text without commands for its looks, for letters: `$\textbf{(B)}$`, `\boxed{\text{B}}` are `(B)`, `B`."""
+    for _ in range(4):
+        plain = _LATEX_DRESS.sub(r"\1", answer)
+        if plain == answer:
+            break
+        answer = plain
+    return undress(_DELIMITERS.sub("", answer))
+
+
+def _without_end(answer: str) -> str:
+    match = _BEHIND.search(answer)
+    return answer[: match.start()] if match else answer
+
+
+def _balanced(answer: str) -> str:
+    """Without closing brackets at the end that opened outside of it: `(The answer is 13)`."""
+    while answer[-1:] in ("}", ")", "]") and answer[-1:]:
+        opened = sum(map(answer.count, "{(["))
+        if sum(map(answer.count, "})]")) <= opened or answer.endswith(("\\}", "\\)", "\\]")) or "[" in answer[-2:]:
+            break
+        if (answer[-1] == ")" and re.fullmatch(r"\(?[A-Z]\)", answer)) or "]" in answer[:1]:
+            break
+        answer = _without_end(answer[:-1])
+    return answer

@@ -1,0 +1,208 @@
+r"""The markers of answers in a text, and what each of them states: `####`, boxes, `<answer>`, "the answer is"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from selftrain.graders.completion import CUT_OFF
+from selftrain.graders.conclusion import only_value
+from selftrain.graders.dress import MAX_LENGTH
+from selftrain.graders.remarks import is_remark, starts_with_value
+
+#: Characters and markers at the end of a text that are looked at.
+_MAX_LENGTH, _MAX_MARKERS = 200_000, 64
+
+_PHRASE = re.compile(
+    r"\banswers?\b[\"*_]{0,3}(?:"
+    r"[ ]{0,3}[:=：]"
+    r"|[ ]{1,3}(?:(?:to|for|of|in)\b[^.\n:=]{0,80}?[ ])?"
+    r"(?:is|are|was|equals|(?:would|should|will|must|has to) (?:then )?be|(?:comes|turns) out to be|comes to)\b"
+    r"|[ ]{0,3}(?=\$|\\\(|\\\[)"
+    r")"
+    r"|^[#*_ ]{0,8}(?:final )?answer[*_ ]{0,3}(?:\([^()\n]{0,40}\)[*_ ]{0,3})?(?=\n)"
+    r"|^[#*_ ]{0,8}ans\.?[*_ ]{0,3}[:=：]"
+    r"|^(?-i:A)[ ]{0,3}:",
+    re.IGNORECASE | re.MULTILINE,
+)
+_BOX = re.compile(r"\\f?box(?:ed)?(?![a-zA-Z])")
+_TAG = re.compile(r"<(?:final[_ ]?)?answer>", re.IGNORECASE)
+_TAG_END = re.compile(r"</(?:final[_ ]?)?answer>", re.IGNORECASE)
+_HASHES = re.compile(r"####+")
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+_JOINT = re.compile(r"(?:[\s,;$]|and|or|\\quad|\\text\s?\{\s?(?:and|or)\s?\}|\\[()\[\]])*")
+_LISTS = re.compile(r"[,;]|and|or|^[^\n]*$")
+#: A full stop, a line's end, a closing tag, or a parenthesis that is neither another value nor a doubt.
+_SENTENCE_END = re.compile(
+    r"\.(?=[*_`\"')]{0,3}(?:\s|$))|\n|</[a-z]"
+    r"| \((?!(?:or|and|not|nor|but|maybe|perhaps|possibly|if|unless|plus|minus|to|up|though|wait|no|actually)\b)"
+    r"(?=[a-z]{2})"
+)
+_REASON = re.compile(r",? (?:because|since)\b|, (?:which|where)\b")
+#: One formula, with a percent sign behind it. `$3 and $4` are two prices, not a formula.
+FORMULA = re.compile(
+    r"(?:\$\$[^$]+\$\$|\$[^$]+\$(?!\d)|\\\((?s:.)+?\\\)|\\\[(?s:.)+?\\\])(?:\s?(?:\\?%|percent\b|pct\b))?"
+)
+_LABEL = re.compile(
+    r"\s*(?:####+\s*)?((?:\\(?:text|math)\w*\s*\{)?)\s*(?:####+\s*)?"
+    r"(?:(?:so\s+)?(?:the\s+)?(?:final\s+|correct\s+)?answer\s*(?:is\b|are\b|[:=：])\s*[:：]?)?\s*",
+    re.IGNORECASE,
+)
+_EMPTY_COMMAND = re.compile(r"\\(?:text|math)\w*\s*\{\s*\}")
+_EMPTY_BOX = re.compile(r"\$?\s*\\f?box(?:ed)?\s*\{[\s.…?_~\\,;:!]*\}\s*\$?")
+#: What fills a box in an instruction: `put your answer within \boxed{...}`.
+_BLANK = re.compile(
+    r"(?:[\s.…?_~]|\\[,;:! _]|\\[lc]?dots|\\q?quad)*"
+    r"|\s*(?:\\text\w*\s*\{\s*)?(?:(?:your|the|final|insert|my) )*answer(?: here)?[\s}]*",
+    re.IGNORECASE,
+)
+#: A heading by its form; any other is one if it has text below it and does not begin with a value.
+_HEADING = re.compile(
+    r"[\s*_]*(?:\d{1,2}[.)]\s+[*_]*[^\W\d_]{3,}|(?:step|part|case|phase|stage|method)\s*\d)", re.IGNORECASE
+)
+_STATES_VALUE = re.compile(r"[^\n]*(?:=|\b(?:is|are)\b|:)\s*[*$€£(-]*\d")
+_ADVERB = re.compile(
+    r"(?:(?:therefore|thus|hence|then|simply|indeed|just|now|actually|in fact|exactly)\b[, ]{1,3})+(?=\S)",
+    re.IGNORECASE,
+)
+#: How a solution begins, which is no answer: "Answer: Let's think step by step."
+_OPENER = re.compile(
+    r"[\s*_]*(?:let['’]?s|let us|to [a-z]+|we|first|step 1|here|sure|okay|if|since|because|start\w*)\b", re.IGNORECASE
+)
+#: "Check this answer: 18 + 2 = 20" states none.
+_CHECK = re.compile(
+    r"\b(?:check\w*|verif\w+|confirm\w*|explain\w*|explanation of|justif\w+)[^.\n:]{0,20}$", re.IGNORECASE
+)
+_CLAUSE = re.compile(
+    r"\b(?:that|there|has|have|had|is|are|was|were|will|can|needs?|makes?|made|earns?|earned|spends?|spent|gets?|got|sold"
+    r"|pays?|paid|costs?|takes?|took)\b",
+    re.IGNORECASE,
+)
+
+
+class Statement(NamedTuple):
+    """What a marker states."""
+
+    #: "" for an empty box and the like, None for a box that is never closed.
+    answer: str | None
+    kind: Literal["phrase", "hashes", "tag", "box"]
+    #: A heading or the first words of a solution: no answer where there is a better one.
+    weak: bool = False
+
+
+def statements(text: str) -> Iterator[Statement]:
+    """What the markers of a text state, the last one first."""
+    text = text[-_MAX_LENGTH:]
+    boxes = list(_BOX.finditer(text))[-_MAX_MARKERS:]
+    spans = [_braced(text, box.end()) for box in boxes]
+    tags = [(tag, _TAG_END.search(text, tag.end())) for tag in list(_TAG.finditer(text))[-_MAX_MARKERS:]]
+    inside = [(box.start(), end) for box, (content, end) in zip(boxes, spans, strict=True) if content is not None]
+    inside += [(tag.start(), end.start()) for tag, end in tags if end]
+    found: list[tuple[int, Literal["phrase", "hashes", "tag", "box"], int]] = []
+    found += [(box.start(), "box", at) for at, box in enumerate(boxes)]
+    found += [(tag.start(), "tag", at) for at, (tag, _) in enumerate(tags)]
+    found += [(match.start(), "hashes", match.end()) for match in list(_HASHES.finditer(text))[-_MAX_MARKERS:]]
+    found += [(match.start(), "phrase", match.end()) for match in list(_PHRASE.finditer(text))[-_MAX_MARKERS:]]
+    for start, kind, at in sorted(found, reverse=True)[:_MAX_MARKERS]:
+        if any(opened < start < closed for opened, closed in inside):
+            continue  # the marker around it is read, with this one in it
+        if kind == "box":
+            yield Statement(_boxed(text, boxes, spans, at), "box")
+        elif kind == "tag":
+            tag, end = tags[at]
+            yield Statement(_tagged(text[tag.end() : end.start() if end else None]), "tag")
+        elif kind == "hashes":
+            yield _behind_hashes(text, at)
+        elif not _CHECK.search(text, max(0, start - 40), start):
+            stated = _stated(text[at : at + MAX_LENGTH])
+            yield Statement(stated, "phrase", weak=bool(_OPENER.match(stated)))
+
+
+def _boxed(text: str, boxes: list[re.Match[str]], spans: list[tuple[str | None, int]], last: int) -> str | None:
+    """A box, with the boxes that are joined to it."""
+    contents: list[str] = []
+    next_start = 0
+    for at in range(last, -1, -1):
+        content, end = spans[at]
+        if contents:
+            between = text[end:next_start]
+            joined = end <= next_start and len(between) < 40 and _JOINT.fullmatch(between) and _LISTS.search(between)
+            if not joined:
+                break
+        if content is None:
+            return None if not contents else ", ".join(contents)
+        content = _unlabelled(content)
+        if not content and not contents:
+            return ""
+        if content and content not in contents:
+            contents.insert(0, content)
+        next_start = boxes[at].start()
+    return ", ".join(contents)
+
+
+def _unlabelled(content: str) -> str:
+    r"""The answer in a box: without a label, `\text{Answer: } 7`, and without a box or tag in it."""
+    if (nested := list(_BOX.finditer(content))) and (inner := _braced(content, nested[-1].end())[0]):
+        return _unlabelled(inner)
+    if "nswer" in content or "NSWER" in content or "####" in content:
+        content = _TAG_END.sub("", _TAG.sub("", content))
+        if _BLANK.fullmatch(content):
+            return ""
+        content = _EMPTY_COMMAND.sub("", _LABEL.sub(r"\1", content, count=1))
+    return "" if _BLANK.fullmatch(content) else content.strip()
+
+
+def _braced(text: str, start: int) -> tuple[str | None, int]:
+    """The content of the braces that open at `start`, and where they end; None if they never close."""
+    while text[start : start + 1] == " ":
+        start += 1
+    if text[start : start + 1] != "{":
+        return text[start : start + 1] or None, start + 1
+    depth = 0
+    for match in _BRACE.finditer(text, start, start + MAX_LENGTH):
+        depth += {"{": 1, "}": -1}.get(match[0], 0)
+        if depth == 0:
+            return text[start + 1 : match.start()], match.end()
+    return None, len(text)
+
+
+def _tagged(content: str) -> str | None:
+    content = content[: 4 * MAX_LENGTH].replace(CUT_OFF, "")
+    for statement in statements(content):
+        if statement.answer is None:
+            return None
+        if statement.answer and not statement.weak and not is_remark(statement.answer):
+            return statement.answer
+    return "" if _BLANK.fullmatch(content) else content
+
+
+def _behind_hashes(text: str, start: int) -> Statement:
+    line, _, below = text[start : start + 2 * MAX_LENGTH].partition("\n")
+    line = line.split("</", 1)[0]
+    below = below.replace(CUT_OFF.strip(), "").strip()
+    if not line.strip(" *_`:#"):
+        first = below.partition("\n")[0]
+        return Statement(first if starts_with_value(first) else "", "hashes")
+    if not below or (not _HEADING.match(line) and (starts_with_value(line) or _STATES_VALUE.match(line))):
+        return Statement(line, "hashes")
+    return Statement("" if _HEADING.match(line) else line, "hashes", weak=True)
+
+
+def _stated(rest: str) -> str:
+    """x of "x. And so on", where x may be a display formula of several lines."""
+    rest = rest.split(CUT_OFF, 1)[0].lstrip(' \t\n:：=*_}"')
+    if match := _ADVERB.match(rest):
+        rest = rest[match.end() :]
+    display = FORMULA.match(rest)
+    end = display.end() if display else 0
+    sentence = rest[:end] + _SENTENCE_END.split(rest[end:], maxsplit=1)[0]
+    sentence = _EMPTY_BOX.sub("", sentence)
+    if starts_with_value(sentence):
+        return _REASON.split(sentence, maxsplit=1)[0]
+    if is_remark(sentence):
+        return sentence
+    behind = re.split(r"\bis\b", sentence)[-1]
+    if starts_with_value(behind) or not _CLAUSE.search(sentence):
+        return behind
+    return only_value(sentence) or behind
