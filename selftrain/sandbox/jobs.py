@@ -50,10 +50,15 @@ class Limits:
 
 @dataclass(frozen=True)
 class StdinJob:
-    """A whole program that reads standard input and writes standard output."""
+    """A whole program that reads standard input and writes standard output.
+
+    `preamble`, of this and other jobs: code of the dataset that runs before the program, in its namespace. It is not
+    glued to the program, whose `from __future__` must come first.
+    """
 
     program: str
     stdin: str = ""
+    preamble: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ class CallJob:
     program: str
     entry_point: str
     calls: Sequence[Sequence[Any]]
+    preamble: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,7 @@ class CheckJob:
     entry_point: str
     test_code: str
     setup: str = ""
+    preamble: str = ""
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ class SandboxWorker:
 
     def _stdin(self, job: StdinJob, limits: Limits) -> Outcome:
         text = job.stdin.encode("utf-8", "surrogateescape")
-        with _files(to_text({"program": job.program}), text, b"", b"") as files:
+        with _files(to_text(_program(job)), text, b"", b"") as files:
             deadline = time.monotonic() + limits.wall_seconds
             self.supervisors["candidate"].submit("stdin", limits, files)
             status, reason = _status(*self._end("candidate", deadline), limits)
@@ -104,7 +104,7 @@ class SandboxWorker:
             calls = [Encoder().encode(list(arguments)) for arguments in job.calls]
         except NotPlainError as error:
             return Outcome("unjudged", f"an argument is not plain data: {error}")
-        content = to_text({"program": job.program, "entry_point": job.entry_point, "calls": calls})
+        content = to_text({**_program(job), "entry_point": job.entry_point, "calls": calls})
         with _files(content, b"") as files:
             deadline = time.monotonic() + limits.wall_seconds
             self.supervisors["candidate"].submit("call", limits, files)
@@ -117,7 +117,7 @@ class SandboxWorker:
     def _check(self, job: CheckJob, limits: Limits) -> Outcome:
         test = {"setup": job.setup, "test_code": job.test_code, "entry_point": job.entry_point}
         left, right = socket.socketpair()
-        with _files(to_text({"program": job.program})) as program, _files(to_text(test), b"") as files:
+        with _files(to_text(_program(job))) as program, _files(to_text(test), b"") as files:
             with left, right:
                 deadline = time.monotonic() + limits.wall_seconds
                 self.supervisors["candidate"].submit("serve", limits, [*program, left.fileno()])
@@ -127,6 +127,10 @@ class SandboxWorker:
             candidate, _ = self._end("candidate", time.monotonic() + 0.02)
             report = os.pread(files[1], 1 << 16, 0)
         return _check_outcome(report, None if late else ended, candidate, limits)
+
+
+def _program(job: Job) -> dict[str, Any]:
+    return {"program": job.program, "preamble": job.preamble}
 
 
 @contextlib.contextmanager

@@ -2,8 +2,12 @@
 
 | expected                       | equal to it                                                                         |
 |--------------------------------|-------------------------------------------------------------------------------------|
-| a value                        | an equal value; a tuple counts as a list, and a list of one as its only item        |
-| a float                        | a finite number within a millionth of it                                            |
+| an integer                     | a number of exactly its value: `3.0` for 3, but no float that is merely near it     |
+| true, false                    | the same, or the integer 1 or 0, which Python calls equal; no float                 |
+| a float                        | a finite number within a millionth of it; no bool                                   |
+| a text, null                   | the same                                                                            |
+| a list                         | equal items in this order in a list, tuple, range, deque or array; not a set, which |
+|                                | has no order. A list of one counts as its only item                                 |
 | an object (JSON)               | a dict with the same keys as strings: JSON has no other keys                        |
 | a text on standard output      | the same words in the same lines, blanks at the ends of lines and of the text aside |
 | a word that is a decimal there | a plain decimal within a millionth of it                                            |
@@ -15,6 +19,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections import deque
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 _TOLERANCE = 1e-6
@@ -22,6 +29,8 @@ _DECIMAL = re.compile(r"[-+]?[0-9]{1,30}\.[0-9]{1,30}")
 _NUMBER = re.compile(r"[-+]?[0-9]{1,30}(\.[0-9]{1,30})?([eE][-+]?[0-9]{1,2})?")
 #: Not str.split, which also splits at control characters.
 _BLANKS = re.compile(r"[ \t]+")
+_NUMBERS = (int, float, Fraction, Decimal)
+_SEQUENCES = (list, tuple, range, deque)
 
 
 def same_value(found: Any, expected: Any) -> bool:
@@ -32,7 +41,7 @@ def same_value(found: Any, expected: Any) -> bool:
 
 def _equal(found: Any, expected: Any) -> bool:
     if isinstance(expected, list):
-        if not isinstance(found, (list, tuple)) or len(found) != len(expected):
+        if not isinstance(found, _SEQUENCES) or len(found) != len(expected):
             return False
         return all(map(_equal, found, expected))
     if isinstance(expected, dict):
@@ -40,17 +49,20 @@ def _equal(found: Any, expected: Any) -> bool:
             return False
         named = {str(key): value for key, value in found.items()}
         return all(str(key) in named and _equal(named[str(key)], value) for key, value in expected.items())
+    if isinstance(expected, bool):
+        return type(found) in (bool, int) and bool(found == expected)
     if isinstance(expected, float):
-        return isinstance(found, (int, float)) and _close(found, expected)
-    if isinstance(found, float):
-        return isinstance(expected, int) and _close(found, expected)
+        return type(found) in _NUMBERS and _close(found, expected)
+    # Python compares numbers of different types by their exact values: no tolerance, however large they are.
     return bool(found == expected)
 
 
-def _close(found: float, expected: float) -> bool:
+def _close(found: Any, expected: float) -> bool:
     try:
-        return math.isfinite(expected) and math.isclose(found, expected, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
-    except OverflowError:  # an integer too large for a float
+        if not math.isfinite(expected):
+            return bool(found == expected)
+        return math.isclose(found, expected, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
+    except (OverflowError, ValueError):  # an integer too large for a float; a Decimal that signals
         return False
 
 

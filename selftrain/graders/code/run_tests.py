@@ -37,7 +37,10 @@ def run_trials(trials: Sequence[Trial], sandbox: Sandbox, weak_tests: Literal["e
 
 
 def _check(trials: Sequence[Trial], sandbox: Sandbox, weak_tests: str) -> None:
-    jobs = [CheckJob(t.program, t.task.entry_point or "", t.tests.code, t.task.preamble) for t in trials]
+    jobs = [
+        CheckJob(t.program, t.task.entry_point or "", t.tests.code, setup=t.task.preamble, preamble=t.task.preamble)
+        for t in trials
+    ]
     for trial, job, outcome in zip(trials, jobs, sandbox.check(jobs), strict=True):
         trial.seconds += outcome.seconds
         if outcome.status != "passed" or not outcome.weak:
@@ -61,7 +64,12 @@ def _check_shifted(trial: Trial, sandbox: Sandbox, job: CheckJob) -> None:
 
 def _call(trials: Sequence[Trial], sandbox: Sandbox) -> None:
     jobs = [
-        CallJob(t.program, method_or_function(t.program, str(t.task.entry_point)), [c.input for c in t.tests.cases])
+        CallJob(
+            t.program,
+            method_or_function(t.program, str(t.task.entry_point)),
+            [case.input for case in t.tests.cases],
+            preamble=t.task.preamble,
+        )
         for t in trials
     ]
     for trial, outcome in zip(trials, sandbox.call(jobs), strict=True):
@@ -77,7 +85,7 @@ def _feed(trials: Sequence[Trial], sandbox: Sandbox) -> None:
         running = [t for t in trials if not t.decided and number < len(t.tests.cases)]
         if not running:
             break
-        jobs = [StdinJob(trial.program, trial.tests.cases[number].input) for trial in running]
+        jobs = [StdinJob(trial.program, trial.tests.cases[number].input, trial.task.preamble) for trial in running]
         for trial, outcome in zip(running, sandbox.run_stdin(jobs), strict=True):
             trial.seconds += outcome.seconds
             verdict, reason = _verdict(outcome, "ran")

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from selftrain.problems.code.task import Case, NoTestsError, Tests
 
+_HELPERS = (ast.FunctionDef, ast.ClassDef)
+
 
 def _held_back(count: int, share: float) -> set[int]:
     """Indices spread over the list; never the first, which is often the one that is shown."""
@@ -29,6 +31,9 @@ def _groups(tests: Sequence[object], share: float) -> tuple[list[int], list[int]
 def split_assertions(tree: ast.Module, body: list[ast.stmt], share: float) -> tuple[Tests, Tests | None]:
     """The test twice, each time with some of its assertions; `body` is the list in `tree` that holds them."""
     asserting = [i for i, node in enumerate(body) if _asserts(node)]
+    if not asserting:  # as in EvalPlus, whose tests call a helper that asserts
+        helpers = {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and _holds_assert(node)}
+        asserting = [i for i, node in enumerate(body) if not isinstance(node, _HELPERS) and _calls(node, helpers)]
     if not asserting:
         raise NoTestsError("its test asserts nothing")
 
@@ -54,7 +59,14 @@ def _without_message(node: ast.stmt) -> str:
 
 
 def _asserts(node: ast.stmt) -> bool:
-    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-        return False  # a helper
+    return not isinstance(node, _HELPERS) and _holds_assert(node)
+
+
+def _holds_assert(node: ast.stmt) -> bool:
     # `assert True` tests nothing; some tests of HumanEval end in it.
     return any(isinstance(inner, ast.Assert) and not isinstance(inner.test, ast.Constant) for inner in ast.walk(node))
+
+
+def _calls(node: ast.stmt, names: set[str]) -> bool:
+    calls = (inner.func for inner in ast.walk(node) if isinstance(inner, ast.Call))
+    return any(isinstance(function, ast.Name) and function.id in names for function in calls)

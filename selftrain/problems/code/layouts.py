@@ -17,16 +17,20 @@ from typing import Any
 from selftrain.problems.code.groups import split_assertions, split_cases
 from selftrain.problems.code.task import Case, CodeTask, NoTestsError
 
-#: The runner of APPS puts these (and numpy) in front of every program.
+#: The runner of APPS puts these in front of every program.
 APPS_IMPORTS = """\
-import sys, time, itertools, collections, functools, random, heapq, math, re, string, bisect, copy, operator
+import sys, time, itertools, collections, functools, random, heapq, math, re, string, bisect, copy, operator, fractions
 from itertools import accumulate, product, permutations, combinations, chain
 from collections import Counter, OrderedDict, deque, defaultdict, ChainMap
 from functools import lru_cache, reduce, cmp_to_key
-from math import gcd, ceil, floor, sqrt, log, inf
-from heapq import heappush, heappop, heapify
+from math import sqrt, sin, cos, tan, ceil, fabs, floor, gcd, exp, log, log2, inf
+from heapq import *
 from bisect import bisect_left, bisect_right, insort
 from typing import Any, Dict, List, Optional, Set, Tuple, Union
+try:
+    import numpy as np
+except ImportError:
+    pass
 """
 
 
@@ -59,7 +63,10 @@ def _mbpp(columns: Mapping[str, Any], held_back: float) -> CodeTask:
         raise NoTestsError("its test_list is empty")
     # Before the tests, not in `preamble`: the set-up may use what only the program defines.
     setup = [str(columns.get("test_setup_code") or ""), *(map(str, _list(columns, "test_imports")))]
-    tree = _parsed("\n".join([*setup, *tests]).replace("\r\n", "\n"), "test_list")
+    # The further tests of EvalPlus, one loop: they count in both groups.
+    more = columns.get("test")
+    more = [more] if isinstance(more, str) and "assert" in more else []
+    tree = _parsed("\n".join([*setup, *tests, *more]).replace("\r\n", "\n"), "test_list")
     rewarded, held = split_assertions(tree, tree.body, held_back)
     return CodeTask(
         kind="check",
@@ -132,19 +139,27 @@ def _as_lines(value: Any) -> str:
 def _called(tree: ast.Module, solution: str | None) -> str:
     """The function under test: the outermost function that most of the assertions call.
 
-    Not the most frequent call: `assert longest([Pair(1, 2), Pair(3, 4)]) == 2` tests `longest`.
+    Not the most frequent call: `assert longest([Pair(1, 2), Pair(3, 4)]) == 2` tests `longest`. A builtin is tested
+    where the solution defines a function of its name (`def sum(a, b)`), or where nothing else is called.
     """
     defined: set[str] = set()
+    shadowing: set[str] = set()
     if solution:
-        try:
-            defined = {node.name for node in ast.walk(_quietly(solution)) if isinstance(node, ast.FunctionDef)}
-        except SyntaxError:
-            defined = set()
+        with suppress(SyntaxError):
+            program = _quietly(solution)
+            defined = {node.name for node in ast.walk(program) if isinstance(node, ast.FunctionDef)}
+            shadowing = {node.name for node in program.body if isinstance(node, ast.FunctionDef)}
     own = {node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
     asserting = [node for node in tree.body if any(isinstance(inner, ast.Assert) for inner in ast.walk(node))]
-    called = [[name for name in _names(node) if name not in own and not hasattr(builtins, name)] for node in asserting]
-    ours = [[name for name in names if name in defined] for names in called]
-    found = Counter(names[0] for names in ours if names) or Counter(names[0] for names in called if names)
+    called = [[name for name in _names(node) if name not in own] for node in asserting]
+    choices = (
+        [[name for name in names if name in defined and not hasattr(builtins, name)] for names in called],
+        [[name for name in names if name in shadowing] for names in called],
+        [[name for name in names if not hasattr(builtins, name)] for names in called],
+        called,
+    )
+    counted = (Counter(names[0] for names in choice if names) for choice in choices)
+    found = next((names for names in counted if names), None)
     if not found:
         raise ValueError("its tests call no function by name")
     return found.most_common(1)[0][0]
@@ -234,7 +249,7 @@ class CodeLayout:
         return {self.question, self.tests, *self.also} <= set(columns)
 
 
-#: HumanEval, MBPP, its sanitized version, APPS.
+#: HumanEval, MBPP, its sanitized version, APPS. Those of EvalPlus have the columns of the first and the third.
 LAYOUTS = (
     CodeLayout("prompt", "test", "canonical_solution", _humaneval, also=("entry_point",)),
     CodeLayout("text", "test_list", "code", _mbpp),

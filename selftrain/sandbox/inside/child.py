@@ -61,10 +61,11 @@ def _read_all(descriptor: int) -> bytes:
     return b"".join(parts)
 
 
-def _load(program: str, name: str) -> dict[str, Any]:
+def _load(job: Mapping[str, Any], name: str) -> dict[str, Any]:
     module = ModuleType(name)
     sys.modules[name] = module
-    exec(compile(program, "main.py", "exec", dont_inherit=True), module.__dict__)
+    for part, file in ((job["preamble"], "preamble.py"), (job["program"], "main.py")):
+        exec(compile(part, file, "exec", dont_inherit=True), module.__dict__)
     return module.__dict__
 
 
@@ -80,7 +81,7 @@ def _stdin(job: Mapping[str, Any], limits: Mapping[str, Any]) -> int:
     flush = sys.stdout.flush
     status = 0
     try:
-        _load(job["program"], "__main__")
+        _load(job, "__main__")
     except SystemExit:
         pass
     except BaseException as error:
@@ -97,7 +98,7 @@ def _stdin(job: Mapping[str, Any], limits: Mapping[str, Any]) -> int:
 
 def _call(job: Mapping[str, Any], limits: Mapping[str, Any]) -> int:
     try:
-        function = resolve(_load(job["program"], "solution"), job["entry_point"])
+        function = resolve(_load(job, "solution"), job["entry_point"])
         calls = [Decoder().decode(arguments) for arguments in job["calls"]]
     except SystemExit:
         return 0
@@ -112,7 +113,7 @@ def _call(job: Mapping[str, Any], limits: Mapping[str, Any]) -> int:
 def _serve(job: Mapping[str, Any], limits: Mapping[str, Any]) -> int:
     load_error, names = None, {}
     try:
-        names = _load(job["program"], "solution")
+        names = _load(job, "solution")
     except SystemExit:
         return 0
     except BaseException as error:

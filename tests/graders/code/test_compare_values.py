@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -14,6 +17,8 @@ from selftrain.graders.code.compare_values import same_output, same_value
     [
         (9, 9), (9, [9]), ([9], [9]), ((1, 2), [1, 2]), ([[1], (2,)], [[1], [2]]), (True, True), ("a", "a"),
         (0.1 + 0.2, 0.3), (3, 3.0), (3.0, 3), ({1: "a"}, {"1": "a"}), (None, None), ([], []), ([False], [False]),
+        (1, True), (0, False), (1e22, 10**22), (range(1, 3), [1, 2]), (deque([1, 2]), [1, 2]), (Fraction(3), 3),
+        (Decimal("0.30"), 0.3), (Fraction(1, 3), 0.333333333), (float("inf"), float("inf")), (10**15, 1e15),
     ],
 )  # fmt: skip
 def test_equal_values(found: Any, expected: Any) -> None:
@@ -26,6 +31,11 @@ def test_equal_values(found: Any, expected: Any) -> None:
         (9, 8), (8, [9]), ("9", 9), ([1, 2], [2, 1]), ([1], [1, 2]), (None, 0), (float("nan"), float("nan")),
         (float("inf"), 1e308), (float("nan"), 1.0), (10**400, 1.0), ({1: "a", 2: "b"}, {"1": "a"}), ({}, [1]),
         ("a", ["b"]), (1.1, 1), ([], [[]] * 2),
+        # An integer is compared exactly, and so is a bool.
+        (1000000008.0, 1000000007), (123456700.0, 123456789), (2.0**53, 2**53 + 1), (9e-7, 0), (3.0000001, 3),
+        ([1000000008.0] * 2, [1000000007] * 2), (1000000008.0, [1000000007]), ({"a": 1.0000001}, {"a": 1}),
+        (1.0000001, True), (-1e-7, False), (1.0, True), (2, True), ("True", True), (True, 1.0), (float("nan"), 0),
+        ("1", 1), (1, "1"), (b"a", "a"), ({1, 2}, [1, 2]), ("ab", ["a", "b"]), (5, [[5]]),
     ],
 )  # fmt: skip
 def test_unequal_values(found: Any, expected: Any) -> None:

@@ -308,6 +308,48 @@ def test_a_problem_needs_no_solution(solutions: object) -> None:
     assert read_task(row).solution is None
 
 
+def test_a_function_may_be_named_like_a_builtin() -> None:
+    solution = "def sum(a, b):\n    s = 0\n    for i in range(1, min(a, b) + 1):\n        s += i\n    return s"
+    test = "assert sum(10, 15) == 6"
+    assert read_task(mbpp(test, code=solution)).entry_point == "sum"
+    assert read_task(mbpp(test, code=None)).entry_point == "sum"
+    helped = "def max(a):\n    return a\n\ndef f(x):\n    return max(x)"
+    assert read_task(mbpp("assert max(f(1)) == 1", code=helped)).entry_point == "f"
+    assert read_task(mbpp("assert max(g(1)) == 1", code=helped)).entry_point == "max"
+    with pytest.raises(ValueError, match="call no function by name"):
+        read_task(mbpp("assert x == 1", code=solution))
+
+
+# EvalPlus
+
+ASSERTION = """
+import numpy as np
+
+def assertion(out, exp, atol):
+    assert out == exp, f"{out} != {exp}"
+"""
+LOOP = """
+inputs = [[1], [2]]
+results = [1, 2]
+for i, (inp, exp) in enumerate(zip(inputs, results)):
+    assertion(FUNCTION(*inp), exp, 0)
+"""
+
+
+def test_the_shape_of_evalplus() -> None:
+    body = "".join(f"    {line}\n" for line in LOOP.replace("FUNCTION", "candidate").strip().splitlines())
+    task = read_task(humaneval("pass", test=f"{ASSERTION}\n\ndef check(candidate):\n{body}"))
+    assert (task.num_tests, task.held_back) == (1, None)
+    assert "def assertion" in task.rewarded.code and "for i, (inp, exp)" in task.rewarded.code
+    more = ASSERTION + LOOP.replace("FUNCTION", "f")
+    task = read_task(mbpp("assert f(1) == 1", "assert f(2) == 2", test=more, test_imports=["import math"]))
+    assert (task.entry_point, task.num_tests) == ("f", 2)
+    for tests in (task.rewarded, task.held_back):
+        assert tests and "import math" in tests.code and "for i, (inp, exp)" in tests.code
+    with pytest.raises(NoTestsError):
+        read_task(humaneval("candidate(1)", test=f"{ASSERTION}\n\ndef check(candidate):\n    candidate(1)\n"))
+
+
 # All layouts
 
 
