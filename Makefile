@@ -37,7 +37,7 @@ bench: $(VENV)/.bench-ready
 	$(BIN)/python benchmarks/grading.py
 	$(BIN)/python benchmarks/sandbox_cost.py
 
-$(VENV)/.ready: pyproject.toml constraints.txt hatch_build.py selftrain/engines/packed/kernels.c
+$(VENV)/.ready: pyproject.toml constraints.txt hatch_build.py selftrain/engines/packed/kernels.c selftrain/engines/sampling.c
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	# torch comes first and by exact version: a looser request would fetch gigabytes of CUDA libraries.
 	$(PIP) "torch==$$(sed -n 's/^torch==//p' constraints.txt)"

@@ -14,7 +14,7 @@ from selftrain.engines.base import SaveWeights, batches_by_length, one_by_one
 from selftrain.engines.oom_splitter import OomSplitter
 from selftrain.engines.request import GenerateRequest
 from selftrain.engines.rng import uniforms
-from selftrain.engines.sampler import sample_tokens
+from selftrain.engines.sampler import sample_with_logprobs
 from selftrain.models.loading import load_model
 from selftrain.models.logprobs import autocast, evaluating, sequence_logprobs
 from selftrain.models.prompts import PromptConfig
@@ -154,8 +154,8 @@ class TransformersEngine:
         draws = draws.to(self.model.device)
         state, logits = self._prefill(request)
         for step in range(params.max_completion_length):
-            token = sample_tokens(logits, draws[state.rows, step], params)
-            self._append(state, token, logits)
+            token, logprobs = sample_with_logprobs(logits, draws[state.rows, step], params)
+            self._append(state, token, logprobs)
             live = [place for place, row in enumerate(state.rows) if not state.completions[row].ended]
             if not live or step + 1 == params.max_completion_length:
                 break
@@ -195,10 +195,9 @@ class TransformersEngine:
         with autocast(self.model, self.bf16):
             return self.model(**inputs, use_cache=True)
 
-    def _append(self, state: _DecodeState, token: Tensor, logits: Tensor) -> None:
-        """Adds the sampled tokens to the unfinished completions, with their log-probability at temperature 1."""
-        logprob = logits.gather(-1, token[:, None]).squeeze(-1) - logits.logsumexp(dim=-1)
-        for row, token_id, token_logprob in zip(state.rows, token.tolist(), logprob.tolist(), strict=True):
+    def _append(self, state: _DecodeState, token: Tensor, logprobs: Tensor) -> None:
+        """Adds the sampled tokens to the unfinished completions."""
+        for row, token_id, token_logprob in zip(state.rows, token.tolist(), logprobs.tolist(), strict=True):
             completion = state.completions[row]
             if not completion.ended:
                 completion.token_ids.append(token_id)

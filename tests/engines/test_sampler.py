@@ -3,9 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-from selftrain.engines.sampler import sample_tokens
+from selftrain.engines import sampler
+from selftrain.engines.sampler import compiled, sample_tokens, sample_with_logprobs
 from selftrain.types import SamplingParams
 
 SETTINGS = [
@@ -15,6 +17,62 @@ SETTINGS = [
     SamplingParams(1.3),
     SamplingParams(1.0, 5),
 ]
+
+
+@pytest.fixture(autouse=True, params=[True, False], ids=["compiled", "torch"])
+def by_library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test by sampling.c, where there is a compiler, and by torch."""
+    if request.param and compiled() is None:
+        pytest.skip("no C compiler was there when the package was installed")
+    if not request.param:
+        monkeypatch.setattr(sampler, "compiled", lambda: None)
+
+
+def by_sorting(logits: Tensor, uniform: Tensor, sampling: SamplingParams) -> Tensor:
+    """The definition: whole rows are sorted, in double precision."""
+    scaled, count = (logits / sampling.temperature).double(), logits.shape[-1]
+    order = scaled.argsort(dim=-1, descending=True, stable=True)
+    ordered = scaled.gather(-1, order)
+    ordered[:, sampling.top_k or count :] = -torch.inf
+    share = ordered.softmax(dim=-1)
+    share[share.cumsum(dim=-1) - share >= sampling.top_p] = 0
+    cumulative = torch.zeros_like(share).scatter_(-1, order, share).cumsum(dim=-1)
+    return torch.searchsorted(cumulative, uniform[:, None] * cumulative[:, -1:], right=True).squeeze(-1)
+
+
+@pytest.mark.parametrize("sampling", [*SETTINGS, SamplingParams(1.0, 0, 0.5), SamplingParams(2.0, 900, 0.99)])
+def test_tokens_are_those_of_sorting_the_whole_vocabulary(sampling: SamplingParams) -> None:
+    """Narrow nuclei beside wide ones in a batch, and vocabularies of every remainder."""
+    torch.manual_seed(1)
+    for vocabulary in (2, 63, 65, 130, 601, 20_003):
+        logits = torch.randn(48, vocabulary) * torch.logspace(-2, 1.3, 48)[:, None]
+        uniform = torch.rand(48, dtype=torch.float64)
+        token, logprob = sample_with_logprobs(logits, uniform, sampling)
+        assert torch.equal(token, by_sorting(logits, uniform, sampling))
+        expected = logits.log_softmax(dim=-1).gather(-1, token[:, None]).squeeze(-1)
+        torch.testing.assert_close(logprob, expected, atol=2e-5, rtol=0)
+
+
+def test_a_wide_nucleus_is_found_among_more_tokens_for_its_row_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    widths: list[tuple[int, int]] = []
+    largest = sampler._largest
+
+    def watched(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        widths.append((len(values), count))
+        return largest(values, count)
+
+    monkeypatch.setattr(sampler, "_largest", watched)
+    logits = torch.arange(4000.0).mul(-1.0).repeat(6, 1)
+    logits[2] /= 50
+    sample_tokens(logits, torch.rand(6, dtype=torch.float64), SamplingParams(1.0, 0, 0.95))
+    assert widths in ([], [(6, 64), (1, 512)])  # the library has another way
+
+
+@pytest.mark.parametrize("sampling", SETTINGS)
+def test_a_broken_model_gives_tokens_of_its_vocabulary(sampling: SamplingParams) -> None:
+    for broken in (torch.nan, -torch.inf):
+        token = sample_tokens(torch.full((2, 300), broken), torch.tensor([0.0, 0.9], dtype=torch.float64), sampling)
+        assert all(0 <= one < 300 for one in token.tolist())
 
 
 @pytest.mark.parametrize("sampling", SETTINGS)

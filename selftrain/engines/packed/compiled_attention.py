@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import platform
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from selftrain.engines.compiled import load_library
 from selftrain.engines.packed.architecture import Architecture
 from selftrain.engines.packed.attention_pass import AttentionCache
 from selftrain.engines.packed.kv_cache import BLOCK
@@ -42,11 +42,8 @@ class _Pass(ctypes.Structure):
 @cache
 def kernels() -> ctypes.CDLL | None:
     """The library; None where it was not built, or this processor cannot run it."""
-    if platform.machine() == "x86_64" and "AVX" not in torch.backends.cpu.get_cpu_capability():
-        return None
-    try:
-        library = ctypes.CDLL(str(LIBRARY))
-    except OSError:
+    library = load_library(LIBRARY)
+    if library is None:
         return None
     number, pointer = ctypes.c_int64, ctypes.c_void_p
     library.keep.argtypes, library.keep.restype = (pointer, number, number, pointer, pointer, pointer), None

@@ -10,7 +10,7 @@ from torch import Tensor
 from selftrain.engines.packed.stop_strings import StopStrings
 from selftrain.engines.request import GenerateRequest
 from selftrain.engines.rng import uniforms
-from selftrain.engines.sampler import sample_tokens
+from selftrain.engines.sampler import sample_with_logprobs
 from selftrain.engines.transformers import Completion
 
 
@@ -54,9 +54,8 @@ class DecodeState:
             The mask of those `rows` that are not finished.
         """
         places = self._lengths[rows]
-        token = sample_tokens(logits, self._draws[rows, places], self._params)
-        self._token_ids[rows, places] = token
-        self._logprobs[rows, places] = logits.log_softmax(dim=-1).gather(-1, token[:, None]).squeeze(-1)
+        token, logprobs = sample_with_logprobs(logits, self._draws[rows, places], self._params)
+        self._token_ids[rows, places], self._logprobs[rows, places] = token, logprobs
         self._lengths[rows] = places + 1
         ended = self._end_tokens[token]
         for matcher, mask in self._matchers:
