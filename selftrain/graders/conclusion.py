@@ -26,7 +26,9 @@ _CONCLUDES = re.compile(
     r"|(?:this|that|which) means)\b",
     re.IGNORECASE,
 )
-_SENTENCE_END = re.compile(r"(?<=[.!?])[*_)]{0,3}\s+(?=[\W_]{0,4}[A-Z\d\\])|\n+")
+_SENTENCE_END = re.compile(
+    r"(?<=[.!?])(?<!\bM[rs]\.)(?<!\bMrs\.)(?<!\b[DS][rt]\.)[*_)]{0,3}\s+(?=[\W_]{0,4}[A-Z\d\\])|\n+"
+)
 #: Words with which no number of the sentence is sure to be the answer.
 _UNSURE = re.compile(
     r"\?|\b(?:or|nor|not|never|cannot|neither|either|maybe|perhaps|probably|possibly|might|could|unless|suppose"

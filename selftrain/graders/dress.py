@@ -7,6 +7,8 @@ import re
 #: Characters of an answer; a longer one is cut, and then is no plain number any more.
 MAX_LENGTH = 1000
 
+#: Nothing to leave out.
+_PLAIN = re.compile(r"[\\$+-]?[A-Za-z0-9](?:[A-Za-z0-9.,/%-]{0,40}[A-Za-z0-9%])?")
 _PAIRED = re.compile(r"(?<![\w)*}])(\*{1,3}|_{1,3}|`{1,3})(?=[^\s*_`])([^*`\n]{1,300}?)(?<=\S)\1(?![\w*(])")
 _HTML = re.compile(r"</?(?:b|strong|i|em|u|code|mark)>", re.IGNORECASE)
 _MARKS = "\u2600-\u27bf\ufe0f\U0001f300-\U0001faff"
@@ -17,6 +19,7 @@ _ENDLESS = re.compile(r"\d\.\d+(?:\.\.\.|…)$")
 _OPTION_WORD = re.compile(
     r"(?:the )?(?:correct )?(?:option|choice|letter)\s+(?=[(\[*$]*[A-Z](?:[\s)\].:,*$]|$))", re.IGNORECASE
 )
+_QUOTES = ('"', "“", "”", "'", "‘", "’")
 _LATEX_DRESS = re.compile(
     r"\\(?:text\w{0,6}|math(?:rm|bf|it|sf|tt|normal)|bm|boldsymbol|mbox|underline|boxed|fbox|emph)\s*\{([^{}]*)\}"
 )
@@ -26,6 +29,8 @@ _DELIMITERS = re.compile(r"\$|\\[()\[\]]")
 def undress(answer: str) -> str:
     """An answer on one line without its dress, cut at `MAX_LENGTH`; "" if nothing is left."""
     answer = " ".join(answer[:MAX_LENGTH].split())
+    if _PLAIN.fullmatch(answer):
+        return answer
     if "<" in answer:
         answer = _HTML.sub("", answer)
     if "*" in answer or "_" in answer or "`" in answer:
@@ -36,6 +41,8 @@ def undress(answer: str) -> str:
         answer = _without_end(answer)
     if match := _OPTION_WORD.match(answer):
         answer = answer[match.end() :]
+    if answer[:1] in _QUOTES and answer[-1:] in _QUOTES:
+        answer = answer[1:-1]
     return _balanced(answer)
 
 

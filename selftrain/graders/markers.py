@@ -14,18 +14,20 @@ from selftrain.graders.remarks import is_remark, starts_with_value
 #: Characters and markers at the end of a text that are looked at.
 _MAX_LENGTH, _MAX_MARKERS = 200_000, 64
 
-_PHRASE = re.compile(
-    r"\banswers?\b[\"*_]{0,3}(?:"
+#: What follows the word "answer" where it states one.
+_STATES = re.compile(
+    r"answers?\b[\"*_]{0,3}(?:"
     r"[ ]{0,3}[:=：]"
     r"|[ ]{1,3}(?:(?:to|for|of|in)\b[^.\n:=]{0,80}?[ ])?"
     r"(?:is|are|was|equals|(?:would|should|will|must|has to) (?:then )?be|(?:comes|turns) out to be|comes to)\b"
     r"|[ ]{0,3}(?=\$|\\\(|\\\[)"
-    r")"
-    r"|^[#*_ ]{0,8}(?:final )?answer[*_ ]{0,3}(?:\([^()\n]{0,40}\)[*_ ]{0,3})?(?=\n)"
-    r"|^[#*_ ]{0,8}ans\.?[*_ ]{0,3}[:=：]"
-    r"|^(?-i:A)[ ]{0,3}:",
-    re.IGNORECASE | re.MULTILINE,
+    r")",
+    re.IGNORECASE,
 )
+#: "Final Answer (in dollars)" on a line of its own, and what stands before the word on it.
+_HEADS = re.compile(r"answer[*_ ]{0,3}(?:\([^()\n]{0,40}\)[*_ ]{0,3})?(?=\n)", re.IGNORECASE)
+_BEFORE_HEAD = re.compile(r"[#*_ ]{0,8}(?:final )?", re.IGNORECASE)
+_SHORT = re.compile(r"^(?:[#*_ ]{0,8}[Aa](?:ns|NS)\.?[*_ ]{0,3}[:=：]|A[ ]{0,3}:)", re.MULTILINE)
 _BOX = re.compile(r"\\f?box(?:ed)?(?![a-zA-Z])")
 _TAG = re.compile(r"<(?:final[_ ]?)?answer>", re.IGNORECASE)
 _TAG_END = re.compile(r"</(?:final[_ ]?)?answer>", re.IGNORECASE)
@@ -94,29 +96,49 @@ class Statement(NamedTuple):
 def statements(text: str) -> Iterator[Statement]:
     """What the markers of a text state, the last one first."""
     text = text[-_MAX_LENGTH:]
-    boxes = list(_BOX.finditer(text))[-_MAX_MARKERS:]
+    boxes = list(_BOX.finditer(text))[-_MAX_MARKERS:] if "box" in text else []
     spans = [_braced(text, box.end()) for box in boxes]
-    tags = [(tag, _TAG_END.search(text, tag.end())) for tag in list(_TAG.finditer(text))[-_MAX_MARKERS:]]
+    tags = list(_TAG.finditer(text))[-_MAX_MARKERS:] if "nswer>" in text.lower() else []
+    ends = [_TAG_END.search(text, tag.end(), tag.end() + 4 * MAX_LENGTH) for tag in tags]
     inside = [(box.start(), end) for box, (content, end) in zip(boxes, spans, strict=True) if content is not None]
-    inside += [(tag.start(), end.start()) for tag, end in tags if end]
-    found: list[tuple[int, Literal["phrase", "hashes", "tag", "box"], int]] = []
+    inside += [(tag.start(), end.start()) for tag, end in zip(tags, ends, strict=True) if end]
+    found: list[tuple[int, Literal["phrase", "hashes", "tag", "box"], int]] = _phrases(text)[-_MAX_MARKERS:]
     found += [(box.start(), "box", at) for at, box in enumerate(boxes)]
-    found += [(tag.start(), "tag", at) for at, (tag, _) in enumerate(tags)]
-    found += [(match.start(), "hashes", match.end()) for match in list(_HASHES.finditer(text))[-_MAX_MARKERS:]]
-    found += [(match.start(), "phrase", match.end()) for match in list(_PHRASE.finditer(text))[-_MAX_MARKERS:]]
+    found += [(tag.start(), "tag", at) for at, tag in enumerate(tags)]
+    if "####" in text:
+        found += [(match.start(), "hashes", match.end()) for match in list(_HASHES.finditer(text))[-_MAX_MARKERS:]]
     for start, kind, at in sorted(found, reverse=True)[:_MAX_MARKERS]:
-        if any(opened < start < closed for opened, closed in inside):
+        if inside and any(opened < start < closed for opened, closed in inside):
             continue  # the marker around it is read, with this one in it
         if kind == "box":
             yield Statement(_boxed(text, boxes, spans, at), "box")
         elif kind == "tag":
-            tag, end = tags[at]
-            yield Statement(_tagged(text[tag.end() : end.start() if end else None]), "tag")
+            end = ends[at]
+            yield Statement(_tagged(text[tags[at].end() : end.start() if end else None]), "tag")
         elif kind == "hashes":
             yield _behind_hashes(text, at)
         elif not _CHECK.search(text, max(0, start - 40), start):
             stated = _stated(text[at : at + MAX_LENGTH])
             yield Statement(stated, "phrase", weak=bool(_OPENER.match(stated)))
+
+
+def _phrases(text: str) -> list[tuple[int, Literal["phrase", "hashes", "tag", "box"], int]]:
+    """Where the words for an answer stand, and where what they state begins."""
+    found: list[tuple[int, Literal["phrase", "hashes", "tag", "box"], int]] = []
+    for word in ("nswer", "NSWER"):
+        at = text.find(word)
+        while at >= 0:
+            start = at - 1
+            if at and text[start] in "aA" and not text[start - 1 : start].isalnum():
+                line = text.rfind("\n", 0, start) + 1
+                if match := _STATES.match(text, start):
+                    found.append((start, "phrase", match.end()))
+                elif (match := _HEADS.match(text, start)) and _BEFORE_HEAD.fullmatch(text, line, start):
+                    found.append((line, "phrase", match.end()))
+            at = text.find(word, at + 1)
+    if "\nA" in text or "ns" in text or "NS" in text or text[:1] == "A":
+        found += [(match.start(), "phrase", match.end()) for match in _SHORT.finditer(text)]
+    return sorted(found)
 
 
 def _boxed(text: str, boxes: list[re.Match[str]], spans: list[tuple[str | None, int]], last: int) -> str | None:
@@ -191,7 +213,7 @@ def _behind_hashes(text: str, start: int) -> Statement:
 
 def _stated(rest: str) -> str:
     """x of "x. And so on", where x may be a display formula of several lines."""
-    rest = rest.split(CUT_OFF, 1)[0].lstrip(' \t\n:：=*_}"')
+    rest = rest.split(CUT_OFF, 1)[0].lstrip(" \t\n:：=*_}")
     if match := _ADVERB.match(rest):
         rest = rest[match.end() :]
     display = FORMULA.match(rest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _VALUE = re.compile(
-    r"[\s*_`$€£¥(\[{+\-−~<≤≥√±]*(?:\d|\\|\.\d|[A-Z](?![\w'’]|\s[a-z])|[a-zA-Z]\s*=|[a-z]\(|[½⅓⅔¼¾π∞∅√])"
+    r"[\s*_`\"“'$€£¥(\[{+\-−~<≤≥√±]*(?:\d|\\|\.\d|[A-Z](?![\w'’]|\s[a-z])|[a-zA-Z]\s*=|[a-z]\(|[½⅓⅔¼¾π∞∅√])"
 )
 #: What a later statement may say instead of a value, and so take the earlier one back.
 _TAKES_BACK = re.compile(
