@@ -29,6 +29,15 @@ _CONCLUDES = re.compile(
 _SENTENCE_END = re.compile(
     r"(?<=[.!?])(?<!\bM[rs]\.)(?<!\bMrs\.)(?<!\b[DS][rt]\.)[*_)]{0,3}\s+(?=[\W_]{0,4}[A-Z\d\\])|\n+"
 )
+#: What stands on the line below "is:" belongs to its sentence.
+_DISPLAYED = re.compile(r":[*_]{0,2}[ ]*\n+[ ]*(?=\\\[|\$|\*\*|[\d-])")
+_DISPLAY = re.compile(r"(\\\[|\$\$|(?<=\S))[ ]*\n+[ ]*(?=\\\]|\$\$|(?<=\[\n)\S)")
+#: "The total number of clips is 72.": without a word that concludes, but about nothing else.
+_TELLS = re.compile(
+    r"[\W_]{0,6}(?:The\b[^\d\n]{3,300}\b(?:is|are|was|were|equals)"
+    r"|(?i:[a-z ]{0,30}(?:result|total|solution|sum|difference|product)[a-z ]{0,30}[*_]{0,2}[:=]))"
+    r"[\s*]*[^\s\w]?\d\S*(?: [^\s\d]+){0,3}"
+)
 #: Words with which no number of the sentence is sure to be the answer.
 _UNSURE = re.compile(
     r"\?|\b(?:or|nor|not|never|cannot|neither|either|maybe|perhaps|probably|possibly|might|could|unless|suppose"
@@ -74,20 +83,19 @@ _NO_NOUN = re.compile(
 )
 
 
-def concluding_sentence(text: str) -> str | None:
-    """The last sentence of a text, where it opens with a word that concludes and is in no doubt; else None."""
-    sentence = _last_sentence(text)
-    return sentence if _CONCLUDES.match(sentence) and not _UNSURE.search(sentence) else None
+def concludes(sentence: str) -> bool:
+    """Whether a sentence opens with a word that concludes, and is in no doubt."""
+    return bool(_CONCLUDES.match(sentence)) and not _UNSURE.search(sentence)
 
 
 def concluding_value(text: str) -> str | None:
     """The value that the last sentence of a text concludes with; None if it does not conclude, or with several."""
-    sentence = _CALCULATED.sub("", _last_sentence(text))
+    sentence = _CALCULATED.sub("", last_sentence(text))
     if not sentence or "\\box" in sentence or "####" in sentence:
         return None
-    if _CONCLUDES.match(sentence):
+    if _CONCLUDES.match(sentence) or len(_BOLD.findall(sentence)) == 1 or _SUM.search(sentence):
         return only_value(sentence)
-    return only_value(sentence) if len(_BOLD.findall(sentence)) == 1 or _SUM.search(sentence) else None
+    return only_value(sentence) if _TELLS.fullmatch(sentence) else None
 
 
 def only_value(sentence: str) -> str | None:
@@ -132,11 +140,13 @@ def _spell(text: str, token: re.Match[str]) -> str | None:
     return f"{value[1]} {noun[1]}" if noun and not _NO_NOUN.fullmatch(noun[1]) else value[1]
 
 
-def _last_sentence(text: str) -> str:
+def last_sentence(text: str) -> str:
+    """The last sentence of a text, with a formula on the line below it; "" where it has no beginning near the end."""
     tail = text.rstrip(" \n\t-_*#")[-_LONGEST:]
     if len(tail) == _LONGEST:  # what is left of a sentence without its beginning concludes nothing
         tail = _SENTENCE_END.split(tail, maxsplit=1)[-1]
-    return _SENTENCE_END.split(text[text.rfind(tail) :].strip())[-1] if tail else ""
+    tail = _DISPLAYED.sub(": ", text[text.rfind(tail) :]).strip() if tail else ""
+    return _SENTENCE_END.split(_DISPLAY.sub(r"\1 ", tail))[-1]
 
 
 def _is_operand(before: str, after: str) -> bool:

@@ -19,6 +19,8 @@ _ENDLESS = re.compile(r"\d\.\d+(?:\.\.\.|…)$")
 _OPTION_WORD = re.compile(
     r"(?:the )?(?:correct )?(?:option|choice|letter)\s+(?=[(\[*$]*[A-Z](?:[\s)\].:,*$]|$))", re.IGNORECASE
 )
+#: An option's letter, brackets that are the answer, an interval that is open at its end.
+_CLOSERS = re.compile(r"\(?[A-Z]\)|[\[\](){}<>\s]*|\].*")
 _QUOTES = ('"', "“", "”", "'", "‘", "’")
 _LATEX_DRESS = re.compile(
     r"\\(?:text\w{0,6}|math(?:rm|bf|it|sf|tt|normal)|bm|boldsymbol|mbox|underline|boxed|fbox|emph)\s*\{([^{}]*)\}"
@@ -62,12 +64,10 @@ def _without_end(answer: str) -> str:
 
 
 def _balanced(answer: str) -> str:
-    """Without closing brackets at the end that opened outside of it: `(The answer is 13)`."""
-    while answer[-1:] in ("}", ")", "]") and answer[-1:]:
-        opened = sum(map(answer.count, "{(["))
-        if sum(map(answer.count, "})]")) <= opened or answer.endswith(("\\}", "\\)", "\\]")) or "[" in answer[-2:]:
-            break
-        if (answer[-1] == ")" and re.fullmatch(r"\(?[A-Z]\)", answer)) or "]" in answer[:1]:
+    """Without brackets at the end that close nothing in it: `13)` of `(The answer is 13)`."""
+    while answer[-1:] in ("}", ")", "]") and not _CLOSERS.fullmatch(answer):
+        opening, closing = ("{", "}") if answer[-1] == "}" else ("([", ")]")
+        if sum(map(answer.count, closing)) <= sum(map(answer.count, opening)) or answer[-2:-1] == "\\":
             break
         answer = _without_end(answer[:-1])
     return answer

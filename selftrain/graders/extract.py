@@ -100,7 +100,7 @@ def _marked_answer(text: str) -> tuple[bool, str | None]:
 
 def _unmarked_answer(text: str) -> str | None:
     """A line that is nothing but an answer, or a line around one formula."""
-    text = text.replace(CUT_OFF, "").strip()
+    text = text.replace(CUT_OFF, "").strip().lstrip("# ")
     if "\n" in text or len(text) > MAX_LENGTH:
         return None
     formulas = list(FORMULA.finditer(text))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from selftrain.graders.completion import CUT_OFF
-from selftrain.graders.conclusion import only_value
+from selftrain.graders.conclusion import concludes, only_value
 from selftrain.graders.dress import MAX_LENGTH
 from selftrain.graders.remarks import is_remark, starts_with_value
 
@@ -37,11 +37,15 @@ _JOINT = re.compile(r"(?:[\s,;$]|and|or|\\quad|\\text\s?\{\s?(?:and|or)\s?\}|\\[
 _LISTS = re.compile(r"[,;]|and|or|^[^\n]*$")
 #: A full stop, a line's end, a closing tag, or a parenthesis that is neither another value nor a doubt.
 _SENTENCE_END = re.compile(
-    r"\.(?=[*_`\"')]{0,3}(?:\s|$))|\n|</[a-z]"
+    r"(?<!\.)(?<!\b(?:ft|lb|hr|yd|oz|No)(?=\. ?\d))(?<!\b(?:lbs|hrs|min)(?=\. ?\d))\.(?=[*_`\"')]{0,3}(?:\s|$))"
+    r"|\n|</[a-z]"
     r"| \((?!(?:or|and|not|nor|but|maybe|perhaps|possibly|if|unless|plus|minus|to|up|though|wait|no|actually)\b)"
     r"(?=[a-z]{2})"
 )
-_REASON = re.compile(r",? (?:because|since)\b|, (?:which|where)\b")
+#: What is left of a label in bold type.
+_DRESS_BEFORE = re.compile(r"[\s:：=}]*(?:[*_]{1,3}(?=[\s:：]))?[\s:：=]*(?:(?<=\n)(?:[-*•]|1[.)])\s+(?=[*$\w\\]))?")
+_LISTED = re.compile(r"[\s:：*_]*\n\s*(?:[-*•]|1[.)])\s[^\n]*\n\s*(?:[-*•]|2[.)])\s")
+_REASON = re.compile(r",? (?:because|since|as)\b|, (?:which|where)\b")
 #: One formula, with a percent sign behind it. `$3 and $4` are two prices, not a formula.
 FORMULA = re.compile(
     r"(?:\$\$[^$]+\$\$|\$[^$]+\$(?!\d)|\\\((?s:.)+?\\\)|\\\[(?s:.)+?\\\])(?:\s?(?:\\?%|percent\b|pct\b))?"
@@ -62,6 +66,11 @@ _BLANK = re.compile(
 #: A heading by its form; any other is one if it has text below it and does not begin with a value.
 _HEADING = re.compile(
     r"[\s*_]*(?:\d{1,2}[.)]\s+[*_]*[^\W\d_]{3,}|(?:step|part|case|phase|stage|method)\s*\d)", re.IGNORECASE
+)
+_TITLE = re.compile(
+    r"[\s*_]*(?:(?:final )?answer|explanation|solution|check|verification|conclusion|summary|notes?|results?|steps?)"
+    r"[\s*_:]*",
+    re.IGNORECASE,
 )
 _STATES_VALUE = re.compile(r"[^\n]*(?:=|\b(?:is|are)\b|:)\s*[*$€£(-]*\d")
 _ADVERB = re.compile(
@@ -206,22 +215,33 @@ def _behind_hashes(text: str, start: int) -> Statement:
     if not line.strip(" *_`:#"):
         first = below.partition("\n")[0]
         return Statement(first if starts_with_value(first) else "", "hashes")
-    if not below or (not _HEADING.match(line) and (starts_with_value(line) or _STATES_VALUE.match(line))):
-        return Statement(line, "hashes")
+    if not _HEADING.match(line):
+        if starts_with_value(line):
+            return Statement(line, "hashes")
+        if _STATES_VALUE.match(line) or concludes(line):
+            return Statement(only_value(line) or line, "hashes")
+        if not below and not _TITLE.fullmatch(line):
+            return Statement(line, "hashes")
+        if "\n" not in below and starts_with_value(below):
+            return Statement(below, "hashes")
     return Statement("" if _HEADING.match(line) else line, "hashes", weak=True)
 
 
 def _stated(rest: str) -> str:
     """x of "x. And so on", where x may be a display formula of several lines."""
-    rest = rest.split(CUT_OFF, 1)[0].lstrip(" \t\n:：=*_}")
+    rest = rest.split(CUT_OFF, 1)[0]
+    if _LISTED.match(rest):  # several items: not the first of them
+        return rest.partition("\n\n")[0].strip() or rest.strip()
+    rest = _DRESS_BEFORE.sub("", rest, count=1)
     if match := _ADVERB.match(rest):
         rest = rest[match.end() :]
     display = FORMULA.match(rest)
     end = display.end() if display else 0
     sentence = rest[:end] + _SENTENCE_END.split(rest[end:], maxsplit=1)[0]
     sentence = _EMPTY_BOX.sub("", sentence)
-    if starts_with_value(sentence):
-        return _REASON.split(sentence, maxsplit=1)[0]
+    plain = _REASON.split(sentence, maxsplit=1)[0]
+    if starts_with_value(plain):
+        return plain
     if is_remark(sentence):
         return sentence
     behind = re.split(r"\bis\b", sentence)[-1]

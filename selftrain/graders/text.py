@@ -8,27 +8,30 @@ from collections.abc import Callable, Mapping, Sequence
 
 from selftrain.graders.base import Grader, problem_of
 from selftrain.graders.completion import CUT_OFF, own_text, readable_text
-from selftrain.graders.conclusion import concluding_sentence
+from selftrain.graders.conclusion import concludes, last_sentence
 from selftrain.graders.dress import without_latex
 from selftrain.graders.extract import ANOTHER_OPTION, extract_answer, has_marker
 from selftrain.graders.remarks import is_remark
 from selftrain.types import Problem, Response, Score
 
 #: B, (B), [B], B), B., "B) 125", "(B) the blue one", "B - twelve"; not a word that begins with a letter, nor "A man".
-_OPTION = re.compile(r"\s*[(\[]?\s*([A-Z])(?:\s?[)\]]|[.:](?![A-Z])|,(?= )|\s+[-–—](?=\s)|\s*$)")
-#: Full-width signs as ASCII: `Ａ`, `（Ａ）`.
-_NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
-_IS_OPTION = re.compile(r"\b(?:correct|right|best|final) (?:option|choice) (?:is|would be)\b", re.IGNORECASE)
+_OPTION = re.compile(r"\s*[(\[]?\s*([A-Z])(?:\s?[)\]]|[.:](?![A-Z])|,(?= )|\s+[-–—](?=\s)|[—–]|[;!]|\s*$)")
+_NEXT_OPTION = re.compile(r"[\s).:,\]]*[(\[]?[A-Z][).:,\]]")
+#: Full-width signs as ASCII: `Ａ`, `（Ａ）`, `【Ａ】`.
+_NARROW = {**{code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}, ord("【"): "(", ord("】"): ")"}
+_BRACES = re.compile(r"\\(?:rm|bf|it|sf|tt|large|Large)(?![a-zA-Z])|\\?[{}]")
+_IS_OPTION = re.compile(r"\b(?:correct|right|best|final) (?:option|choice|letter) (?:is|would be)\b", re.IGNORECASE)
 _OPTION_IS = re.compile(
-    r"(?:\b(?:option|choice) )?(?<![\w(\[])([(\[]?[A-Z][)\]]?) is (?:the )?(?:correct|right|best)"
-    r"(?: (?:answer|option|choice))?\b"
+    r"[\W_]{0,6}(?:(?:so|thus|therefore|hence),? )?(?:(?:option|choice) )?([(\[]?[A-Z][)\]]?)[*_]{0,3}"
+    r" is (?:the )?(?:correct|right|best)(?: (?:answer|option|choice))?\W*",
+    re.IGNORECASE,
 )
-_NAMED_OPTION = re.compile(r"\(([A-Z])\)|\b(?:option|choice) ([A-Z])\b")
+_NAMED_OPTION = re.compile(r"\(([A-Z])\)|\b(?:[Oo]ption|[Cc]hoice) ([A-Z])\b")
 
 _PHRASE = "the answer is"
 #: Dress around the whole of an answer.
 _WRAPPED = re.compile(
-    r"(\*{1,3}|_{1,3}|`{1,3}|\$|[\"'])(?P<marks>.+)\1|\\\((?P<inline>.+)\\\)"
+    r"(\*{1,3}|_{1,3}|`{1,3}|\$|[\"'])(?P<marks>\S(?:.*\S)?)\1|\\\((?P<inline>.+)\\\)"
     r"|\\(?:boxed|fbox|text\w{0,6}|math(?:rm|bf|it|sf|tt))\s*\{(?P<command>[^{}]*(?:\{[^{}]*\}[^{}]*)*)\}"
 )
 
@@ -40,20 +43,25 @@ def extract_option(text: str) -> str | None:
         return None
     own = own.translate(_NARROW)
     if not has_marker(own):
-        own = _IS_OPTION.sub(_PHRASE, _OPTION_IS.sub(rf"{_PHRASE} \1.", own))
+        own = _IS_OPTION.sub(_PHRASE, own)
     answer = extract_answer(own) if has_marker(own) else _concluding_option(own) or extract_answer(own)
     return None if answer is None else _option(answer)
 
 
 def _option(answer: str) -> str | None:
-    match = _OPTION.match(without_latex(answer))
-    return match[1] if match and not ANOTHER_OPTION.search(match.string, match.end()) else None
+    plain = _BRACES.sub("", without_latex(answer))
+    match = _OPTION.match(plain)
+    if match is None or ANOTHER_OPTION.search(plain, match.end(1)) or _NEXT_OPTION.match(plain, match.end(1)):
+        return None
+    return match[1]
 
 
 def _concluding_option(text: str) -> str | None:
-    """The only option that the last sentence names: "So the date is 02/04/2020, which is option (B)."."""
-    sentence = concluding_sentence(text) or ""
-    named = {first or second for first, second in _NAMED_OPTION.findall(sentence)}
+    """The only option of a last sentence such as "Option B is correct." or "So it is the second one, (B)."."""
+    sentence = last_sentence(text)
+    if match := _OPTION_IS.fullmatch(sentence):
+        return match[1]
+    named = {first or second for first, second in _NAMED_OPTION.findall(sentence)} if concludes(sentence) else set()
     return named.pop() if len(named) == 1 else None
 
 

@@ -1,7 +1,7 @@
 """From a dataset's answer column to the reference that a grader compares with.
 
-Three formats occur: the answer as it is ("18", 39.0, ["15.0", "9.0"]), after `#### ` at the end of a worked solution
-(GSM8K), or in the last box of one (MATH).
+Three formats occur: the answer as it is ("18", 39.0, ["15.0", "9.0"]) or in a sentence ("The answer is 18."), after
+`#### ` at the end of a worked solution (GSM8K), or in the last box of one (MATH).
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ AnswerFormat = Literal["plain", "hashes", "box", "verbatim"]
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])\s*(\{)?")
 _NUMBER = re.compile(r"([+-]?)(\d{1,3}(?:,\d{3})+|\d+)(?:\.(\d*))?", re.ASCII)
 _FORMULA = re.compile(r"\$([^$]+)\$")
+#: A gold that is a sentence about nothing but the answer.
+_SENTENCE = re.compile(
+    r"(?:(?:so|thus|therefore|hence),? )?(?:the )?(?:final |correct )?answer(?: is\b|:)\s*:?\s*([^\n]*?[^\n.])\.?",
+    re.IGNORECASE,
+)
 _LONE_NUMBER_IN_LIST = re.compile(r"\[\s*([^\s,\[\]]+)\s*\]")
 
 
@@ -102,6 +107,8 @@ def _read_text(text: str, answer_format: AnswerFormat) -> str:
         if boxed is None:
             raise ValueError(f"no whole \\boxed{{}} in {excerpt(text)}")
         return boxed
+    if sentence := _SENTENCE.fullmatch(text):
+        text = sentence[1]
     if formula := _FORMULA.fullmatch(text):
         text = formula[1].strip()
     lone = _LONE_NUMBER_IN_LIST.fullmatch(text)

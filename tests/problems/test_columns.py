@@ -20,6 +20,8 @@ CHAT = [
         ({"question": " 2+2? ", "answer": 4}, "2+2?", "4", None),
         ({"problem": "2+2?", "ground_truth": "4.0"}, "2+2?", "4", None),
         ({"prompt": "2+2?", "solution": "$4$"}, "2+2?", "4", None),
+        ({"prompt": "2+2?", "solution": "The answer is 4."}, "2+2?", "4", None),
+        ({"prompt": "2+2?", "solution": "Final answer: $1,400.0$"}, "2+2?", "1400", None),
         ({"messages": CHAT, "answer": "4"}, "And 2+2?", "4", None),
         ({"prompt": CHAT, "reward_model": {"ground_truth": "4"}}, "And 2+2?", "4", None),
         ({"question": "q", "answer": "2+2=4\n#### 4"}, "q", "4", "2+2=4\n#### 4"),
