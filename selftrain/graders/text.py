@@ -18,7 +18,11 @@ from selftrain.types import Problem, Response, Score
 _OPTION = re.compile(r"\s*[(\[]?\s*([A-Z])(?:\s?[)\]]|[.:](?![A-Z])|,(?= )|\s+[-–—](?=\s)|[—–]|[;!]|\s*$)")
 _NEXT_OPTION = re.compile(r"[\s).:,\]]*[(\[]?[A-Z][).:,\]]")
 #: Full-width signs as ASCII: `Ａ`, `（Ａ）`, `【Ａ】`.
-_NARROW = {**{code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}, ord("【"): "(", ord("】"): ")"}
+_NARROW: dict[int, int | str] = {
+    **{code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)},
+    ord("【"): "(",
+    ord("】"): ")",
+}
 _BRACES = re.compile(r"\\(?:rm|bf|it|sf|tt|large|Large)(?![a-zA-Z])|\\?[{}]")
 _IS_OPTION = re.compile(r"\b(?:correct|right|best|final) (?:option|choice|letter) (?:is|would be)\b", re.IGNORECASE)
 _OPTION_IS = re.compile(
