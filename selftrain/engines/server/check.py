@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from selftrain.engines.registry import EngineUsage
 from selftrain.engines.server.config import EXAMPLE, ServerConfig
+from selftrain.engines.server.secret import Secret
 from selftrain.errors import SettingsError
 
 
@@ -37,7 +38,7 @@ def check(config: ServerConfig, usage: EngineUsage) -> None:
             "settings are written to the run's folder, so they hold the name and never the key",
             "export OPENAI_API_KEY=..., or another variable and its name as --api_key_env",
         )
-    config.key()
+    _check_no_key(config)
     if usage.top_k and not config.server_extras:
         raise SettingsError(
             f"top_k is {usage.top_k}, and server_extras is off",
@@ -48,6 +49,21 @@ def check(config: ServerConfig, usage: EngineUsage) -> None:
         _check_url(config.base_url, usage)
     if config.server_command is not None:
         _check_command(config.server_command)
+
+
+def _check_no_key(config: ServerConfig) -> None:
+    """
+    Raises:
+        SettingsError: there is no key where one is named, or another setting repeats it.
+    """
+    secret = Secret(config.key())
+    for name in ("base_url", "server_model", "server_command"):
+        if secret.is_in(getattr(config, name) or ""):
+            raise SettingsError(
+                f"{name} repeats the API key",
+                "settings are written to the run's folder",
+                "leave it out: it is sent as a bearer token, and a server that is started finds it in its environment",
+            )
 
 
 def _check_url(base_url: str, usage: EngineUsage) -> None:

@@ -9,20 +9,35 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import httpx2
 
+from selftrain.engines.server.body import (
+    BASE_BYTES,
+    ERROR_BYTES,
+    TOKEN_BYTES,
+    BadReplyError,
+    error_text,
+    parse,
+    read_body,
+)
 from selftrain.engines.server.config import ServerConfig
+from selftrain.engines.server.secret import Secret
 from selftrain.errors import RunError
 
 T = TypeVar("T")
+#: Makes a result of a reply's JSON and the body of the request.
+Read = Callable[[Any, Any], T]
 
 #: Seconds before the first retry, doubled with each further one up to the longest.
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
-#: Seconds that a server's Retry-After may ask for at most.
-LONGEST_RETRY_AFTER = 600.0
+#: Seconds after which a connection that does not close is left alone.
+CLOSING = 5.0
+#: Of a list of models: names, and characters of one.
+MOST_NAMES, LONGEST_NAME = 10_000, 500
 #: Characters of a server's reply that an error shows.
 SHOWN_CHARACTERS = 500
 #: Parameters that OpenAI does not define.
@@ -56,14 +71,16 @@ class Client:
 
     def __init__(self, base_url: str, config: ServerConfig, failure: Callable[[], str], *, proxies: bool) -> None:
         self.base_url, self._config, self._failure = base_url, config, failure
-        #: Removed from every error.
-        self._key = key = config.key()
+        key = config.key()
+        #: Hidden in every error, and in no completion.
+        self.secret = Secret(key)
         self._slots = asyncio.Semaphore(config.max_concurrency)
         # Of its own: jitter must not change other random numbers.
         self._jitter = random.Random()
         # The time limit is one for a whole request, in `_try`: a body may arrive byte by byte for ever.
         self._http = httpx2.AsyncClient(
             headers={"Authorization": f"Bearer {key}"} if key else {},
+            follow_redirects=False,
             timeout=None,
             trust_env=proxies,
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=config.max_concurrency),
@@ -78,15 +95,14 @@ class Client:
         Raises:
             RetriesExhaustedError, RequestRejectedError: it returned no list.
         """
-        return self._start(self._request("/models", None, _names, tries)).result()
+        return self._start(self._request("/models", None, self._names, tries)).result()
 
-    def complete(
-        self, bodies: Sequence[dict[str, Any]], read: Callable[[Any], T], tries: int | None = None
-    ) -> Future[list[T]]:
+    def complete(self, bodies: Sequence[dict[str, Any]], read: Read[T], tries: int | None = None) -> Future[list[T]]:
         """Completions, started but not waited for; to be cancelled where they are not needed any more.
 
         Args:
-            read: makes a result of a reply's JSON; ValueError, KeyError, TypeError or IndexError if it is none.
+            read: makes a result of a reply's JSON and the body of its request, in the client's thread; BadReplyError
+                if it is none.
             tries: by default one, and the retries of the settings.
         """
         return self._start(self._complete(bodies, read, tries or 1 + self._config.max_retries))
@@ -98,7 +114,9 @@ class Client:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await self._http.aclose()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSING):
+                    await self._http.aclose()
 
         self._start(end()).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -108,7 +126,7 @@ class Client:
     def _start(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
-    async def _complete(self, bodies: Sequence[dict[str, Any]], read: Callable[[Any], T], tries: int) -> list[T]:
+    async def _complete(self, bodies: Sequence[dict[str, Any]], read: Read[T], tries: int) -> list[T]:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._request("/completions", body, read, tries)) for body in bodies]
@@ -117,7 +135,7 @@ class Client:
             raise failures.exceptions[0] from None
         return [task.result() for task in tasks]
 
-    async def _request(self, path: str, body: Any, read: Callable[[Any], T], tries: int) -> T:
+    async def _request(self, path: str, body: Any, read: Read[T], tries: int) -> T:
         """A POST of `body`, or a GET where that is None."""
         failed = _Transient("it was not tried")
         for number in range(tries):
@@ -138,27 +156,32 @@ class Client:
         ours = FIRST_WAIT if failed.wait is not None else min(LONGEST_WAIT, FIRST_WAIT * 2 ** (number - 1))
         return (failed.wait or 0.0) + self._jitter.uniform(0.5, 1.0) * ours
 
-    async def _try(self, path: str, body: Any, read: Callable[[Any], T]) -> T | _Transient:
+    async def _try(self, path: str, body: Any, read: Read[T]) -> T | _Transient:
         limit, method = self._config.request_timeout, "GET" if body is None else "POST"
+        most = BASE_BYTES + TOKEN_BYTES * (body or {}).get("max_tokens", 0)
         try:
-            async with asyncio.timeout(limit):
-                reply = await self._http.request(method, self.base_url.rstrip("/") + path, json=body)
+            async with (
+                asyncio.timeout(limit),
+                self._http.stream(method, self.base_url.rstrip("/") + path, json=body) as reply,
+            ):
+                data = await read_body(reply, most if reply.status_code == 200 else ERROR_BYTES)
         except TimeoutError:
             return _Transient(f"no complete reply within request_timeout, {limit:g} s")
-        except httpx2.RequestError as error:
-            return _Transient(f"{type(error).__name__}: {error}")
+        except (httpx2.HTTPError, httpx2.StreamError, OSError, ValueError) as error:
+            return _Transient(self.secret.hide(f"{type(error).__name__}: {str(error)[:SHOWN_CHARACTERS]}"))
         if reply.status_code in (408, 429) or reply.status_code >= 500:
-            return _Transient(f"{reply.status_code}, {self._message(reply)}", _retry_after(reply))
+            return _Transient(f"{reply.status_code}, {self._message(data)}", _retry_after(reply, limit))
         if reply.status_code != 200:
-            raise self._rejected(path, reply.status_code, self._message(reply))
+            raise self._rejected(path, reply.status_code, self._message(data))
         try:
-            return read(reply.json())
-        except (ValueError, KeyError, TypeError, IndexError) as error:
-            return _Transient(f"not a reply of this API ({type(error).__name__}: {error}): {self._message(reply)}")
+            return read(parse(data, most), body)
+        except BadReplyError as error:
+            wrong = self.secret.hide(str(error))
+            return _Transient(f"not a reply of this API ({wrong}): {self._message(data)}")
 
     def _exhausted(self, found: str) -> RetriesExhaustedError:
         return RetriesExhaustedError(
-            self._without_key(found),
+            found,
             "it is down, overloaded, or takes longer than a request may",
             "look after the server, then continue with `selftrain resume RUN`, which repeats nothing that is recorded; "
             "--set base_url, max_concurrency, request_timeout or max_retries if that helps",
@@ -173,29 +196,30 @@ class Client:
         elif self._config.server_extras and any(name in message for name in EXTRAS):
             advice = "send only what OpenAI defines: --server_extras false, with --top_k 0 where the method has one"
         found = f"{self.base_url}{path} rejects the request with {status}: {message}"
-        return RequestRejectedError(self._without_key(found), "the same request would be rejected again", advice)
+        return RequestRejectedError(found, "the same request would be rejected again", advice)
 
-    def _message(self, reply: httpx2.Response) -> str:
-        """On one line: the message of an error in the API's own form, else the body."""
-        try:
-            data = reply.json()
-            data = data.get("error", data)
-            text = str(data.get("message", data)) if isinstance(data, dict) else str(data)
-        except (ValueError, AttributeError):
-            text = reply.text
-        # The key is removed first: a cut could leave a part of it.
-        return repr(" ".join(self._without_key(text).split())[:SHOWN_CHARACTERS])
+    def _message(self, data: bytes) -> str:
+        """What it says, on one line."""
+        # The key is hidden before the cut, which could leave a part of it.
+        text = self.secret.hide(error_text(data[:ERROR_BYTES])[: 8 * SHOWN_CHARACTERS])
+        return repr(" ".join(text.split())[:SHOWN_CHARACTERS])
 
-    def _without_key(self, text: str) -> str:
-        return text.replace(self._key, "***") if self._key else text
+    def _names(self, reply: Any, body: None) -> list[str]:
+        models = reply.get("data") if isinstance(reply, dict) else None
+        if not isinstance(models, list) or len(models) > MOST_NAMES:
+            raise BadReplyError("data is no list of models")
+        return [self._name(model) for model in models]
+
+    def _name(self, model: Any) -> str:
+        name = model.get("id") if isinstance(model, dict) else None
+        # A name with the key in it would be sent, shown and written like any other.
+        if not isinstance(name, str) or len(name) > LONGEST_NAME or self.secret.hide(name) != name:
+            raise BadReplyError("a model's id is no name")
+        return name
 
 
-def _names(reply: Any) -> list[str]:
-    return [str(model["id"]) for model in reply["data"]]
-
-
-def _retry_after(reply: httpx2.Response) -> float | None:
-    """Seconds; the header holds seconds or a date."""
+def _retry_after(reply: httpx2.Response, most: float) -> float | None:
+    """Seconds, at most those that a request may take; the header holds seconds or a date."""
     value = reply.headers.get("retry-after")
     if value is None:
         return None
@@ -204,6 +228,6 @@ def _retry_after(reply: httpx2.Response) -> float | None:
     except ValueError:
         try:
             seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
-        except ValueError:
+        except (ValueError, TypeError, OverflowError):
             return None
-    return min(seconds, LONGEST_RETRY_AFTER) if seconds > 0 else 0.0  # also for a NaN
+    return min(seconds, most) if seconds > 0 else 0.0  # also for a NaN

@@ -10,7 +10,8 @@ from selftrain.engines.request import GenerateRequest
 from selftrain.engines.server.client import Client, RequestRejectedError, RetriesExhaustedError
 from selftrain.engines.server.config import ServerConfig
 from selftrain.engines.server.managed_server import ManagedServer
-from selftrain.engines.server.replies import Reply, logprob_of, read_reply, request_bodies, row_of, tokens_and_text
+from selftrain.engines.server.replies import Completion, ReplyReader, row_of
+from selftrain.engines.server.requests import request_bodies
 from selftrain.engines.transformers import TransformersEngine
 from selftrain.errors import ModelError, RunError
 from selftrain.models.logprobs import sequence_logprobs
@@ -84,6 +85,8 @@ class Connection:
 
     def __init__(self, client: Client, config: ServerConfig, reference: TransformersEngine) -> None:
         self.client, self.config, self._reference = client, config, reference
+        vocabulary = reference.model.get_input_embeddings().weight.shape[0]
+        self.read = ReplyReader(reference.renderer, vocabulary, client.secret)
         #: The name under which the server serves the model.
         self._model = config.server_model or ""
         #: With the tokens come log-probabilities at temperature 1, whatever the temperature.
@@ -113,19 +116,19 @@ class Connection:
         prompt = Prompt("compared", f"{secrets.token_hex(8)}: what is 2 + 3?")
         bodies = self.bodies(GenerateRequest([prompt], _TEXTS, _COMPARED, "compared"))
         try:
-            (reply,) = self.client.complete([bodies[0] | {"logprobs": 1}], read_reply, tries).result()
+            (reply,) = self.client.complete([bodies[0] | {"logprobs": 1}], self.read, tries).result()
         except RequestRejectedError:  # perhaps for the log-probabilities only
-            (reply,) = self.client.complete(bodies[:1], read_reply, tries).result()
+            (reply,) = self.client.complete(bodies[:1], self.read, tries).result()
         self._check_tokens(prompt, reply)
         for body in bodies[1:]:
-            if reply.logprobs is None:
+            if not reply.has_logprobs:
                 return
             if (agree := self._agree(prompt, reply)) is not None:
                 self._returns_logprobs = agree
                 return
-            (reply,) = self.client.complete([body | {"logprobs": 1}], read_reply, tries).result()
+            (reply,) = self.client.complete([body | {"logprobs": 1}], self.read, tries).result()
 
-    def _check_tokens(self, prompt: Prompt, reply: Reply) -> None:
+    def _check_tokens(self, prompt: Prompt, reply: Completion) -> None:
         expected = len(self._reference.renderer.prompt_ids(prompt))
         if reply.prompt_tokens not in (None, expected):
             raise ModelError(
@@ -135,11 +138,10 @@ class Connection:
                 f"serve the very model that is given to selftrain; the server was asked for {self._model!r}",
             )
 
-    def _agree(self, prompt: Prompt, reply: Reply) -> bool | None:
+    def _agree(self, prompt: Prompt, reply: Completion) -> bool | None:
         """Whether the log-probabilities mean the same as ours; None where this text cannot tell."""
         reference, renderer = self._reference, self._reference.renderer
-        ids, _ = tokens_and_text(reply, renderer, renderer.stop_texts(prompt))
-        theirs = logprob_of(reply, ids)
+        ids, theirs = reply.token_ids, reply.logprob
         if theirs is None or not ids:
             return None
         row = row_of(renderer, prompt, ids)

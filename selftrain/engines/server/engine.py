@@ -12,7 +12,7 @@ from selftrain.engines.request import GenerateRequest
 from selftrain.engines.server.config import ServerConfig
 from selftrain.engines.server.connection import Connection, connect
 from selftrain.engines.server.managed_server import ManagedServer
-from selftrain.engines.server.replies import Reply, logprob_of, read_reply, row_of, tokens_and_text
+from selftrain.engines.server.replies import Completion, row_of
 from selftrain.engines.transformers import TransformersEngine
 from selftrain.errors import RunError
 from selftrain.models.logprobs import sequence_logprobs
@@ -67,13 +67,13 @@ class ServerEngine:
 
     def generate_batches(self, requests: Sequence[GenerateRequest]) -> Generator[list[Response], None, None]:
         connection = self._connected()
-        waiting, sent = deque(requests), deque[Future[list[Reply]]]()
+        waiting, sent = deque(requests), deque[Future[list[Completion]]]()
         in_flight = 0
         try:
             for request in requests:
                 while waiting and (not sent or in_flight < AHEAD * self._config.max_concurrency):
                     bodies = connection.bodies(waiting.popleft())
-                    sent.append(connection.client.complete(bodies, read_reply))
+                    sent.append(connection.client.complete(bodies, connection.read))
                     in_flight += len(bodies)
                 replies = sent[0].result()
                 sent.popleft()
@@ -83,34 +83,27 @@ class ServerEngine:
             for future in sent:
                 future.cancel()
 
-    def _responses(self, request: GenerateRequest, replies: Sequence[Reply]) -> list[Response]:
+    def _responses(self, request: GenerateRequest, replies: Sequence[Completion]) -> list[Response]:
         renderer = self.reference.renderer
-        prompts = [prompt for prompt, _ in request.numbered()]
-        read = [
-            tokens_and_text(reply, renderer, renderer.stop_texts(prompt))
-            for reply, prompt in zip(replies, prompts, strict=True)
-        ]
-        found = [logprob_of(reply, ids) for reply, (ids, _) in zip(replies, read, strict=True)]
-        missing = [row_of(renderer, prompts[i], read[i][0]) for i, logprob in enumerate(found) if logprob is None]
+        numbered = list(zip(request.numbered(), replies, strict=True))
+        unscored = [(prompt, reply.token_ids) for (prompt, _), reply in numbered if reply.logprob is None]
+        missing = [row_of(renderer, prompt, ids) for prompt, ids in unscored]
         scores = iter(
             sequence_logprobs(self.reference.model, missing, renderer.pad_id, self.reference.max_tokens_per_batch)
         )
-        logprobs = [next(scores) if logprob is None else logprob for logprob in found]
         return [
             Response(
                 prompt=prompt,
                 prompt_text=renderer.text(prompt),
                 sample_index=index,
-                text=text,
-                token_ids=ids,
-                logprob=logprob,
+                text=reply.text,
+                token_ids=reply.token_ids,
+                logprob=next(scores) if reply.logprob is None else reply.logprob,
                 finish_reason=reply.finish_reason,
                 model=self.name,
                 weights_version=request.weights_version,
             )
-            for (prompt, index), (ids, text), logprob, reply in zip(
-                request.numbered(), read, logprobs, replies, strict=True
-            )
+            for (prompt, index), reply in numbered
         ]
 
     def update_weights(self, save: SaveWeights) -> None:

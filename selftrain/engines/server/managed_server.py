@@ -15,6 +15,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from selftrain.engines.base import SaveWeights
+from selftrain.engines.server.secret import Secret
 from selftrain.engines.server.watchdog import OUTPUT
 from selftrain.errors import RunError
 
@@ -29,11 +30,11 @@ class ManagedServer:
     Args:
         command: starts a server; {model} and {port} are filled in.
         save: writes the weights that it is to load.
-        api_key: removed from what it prints.
+        api_key: hidden in what it prints.
     """
 
     def __init__(self, command: str, save: SaveWeights, api_key: str | None = None) -> None:
-        self._command, self._save, self._api_key = command, save, api_key
+        self._command, self._save, self._secret = command, save, Secret(api_key)
         self._watchdog: _Watchdog | None = None
 
     def start(self) -> str:
@@ -74,11 +75,12 @@ class ManagedServer:
         with contextlib.suppress(OSError):
             if self._watchdog is not None:
                 text = (self._watchdog.folder / OUTPUT).read_bytes()[-_TAIL:].decode(errors="replace")
-                text = text.replace(self._api_key, "***") if self._api_key else text
+                # Before lines are cut, which could leave a part of the key; without the first, which may begin in it.
+                lines = self._secret.hide_lines("\n".join(text.strip().splitlines()[-_LINES - 1 :])).splitlines()
                 # No colours, and no other control characters.
-                lines = ["".join(filter(str.isprintable, line[:_WIDTH])) for line in text.strip().splitlines()]
+                lines = ["".join(filter(str.isprintable, line[:_WIDTH])) for line in lines[-_LINES:]]
                 if lines:
-                    return "\n".join(["; its last output:", *lines[-_LINES:]])
+                    return "\n".join(["; its last output:", *lines])
         return "; it printed nothing"
 
     def stop(self) -> None:

@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from selftrain.models.logprobs import token_logprobs
 from selftrain.models.prompts import PromptConfig
 from selftrain.models.rendering import Renderer, TokenizedExample
 from selftrain.types import Prompt, Response, SamplingParams
+from tests.engines.server.hostile import COSTS_A_RETRY, ENDS_THE_RUN, Answer
 
 EXTRAS = ("top_k", "min_p", "repetition_penalty", "return_token_ids")
 
@@ -101,6 +102,8 @@ class State:
         self.asked: list[dict[str, Any]] = []
         self.busy = self.most_busy = 0
         self.url = ""
+        #: Further faults, by name.
+        self.answers: dict[str, Answer] = {}
         #: Seconds that an answer takes longer.
         self.delay = 0.0
 
@@ -115,7 +118,7 @@ class State:
             fault = self.faults[0] if self.faults else ""
             if not fault.endswith("..."):
                 self.faults = self.faults[1:]
-            fault = fault.removesuffix("...").removesuffix("-")
+            fault = "" if fault == "-" else fault.removesuffix("...")
             told = {"body": body, "key": key, "fault": fault, "time": time.monotonic()}
             self.asked.append(told)
             if self.options.journal:
@@ -191,6 +194,9 @@ def handler(model: Model, state: State) -> type[BaseHTTPRequestHandler]:
                 self.say(200, b'{"choices": [}')
             elif fault == "other":
                 self.say(200, {"answer": 42})
+            elif answer := state.answers.get(fault) or COSTS_A_RETRY.get(fault) or ENDS_THE_RUN.get(fault):
+                with suppress(OSError):
+                    answer(self, completion(model, options, body))
             elif fault == "die":
                 os._exit(3)
             else:

@@ -65,3 +65,17 @@ def test_numbers_are_held_to_what_they_mean() -> None:
 
 def test_its_flags_load_nothing_heavy() -> None:
     assert loaded_by("import selftrain.engines.server.config; assert 'httpx2' not in sys.modules") == set()
+
+
+@pytest.mark.parametrize("name", ["base_url", "server_command", "server_model"])
+def test_a_setting_that_repeats_the_key_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Settings are written to the run's folder."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789-secret")
+    given: dict[str, Any] = {
+        "base_url": {"base_url": "http://127.0.0.1:1/sk-0123456789-secret/v1"},
+        "server_command": {"server_command": f"{COMMAND} --api-key sk-0123456789-secret"},
+        "server_model": {"base_url": HERE, "server_model": "sk-0123456789-secret"},
+    }[name]
+    with pytest.raises(SettingsError, match=f"{name} repeats the API key") as refused:
+        check_engine("openai", {"server": ServerConfig(**given)}, EngineUsage())
+    assert "secret" not in str(refused.value)

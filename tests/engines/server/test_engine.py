@@ -94,7 +94,7 @@ def test_a_stop_string_that_begins_within_a_token_leaves_the_same_tokens(
     for space in ("", " "):  # the model writes " ####" as one token
         figures = {"token_logprobs": [-0.1] * (len(expected.token_ids) + 1)}
         choice = {"text": expected.text + space, "finish_reason": "stop", "stop_reason": "####", "logprobs": figures}
-        reply = read_reply({"choices": [choice]})
+        reply = read_reply({"choices": [choice]}, max_tokens=40, vocabulary=1024, stop_strings=["####"])
         found = tokens_and_text(reply, own.renderer, ("####",))
         assert found == (expected.token_ids, expected.text)
         assert logprob_of(reply, found[0]) == pytest.approx(-0.1 * len(expected.token_ids))
@@ -174,13 +174,14 @@ def test_batches_that_were_complete_before_a_lasting_fault_are_returned(
 
 def test_requests_nobody_waits_for_are_cancelled(engine: ServerEngine, state: State, prompts: list[Prompt]) -> None:
     state.begin(delay=0.2)
-    batches = engine.generate_batches(requests_of([[one] for one in prompts], 8, GREEDY))
+    asked_for = [[one] for one in prompts * 4]
+    batches = engine.generate_batches(requests_of(asked_for, 8, GREEDY))
     next(batches)
     batches.close()
     time.sleep(0.6)
     count = len(state.asked)
     time.sleep(0.5)
-    assert len(state.asked) == count < 8 * len(prompts)
+    assert len(state.asked) == count < 8 * len(asked_for)
 
 
 def test_the_key_is_sent_and_never_shown(llama: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
