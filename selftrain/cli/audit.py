@@ -12,7 +12,7 @@ from selftrain.graders.agreement import CHECKERS, CheckedAnswer, SampledAnswer, 
 from selftrain.report.visible import visible
 from selftrain.storage import RunFolder
 
-_COLUMNS = "question, reference, completion, finish_reason, reward"
+_COLUMNS = "question, reference, completion, finish_reason, reward, prompt"
 #: Characters of an example that are shown.
 _SHOWN = 300
 

@@ -16,7 +16,7 @@ from typing import Any
 from selftrain.errors import DataError, RunError
 from selftrain.graders import Grader, MathGrader, as_response, open_grader
 from selftrain.graders.code.config import CodeConfig
-from selftrain.types import Problem, Score
+from selftrain.types import FinishReason, Problem, Response, Score
 
 Keys = Mapping[str, tuple[type, str]]
 _GOLD: Keys = {"gold": (str, "a text"), "prediction": (str, "a text")}
@@ -154,12 +154,19 @@ def _grade(grader: Grader, rows: Sequence[Row]) -> list[Score]:
     """Scores of one grader. If it raises on several rows, each is graded alone, and only those that raise are lost."""
     problems = {str(row.line): row.problem for row in rows}
     try:
-        return grader.grade([as_response(row.problem, row.text) for row in rows], problems)
+        return grader.grade([_response(row) for row in rows], problems)
     except Exception as error:
         # Whatever a row breaks, the others get their verdicts.
         if len(rows) == 1:
             return [Score(None, None, f"grader failed: {type(error).__name__}: {str(error)[:200]}")]
         return [score for row in rows for score in _grade(grader, [row])]
+
+
+def _response(row: Row) -> Response:
+    """What a row says of its prompt and its end counts, where it says it: a thought may be open, an answer cut off."""
+    prompt = row.fields.get("prompt")
+    end: FinishReason = "length" if row.fields.get("finish_reason") == "length" else "stop"
+    return as_response(row.problem, row.text, end, prompt if isinstance(prompt, str) else None)
 
 
 def as_line(row: dict[str, Any]) -> bytes:

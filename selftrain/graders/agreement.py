@@ -36,6 +36,8 @@ class SampledAnswer:
     completion: str
     finish_reason: FinishReason
     reward: float | None
+    #: What the model was given; the question for None.
+    prompt: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def check_answers(answers: Sequence[SampledAnswer]) -> list[CheckedAnswer]:
     problems = [Problem(str(i), answer.question, answer.reference) for i, answer in enumerate(answers)]
     by_id = {problem.id: problem for problem in problems}
     responses = [
-        as_response(problem, answer.completion, answer.finish_reason)
+        as_response(problem, answer.completion, answer.finish_reason, answer.prompt)
         for problem, answer in zip(problems, answers, strict=True)
     ]
     worker = MathWorker()

@@ -70,11 +70,17 @@ def problem_of(response: Response, problems: Mapping[str, Problem]) -> Problem:
     return problem
 
 
-def as_response(problem: Problem, text: str, finish_reason: FinishReason = "stop") -> Response:
-    """A text that no model of ours sampled, as a response to `problem`, so that it can be graded."""
+def as_response(
+    problem: Problem, text: str, finish_reason: FinishReason = "stop", prompt_text: str | None = None
+) -> Response:
+    """A text that no model of ours sampled, as a response to `problem`, so that it can be graded.
+
+    Args:
+        prompt_text: what the model was given; the question for None. It may have opened a thought.
+    """
     return Response(
         prompt=Prompt(problem.id, problem.question),
-        prompt_text=problem.question,
+        prompt_text=problem.question if prompt_text is None else prompt_text,
         sample_index=0,
         text=text,
         token_ids=(),

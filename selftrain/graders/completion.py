@@ -63,7 +63,9 @@ _TURN_WORDS = (
 )
 #: What may stand before a repeated question: no attempt at an answer.
 _LEAD_IN = re.compile(
-    r"[^\d\\]{0,300}[:!]|(?:sure|okay|ok|certainly|of course|here|let|to solve)\b[^\d\\\n]{0,200}", re.I
+    r"[^\d\\]{0,300}[:!]|(?:sure|okay|ok|certainly|of course|here|let|to solve)\b[^\d\\\n]{0,200}"
+    r"|(?:\#{1,6} |\*\*)[^\d\\\n]{0,80}",
+    re.IGNORECASE,
 )
 
 

@@ -34,7 +34,7 @@ from selftrain.graders.completion import CUT_OFF, own_text
 from selftrain.graders.conclusion import concluding_value, only_value
 from selftrain.graders.dress import MAX_LENGTH, undress
 from selftrain.graders.markers import FORMULA, statements
-from selftrain.graders.remarks import is_remark, is_value
+from selftrain.graders.remarks import is_plain_praise, is_remark, is_value
 
 #: A second option letter in an answer: "(B) or C", "B/C" and "A) B) C)" choose nothing.
 ANOTHER_OPTION = re.compile(
@@ -91,7 +91,9 @@ def _marked_answer(text: str) -> tuple[bool, str | None]:
             heading = heading or (answer if kind == "hashes" else "")
         elif answer and not remark and kind == "phrase" and is_remark(answer):
             remark = answer
-        elif answer and not (remark and kind == "phrase" and not is_value(answer)):
+        elif answer and remark and not is_value(answer) and not (kind != "phrase" and is_plain_praise(remark)):
+            break  # two texts in words: the last one
+        elif answer:
             return True, undress(answer) or None
     if not remark and CUT_OFF not in text and (value := concluding_value(text)):
         return True, value

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from selftrain.graders.completion import CUT_OFF
 from selftrain.graders.conclusion import concludes, only_value
 from selftrain.graders.dress import MAX_LENGTH
-from selftrain.graders.remarks import is_remark, starts_with_value
+from selftrain.graders.remarks import is_denied, is_remark, starts_with_value
 
 #: Characters and markers at the end of a text that are looked at.
 _MAX_LENGTH, _MAX_MARKERS = 200_000, 64
@@ -55,6 +55,8 @@ _LABEL = re.compile(
     r"(?:(?:so\s+)?(?:the\s+)?(?:final\s+|correct\s+)?answer\s*(?:is\b|are\b|[:=：])\s*[:：]?)?\s*",
     re.IGNORECASE,
 )
+#: What may stand before a box in a box: `x =`.
+_NAMES = re.compile(r"[\s${]*(?:\\?[A-Za-z]\w{0,20}\s*=)?[\s$]*")
 _EMPTY_COMMAND = re.compile(r"\\(?:text|math)\w*\s*\{\s*\}")
 _EMPTY_BOX = re.compile(r"\$?\s*\\f?box(?:ed)?\s*\{[\s.…?_~\\,;:!]*\}\s*\$?")
 #: What fills a box in an instruction: `put your answer within \boxed{...}`.
@@ -120,7 +122,8 @@ def statements(text: str) -> Iterator[Statement]:
         if inside and any(opened < start < closed for opened, closed in inside):
             continue  # the marker around it is read, with this one in it
         if kind == "box":
-            yield Statement(_boxed(text, boxes, spans, at), "box")
+            denied = is_denied(text[spans[at][1] : spans[at][1] + 80])
+            yield Statement(None if denied else _boxed(text, boxes, spans, at), "box")
         elif kind == "tag":
             end = ends[at]
             yield Statement(_tagged(text[tags[at].end() : end.start() if end else None]), "tag")
@@ -128,7 +131,7 @@ def statements(text: str) -> Iterator[Statement]:
             yield _behind_hashes(text, at)
         elif not _CHECK.search(text, max(0, start - 40), start):
             stated = _stated(text[at : at + MAX_LENGTH])
-            yield Statement(stated, "phrase", weak=bool(_OPENER.match(stated)))
+            yield Statement(stated, "phrase", weak=bool(stated and _OPENER.match(stated)))
 
 
 def _phrases(text: str) -> list[tuple[int, Literal["phrase", "hashes", "tag", "box"], int]]:
@@ -174,8 +177,11 @@ def _boxed(text: str, boxes: list[re.Match[str]], spans: list[tuple[str | None, 
 
 def _unlabelled(content: str) -> str:
     r"""The answer in a box: without a label, `\text{Answer: } 7`, and without a box or tag in it."""
-    if (nested := list(_BOX.finditer(content))) and (inner := _braced(content, nested[-1].end())[0]):
-        return _unlabelled(inner)
+    if nested := list(_BOX.finditer(content)):
+        inner, end = _braced(content, nested[-1].end())
+        if inner and _NAMES.fullmatch(content[: nested[-1].start()]) and not content[end:].strip(" $.\n"):
+            return _unlabelled(inner)
+        content = _BOX.sub("", content)
     if "nswer" in content or "NSWER" in content or "####" in content:
         content = _TAG_END.sub("", _TAG.sub("", content))
         if _BLANK.fullmatch(content):
@@ -227,7 +233,7 @@ def _behind_hashes(text: str, start: int) -> Statement:
     return Statement("" if _HEADING.match(line) else line, "hashes", weak=True)
 
 
-def _stated(rest: str) -> str:
+def _stated(rest: str) -> str | None:
     """x of "x. And so on", where x may be a display formula of several lines."""
     rest = rest.split(CUT_OFF, 1)[0]
     if _LISTED.match(rest):  # several items: not the first of them
@@ -238,10 +244,11 @@ def _stated(rest: str) -> str:
     display = FORMULA.match(rest)
     end = display.end() if display else 0
     sentence = rest[:end] + _SENTENCE_END.split(rest[end:], maxsplit=1)[0]
+    behind = rest[len(sentence) : len(sentence) + 80]
     sentence = _EMPTY_BOX.sub("", sentence)
     plain = _REASON.split(sentence, maxsplit=1)[0]
     if starts_with_value(plain):
-        return plain
+        return None if is_denied(behind) or is_denied(sentence[len(plain) :]) else plain
     if is_remark(sentence):
         return sentence
     behind = re.split(r"\bis\b", sentence)[-1]

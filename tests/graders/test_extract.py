@@ -73,6 +73,9 @@ def test_every_marker_is_read(text: str, answer: str) -> None:
         ("\\boxed{18}. No, the answer is wrong.", "wrong"),
         ("The answer is (B). Hm, the answer is Evelyn.", "Evelyn"),
         ("#### even\nNo: the answer is odd.", "odd"),
+        ("\\boxed{even}. No: the answer is odd.", "odd"),
+        ("\\boxed{invalid}. The answer is valid.", "valid"),
+        ("\\boxed{even}. The answer is correct.", "even"),
         ("\\boxed{18}\nIn fact the answer is in fact 20.", "20"),
     ],
 )
@@ -156,6 +159,28 @@ REMARKS = [
 @pytest.mark.parametrize("stated", ["\\boxed{18}", "#### 18", "<answer>18</answer>", "The answer is 18."])
 def test_a_remark_takes_no_value_back(stated: str, remark: str) -> None:
     assert extract_answer(f"9 * 2 = 18.\n{stated}\n{remark}") == "18"
+
+
+TAKEN_BACK = [
+    "\\boxed{5} is wrong.", "$\\boxed{5}$ is not correct.", "The answer is 5, which is wrong.",
+    "\\boxed{5}. No, that is wrong.", "The answer is 5. Wait, that is not right.",
+    "\\boxed{5}. But that is impossible.", "\\boxed{5}. The answer is larger.",
+    "\\boxed{5}. The answer is the other one.", "#### 5\nThe answer is not 5.",
+    "\\boxed{5}. The answer is a lot more.", "\\boxed{\\boxed{5} \\text{ or } \\boxed{6}}",
+    "\\boxed{6 \\text{ or } \\boxed{5}}", "\\boxed{5}. The answer is twice that.",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", TAKEN_BACK)
+def test_an_answer_that_is_taken_back_is_not_read(text: str) -> None:
+    assert extract_answer(text) != "5"
+
+
+@pytest.mark.parametrize(
+    "text", ["\\boxed{5}. It is impossible to get 6.", "\\boxed{5} is the answer, not 6.", "The answer is 5. Right."]
+)
+def test_a_denial_of_something_else_takes_nothing_back(text: str) -> None:
+    assert extract_answer(text) == "5"
 
 
 @pytest.mark.parametrize(

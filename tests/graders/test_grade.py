@@ -41,6 +41,18 @@ def test_rows_come_out_as_they_went_in_with_their_verdicts(here: Path, capsys: p
     assert capsys.readouterr().out == "5 rows: 2 true, 2 false, 1 without a verdict\n"
 
 
+def test_what_a_row_says_of_its_prompt_and_its_end_counts(here: Path) -> None:
+    rows = graded(
+        here,
+        line("4", "So 2 + 2 = 4.", prompt="What is 2 + 2?\n<think>\n")
+        + line("4", "So 2 + 2 = 4.", prompt="What is 2 + 2?")
+        + line("4", "So 2 + 2 = 4.", prompt=[{"role": "user", "content": "What is 2 + 2?"}])
+        + line("14", "#### 14", finish_reason="length")
+        + line("14", "#### 14", finish_reason="stop"),
+    )
+    assert [row["verdict"] for row in rows] == [False, True, True, False, True]
+
+
 BAD = {
     "no JSON": (b"{'gold': 1}", "not JSON: "),
     "cut off": (b'{"gold": "1", "predic', "not JSON: "),
