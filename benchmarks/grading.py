@@ -25,7 +25,8 @@ from math_verify import parse, verify
 from math_verify.parser import parse_expr_cached, parse_latex_cached
 
 from selftrain.graders import MathGrader, as_response
-from selftrain.graders.math.plain_numbers import read_numbers, same_numbers
+from selftrain.graders.math.plain_numbers import read_numbers
+from selftrain.graders.math.same_numbers import same_numbers
 from selftrain.graders.math.worker import MathWorker
 from selftrain.types import Problem
 

@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import re
 
+from selftrain.graders.math.units import is_plural
+
 #: Characters of a sentence that is looked at.
 _LONGEST = 600
 
@@ -73,7 +75,7 @@ _CALCULATED = re.compile(r"<<[^<>]{0,100}>>")
 _OPERATOR = re.compile(r"[-+*/^×÷=<>]\s*$")
 _NAMED = re.compile(r"(?:^|[\s(*])[A-Za-z]\w{0,20}\s*=\s*$")
 _IS = re.compile(r"\b(?:is|are|was|were|be|equals|equal to|total of|makes?|leaves?)[\s*]*$")
-_NOUN = re.compile(r" ([^\W\d_]+(?:\^[23]|²|³)?)(?![\w&]|\s*=)")
+_NOUN = re.compile(r" ([^\W\d_]+(?:-[^\W\d_]+)*(?:\^[23]|²|³)?)(?![\w&]|\s*=)")
 #: Words behind a number that are no noun of it.
 _NO_NOUN = re.compile(
     r"(?:an?|the|of|in|on|at|by|for|from|to|and|with|per|each|every|more|additional|extra|other|left|remaining|total"
@@ -136,8 +138,15 @@ def _spell(text: str, token: re.Match[str]) -> str | None:
     before, after = text[: token.start()], text[token.end() :]
     if value is None or _NUMBER_WORD.match(after.lstrip()) or _PART.search(after) or _is_operand(before, after):
         return None
-    noun = _NOUN.match(text, token.start() + value.end(1))
-    return f"{value[1]} {noun[1]}" if noun and not _NO_NOUN.fullmatch(noun[1]) else value[1]
+    spelled, at = value[1], token.start() + value.end(1)
+    for _ in range(3):  # 40 cubic inches
+        noun = _NOUN.match(text, at)
+        if noun is None or _NO_NOUN.fullmatch(noun[1]):
+            break
+        spelled, at = f"{spelled} {noun[1]}", noun.end()
+        if is_plural(noun[1]):
+            break
+    return spelled
 
 
 def last_sentence(text: str) -> str:

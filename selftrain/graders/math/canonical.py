@@ -25,9 +25,10 @@ from fractions import Fraction
 
 from selftrain.graders.completion import readable_text
 from selftrain.graders.extract import extract_answer
+from selftrain.graders.math.answers import read_answer
+from selftrain.graders.math.literals import Literal
 from selftrain.graders.math.normalize_latex import normalize_latex, without_idle_spaces
 from selftrain.graders.math.plain_numbers import Number, read_numbers
-from selftrain.graders.math.strict import is_words, normalize_words
 from selftrain.types import Response
 
 #: A rounded decimal becomes a simple fraction up to this denominator: nine decimals tell those apart.
@@ -48,7 +49,11 @@ def canonical(answer: str) -> str:
         return _spell_numbers(numbers)
     plain = normalize_latex(answer)
     # An answer that normalizes to nothing is still an answer, unlike all others.
-    return (normalize_words(plain) if is_words(plain) else without_idle_spaces(plain)) or answer
+    listing = read_answer(plain)
+    said = [entry.value.says[0] for entry in listing.entries if isinstance(entry.value, Literal)]
+    if len(said) == len(listing.entries) == 1 and isinstance(said[0], str) and said[0]:
+        return said[0]
+    return without_idle_spaces(plain) or answer
 
 
 def _spell_numbers(numbers: Sequence[Number]) -> str:
@@ -63,7 +68,7 @@ def _spell_numbers(numbers: Sequence[Number]) -> str:
 def _value(number: Number) -> Fraction:
     """The exact value; of a rounding, the simple fraction next to it, else the first nine digits."""
     value = Fraction(number.value)
-    if not number.rounded:
+    if not number.decimals:
         return value
     simple = value.limit_denominator(_LARGEST_DENOMINATOR)
     if abs(value - simple) <= _ROUNDING * abs(simple):

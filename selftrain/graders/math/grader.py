@@ -9,8 +9,9 @@ from typing import Literal
 
 from selftrain.graders.base import Grader, problem_of
 from selftrain.graders.completion import readable_text
+from selftrain.graders.math.compare import Comparer
 from selftrain.graders.math.lenient import grade_leniently
-from selftrain.graders.math.strict import Comparer, UnreadableGoldError, grade_strictly, read_gold
+from selftrain.graders.math.strict import UnreadableGoldError, grade_strictly, read_gold
 from selftrain.graders.math.worker import MathWorker
 from selftrain.types import Problem, Response, Score
 

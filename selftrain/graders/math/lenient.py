@@ -24,10 +24,12 @@ from dataclasses import replace
 from fractions import Fraction
 
 from selftrain.graders.extract import has_marker
-from selftrain.graders.math.math_verify_guard import difference_in_kind, for_math_verify, too_hard
+from selftrain.graders.math.answers import read_answer
+from selftrain.graders.math.compare import Comparer, Comparison
+from selftrain.graders.math.math_verify_guard import too_hard
 from selftrain.graders.math.normalize_latex import normalize_latex
-from selftrain.graders.math.plain_numbers import is_tautology, read_numbers
-from selftrain.graders.math.strict import Comparer, Gold, UnreadableGoldError, grade_strictly, is_right, read_gold
+from selftrain.graders.math.plain_numbers import Number, is_tautology, read_numbers
+from selftrain.graders.math.strict import Gold, UnreadableGoldError, grade_strictly, is_right, read_gold
 from selftrain.types import Score
 
 #: Zero to twenty, then the tens.
@@ -84,17 +86,23 @@ def _is_right(gold: Gold, answer: str, comparer: Comparer) -> bool:
         return True
     if not gold.numbers or len(gold.numbers) > 1:
         return False
+    (number,) = gold.numbers
     numbers = read_numbers(answer)
     if numbers:
-        return len(numbers) == 1 and _rounds(Fraction(gold.numbers[0].value), Fraction(numbers[0].value))
+        return len(numbers) == 1 and _rounds(number, numbers[0])
     plain = normalize_latex(answer)
-    if too_hard(answer) or is_tautology(plain) or difference_in_kind(gold.normalized, plain):
+    if too_hard(answer) or too_hard(plain) or is_tautology(plain):
         return False
-    return comparer.compare(for_math_verify(gold.normalized), for_math_verify(plain))[0]
+    return Comparison(comparer).has_value(number, read_answer(plain))
 
 
-def _rounds(a: Fraction, b: Fraction) -> bool:
-    return (_is_endless(a) or _is_endless(b)) and abs(a - b) <= _ROUNDING * min(abs(a), abs(b))
+def _rounds(a: Number, b: Number) -> bool:
+    if a.unit != b.unit and a.unit and b.unit:
+        return False
+    first, second = Fraction(a.value), Fraction(b.value)
+    return (_is_endless(first) or _is_endless(second)) and abs(first - second) <= _ROUNDING * min(
+        abs(first), abs(second)
+    )
 
 
 def _is_endless(value: Fraction) -> bool:

@@ -1,62 +1,126 @@
-r"""The plainest spelling of an answer: without math delimiters, spacing commands and currency signs, synonyms unified.
+r"""The plainest spelling of an answer: without math delimiters, fonts, sizes and spacing, synonyms unified.
 
 `\left( \tfrac12 ,\; 3 \right)`  ->  `( \frac12 , 3 )`        `$1{,}000\text{ cm}$`  ->  `1,000 cm`
+`\textcolor{red}{\Large 13}`     ->  `13`                     `\text{R\&B}`         ->  `R&B`
+
+A dollar sign before or after a number is money and stays, unless two of them enclose a formula.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
+from functools import lru_cache
 
-#: Characters with an equivalent ASCII or LaTeX spelling. Look-alikes that are other letters stay as they are.
-_SPELLINGS = (
-    r"× \times,÷ /,· \cdot,⋅ \cdot,² ^2,³ ^3,° ^\circ,％ %,½ \frac{1}{2},⅓ \frac{1}{3},⅔ \frac{2}{3},¼ \frac{1}{4},"
-    r"¾ \frac{3}{4},π \pi,∞ \infty,≤ \le,≥ \ge,≠ \ne,≈ \approx,∪ \cup"
+from selftrain.graders.math.unicode_spellings import spell_plainly
+
+#: What stands between braces, braces in it included.
+_IN_BRACES = r"\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}"
+_FONTS = (
+    r"text|mbox|hbox|mathrm|mathbf|mathit|mathsf|mathtt|mathnormal|textbf|textit|textrm|textsf|texttt|textnormal|textup|emph"
+    r"|operatorname\*?|underline|bm|boldsymbol|pmb|mathop|mathord|mathbin|mathrel|ensuremath|boxed|fbox|framebox|textmd"
 )
-_SIGNS = str.maketrans(
-    {
-        **dict.fromkeys("\N{MINUS SIGN}\N{EN DASH}\N{FULLWIDTH HYPHEN-MINUS}\N{SMALL HYPHEN-MINUS}", "-"),
-        **dict.fromkeys("\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}", " "),
-        **dict.fromkeys('$€£¥₹“”"', " "),
-        # A space ends the name of a command.
-        **{sign: name + " " * name[-1].isalpha() for sign, name in map(str.split, _SPELLINGS.split(","))},
-    }
+_SWITCHES = (
+    r"displaystyle|textstyle|scriptstyle|scriptscriptstyle|limits|nolimits|tiny|scriptsize|footnotesize|small|normalsize"
+    r"|large|Large|LARGE|huge|Huge|rm|bf|it|sf|tt|sl|bfseries|itshape|rmfamily|mathstrut|strut|middle"
+    r"|[bB]igg?[lrm]?|hfill|quad|qquad|enspace|thinspace|medspace|thickspace|negthinspace|nobreak|nobreakspace|space"
 )
 
-_REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), replacement)
-    for pattern, replacement in (
-        (r"\\\\(?=[a-zA-Z])", r"\\"),  # a backslash escaped twice; skipped below if it ends a row
-        (r"(?<!\\)\\[()\[\]]", " "),
-        (r"\\!\s*", ""),
-        (r"√\s?(\d+)", r"\\sqrt{\1}"),
-        (r"\s*\{\s*,\s*\}\s*", ","),
-        (r"(?<=\d)\\,(?=\d{3}(?!\d))", ","),  # a thin space between groups of three digits
-        (r"(?<!\\)\\(?:[,;: ]|quad\b|qquad\b|displaystyle\b)|~", " "),
-        (r"\\(?:left|right)(?![a-zA-Z])", ""),
-        (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
-        (r"\\(?:text|mbox|mathrm|mathbf|mathit|textbf|textit|textrm|textnormal)\s*\{([^{}]*)\}", r" \1 "),
-        (r"\\%|\b(?:percent(?:age)?|pct)\b", "%"),
-        (r"\^\s*\{\s*\\circ\s*\}|\\degree\b", r"^\\circ "),
-        (r"(?<!\w)\*\*([^*]+)\*\*(?!\w)", r"\1"),
-        (r"(?<=\{)\s+|\s+(?=\})", ""),
-    )
+
+def _rewrites(*pairs: tuple[str, str]) -> tuple[tuple[re.Pattern[str], str], ...]:
+    return tuple((re.compile(pattern), replacement) for pattern, replacement in pairs)
+
+
+#: Where two backslashes end a row, the first of these is skipped.
+_REWRITES = _rewrites(
+    (r"\\\\(?=[a-zA-Z])", r"\\"),  # a backslash escaped twice
+    (r"\\\\\s*\[[^\]]*(?:pt|em|ex|mm|cm|in)\]", r"\\\\"),  # space between rows
+    (r"(?<!\\)\\[()\[\]]", " "),
+    (r"\\!\s*", ""),
+    (r"\s*(?:\{\s*,\s*\}|\\mathord\s*\{\s*,\s*\})\s*", ","),
+    (r"\{\s*\.\s*\}", "."),
+    (r"(?<=\d)\\,(?=\d{3}(?!\d))", ","),  # a thin space between groups of three digits
+    (r"(?<!\\)\\[,;:> ]|~", " "),
+    (r"\\(?:text)?color\s*\{[^{}]*\}|\\[hv]space\*?\s*\{[^{}]*\}|\\[hv]?phantom\s*\{[^{}]*\}", " "),
+    (rf"\\(?:{_SWITCHES})(?![a-zA-Z])|\\(?:left|right)(?![a-zA-Z])\.?", " "),
+    (r"\\(?:[dtc]frac|nicefrac|sfrac|tfrac|xfrac|flatfrac)(?![a-zA-Z])", r"\\frac"),
+    (r"\{([^{}]*)\\over(?![a-zA-Z])([^{}]*)\}", r"\\frac{\1}{\2}"),
+    (r"\^\s*\{?\s*\\circ(?![a-zA-Z])\s*\}?|\\degree\b", r"^\\circ "),
+    (r"\\(?:geq?slant|geq)(?![a-zA-Z])", r"\\ge"),
+    (r"\\(?:leq?slant|leq)(?![a-zA-Z])", r"\\le"),
+    (r"\\neq(?![a-zA-Z])", r"\\ne"),
+    (r"\\lt(?![a-zA-Z])", "<"),
+    (r"\\gt(?![a-zA-Z])", ">"),
+    (r"\\(?:lbrace)(?![a-zA-Z])", r"\\{"),
+    (r"\\(?:rbrace)(?![a-zA-Z])", r"\\}"),
+    (r"\\(?:varnothing|emptyset|O)(?![a-zA-Z])", r"\\emptyset"),
+    (r"\\mathbb\s*(?:\{\s*)?([A-Z])(?:\s*\})?", r"\\mathbb{\1}"),
+    (r"\\(?:prime)(?![a-zA-Z])|\^\s*\{?\s*\\prime\s*\}?", "'"),
+    (r"\\(?:colon)(?![a-zA-Z])", ":"),
+    (r"\\(?:lvert|rvert|vert)(?![a-zA-Z])", "|"),
+    (r"\\(?:ldots|dots|dotsc|cdots)(?![a-zA-Z])", "..."),
+    (r"\\([%#&_\"])", r"\1"),
 )
-#: No rewrite applies to a text without one of these.
-_NEEDS_REWRITE = re.compile(r"[\\~√*{}]|percent|pct")
+_UNIT_LETTERS = {"m": "meters", "g": "grams", "s": "seconds", "h": "hours", "L": "liters", "l": "liters"}
+#: A letter in `\text` behind a number is a unit, not an unknown.
+_UNIT_LETTER = re.compile(r"(?<=[\d}\s])\s*\\text\s*\{\s*([mgshLl])\s*\}(?=\s*(?:\^\s*\{?[23]\}?)?\s*\$?$)")
+_FONT = re.compile(rf"\\(?:{_FONTS})(?![a-zA-Z])\s*{_IN_BRACES}")
+_PERCENT = re.compile(r"\b(?:percent(?:age)?|per cent|pct)\b", re.IGNORECASE)
+_MATH = re.compile(r"\$\$([^$]*)\$\$|\$([^$]*)\$(?!\d)")
+_MONEY = re.compile(r"\\\$(?=\s*[-+]?\.?\d)|(?<=\d)\s*\\\$")
+_BOLD = re.compile(r"(?<![\w)*])\*\*([^*]+)\*\*(?![\w(*])")
+_POWER = re.compile(r"(?<=[\w)}])\s*\*\*\s*(?=[\w({-])")
+_LONG_EXPONENT = re.compile(r"\^\s*(-?\d+)")
+_INNER_SPACE = re.compile(r"(?<=\{)\s+|\s+(?=\})")
 _IDLE_SPACE = re.compile(r" (?=[^\w ])|(?<=[^\w ]) ")
+_MINUS_BEFORE_MONEY = re.compile(r"(?<!\w)([-+])\s*\$(?=\s*\d)")
 
 
+@lru_cache(maxsize=1 << 14)
 def normalize_latex(text: str) -> str:
     """The same answer in its plainest spelling. For short texts: an answer, not a completion."""
-    if not text.isascii():
-        text = "".join(str(unicodedata.decimal(c, c)) for c in text)
-    text = text.replace(r"\$", " ").replace(r"\"", " ").translate(_SIGNS)
-    in_rows = "matrix}" in text or "array}" in text  # here `\\` ends a row
-    for pattern, replacement in _REWRITES[in_rows:] if _NEEDS_REWRITE.search(text) else ():
+    text = spell_plainly(text)
+    if "$" in text:
+        text = _without_dollars(text)
+    if "\\" in text or "{" in text or "~" in text:
+        text = _without_commands(text)
+    if "per" in text or "pct" in text or "Per" in text:
+        text = _PERCENT.sub("%", text)
+    if "**" in text:
+        text = _POWER.sub("^", _BOLD.sub(r"\1", text))
+    if "^" in text:
+        text = _LONG_EXPONENT.sub(r"^{\1}", text)
+    text = " ".join(text.replace('"', " ").strip("` ").split())
+    return text.rstrip(".,;:\\ ").lstrip(",;: ")
+
+
+def _without_dollars(text: str) -> str:
+    """Dollars that enclose a formula go; those of money stay as `$`."""
+    text = _MONEY.sub("\x00", text)
+    text = _MATH.sub(lambda m: f" {m[1] if m[1] is not None else m[2]} ", text)
+    text = text.replace(r"\$", " ").replace("\x00", "$")
+    text = re.sub(r"\$(?!\s*[-+]?\.?\d)(?<!\d\$)", " ", text)
+    return _MINUS_BEFORE_MONEY.sub(r"$\1", text)
+
+
+def _without_commands(text: str) -> str:
+    in_rows = "matrix" in text or "array" in text  # here two backslashes end a row
+    text = _UNIT_LETTER.sub(lambda m: " " + _UNIT_LETTERS[m[1]], text)
+    for pattern, replacement in _REWRITES[in_rows:]:
         text = pattern.sub(replacement, text)
-    text = " ".join(text.split())
-    return text.rstrip(".,;: ").lstrip(",;: ")
+    for _ in range(8):  # fonts within fonts
+        plain = _FONT.sub(_font_content, text)
+        if plain == text:
+            break
+        text = plain
+    return _INNER_SPACE.sub("", text)
+
+
+def _font_content(match: re.Match[str]) -> str:
+    content = match[1]
+    # `\operatorname{sin}`, but no `\text{sin}`, which is a word.
+    if match[0].startswith(r"\operatorname"):
+        return f"\\{content} " if content.isalpha() and len(content) > 1 else content
+    return f" {content} "
 
 
 def without_idle_spaces(text: str) -> str:

@@ -3,21 +3,22 @@ r"""The fast path: answers that are plain numbers, or lists of them, compared wi
 | written                                      | read as                                                         |
 |----------------------------------------------|-----------------------------------------------------------------|
 | `18`, `+18`, `18.0`, `.5`, `30.`, U+2212 `−3` | the number; `18.0` is 18                                        |
-| `14,916`, `14{,}916`, `14\,916`, `14 916`    | groups of three digits. A comma is never a decimal point        |
+| `14,916`, `14{,}916`, `14\,916`, `14 916`    | groups of three digits, also `14'916` and `14_916`.             |
+|                                              | A comma is never a decimal point                                |
 | `1/2`, `\frac12`, `\frac{-3}{4}`, `5\frac12` | the exact fraction, the mixed number                            |
-| `2e3`, `2 \times 10^3`                       | 2000; exponents up to 1,000                                     |
-| `$18`, `18€`, `18 dollars`, `12\text{ cm}^2` | 18, 18, 18, 12: currencies and units are not compared           |
-| `3x`, `3 million`, `5 or more`, `2 h 30 min` | no plain number: attached letters, scale words, more digits     |
+| `0.\overline{3}`, `0.(3)`                    | 1/3                                                             |
+| `2e3`, `2 \times 10^3`, `2 x 10³`            | 2000; exponents up to 1,000                                     |
+| `$18`, `18€`, `18 dollars`, `12\text{ cm}^2` | the number with its unit (see `units`)                          |
+| `5 million`, `USD 5 million`                 | 5,000,000                                                       |
+| `2 h 30 min`, `5 feet and 6 inches`          | one quantity, if each part is a smaller unit than the last      |
+| `2 boys and 3 girls`                         | a list of numbers with names                                    |
+| `3x`, `5 or more`, `5 (or 6)`, `12 B`        | no plain number                                                 |
 | `x = 12`, `7 + 5 = 12`, `x \approx 12`       | 12; `2x = 12` and `x + 3 = 12` are unsolved, so no number       |
-| `7 = 7`, `x = x`                             | no number: a tautology                                          |
+| `7 = 7`, `x = x`, `3 = 7`                    | no number: a tautology, two numbers                             |
 | `x = 1/3 \approx 0.33`                       | 1/3: the exact value counts, not its rounding                   |
-| `28%`, `28 percent`                          | 28; if one side has no sign, 50% is also 0.5 (up to 1):         |
-|                                              | 28% is 28, 50% is 1/2, but 700% is not 7                        |
-| 0.3333333333                                 | 1/3: nine or more decimals are a rounding, to one part in 10^9  |
-| `15, 9`, `15 and 9`, `\{9; 15\}`             | a list; order is free, the count is not                         |
-| `x = 2, y = 3`                               | the same, but `3, 2` and `x = 3, y = 2` are wrong for it        |
+| `15, 9`, `15 and 9`, `\{9; 15\}`             | a list                                                          |
 
-Digits are decimal digits of any script. Lengths are capped, so every number is read quickly.
+Digits are decimal digits of any script. Lengths are capped, so every number is read quickly. `same_numbers` compares.
 """
 
 from __future__ import annotations
@@ -26,13 +27,16 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from selftrain.graders.math.normalize_latex import normalize_latex
+from selftrain.graders.math.units import Unit, currency, read_unit
 
 #: Characters of a text, and power of ten.
 _MAX_LENGTH, _MAX_EXPONENT = 512, 1000
-_ROUNDED_DECIMALS, _ROUNDING = 9, Fraction(1, 10**9)
+#: From so many decimals on, a number may be a rounding.
+ROUNDED_DECIMALS = 9
 
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
 #: The most common spellings, read without normalization.
@@ -42,36 +46,37 @@ _COMMON = re.compile(
     re.ASCII,
 )
 _FRACTION = re.compile(
-    r"(?:(?P<whole>\d+)\s*(?=\\)|(?P<spaced>\d+)\s(?=\d+/))?"
+    r"(?:(?P<whole>\d+)\s*(?=\\)|(?P<spaced>\d+)(?:\s|-)(?=\d+/))?"
     r"(?:\\frac\s*(?:\{\s*(?P<a>-?\d+)\s*\}|(?P<a1>\d))\s*(?:\{\s*(?P<b>-?\d+)\s*\}|(?P<b1>\d))"
-    r"|(?P<a2>\d+)\s?/\s?(?P<b2>\d+))"
+    r"|(?P<a2>\d+)\s?/\s?(?P<b2>\d+)(?![\d/]))"
 )
 _DECIMAL = re.compile(
-    r"(?P<digits>[1-9]\d{0,2}(?:,\d{3})+(?!\d)|[1-9]\d{0,2}(?: \d{3})+(?!\d)|\d+(?!\d)|(?=\.\d))"
-    r"(?:\.(?P<decimals>\d*))?"
-    r"(?:[eE](?P<e>[-+]?\d{1,4})(?!\d)|\s*(?:\\times|\\cdot|\*)\s*10\s*\^\s*\{?\s*(?P<power>[-+]?\d{1,4})(?!\d)\s*\}?)?"
+    r"(?P<digits>[1-9]\d{0,2}(?:(?:,\d{3})+|(?: \d{3})+|(?:'\d{3})+|(?:_\d{3})+)(?!\d)|\d+(?!\d)|(?=\.\d))"
+    r"(?:\.(?P<decimals>\d*)(?:\\(?:overline|bar|dot)\s*\{?(?P<period>\d+)\}?|\((?P<in_brackets>\d+)\))?)?"
+    r"(?:[eE](?P<e>[-+]?\d{1,4})(?!\d)|\s*(?:\\times|\\cdot|\*|x)\s*10\s*\^\s*\{?\s*(?P<power>[-+]?\d{1,4})(?!\d)\s*\}?)?"
+)
+_MONEY = re.compile(
+    r"(US\$|CA\$|AU\$|[AC]\$|[$€£¥₹₽₩]|(?:USD|EUR|GBP|JPY|CNY|RMB|INR|CAD|AUD|CHF|MXN|KRW|RUB)\b|[Rr]s\.?(?=[\s\d]))\s*(?=[-+]?[.\d\\])"
 )
 _NAME_FREE = re.compile(r"\\[a-zA-Z]+|_\{\w+\}|_\w|\([\w, ]*\)")
 _NAME = re.compile(r"[A-Za-z\s|:'{}]*[A-Za-z][A-Za-z\s|:'{}]*|[{}|:\s]+")
 _SUM = re.compile(r"(?:[\d\s.,+\-*/%(){}^]|\\(?:times|cdot|div|frac)(?![a-zA-Z]))+")
-_SEPARATOR = re.compile(r"\s*(?:,(?!\d{3}(?!\d))|;|\band\b|\bor\b)\s*")
-
-_SHORT_UNIT = re.compile(r"[ckdmn]?m|[km]?g|lb|oz|ft|in|mi|yd|m?s|hr?|[Ll]|m[Ll]|mph|k[mp]h|[ap]m|cc")
-_DEGREE_OR_POWER = re.compile(r"\^\s*\\circ(?:\s*[CF]\b)?|(?<=[A-Za-z])\s?\^\{?[23]\}?(?!\d)")
-#: Words that change the number, add to it, or are numbers themselves.
-_NO_UNIT = re.compile(
-    r"(?:hundred|thousand|million|billion|trillion|dozen|half|halve|third|quarter|fourth|fifth|sixth|eighth|tenth"
-    r"|hundredth|thousandth)s?|squared|cubed|factorial|pi|e|i|mod|and|or|to|minus|plus|times|over|below|negative|not"
-)
+_OPERATOR = re.compile(r"[+*/^]|(?<=[\d)}])\s*-|\\(?:times|cdot|div|frac)")
+_SEPARATOR = re.compile(r"\s*(?:,(?!\d{3}(?!\d))|;|\band\b|\bor\b|(?<=\d)(?:or|and)(?=[A-Z(\[\\]|[a-z]\s*=))\s*")
+_ARGUMENT = re.compile(r"\([xyztnkm]\)$")
+_ONE_LETTER = re.compile(r"[A-Za-z](?![A-Za-z])")
+_OF_WHAT = re.compile(r"^ of (?:the |all (?:the )?|his |her |their |its )?")
+_PART = re.compile(r"(\d[\d.,/]*|\d* ?\\frac\{\d+\}\{\d+\})\s*([^\d\\]+)")
 
 
 class Number(NamedTuple):
     value: int | Fraction
     percent: bool = False
-    #: Whether it has so many decimals that it must be a rounding.
-    rounded: bool = False
+    #: Decimals of a number with so many of them that it may be a rounding; else 0.
+    decimals: int = 0
     #: x of `x = 12`.
     name: str = ""
+    unit: Unit | None = None
 
 
 @lru_cache(maxsize=1 << 16)
@@ -86,8 +91,10 @@ def read_numbers(text: str) -> tuple[Number, ...] | None:
     text = normalize_latex(text)
     if text.startswith(r"\{") and text.endswith(r"\}"):
         text = text[2:-2]
-    numbers = tuple(_read_number(part) for part in _SEPARATOR.split(text) if part)
-    return tuple(n for n in numbers if n) if numbers and None not in numbers else None
+    parts = [part for part in _SEPARATOR.split(text) if part]
+    numbers = [number for part in parts if (number := _read_number(part))]
+    found = numbers if numbers and len(numbers) == len(parts) else _compound(text)
+    return _one_quantity(found) if found else None
 
 
 def _common_value(match: re.Match[str]) -> int | Fraction:
@@ -98,49 +105,20 @@ def _common_value(match: re.Match[str]) -> int | Fraction:
     return Fraction(digits, 10 ** len(decimals)) if decimals else digits
 
 
-def same_numbers(gold: Sequence[Number], answer: Sequence[Number]) -> bool:
-    """Whether the lists hold the same numbers, in any order unless the gold names them."""
-    if len(gold) == len(answer) == 1:
-        return _same(gold[0], answer[0])
-    names = {number.name for number in gold}
-    if "" not in names and len(names) == len(gold) and not any(number.name for number in answer):
-        return len(gold) == len(answer) and all(map(_same, gold, answer))
-    left = list(answer)
-    for number in gold:
-        match = next((other for other in left if _same(number, other)), None)
-        if match is None:
-            return False
-        left.remove(match)
-    return not left
-
-
-def _same(a: Number, b: Number) -> bool:
-    if a.name and b.name and a.name != b.name:
-        return False
-    if _close(a, b):
-        return True
-    if a.percent == b.percent:
-        return False
-    share = Fraction(a.value if a.percent else b.value) / 100
-    return abs(share) <= 1 and _close(Number(share), b if a.percent else a)
-
-
-def _close(a: Number, b: Number) -> bool:
-    if a.value == b.value:
-        return True
-    gold, answer = Fraction(a.value), Fraction(b.value)
-    return (a.rounded or b.rounded) and abs(gold - answer) <= _ROUNDING * abs(gold)
-
-
 def solved_side(text: str) -> str | None:
     """What follows the last `=` if only names and sums of numbers precede it; else None."""
     exact, approximately, rounding = text.partition(r"\approx")
     if approximately:
-        text = rounding if not exact or _is_name(exact) else exact
+        text = rounding if not exact or is_name(exact) else exact
     *before, value = text.split("=")
     if is_tautology(text):
         return None
-    return value.strip() if all(_is_name(part) or _SUM.fullmatch(part) for part in before) else None
+    return value.strip() if all(is_name(part) or _is_sum(part) for part in before) else None
+
+
+def _is_sum(text: str) -> bool:
+    """Whether this leads to the value behind it. A number alone would be another value."""
+    return bool(_SUM.fullmatch(text)) and bool(_OPERATOR.search(text))
 
 
 def is_tautology(text: str) -> bool:
@@ -149,28 +127,58 @@ def is_tautology(text: str) -> bool:
     return bool(others) and all(side.strip() == first.strip() for side in others)
 
 
-def _is_name(text: str) -> bool:
+def is_name(text: str) -> bool:
     bare = _NAME_FREE.sub("", text)
     return bool(_NAME.fullmatch(bare)) or (not bare.strip() and bool(text.strip()))
 
 
+def free_name(name: str) -> str:
+    """A name of a function without that of its argument: W(n) and W(x) are one function."""
+    return _ARGUMENT.sub("()", name)
+
+
 def _read_number(text: str) -> Number | None:
     name = text.partition("=")[0].replace(" ", "") if "=" in text else ""
-    text = solved_side(text) or ""
-    if text.startswith(("(", "{")) and text.endswith((")", "}")):
+    if name or r"\approx" in text:
+        text = solved_side(text) or ""
+    if text.startswith(("(", "{")) and text.endswith((")", "}")) and text.find(text[0], 1) < 0:
         text = text[1:-1].strip()
     negative = text.startswith("-")
     text = text.lstrip("+-" if text[1:2] not in "+-" else "").lstrip()
+    money = _MONEY.match(text)
+    if money:
+        text = text[money.end() :]
+        if not negative and text[:1] in "+-":
+            negative, text = text[0] == "-", text[1:].lstrip()
     for pattern, value_of in ((_FRACTION, _fraction), (_DECIMAL, _decimal)):
         if match := pattern.match(text):
-            number = value_of(match)
-            unit = text[match.end() :]
-            percent = unit.lstrip().startswith("%")
-            if number is None or not is_unit(unit.lstrip().removeprefix("%") if percent else unit):
+            found = value_of(match)
+            number = found and _with_unit(found, text[match.end() :], money and money[1])
+            if number is None:
                 return None
-            value = -number.value if negative else number.value
-            return Number(value, percent, number.rounded, name if name[:1].isalpha() or name[:1] == "\\" else "")
+            is_named = name[:1].isalpha() or name[:1] == "\\"
+            return number._replace(
+                value=-number.value if negative else number.value, name=free_name(name) if is_named else ""
+            )
     return None
+
+
+def _with_unit(number: Number, text: str, money: str | None) -> Number | None:
+    """A number with the percent sign and the unit that stand behind it, or a currency before it."""
+    percent = text.lstrip().startswith("%")
+    behind = _OF_WHAT.sub("", text.lstrip().removeprefix("%")) if percent else text
+    unit = read_unit(behind) if behind.strip() else None
+    # `3m` may be three times m; `12cm` is no product.
+    if behind.strip() and (unit is None or _ONE_LETTER.match(behind)):
+        return None
+    value = number.value * unit.scale if unit else number.value
+    if money:
+        before = currency(money)
+        if unit is None or unit.named or unit.kind in ("", before.kind):
+            unit = before
+        else:
+            unit = unit._replace(kind=" ".join(sorted((*unit.kind.split(), before.kind))))
+    return number._replace(value=value, percent=percent, unit=unit if unit and unit.kind else None)
 
 
 def _fraction(match: re.Match[str]) -> Number | None:
@@ -182,26 +190,53 @@ def _fraction(match: re.Match[str]) -> Number | None:
 
 
 def _decimal(match: re.Match[str]) -> Number | None:
-    digits = match["digits"].replace(",", "").replace(" ", "")
+    digits = re.sub(r"\D", "", match["digits"])
     decimals = match["decimals"] or ""
     exponent = int(match["e"] or match["power"] or 0)
     if abs(exponent) > _MAX_EXPONENT:
         return None
+    if period := match["period"] or match["in_brackets"]:
+        value = Fraction(int(digits + decimals or "0"), 10 ** len(decimals))
+        value += Fraction(int(period), 10 ** len(decimals) * (10 ** len(period) - 1))
+        return Number(value * Fraction(10) ** exponent)
     if not decimals and not exponent:
         return Number(int(digits))
     value = Fraction(int(digits + decimals)) * Fraction(10) ** (exponent - len(decimals))
-    return Number(value, rounded=len(decimals) >= _ROUNDED_DECIMALS)
+    return Number(value, decimals=len(decimals) - exponent if len(decimals) >= ROUNDED_DECIMALS else 0)
 
 
-def is_unit(text: str) -> bool:
-    """Whether a text is empty or names a unit: ` dollars per day`, `cm^2`, `^\\circ`."""
-    rest = _DEGREE_OR_POWER.sub(" ", text)
-    words = [word.strip("'’()") for word in re.split(r"[\s/.\-]+", rest) if word]
-    if not words:
-        return not rest.strip()
-    if any(not word.replace("'", "").isalpha() or _NO_UNIT.fullmatch(word.lower()) for word in words):
-        return False
-    first_is_short = bool(_SHORT_UNIT.fullmatch(words[0]))
-    if text[0].isalpha():
-        return first_is_short and len(words[0]) > 1
-    return first_is_short or len(words[0]) > 2 or max(map(len, words[1:]), default=0) > 2
+def _compound(text: str) -> list[Number] | None:
+    """The numbers of `2 hours 30 minutes`, `3 tens 5 ones`: each with a unit, and nothing else."""
+    parts = list(_PART.finditer(text))
+    if len(parts) < 2 or parts[0].start() or any(a.end() != b.start() for a, b in pairwise(parts)):
+        return None
+    numbers: list[Number] = []
+    for part in parts:
+        behind = part[2].strip().removesuffix("and").strip(" ,")
+        if behind == "m" and numbers and numbers[-1].unit and numbers[-1].unit.kind == "time":
+            behind = "min"
+        number = _read_number(f"{part[1].rstrip(',')} {behind}")
+        if number is None or number.unit is None:
+            return None
+        numbers.append(number)
+    return (
+        numbers
+        if len({number.unit.kind for number in numbers if number.unit}) == len(numbers) or _descends(numbers)
+        else None
+    )
+
+
+def _descends(numbers: Sequence[Number]) -> bool:
+    """Whether these are parts of one quantity: hours, then minutes."""
+    units = [number.unit for number in numbers]
+    return all(a and b and a.kind == b.kind and not a.named and a.factor > b.factor for a, b in pairwise(units))
+
+
+def _one_quantity(numbers: Sequence[Number]) -> tuple[Number, ...]:
+    if len(numbers) < 2 or not _descends(numbers) or any(number.name or number.percent for number in numbers):
+        return tuple(numbers)
+    first = numbers[0].unit
+    assert first is not None
+    total = sum(Fraction(number.value) * number.unit.factor for number in numbers if number.unit)
+    # Of the larger unit, and with it: `2.5` alone may be hours or minutes.
+    return (Number(total / first.factor, unit=first._replace(optional=False)),)

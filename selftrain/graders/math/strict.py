@@ -5,20 +5,20 @@ A false "right" is trained on, a false "wrong" only costs a sample. So in doubt 
 | gold                           | answer                                 | verdict                                    |
 |--------------------------------|----------------------------------------|--------------------------------------------|
 | unreadable, empty, missing     | anything                               | unjudged, never right                      |
+| a sentence: "She has 13 left." | anything                               | unjudged, if it marks no answer            |
 | any                            | none stated (see `extract`)            | wrong, "no answer found"                   |
-| plain numbers: `39`, `15, 9`   | plain numbers                          | by value (see `plain_numbers`)             |
+| plain numbers: `39`, `15, 9`   | plain numbers                          | by value and unit (see `same_numbers`)     |
 | plain numbers                  | `7-4`, `\binom{5}{2}`, `2^{10}`, ten   | wrong: a number is asked for, not a sum    |
-| words, a letter: `odd`, `(B)`  | anything                               | by text; `B`, `(B)`, `(B) 12` are the same |
-| a letter: `B`                  | several: `(B) or (C)`                  | wrong: two options choose nothing          |
+| a letter, words, a date, a     | anything                               | by what they say (see `literals`):         |
+| range, a code, a ratio         |                                        | `10-20` is no sum, `no` no product         |
 | any                            | `7 = 7`, `x = x`                       | wrong: a tautology                         |
-| a time or ratio: `12:30`       | anything                               | by text: it is not 2:5                     |
 | a formula: `\sqrt{2}`, `(3,4)` | the same text but for spaces           | right                                      |
 | a formula                      | a different count of values            | wrong: `5, x` is not x, nor x `\pm x`      |
 | a formula, not an equation     | an equation: `2x = y`                  | wrong: unsolved                            |
-| a formula                      | in another base: `204_6` for `204_5`   | wrong                                      |
-| a formula                      | over 512 characters or 16 brackets,    | wrong, and not compared                    |
-|                                | towers of powers, factorials from 100  |                                            |
-| a formula                      | any other                              | math-verify, in its worker, within 1 s     |
+| any                            | over 512 characters or 16 brackets,    | wrong, and not compared                    |
+| but plain numbers              | towers of powers, factorials from 100  |                                            |
+| anything else                  | anything else                          | by type (see `compare`), formulas by       |
+|                                |                                        | math-verify, in its worker, within 1 s     |
 
 `lenient` is the other rule; docs/grading.md has both side by side.
 
@@ -31,25 +31,23 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
 
-from selftrain.graders.extract import ANOTHER_OPTION, extract_answer, gold_answer
-from selftrain.graders.math.math_verify_guard import difference_in_kind, for_math_verify, too_hard
+from selftrain.graders.extract import extract_answer, gold_answer
+from selftrain.graders.math.answers import Listing, formulas_of, read_answer
+from selftrain.graders.math.compare import Comparer, Comparison
+from selftrain.graders.math.formulas import for_math_verify
+from selftrain.graders.math.literals import Literal
+from selftrain.graders.math.math_verify_guard import too_hard
 from selftrain.graders.math.normalize_latex import normalize_latex, without_idle_spaces
-from selftrain.graders.math.plain_numbers import Number, is_tautology, read_numbers, same_numbers
+from selftrain.graders.math.plain_numbers import Number, is_tautology, read_numbers
+from selftrain.graders.math.same_numbers import same_numbers
 from selftrain.types import Score
 
-_WORDS = re.compile(r"[^\W\d_]|\(?[A-Z]\)?|(?=.*[^\W\d_]{3})[^\W\d_]+(?:[ ,.'’()-]+[^\W\d_]+)*[.')]?")
-_CLOCK = re.compile(r"\d{1,2}:[0-5]\d(?: [ap]\.?m)?")
-_OPTION = re.compile(r"\(?([A-Z])(?:\)|[.:](?= )|$)")
-
-
-class Comparer(Protocol):
-    """Compares formulas: `MathWorker`."""
-
-    def why_unreadable(self, gold: str, /) -> str: ...
-
-    def compare(self, gold: str, answer: str, /) -> tuple[bool, str]: ...
+_MALFORMED = re.compile(r"\\(?:frac|sqrt|boxed|begin|end|sum|int)(?![a-zA-Z])")
+#: A gold that a program printed as a list of one.
+_LIST_OF_ONE = re.compile(r"\[\s*(?:'([^',]*)'|\"([^\",]*)\"|([^\[\]',\"]*))\s*\]")
+#: Letters that may be a product of unknowns, if the other side has those unknowns.
+_LETTERS = re.compile(r"[a-z]{2,4}")
 
 
 class UnreadableGoldError(Exception):
@@ -58,20 +56,22 @@ class UnreadableGoldError(Exception):
 
 @dataclass(frozen=True)
 class Gold:
-    """A gold answer: plain numbers, else words, else a formula."""
+    """A gold answer: plain numbers, or else what `read_answer` reads.
+
+    Attributes:
+        formulas: what math-verify has to read of it.
+    """
 
     text: str
+    plain: str
     numbers: tuple[Number, ...] | None
-    normalized: str
-
-    @property
-    def is_words(self) -> bool:
-        return is_words(self.normalized)
+    listing: Listing | None = None
+    formulas: tuple[str, ...] = ()
 
     @property
     def is_formula(self) -> bool:
         """Whether math-verify has to read it."""
-        return not self.numbers and not self.is_words
+        return bool(self.formulas)
 
 
 def grade_strictly(reference: str | None, text: str, comparer: Comparer) -> Score:
@@ -79,8 +79,9 @@ def grade_strictly(reference: str | None, text: str, comparer: Comparer) -> Scor
     answer = extract_answer(text)
     try:
         gold = read_gold(reference)
-        if gold.is_formula and (why := comparer.why_unreadable(for_math_verify(gold.normalized))):
-            raise UnreadableGoldError(f"{_brief(gold.text)}: {why}")
+        for formula in gold.formulas:
+            if why := comparer.why_unreadable(formula):
+                raise UnreadableGoldError(f"{_brief(gold.text)}: {why}")
         if answer is None:
             return Score(0.0, None, "no answer found")
         right, why = is_right(gold, answer, comparer)
@@ -97,12 +98,29 @@ def read_gold(reference: str | None) -> Gold:
     if reference is None or not reference.strip():
         raise UnreadableGoldError("there is none")
     text = gold_answer(reference)
+    if text is None and (left_open := reference.count("{") - reference.count("}")) > 0:
+        text = gold_answer(reference + "}" * left_open)  # a box that never closes ends with the gold
     if text is None:
         raise UnreadableGoldError(f"{_brief(reference)} states no answer")
-    numbers = read_numbers(text)
-    if not numbers and (why := too_hard(text)):
+    if only := _LIST_OF_ONE.fullmatch(text):
+        text = next(filter(None, only.groups()), text)
+    return _read(text)
+
+
+def _read(text: str) -> Gold:
+    plain = normalize_latex(text)
+    if numbers := read_numbers(text):
+        return Gold(text, plain, numbers)
+    if why := too_hard(text) or too_hard(plain):
         raise UnreadableGoldError(f"{_brief(text)} {why}")
-    return Gold(text, numbers, normalize_latex(text))
+    listing = read_answer(plain)
+    is_text = any(isinstance(entry.value, Literal) for entry in listing.entries)
+    if not (re.search(r"\w", plain) or plain == r"\{\}") or (
+        is_text and (_MALFORMED.search(plain) or plain.count("{") != plain.count("}"))
+    ):
+        raise UnreadableGoldError(f"{_brief(text)} is no answer that can be read")
+    formulas = tuple(for_math_verify(formula.latex) for formula in formulas_of(listing))
+    return Gold(text, plain, None, listing, formulas)
 
 
 def is_right(gold: Gold, answer: str, comparer: Comparer) -> tuple[bool, str]:
@@ -110,35 +128,38 @@ def is_right(gold: Gold, answer: str, comparer: Comparer) -> tuple[bool, str]:
     if gold.numbers:
         numbers = read_numbers(answer)
         if not numbers:
+            if normalize_latex(answer[:600]).replace(" ", "") == gold.plain.replace(" ", ""):
+                return True, "same text"
             return False, f"{_brief(answer)} is no plain number, {_brief(gold.text)} is"
         right = same_numbers(gold.numbers, numbers)
         return right, "equal as numbers" if right else ""
     if why := too_hard(answer):
         return False, f"not compared: the answer {why}"
     plain = normalize_latex(answer)
+    if why := too_hard(plain):
+        return False, f"not compared: the answer {why}"
     if is_tautology(plain):
         return False, f"{_brief(answer)} is true of anything"
-    if gold.is_words:
-        right = normalize_words(gold.normalized) == normalize_words(plain)
-        return right, "same words" if right else ""
-    if without_idle_spaces(gold.normalized) == without_idle_spaces(plain):
+    assert gold.listing
+    if without_idle_spaces(gold.plain) == without_idle_spaces(plain):
         return True, "same text"
-    if difference := difference_in_kind(gold.normalized, plain):
-        return False, f"{_brief(answer)} is not {_brief(gold.text)}: {difference}"
-    return comparer.compare(for_math_verify(gold.normalized), for_math_verify(plain))
+    comparison = Comparison(comparer)
+    right = comparison.same_answers(*_typed(gold, gold.listing, plain))
+    return right, comparison.why
 
 
-def is_words(normalized: str) -> bool:
-    """Whether this is words, a letter or a time, which are compared by text."""
-    return bool(_WORDS.fullmatch(normalized) or _CLOCK.fullmatch(normalized))
+def _typed(gold: Gold, listing: Listing, plain: str) -> tuple[Listing, Listing]:
+    """Gold and answer by type; letters that the other side multiplies are a product: `mgh` for `m g h`."""
+    products = _unknowns(listing)
+    answer = read_answer(plain, products)
+    if not products and _LETTERS.fullmatch(gold.plain):
+        listing = read_answer(gold.plain, _unknowns(answer))
+    return listing, answer
 
 
-def normalize_words(text: str) -> str:
-    """`(B)`, `B)` and `(B) 12` are B. Words are compared without case, single letters with it."""
-    choice = _OPTION.match(text)
-    if choice and not ANOTHER_OPTION.search(text, choice.end()):
-        return choice[1]
-    return text if len(text) == 1 else text.replace(".", "").casefold()
+def _unknowns(listing: Listing) -> frozenset[str]:
+    letters = {letter for formula in formulas_of(listing) for letter in formula.unknowns if letter.isalpha()}
+    return frozenset(letter for letter in letters if len(letter) == 1)
 
 
 def _brief(text: str) -> str:

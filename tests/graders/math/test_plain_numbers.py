@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selftrain.graders.math.plain_numbers import read_numbers, same_numbers
+from selftrain.graders.math.plain_numbers import read_numbers
+from selftrain.graders.math.same_numbers import same_numbers
 from selftrain.graders.math.worker import MathWorker
 
 
@@ -34,6 +35,15 @@ def same(gold: str, answer: str) -> bool:
         ("x = 12", 12), ("7 + 5 = 12", 12), ("x \\approx 12", 12), ("\\approx 12", 12), ("f(2) = 12", 12),
         ("x_1 = 12", 12),
         ("x = 1/3 \\approx 0.33", Fraction(1, 3)), ("1/3 \\approx 0.33", Fraction(1, 3)), ("x = 5+5+1 = 11", 11),
+        ("1⅜", Fraction(11, 8)), ("1⁄2", Fraction(1, 2)), ("6.02 × 10²³", 602 * 10**21), ("2.5 x 10^3", 2500),
+        ("9'500", 9500), ("9_500", 9500), ("1{,}234{.}5", Fraction(2469, 2)), ("9\\mathord{,}500", 9500),
+        ("0.\\overline{3}", Fraction(1, 3)), ("0.1(6)", Fraction(1, 6)), ("1.\\overline{142857}", Fraction(8, 7)),
+        ("\\nicefrac{1}{2}", Fraction(1, 2)), ("{1 \\over 2}", Fraction(1, 2)), ("\\textcolor{red}{13}", 13),
+        ("\\mathbf{\\text{13}}", 13), ("13\\,", 13), ("\\Large 13", 13), ("`58`", 58), ("２／３", Fraction(2, 3)),
+        ("3 million", 3 * 10**6), ("3\\text{ million}", 3 * 10**6), ("$1.5 billion", 15 * 10**8), ("2 dozen eggs", 24),
+        ("5 crore", 5 * 10**7), ("USD 70,000", 70000), ("Rs. 70,000", 70000), ("US$ 5", 5), ("12元", 12),
+        ("12平方厘米", 12), ("13\\ \\mathrm{m\\,s^{-1}}", 13), ("2 h 30 min", Fraction(5, 2)),
+        ("5 feet and 6 inches", Fraction(11, 2)), ("1h30m", Fraction(3, 2)), ("5-1/2", Fraction(11, 2)),
         ("**73**", 73), ("(5)", 5), ("٧", 7), ("７.0", 7), ("28\\%", 28),
     ],
 )  # fmt: skip
@@ -46,12 +56,13 @@ def test_what_is_a_number(written: str, value: int | Fraction) -> None:
 @pytest.mark.parametrize(
     "written",
     [
-        "", "x", "twelve", "3x", "3 x", "3m", "x3", "3 million", "3\\text{ million}", "2 dozen", "2 h 30 min", "1.2.3",
+        "", "x", "twelve", "3x", "3 x", "3m", "x3", "1.2.3", "5 (or 6)", "12 B",
         "5 or more", "about 5", "at least 5", "7-4", "3 \\times 4", "3 * 4", "2^{10}", "12^2", "12^{2}", "4\\sqrt{2}",
         "2x = 12", "x + 3 = 12", "x^2 = 9", "x > 5", "x \\ne 5", "x != 5", "(3,4)", "[3,4]", "5!", "1/0",
         "\\frac{1}{0}",
         "5 (mod 7)", "12 12 12", "204_5", "½½", "2**3", "5'6", "1e99999", "9" * 600, "10^" + "9" * 50, "O", "l8", "５²",
-        "AZYUK2A", "--5", "$5$6", "0x10", "1_000", "inf", "nan",
+        "AZYUK2A", "--5", "$5$6", "0x10", "1_00", "inf", "5 = 6", "5 = 6 = 7",
+        "\\frac{1}{2} m v^2", "\\frac12 b h", "5 x", "7 or so", "nan",
     ],
 )  # fmt: skip
 def test_what_is_not(written: str) -> None:
@@ -71,6 +82,32 @@ def test_what_is_not(written: str) -> None:
         ("x = 2, y = 3", "x = 3, y = 2", False), ("x = 2, y = 3", "y = 3, x = 2", True), ("x = 2, y = 3", "2, 3", True),
         ("x = 2, y = 3", "3, 2", False), ("x = 3", "y = 3", False), ("k = 1", "1", True),
         ("n = 1, 2, 3", "3, 2, 1", True),
+        ("1/3", "33.3333333333%", True), ("123456789012", "123456789112.0000000000", False),
+        ("3", "3.0000000001", False),
+        ("0.3333333333", "0.3333333334", False), ("10/3", "3.3333333333", True), ("10/3", "3.3333333334", False),
+        ("0.3", "0.30000000000000004", False),
+        # Units, and the names of what was counted.
+        ("5", "5 km", True), ("5 km", "5", True), ("5 km", "5 m", False), ("5 km", "5000 m", True),
+        ("5 km", "5 kilometers", True), ("12 m", "12 m²", False), ("5 m", "5 m/s", False),
+        ("40 mph", "40 miles per hour", True),
+        ("12 square feet", "12 sq ft", True), ("30^\\circ", "30%", False), ("30^\\circ", "30 degrees", True),
+        ("30'", "30''", False),
+        ("$5", "5 dollars", True), ("$5", "€5", False), ("$5", "500 cents", True), ("-$5", "$-5", True),
+        ("2 h 30 min", "150 minutes", True), ("2 h 30 min", "2 hours and 30 minutes", True),
+        ("2 h 30 min", "3 h 20 min", False),
+        ("2 h 30 min", "2.5", False), ("5 ft 6 in", "6 ft 5 in", False), ("7 lb 8 oz", "8 lb 7 oz", False),
+        ("5", "5 apples", True), ("5 apples", "5 pears", False), ("5 apples", "5 red apples", True),
+        ("5 apples", "5 apple", True),
+        ("5", "5 apples left", True), ("5", "5 children in all", True), ("8", "8 times", True),
+        ("5", "5 slices of pizza", True),
+        ("2 boys and 3 girls", "3 girls and 2 boys", True), ("2 boys and 3 girls", "3 boys and 2 girls", False),
+        ("2 red, 3 blue", "3 red, 2 blue", False), ("3 tens 5 ones", "5 tens 3 ones", False),
+        ("3", "3 million", False), ("5000000", "5 million", True), ("5", "5 crore", False),
+        ("12", "12 sevenths", False),
+        ("5", "5 perhaps seven", False), ("5", "5 red", False), ("5", "5 more apples", False),
+        ("5", "5 tenths of apples", False),
+        ("5", "5 halves", False), ("5", "5 hundred", False), ("5", "5 plus", False), ("5", "5 dozens", False),
+        ("\\frac{1}{2} m", "\\frac{1}{2}", False), ("25%", "25% of the students", True),
         ("10", "100", False), ("-3", "3", False), ("3", "-3", False), ("23", "2**3", False), ("34", "$3$4$", False),
     ],
 )  # fmt: skip
