@@ -195,6 +195,7 @@ class SelfTrainer:
             ray=ray,
             adapter=self.adapter,
             engine_sections=self._engine_sections,
+            say=self.progress.say,
         )
 
     def _load_data(self) -> RunData:

@@ -64,6 +64,7 @@ def evaluate_models(
             revision=settings[ModelConfig].model_revision,
             ray=backend,
             engine_sections=_engine_sections(settings),
+            say=progress.say,
         )
         records: list[RoundRecord] = []
         base: list[EvalResult] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,8 @@ class EngineContext:
     options: Any = None
     #: Whether Ray workers share the work, or this is one of them.
     on_ray: bool = False
+    #: Is told what takes seconds.
+    say: Callable[[str], None] = lambda _: None
 
 
 def reference_engine(context: EngineContext) -> Engine:

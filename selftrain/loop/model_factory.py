@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,8 @@ class ModelFactory:
     adapter: AdapterConfig = AdapterConfig()
     #: The sections of settings that only one engine reads, by name; see `registry.engine_sections`.
     engine_sections: Mapping[str, Any] = field(default_factory=dict)
+    #: Is told what takes seconds.
+    say: Callable[[str], None] = lambda _: None
 
     def __post_init__(self) -> None:
         usage = EngineUsage(ray=bool(self.ray), load_in_4bit=self.adapter.load_in_4bit)
@@ -113,6 +115,7 @@ class ModelFactory:
             config=self.engine_config,
             options=find_engine(name).options(name, self.engine_sections),
             on_ray=bool(self.ray),
+            say=self.say,
         )
         return self.ray.engine(find_engine(name).builder()(context), context)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 import torch
@@ -34,6 +35,12 @@ class Decoder:
         # sqrt(sum of squares + hidden * eps) is a hypotenuse.
         self._floor = torch.tensor((self.weights.embedding.shape[1] * architecture.eps) ** 0.5)
         self._rotations = {kind: torch.empty(0) for kind in architecture.windows}
+
+    def with_architecture(self, architecture: Architecture) -> Decoder:
+        """The same weights, where architectures differ in their windows alone."""
+        found = copy(self)
+        found.architecture = architecture
+        return found
 
     def attention_pass(self, layout: SlotLayout, cache: AttentionCache, first_row: int = 0) -> AttentionPass:
         """

@@ -94,7 +94,7 @@ class PackedEngine:
         ids = [self.reference.renderer.prompt_ids(prompt) for prompt in request.prompts]
         if not all(ids):  # an empty prompt has no token to start from: left to the model
             return self.reference.generate(request)
-        decoder, state, n = self._decoder(bf16=self.reference.bf16), self._state(request), request.n
+        decoder, state, n = self.decoder(bf16=self.reference.bf16), self._state(request), request.n
         waiting = deque(sorted(range(len(ids)), key=lambda i: len(ids[i])))
         running: list[SequenceGroup] = []
         while waiting or running:
@@ -110,7 +110,7 @@ class PackedEngine:
                 _step(decoder, running, state)
         return self.reference.responses(request, state.completions())
 
-    def _decoder(self, *, bf16: bool) -> Decoder:
+    def decoder(self, *, bf16: bool) -> Decoder:
         """With the current weights, however they were changed."""
         current = fingerprint(self.reference.model)
         if current != self._packed_from:
@@ -119,6 +119,11 @@ class PackedEngine:
         if bf16 not in self._decoders:
             self._decoders[bf16] = Decoder(self.reference.model, self.architecture, compiled=self.compiled, bf16=bf16)
         return self._decoders[bf16]
+
+    def take_weights(self, other: PackedEngine) -> None:
+        """Those that another engine of the same model has rearranged; it loses them."""
+        self._decoders, self._packed_from = other._decoders, other._packed_from
+        other._decoders = {}
 
     def _state(self, request: GenerateRequest) -> DecodeState:
         stop_strings = [self.reference.renderer.stop_texts(prompt) for prompt, _ in request.numbered()]
@@ -138,7 +143,7 @@ class PackedEngine:
         if not all(row.prompt_length for row in rows):
             return self.reference.logprob(prompts, completions)
         with self._threads():
-            return score(self._decoder(bf16=False), rows)
+            return score(self.decoder(bf16=False), rows)
 
     def _threads(self) -> AbstractContextManager[None]:
         """One thread for a small model: a second gains little and costs much beside other load, and the last bits of
@@ -150,7 +155,9 @@ class PackedEngine:
         """Each request checks for changes of the live weights."""
 
     def sleep(self) -> None:
-        """Rearranged weights are kept: they are of use if training leaves the weights as they are."""
+        """Rearranged weights are a second copy of the model."""
+        self._decoders.clear()
+        self._packed_from = ()
 
     def close(self) -> None:
         self._decoders.clear()
