@@ -21,7 +21,11 @@ class PromptConfig:
     prompt_template: str = setting(
         "Question: {question}\nAnswer:", "plain layout of one question; {question} is replaced"
     )
-    instruction: str = setting("", "text before the first question (plain), or the system message (chat)")
+    instruction: str = setting(
+        "",
+        "text before the first question (plain), or the system message (chat); where a chat template takes none, the "
+        "start of the first question",
+    )
     stop_strings: tuple[str, ...] = setting(
         (),
         "texts that end a response and are not part of it, for base models that would continue: for HumanEval "

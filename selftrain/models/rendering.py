@@ -6,13 +6,15 @@ So the ids a model is prompted with, trained on and scored on are the same.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
 from selftrain.errors import ModelError
+from selftrain.models.chat_template import ChatTemplate
 from selftrain.models.prompts import PromptConfig
+from selftrain.models.text_codec import TextCodec
 from selftrain.types import Prompt, TrainingExample
 
 SHOT_SEPARATOR = "\n\n"
@@ -45,7 +47,8 @@ class Renderer:
         extra_stop_ids: end tokens of the model's generation config.
 
     Raises:
-        ModelError: the layout needs a chat template and the tokenizer has none, or there is no end token.
+        ModelError: the layout needs a chat template and the tokenizer has none, or one that cannot be used; or there is
+            no end token.
     """
 
     def __init__(self, tokenizer: Any, prompt_config: PromptConfig, extra_stop_ids: Iterable[int] = ()) -> None:
@@ -59,8 +62,11 @@ class Renderer:
                 "use --prompt_format plain, or a tokenizer with a chat template",
             )
         self.chat = has_template and prompt_config.prompt_format != "plain"
-        eos = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
-        #: Ids that end an answer: the tokenizer's and the generation config's.
+        self._codec = TextCodec(tokenizer)
+        self._template = ChatTemplate(tokenizer, prompt_config.instruction) if self.chat else None
+        turn_end = self._template.turn_end if self._template else None
+        eos = [end for end in (turn_end, tokenizer.eos_token_id) if end is not None]
+        #: Ids that end an answer: the chat template's, the tokenizer's and the generation config's.
         self.stop_ids = frozenset(eos) | frozenset(extra_stop_ids)
         if not self.stop_ids:
             raise ModelError(
@@ -83,59 +89,43 @@ class Renderer:
         return self._cached_text(prompt)
 
     def _render(self, prompt: Prompt) -> str:
-        return self._chat_text(prompt) if self.chat else self._plain_text(prompt)
+        if self._template is None:
+            return self._plain_text(prompt, str)
+        return self._template.render(_turns(prompt, str), f"the question of problem {prompt.problem_id!r}")
 
-    def _question(self, prompt: Prompt) -> str:
-        """The question, followed by the answers of peers."""
-        return "\n".join((prompt.question, *(f"Posted: {text.strip()}" for text in prompt.peer_answers)))
-
-    def _plain_text(self, prompt: Prompt) -> str:
+    def _plain_text(self, prompt: Prompt, write: Callable[[str], str]) -> str:
         def fill(question: str) -> str:
             # Not str.format: questions and templates may contain braces.
-            return self.prompt_config.prompt_template.replace("{question}", question)
+            return self.prompt_config.prompt_template.replace("{question}", write(question))
 
-        few_shot = [f"{fill(question)} {solution.strip()}{SHOT_SEPARATOR}" for question, solution in prompt.few_shot]
-        instruction = f"{self.prompt_config.instruction}{SHOT_SEPARATOR}" if self.prompt_config.instruction else ""
-        return instruction + "".join(few_shot) + fill(self._question(prompt))
-
-    def _chat_text(self, prompt: Prompt) -> str:
-        system = (
-            [{"role": "system", "content": self.prompt_config.instruction}] if self.prompt_config.instruction else []
-        )
         few_shot = [
-            {"role": role, "content": text}
-            for shot in prompt.few_shot
-            for role, text in zip(("user", "assistant"), shot, strict=True)
+            f"{fill(question)} {write(solution.strip())}{SHOT_SEPARATOR}" for question, solution in prompt.few_shot
         ]
-        messages = [*system, *few_shot, {"role": "user", "content": self._question(prompt)}]
-        text: str = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        if prompt.question.strip() and prompt.question.strip() not in text:
-            raise ModelError(
-                f"the chat template drops the question of problem {prompt.problem_id!r}",
-                "the model would be prompted without it",
-                "use --prompt_format plain, or fix the chat template",
-            )
-        return text
+        instruction = f"{self.prompt_config.instruction}{SHOT_SEPARATOR}" if self.prompt_config.instruction else ""
+        return instruction + "".join(few_shot) + fill(_question(prompt))
 
     def prompt_ids(self, prompt: Prompt) -> list[int]:
-        """Ids of the prompt, in the plain layout with the tokenizer's start token; a new list each time."""
+        """Ids of the prompt, in the plain layout with the tokenizer's start token; a new list each time.
+
+        Special tokens are those of the layout. Their names in questions, examples and peers' answers are text.
+        """
         return self._cached_ids(prompt).tolist()
 
     def _encode(self, prompt: Prompt) -> array[int]:
-        # A chat template writes special tokens itself.
-        ids: list[int] = self.tokenizer(self.text(prompt), add_special_tokens=not self.chat)["input_ids"]
-        if not self.chat and ids and ids[-1] == self.tokenizer.eos_token_id:
-            ids = ids[:-1]
-        return array("i", ids)  # 4 bytes an id; in a list it is 40
+        text = self.text(prompt)
+        if any(self._codec.has_special(content) for _, content in _turns(prompt, str)):
+            mark = self._codec.mark
+            text = self._template.fill(_turns(prompt, mark)) if self._template else self._plain_text(prompt, mark)
+        # A chat template writes the start token itself.
+        return array("i", self._codec.encode(text, start=not self.chat))  # 4 bytes an id; in a list it is 40
 
     def completion_ids(self, completion: str) -> list[int]:
         """Ids of a text that this model did not generate, and the end token."""
-        ids: list[int] = self.tokenizer(completion, add_special_tokens=False)["input_ids"]
-        return [*ids, self.end_id]
+        return [*self._codec.encode_text(completion), self.end_id]
 
     def completion_text(self, token_ids: Sequence[int]) -> str:
         """The text of generated ids, special tokens removed."""
-        return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=True))
+        return self._codec.decode(token_ids)
 
     def stop_texts(self, prompt: Prompt) -> tuple[str, ...]:
         """Stop strings: those of the settings, and in a few-shot prompt the start of a next example."""
@@ -173,6 +163,17 @@ class Renderer:
 
     def tokenize_examples(self, examples: Sequence[TrainingExample]) -> list[TokenizedExample]:
         return [self.tokenize(example) for example in examples]
+
+
+def _question(prompt: Prompt) -> str:
+    """The question, followed by the answers of peers."""
+    return "\n".join((prompt.question, *(f"Posted: {text.strip()}" for text in prompt.peer_answers)))
+
+
+def _turns(prompt: Prompt, write: Callable[[str], str]) -> list[tuple[str, str]]:
+    """As (role, content) pairs; every content passes through `write`."""
+    shots = [(role, text) for shot in prompt.few_shot for role, text in zip(("user", "assistant"), shot, strict=True)]
+    return [(role, write(text)) for role, text in (*shots, ("user", _question(prompt)))]
 
 
 def batches_by_tokens(examples: Sequence[TokenizedExample], max_tokens: int) -> list[list[int]]:

@@ -23,10 +23,9 @@ class StopStrings:
     def __init__(self, renderer: Renderer, stop_strings: tuple[str, ...], vocabulary: int) -> None:
         self.renderer, self.stop_strings = renderer, stop_strings
         self._last = {text[-1] for text in stop_strings}
-        # Where a tokenizer removes spaces or completes a character later, any token may complete a string.
+        # Where a blank is dropped or a character completed later, any token may complete a string.
         plain = all(char.isascii() and char != " " for char in self._last)
-        cleaned = getattr(renderer.tokenizer, "clean_up_tokenization_spaces", False)
-        self._known = torch.full((vocabulary,), _UNKNOWN if plain and not cleaned else _YES, dtype=torch.int8)
+        self._known = torch.full((vocabulary,), _UNKNOWN if plain else _YES, dtype=torch.int8)
 
     def may_end(self, token: Tensor) -> Tensor:
         """Mask of the ids in `token` after which to look."""

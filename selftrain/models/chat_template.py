@@ -1,0 +1,107 @@
+"""A tokenizer's chat template: what it shows, what it drops, and how it ends a turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from selftrain.errors import ModelError
+
+#: (role, content) pairs, from the user's first message on.
+Turns = Sequence[tuple[str, str]]
+
+#: Stand for a question and its answer, to see what a template writes around them.
+_QUESTION, _ANSWER = ("user", "selftrain asks this"), ("assistant", "selftrain answers that")
+_DO = "use --prompt_format plain, or correct the template (chat_template.jinja, or tokenizer_config.json)"
+
+
+class ChatTemplate:
+    """
+    Args:
+        instruction: the system message; in the user's first message where the template refuses a system message.
+            Empty for none.
+
+    Raises:
+        ModelError: the template fails, or does not open the model's turn.
+    """
+
+    def __init__(self, tokenizer: Any, instruction: str) -> None:
+        self._tokenizer, self._instruction = tokenizer, instruction
+        self._takes_system_message = bool(instruction)
+        try:
+            prompt = self.fill([_QUESTION])
+        except ModelError:
+            if not instruction:
+                raise
+            self._takes_system_message = False
+            prompt = self.fill([_QUESTION])
+        try:
+            answered = self.fill([_QUESTION, _ANSWER], for_answer=False)
+        except ModelError:  # it may be for prompts only
+            answered = ""
+        #: What the template writes before and after an answer; both empty if that is not known.
+        self._before, _, self._after = answered.rpartition(_ANSWER[1])
+        self._check_opens_turn(prompt)
+
+    @property
+    def turn_end(self) -> int | None:
+        """Id of the token that the template writes after an answer; None if it writes none."""
+        added = {token.content: token_id for token_id, token in self._tokenizer.added_tokens_decoder.items()}
+        names = [name for name in added if name.strip() and self._after.lstrip().startswith(name)]
+        return added[max(names, key=len)] if names else None
+
+    def render(self, turns: Turns, last: str) -> str:
+        """The text of `turns`, of which the last is the user's, up to the start of the model's answer.
+
+        Args:
+            last: what the last turn is, for messages: "the question of problem 'p'".
+
+        Raises:
+            ModelError: the template fails on these turns, or drops part of them.
+        """
+        text = self.fill(turns)
+        if self._instruction.strip() not in text:
+            raise _drops("the instruction", f"leave --instruction out, {_DO}")
+        position = 0
+        for number, (role, content) in enumerate(turns, start=1):
+            place = text.find(content.strip(), position)
+            if place < 0 and number == len(turns):
+                raise _drops(last, _DO)
+            if place < 0:
+                speaker = "user" if role == "user" else "model"
+                raise _drops(f"what the {speaker} says in a worked example", f"use --num_fewshot 0, {_DO}")
+            position = place + len(content.strip())
+        return text
+
+    def fill(self, turns: Turns, *, for_answer: bool = True) -> str:
+        """The text of `turns` as the template has it.
+
+        Raises:
+            ModelError: the template fails.
+        """
+        messages = [{"role": role, "content": content} for role, content in turns]
+        if self._takes_system_message:
+            messages = [{"role": "system", "content": self._instruction}, *messages]
+        elif self._instruction:
+            messages[0]["content"] = f"{self._instruction}\n\n{messages[0]['content']}"
+        try:
+            return str(self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=for_answer))
+        except Exception as error:  # a template is a program, and raises what it likes
+            raise ModelError(
+                f"the chat template fails: {type(error).__name__}: {error}",
+                f"it was given messages of these roles: {', '.join(message['role'] for message in messages)}",
+                _DO,
+            ) from error
+
+    def _check_opens_turn(self, prompt: str) -> None:
+        missing = self._before.removeprefix(prompt).strip() if self._before.startswith(prompt) else ""
+        if missing and self.fill([_QUESTION], for_answer=False) == prompt:
+            raise ModelError(
+                f"the chat template ignores add_generation_prompt: no prompt ends with {missing!r}",
+                "the model would go on with the question, or have to open its turn itself",
+                _DO,
+            )
+
+
+def _drops(what: str, do: str) -> ModelError:
+    return ModelError(f"the chat template drops {what}", "the model would be prompted without it", do)

@@ -1,0 +1,139 @@
+"""What a chat template refuses, drops or leaves open is said before a run; published ones are used as they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from selftrain.errors import ModelError
+from selftrain.models.prompts import PromptConfig
+from selftrain.models.rendering import Renderer
+from selftrain.types import Prompt, TrainingExample
+from tests.models.tokenizers import CHATML, GEMMA, PUBLISHED, published, tokenizer
+
+SHOTS = (("How much is 1+1?", "1+1=2. #### 2"), ("How much is 2+2?", "2+2=4. #### 4"))
+PROMPT = Prompt("p", "How much is 3+4?", SHOTS, peer_answers=("3+4=7. #### 7", "#### 8"))
+NO_INSTRUCTION, INSTRUCTION = PromptConfig(), PromptConfig(instruction="Think step by step.")
+
+
+def renderer(template: str, config: PromptConfig = NO_INSTRUCTION, **options: str) -> Renderer:
+    return Renderer(tokenizer("byte-level", template, **options), config)
+
+
+def refused(template: str, prompt: Prompt = PROMPT, config: PromptConfig = NO_INSTRUCTION) -> str:
+    with pytest.raises(ModelError) as failure:
+        renderer(template, config).text(prompt)
+    assert failure.value.why and "--prompt_format plain" in failure.value.do
+    return str(failure.value)
+
+
+@pytest.mark.parametrize("config", [NO_INSTRUCTION, INSTRUCTION], ids=["", "with an instruction"])
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_templates_show_everything_and_end_a_turn_their_own_way(name: str, config: PromptConfig) -> None:
+    made = Renderer(published(name), config)
+    text = made.text(PROMPT)
+    for part in (config.instruction, *(part for shot in SHOTS for part in shot), PROMPT.question, *PROMPT.peer_answers):
+        assert part in text
+    end = made.tokenizer.convert_tokens_to_ids(PUBLISHED[name][4])
+    assert made.end_id == end and end in made.stop_ids
+    row = made.tokenize(TrainingExample(PROMPT, "3+4=7. #### 7"))
+    assert row.token_ids[-1] == end and end not in row.token_ids[row.prompt_length : -1]
+    assert [made.tokenizer.bos_token_id] * 2 != made.prompt_ids(PROMPT)[:2]
+
+
+@pytest.mark.parametrize(
+    ("template", "part"),
+    [
+        ("{{ messages[0].content.foo.bar }}", "UndefinedError"),
+        ("{{ messages", "TemplateSyntaxError"),
+        ("{% if x %}", "TemplateSyntaxError"),
+        ("{{ raise_exception('Only tools are served here') }}", "Only tools are served here"),
+        ("{{ messages[0].content + none }}", "TypeError"),
+        ("{{ messages[0].content }}{{ 1 / 0 }}", "ZeroDivisionError"),
+        ("{{ messages[7].content }}", "UndefinedError"),
+        ("{{ ''.__class__.__mro__ }}", "SecurityError"),
+        ("{{ messages | nonsense }}", "TemplateAssertionError"),
+    ],
+)
+def test_a_template_that_fails_is_explained_when_the_model_is_loaded(template: str, part: str) -> None:
+    for config in (NO_INSTRUCTION, INSTRUCTION):
+        assert part in refused(template, config=config)
+    with pytest.raises(ModelError, match="the chat template fails"):
+        renderer(template)
+
+
+def test_a_template_that_fails_on_one_prompt_is_explained_there() -> None:
+    template = "{% if messages | length > 1 %}{{ raise_exception('One turn only') }}{% endif %}" + CHATML
+    assert "One turn only" in refused(template)
+    assert "3+4" in renderer(template).text(Prompt("p", "How much is 3+4?"))
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        "{{ raise_exception('System role not supported') }}",
+        "{{ raise_exception('Conversation roles must alternate user/assistant') }}",
+        "{{ messages[0].nothing.at_all }}",
+    ],
+)
+def test_where_no_system_message_is_taken_the_instruction_begins_the_first_question(refusal: str) -> None:
+    template = "{% if messages[0].role == 'system' %}" + refusal + "{% endif %}" + CHATML
+    text = renderer(template, INSTRUCTION).text(PROMPT)
+    assert text.startswith("<|im_start|>user\nThink step by step.\n\nHow much is 1+1?<|im_end|>")
+    assert text.count("Think step by step.") == 1
+    assert renderer(template, INSTRUCTION).text(Prompt("p", "q?")) == (
+        "<|im_start|>user\nThink step by step.\n\nq?<|im_end|>\n<|im_start|>assistant\n"
+    )
+
+
+def test_gemma_gets_its_instruction() -> None:
+    text = Renderer(published("gemma"), INSTRUCTION).text(Prompt("p", "q?"))
+    assert text == "<bos><start_of_turn>user\nThink step by step.\n\nq?<end_of_turn>\n<start_of_turn>model\n"
+
+
+@pytest.mark.parametrize(
+    ("template", "part"),
+    [
+        (CHATML.replace("in messages", "in messages if message.role != 'system'"), "drops the instruction"),
+        (CHATML.replace("in messages", "in messages[-1:]"), "the user says in a worked example"),
+        (CHATML.replace("in messages", "in messages if message.role != 'assistant'"), "the model says in a worked"),
+        (CHATML.replace("in messages", "in messages[:-1]"), "drops the question of problem 'p'"),
+        (CHATML.replace("['content']", "['content'][:9]"), "the user says in a worked example"),
+        (CHATML.replace("['content']", "['content'].split('Posted')[0]"), "drops the question of problem 'p'"),
+        (CHATML.replace("['content']", "['content'] | upper"), "drops"),
+    ],
+)
+def test_what_a_template_drops_is_noticed(template: str, part: str) -> None:
+    assert part in refused(template, config=INSTRUCTION if "instruction" in part else PromptConfig())
+
+
+def test_thoughts_of_worked_examples_that_are_left_out_are_noticed() -> None:
+    thought = Prompt("p", "q?", (("a?", "<think>one and one</think>#### 2"),))
+    with pytest.raises(ModelError, match="drops what the model says in a worked example"):
+        Renderer(published("deepseek r1"), PromptConfig()).text(thought)
+    assert "one and one" in Renderer(published("chatml"), PromptConfig()).text(thought)
+
+
+@pytest.mark.parametrize("config", [NO_INSTRUCTION, INSTRUCTION], ids=["", "with an instruction"])
+@pytest.mark.parametrize("template", [CHATML, GEMMA])
+def test_a_template_that_does_not_open_the_models_turn_is_refused(template: str, config: PromptConfig) -> None:
+    without = template.partition("{% if add_generation_prompt %}")[0]
+    assert "ignores add_generation_prompt" in refused(without, config=config)
+
+
+def test_the_templates_turn_end_is_the_end_and_stops_an_answer_too() -> None:
+    made = Renderer(tokenizer("byte-level", CHATML, eos="<|endoftext|>"), PromptConfig())
+    ids = {name: made.tokenizer.convert_tokens_to_ids(name) for name in ("<|im_end|>", "<|endoftext|>")}
+    assert made.completion_ids("#### 7")[-1] == ids["<|im_end|>"]
+    assert made.stop_ids == frozenset(ids.values())
+    # In the plain layout there are no turns.
+    plain = Renderer(made.tokenizer, PromptConfig(prompt_format="plain"), made.stop_ids)
+    assert plain.completion_ids("#### 7")[-1] == ids["<|endoftext|>"]
+    # A template that writes no end leaves the tokenizer's.
+    bare = renderer("{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}<assistant>", eos="</s>")
+    assert bare.end_id == bare.tokenizer.eos_token_id
+
+
+def test_a_model_without_an_end_token_ends_its_turns_as_its_template_does() -> None:
+    made = tokenizer("byte-level", CHATML)
+    made.eos_token = None
+    assert Renderer(made, PromptConfig()).end_id == made.convert_tokens_to_ids("<|im_end|>")
