@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from selftrain.errors import ModelError
@@ -73,17 +73,18 @@ class ChatTemplate:
             position = place + len(content.strip())
         return text
 
-    def fill(self, turns: Turns, *, for_answer: bool = True) -> str:
-        """The text of `turns` as the template has it.
+    def fill(self, turns: Turns, write: Callable[[str], str] = str, *, for_answer: bool = True) -> str:
+        """The text of `turns` as the template has it, each message passed through `write` before.
 
         Raises:
             ModelError: the template fails.
         """
-        messages = [{"role": role, "content": content} for role, content in turns]
         if self._takes_system_message:
-            messages = [{"role": "system", "content": self._instruction}, *messages]
+            turns = [("system", self._instruction), *turns]
         elif self._instruction:
-            messages[0]["content"] = f"{self._instruction}\n\n{messages[0]['content']}"
+            (role, first), *others = turns
+            turns = [(role, f"{self._instruction}\n\n{first}"), *others]
+        messages = [{"role": role, "content": write(content)} for role, content in turns]
         try:
             return str(self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=for_answer))
         except Exception as error:  # a template is a program, and raises what it likes

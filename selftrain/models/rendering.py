@@ -91,7 +91,7 @@ class Renderer:
     def _render(self, prompt: Prompt) -> str:
         if self._template is None:
             return self._plain_text(prompt, str)
-        return self._template.render(_turns(prompt, str), f"the question of problem {prompt.problem_id!r}")
+        return self._template.render(_turns(prompt), f"the question of problem {prompt.problem_id!r}")
 
     def _plain_text(self, prompt: Prompt, write: Callable[[str], str]) -> str:
         def fill(question: str) -> str:
@@ -107,15 +107,17 @@ class Renderer:
     def prompt_ids(self, prompt: Prompt) -> list[int]:
         """Ids of the prompt, in the plain layout with the tokenizer's start token; a new list each time.
 
-        Special tokens are those of the layout. Their names in questions, examples and peers' answers are text.
+        Special tokens are those of the layout: of the chat template, or of `prompt_template` and `instruction`. Their
+        names in messages, or in questions, examples and peers' answers, are text.
         """
         return self._cached_ids(prompt).tolist()
 
     def _encode(self, prompt: Prompt) -> array[int]:
-        text = self.text(prompt)
-        if any(self._codec.has_special(content) for _, content in _turns(prompt, str)):
-            mark = self._codec.mark
-            text = self._template.fill(_turns(prompt, mark)) if self._template else self._plain_text(prompt, mark)
+        text, turns, mark = self.text(prompt), _turns(prompt), self._codec.mark
+        # In the plain layout the instruction belongs to the layout.
+        written = [content for _, content in turns] + [self.prompt_config.instruction] * self.chat
+        if any(map(self._codec.has_special, written)):
+            text = self._template.fill(turns, mark) if self._template else self._plain_text(prompt, mark)
         # A chat template writes the start token itself.
         return array("i", self._codec.encode(text, start=not self.chat))  # 4 bytes an id; in a list it is 40
 
@@ -170,10 +172,10 @@ def _question(prompt: Prompt) -> str:
     return "\n".join((prompt.question, *(f"Posted: {text.strip()}" for text in prompt.peer_answers)))
 
 
-def _turns(prompt: Prompt, write: Callable[[str], str]) -> list[tuple[str, str]]:
-    """As (role, content) pairs; every content passes through `write`."""
-    shots = [(role, text) for shot in prompt.few_shot for role, text in zip(("user", "assistant"), shot, strict=True)]
-    return [(role, write(text)) for role, text in (*shots, ("user", _question(prompt)))]
+def _turns(prompt: Prompt) -> list[tuple[str, str]]:
+    """As (role, content) pairs."""
+    shots = [turn for shot in prompt.few_shot for turn in zip(("user", "assistant"), shot, strict=True)]
+    return [*shots, ("user", _question(prompt))]
 
 
 def batches_by_tokens(examples: Sequence[TokenizedExample], max_tokens: int) -> list[list[int]]:

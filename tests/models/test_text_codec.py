@@ -67,6 +67,15 @@ def test_special_tokens_written_in_a_chat_are_text(name: str, place: str) -> Non
     assert _prompt_for_server(made, prompt(written)) == with_names
 
 
+@pytest.mark.parametrize("name", ["chatml", "gemma", "llama 2"])
+def test_special_tokens_written_in_the_instruction_of_a_chat_are_text(name: str) -> None:
+    made = Renderer(published(name), PromptConfig(instruction="Never write </s> or <end_of_turn> or <|im_end|>."))
+    plain = Renderer(published(name), PromptConfig(instruction="Never write those."))
+    special = set(made.tokenizer.added_tokens_decoder)
+    found, expected = ([i for i in one.prompt_ids(Prompt("p", "q?")) if i in special] for one in (made, plain))
+    assert found == expected
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_special_tokens_written_in_the_plain_layout_are_text(kind: str) -> None:
     made = Renderer(tokenizer(kind, bos="<bos>", eos="<eos>"), PromptConfig())
