@@ -11,9 +11,11 @@ from typing import Any
 
 from selftrain.errors import DataError
 from selftrain.problems.code import NoTestsError, read_task
-from selftrain.problems.columns import ColumnMapping, find_column, first_column, value_at
+from selftrain.problems.columns import ColumnMapping, find_column, first_column, options_of, value_at
+from selftrain.problems.options import Options
 from selftrain.problems.overlap import question_key
 from selftrain.problems.problem_set import ProblemSet
+from selftrain.problems.question import as_text, chat_parts, with_context
 from selftrain.problems.references import AnswerFormat, detect_format, read_reference
 from selftrain.problems.rows import Row, Table, excerpt, raise_for_bad_rows
 from selftrain.types import Problem
@@ -26,6 +28,9 @@ _POSITION = "position"
 
 #: Characters above which a reference hardly is an answer.
 _LONG = 200
+
+#: Columns that nothing is read from, by name; others are counted.
+_NAMED = 9
 
 #: NUL and lone surrogates, which cannot be encoded for a model.
 _NOT_ENCODABLE = re.compile("[\0\ud800-\udfff]")
@@ -50,7 +55,7 @@ def build_problems(table: Table, mapping: ColumnMapping, id_column: str | None, 
     if ids is not None:
         ids = find_column("id", table, ids, usual)
     answers = (value_at(row.columns, mapping.answer) for row in table.rows if mapping.answer)
-    verbatim = mapping.grader in ("exact", "code")
+    verbatim = mapping.grader in ("exact", "code") or mapping.reading is not None
     reader = _RowReader(table.name, mapping, "verbatim" if verbatim else detect_format(answers), ids)
     problems, untested = _read_rows(table, reader, require_answers)
     if not problems:
@@ -60,7 +65,7 @@ def build_problems(table: Table, mapping: ColumnMapping, id_column: str | None, 
             f"Take data that has tests in its column {mapping.answer}.",
         )
     left_out = counted((untested, "problem has no tests and is left out", "problems have no tests and are left out"))
-    return ProblemSet(table.name, problems, mapping.grader, mapping=reader.describe(table.rows[0]), warnings=left_out)
+    return ProblemSet(table.name, problems, mapping.grader, mapping=reader.describe(table), warnings=left_out)
 
 
 def _read_rows(table: Table, reader: _RowReader, require_answers: bool) -> tuple[tuple[Problem, ...], int]:
@@ -133,40 +138,56 @@ class _RowReader:
     def _read_question(self, columns: Mapping[str, Any]) -> tuple[str, str | None, str | None]:
         """(question, reference, solution) of a row that holds a question and its answer."""
         mapping = self.mapping
-        question = mapping.format_question(*(value_at(columns, column) for column in mapping.question))
+        question = as_text(value_at(columns, mapping.question))
         if not question:
-            raise ValueError(f"the question is empty (column {', '.join(mapping.question)})")
+            raise ValueError(f"the question is empty (column {mapping.question})")
+        question = with_context({name: value_at(columns, name) for name in mapping.context}, question)
+        options = options_of(columns, mapping) if mapping.options else None
+        if options is not None:
+            question = "\n".join([question, "Options:", *options.shown])
         answer = None if mapping.answer is None else value_at(columns, mapping.answer)
         worked = answer if self.answer_format in ("hashes", "box") else None
         has_solution = mapping.solution and mapping.solution != mapping.answer
         solution = value_at(columns, str(mapping.solution)) if has_solution else worked
         if isinstance(solution, list | tuple):
             solution = "\n".join(str(part) for part in solution)
-        return question, read_reference(answer, self.answer_format), None if solution is None else str(solution)
+        return question, self._reference(answer, options), None if solution is None else str(solution)
+
+    def _reference(self, answer: object, options: Options | None) -> str | None:
+        reading, empty = self.mapping.reading, answer is None or answer == ""
+        if reading is None or empty:
+            return read_reference(answer, self.answer_format)
+        letter = options.letter(answer, reading) if options else None
+        if letter is None:
+            raise ValueError(f"the answer {excerpt(answer)} names no option by its {reading}")
+        return letter
 
     def _read_task(self, columns: Mapping[str, Any]) -> tuple[str, str | None, str | None]:
         """(question, reference, solution) of a programming task; the reference is all its tests, for people to read."""
         task = read_task(columns)
         return task.question, _tests_as_text(columns[str(self.mapping.answer)]), task.solution
 
-    def describe(self, first: Row) -> tuple[str, ...]:
+    def describe(self, table: Table) -> tuple[str, ...]:
         """Which column became what, one line each."""
         mapping, ids = self.mapping, f"id <- {self.id_column or 'position'}"
         if mapping.grader == "code":
-            lines = [f"question <- {mapping.question[0]} (as a programming task)"]
+            lines = [f"question <- {mapping.question} (as a programming task)"]
             lines += [f"reference <- {mapping.answer} (all tests)"]
             lines += [f"solution <- {mapping.solution}"] if mapping.solution else []
             return (*lines, ids)
-        chat = isinstance(value_at(first.columns, mapping.question[0]), list | tuple)
-        lines = [f"question <- {' and '.join(mapping.question)}{' (the last message of the user)' if chat else ''}"]
-        if mapping.answer:
-            lines.append(f"reference <- {mapping.answer} ({_FORMATS[self.answer_format]})")
-        else:
-            lines.append("reference <- nothing")
+        chat = chat_parts([value_at(row.columns, mapping.question) for row in table.rows])
+        sources = [*mapping.context, mapping.question, *mapping.options]
+        lines = [f"question <- {' and '.join(sources)}{f' ({chat})' if chat else ''}"]
+        read_as = f"names an option by its {mapping.reading}" if mapping.reading else _FORMATS[self.answer_format]
+        lines.append(f"reference <- {mapping.answer} ({read_as})" if mapping.answer else "reference <- nothing")
         if mapping.solution and mapping.solution != mapping.answer:
             lines.append(f"solution <- {mapping.solution}")
         elif self.answer_format in ("hashes", "box"):
             lines.append(f"solution <- {mapping.answer}")
+        used = {name and name.split(".")[0] for name in (*sources, mapping.answer, mapping.solution, self.id_column)}
+        others = [excerpt(name)[1:-1] for name in table.column_names if name not in {*used, *sources}]
+        more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+        lines += [f"not shown <- {', '.join(others[:_NAMED])}{more}"] if others else []
         return (*lines, ids)
 
 
@@ -199,7 +220,7 @@ def data_warnings(problems: ProblemSet, mapping: ColumnMapping) -> tuple[str, ..
     several = sum(isinstance(value, list | tuple) and len(value) > 1 for value in answers)
     missing = sum(problem.reference is None for problem in answered)
     long = sum(len(problem.reference or "") > _LONG for problem in answered)
-    return counted(
+    return mapping.warnings + counted(
         (len(repeated), "question occurs more than once", "questions occur more than once"),
         (differing, "repeated question has different answers", "repeated questions have different answers"),
         (several, "reference lists several answers, all required", "references list several answers, all required"),

@@ -9,13 +9,18 @@ The one-answer copies (`question`/`answer`, LILA's `input`/`output_answer`) keep
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any, Literal
 
 from selftrain.errors import DataError, SettingsError
+from selftrain.problems import options
 from selftrain.problems.code import LAYOUTS, CodeLayout, find_layout
-from selftrain.problems.rows import Table, excerpt, nearest
+from selftrain.problems.options import Options, Reading, option_columns, read_options
+from selftrain.problems.question import is_context
+from selftrain.problems.references import is_plain_number
+from selftrain.problems.rows import Row, Table, excerpt, nearest
 
 #: "math" compares values (numbers, formulas, lists without order), "choice" the letter of an option, "exact" the text
 #: after "the answer is" without its last full stop, "code" runs the tests of a task.
@@ -26,61 +31,48 @@ ANSWERS = ("answer", "ground_truth", "reward_model.ground_truth", "final_answer"
 SOLUTIONS = ("solution", "rationale")
 
 
-def as_text(value: object) -> str:
-    """A question that is a text, or the last user message of a chat. Raises ValueError if it is neither."""
-    if value is None or isinstance(value, str):
-        return (value or "").strip()
-    if not isinstance(value, list | tuple):
-        raise ValueError(f"the question is a {type(value).__name__}, {excerpt(value)}")
-    of_user = [message for message in value if isinstance(message, Mapping) and message.get("role") == "user"]
-    if not of_user:
-        raise ValueError(f"no message of the user in {excerpt(value)}")
-    content = of_user[-1].get("content")
-    if isinstance(content, list | tuple):
-        content = "\n".join(part["text"] for part in content if isinstance(part, Mapping) and part.get("text"))
-    return content.strip() if isinstance(content, str) else ""
-
-
-def _with_options(question: object, options: object) -> str:
-    if not isinstance(options, list | tuple) or not all(isinstance(option, str) for option in options):
-        raise ValueError(f"the options are not a list of texts: {excerpt(options)}")
-    return "\n".join([as_text(question), "Options:", *options])
-
-
-def _body_and_question(body: object, question: object) -> str:
-    story, ask = as_text(body), as_text(question)
-    return f"{story}{'' if story.endswith(('.', '?', '!')) else '.'} {ask}" if story else ask
+#: Columns on which a question leans: put before it.
+CONTEXTS = (
+    "body", "context", "ctx", "passage", "paragraph", "article", "story", "background", "situation", "scenario",
+    "premise",
+)  # fmt: skip
+#: Columns on which it may lean, or which may give the answer away: it is only said that they are not shown.
+_ASIDES = (
+    "support", "facts", "evidence", "hint", "table", "document", "documents", "history", "dialogue", "dialog",
+    "conversation", "premises", "input", "image", "images", "figure", "figures", "audio", "video", "decoded_image",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class ColumnMapping:
-    """ColumnMapping(question=("Body", "Question"), answer="Answer", format_question=_body_and_question)
+    """ColumnMapping("Question", "Answer", context=("Body",))
 
-    A name with a dot leads into a nested column. `format_question` gets the values of the `question` columns, in order.
+    A name with a dot leads into a nested column. A programming task's question is built by `read_task`.
     """
 
-    question: tuple[str, ...]
+    question: str
     answer: str | None
     solution: str | None = None
-    format_question: Callable[..., str] = as_text
     grader: GraderName = "math"
+    #: Columns that are put before the question.
+    context: tuple[str, ...] = ()
+    #: One column that lists the options of a multiple-choice question, or a column for each; shown after it.
+    options: tuple[str, ...] = ()
+    #: How the answers name an option; None if they do not, or there are none.
+    reading: Reading | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def _of_tasks(layout: CodeLayout) -> ColumnMapping:
-    """`read_task` builds the question of a programming task from its whole row."""
-    return ColumnMapping((layout.question,), layout.tests, solution=layout.solution, grader="code")
+    return ColumnMapping(layout.question, layout.tests, solution=layout.solution, grader="code")
 
 
-LISTED = ColumnMapping(("sQuestion",), "lSolutions")
-CHOICES = ColumnMapping(
-    ("question", "options"), "correct", solution="rationale", format_question=_with_options, grader="choice"
-)
-STORY = ColumnMapping(("Body", "Question"), "Answer", format_question=_body_and_question)
-LILA = ColumnMapping(("input",), "output_answer")
-BIG_BENCH = ColumnMapping(("input",), "target", grader="exact")
+LISTED = ColumnMapping("sQuestion", "lSolutions")
+LILA = ColumnMapping("input", "output_answer")
+BIG_BENCH = ColumnMapping("input", "target", grader="exact")
 HUMANEVAL, MBPP, MBPP_SANITIZED, APPS = map(_of_tasks, LAYOUTS)
 
-_PUBLISHED = (LISTED, CHOICES, STORY, LILA, BIG_BENCH)
+_PUBLISHED = (LISTED, LILA, BIG_BENCH)
 
 
 def value_at(columns: Mapping[str, Any], name: str) -> Any:
@@ -113,27 +105,115 @@ def detect_columns(
     if layout is not None and (question_column is None or answer_column is None):
         return _task_columns(table, _of_tasks(layout), question_column, answer_column)
     candidates = (known, *_PUBLISHED) if known and known.grader != "code" else _PUBLISHED
-    fitting = (mapping for mapping in candidates if _has(table, *mapping.question, str(mapping.answer)))
-    mapping = next(fitting, ColumnMapping((), None))
+    fitting = (mapping for mapping in candidates if _has(table, mapping.question, str(mapping.answer)))
+    mapping = next(fitting, ColumnMapping("", None))
+    if mapping is BIG_BENCH and _all_numbers(row.columns["target"] for row in table.rows):
+        mapping = replace(mapping, grader="math")
     if question_column is not None or not mapping.question:
-        name = find_column("question", table, question_column, QUESTIONS)
-        mapping = replace(mapping, question=(name,), format_question=as_text)
-    if answer_column is not None or (mapping.answer is None and (require_answers or first_column(table, ANSWERS))):
-        mapping = replace(mapping, answer=find_column("answer", table, answer_column, ANSWERS))
-    return replace(mapping, solution=mapping.solution or first_column(table, SOLUTIONS))
+        mapping = replace(mapping, question=find_column("question", table, question_column, QUESTIONS))
+    shown = () if question_column is not None else _options(table)
+    usual = ANSWERS if not shown else (*ANSWERS[:-1], *options.ANSWERS, ANSWERS[-1])
+    if answer_column is not None or (mapping.answer is None and (require_answers or first_column(table, usual))):
+        mapping = replace(mapping, answer=find_column("answer", table, answer_column, usual))
+    mapping = replace(mapping, solution=mapping.solution or first_column(table, SOLUTIONS), options=shown)
+    mapping = mapping if question_column is not None else replace(mapping, context=_context(table, mapping))
+    mapping = _with_reading(table, mapping) if mapping.options else mapping
+    return replace(mapping, warnings=(*mapping.warnings, *_asides(table, mapping)))
+
+
+def options_of(columns: Mapping[str, Any], mapping: ColumnMapping) -> Options | None:
+    """A row's options; None if it has none. Raises ValueError if they cannot be read."""
+    values = [value_at(columns, name) for name in mapping.options]
+    return read_options(values[0] if len(values) == 1 else [value for value in values if value not in (None, "")])
+
+
+def _all_numbers(values: Iterable[object]) -> bool:
+    def is_number(value: object) -> bool:
+        if isinstance(value, str):
+            return is_plain_number(value.strip())
+        return isinstance(value, Real) and not isinstance(value, bool)
+
+    return all(map(is_number, values))
+
+
+def _options(table: Table) -> tuple[str, ...]:
+    """The column that lists the options, or those of one option each; of rows that have some."""
+    listed = first_column(table, options.COLUMNS)
+    names = (listed,) if listed else option_columns(table.column_names)
+    return names if any(row.columns.get(name) not in (None, "", [], {}) for row in table.rows for name in names) else ()
+
+
+def _context(table: Table, mapping: ColumnMapping) -> tuple[str, ...]:
+    used = {mapping.question, mapping.answer, mapping.solution, *mapping.options}
+    found = [name for name in table.column_names if name.lower() in CONTEXTS and name not in used]
+    return tuple(name for name in found if is_context([row.columns.get(name) for row in table.rows]))
+
+
+def _asides(table: Table, mapping: ColumnMapping) -> list[str]:
+    """What the question may lean on and does not show, counted."""
+    used = {mapping.question, mapping.answer, mapping.solution, *mapping.context, *mapping.options}
+    names = [name for name in table.column_names if name.lower() in (*CONTEXTS, *_ASIDES, *options.COLUMNS)]
+    counts = {
+        name: sum(row.columns.get(name) not in (None, "", [], {}) for row in table.rows)
+        for name in names
+        if name not in used
+    }
+    return [
+        f"{count} {'row has' if count == 1 else 'rows have'} something in {name}, which the model is not shown"
+        for name, count in counts.items()
+        if count
+    ]
+
+
+def _with_reading(table: Table, mapping: ColumnMapping) -> ColumnMapping:
+    """How the answers name an option: the first way that fits them all, else one that fits most.
+
+    Raises:
+        DataError: they can be read as texts of options and as their positions, with different results.
+    """
+    rows = [(row, _options_or_none(row, mapping), value_at(row.columns, str(mapping.answer))) for row in table.rows]
+    rows = [(row, found, answer) for row, found, answer in rows if answer not in (None, "")]
+    letters: dict[Reading, list[str | None]] = {
+        reading: [found.letter(answer, reading) if found else None for _, found, answer in rows]
+        for reading in options.READINGS
+    }
+    fits = {reading: sum(letter is not None for letter in found) for reading, found in letters.items()}
+    best = max(fits, key=lambda reading: fits[reading])  # the first of the best
+    if not rows or 2 * fits[best] <= len(rows):
+        unread = f"{len(rows)} answers name no option in {', '.join(mapping.options)}; graded as {mapping.grader}"
+        return replace(mapping, grader=mapping.grader if rows else "choice", warnings=(unread,) if rows else ())
+    place = next((reading for reading in options.POSITIONS if fits[reading] == len(rows)), None)
+    if best == "text" and place and letters["text"] != letters[place]:
+        row, _, answer = next(row for row, a, b in zip(rows, letters["text"], letters[place], strict=True) if a != b)
+        raise DataError(
+            f"{row.where}: the answer {excerpt(answer)} is the text of one option and the position of another.",
+            "All answers of the column can be read either way, so which option is right is not clear.",
+            "Write the answers as letters: A, B, ...",
+        )
+    unsure = fits["position from 0"] == fits["position from 1"] and best == "position from 0"
+    unsure = unsure and letters["position from 0"] != letters["position from 1"]
+    said = ("answers are positions of options: counted from 0, but no answer is 0 and none the last",) if unsure else ()
+    return replace(mapping, grader="choice", reading=best, warnings=said)
+
+
+def _options_or_none(row: Row, mapping: ColumnMapping) -> Options | None:
+    try:
+        return options_of(row.columns, mapping)
+    except ValueError:  # said when the row is read
+        return None
 
 
 def _task_columns(
     table: Table, mapping: ColumnMapping, question_column: str | None, answer_column: str | None
 ) -> ColumnMapping:
     for role, named, own in (
-        ("question", question_column, mapping.question[0]),
+        ("question", question_column, mapping.question),
         ("answer", answer_column, mapping.answer),
     ):
         if named not in (None, own):
             raise SettingsError(
                 f"{role}_column is {named!r}, and the rows of {table.name} are programming tasks.",
-                f"The question of a task is read from {mapping.question[0]}, its tests from {mapping.answer}.",
+                f"The question of a task is read from {mapping.question}, its tests from {mapping.answer}.",
                 "Name neither column; or both --question_column and --answer_column, to read plain questions.",
             )
     return mapping if first_column(table, (str(mapping.solution),)) else replace(mapping, solution=None)

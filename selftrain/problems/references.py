@@ -93,6 +93,12 @@ def plain_number(text: str) -> str:
     return f"-{number}" if sign == "-" and number != "0" else number
 
 
+def is_plain_number(text: str) -> bool:
+    """Whether it is a decimal number and nothing else: "-1,400.5", but not the code "007"."""
+    match = _NUMBER.fullmatch(text)
+    return match is not None and (len(match[2]) == 1 or not match[2].startswith("0"))
+
+
 def _read_text(text: str, answer_format: AnswerFormat) -> str:
     text = text.strip()
     if answer_format == "verbatim" or not text:

@@ -29,7 +29,7 @@ tracking_shuffled_objects_seven_objects tracking_shuffled_objects_three_objects 
 
 @dataclass(frozen=True)
 class KnownDataset:
-    """KnownDataset("grade-school sums", "openai/gsm8k", ColumnMapping(("question",), "answer"))
+    """KnownDataset("grade-school sums", "openai/gsm8k", ColumnMapping("question", "answer"))
 
     `train` and `test` are the Hub's names of those splits, None if the dataset has none.
     """
@@ -64,8 +64,8 @@ class KnownDataset:
         return name, hub_name
 
 
-_GSM8K_LIKE = ColumnMapping(("question",), "answer")
-_MATH_LIKE = ColumnMapping(("problem",), "answer", solution="solution")
+_GSM8K_LIKE = ColumnMapping("question", "answer")
+_MATH_LIKE = ColumnMapping("problem", "answer", solution="solution")
 _MBPP = "google-research-datasets/mbpp"
 
 
@@ -80,25 +80,23 @@ _KNOWN = {
     "math": KnownDataset(
         "competition mathematics, seven subjects",
         "EleutherAI/hendrycks_math",
-        ColumnMapping(("problem",), "solution", solution="solution"),
+        ColumnMapping("problem", "solution", solution="solution"),
         configs=tuple(_MATH_SUBJECTS.split()),
     ),
     "math500": KnownDataset("500 test problems of MATH", "HuggingFaceH4/MATH-500", _MATH_LIKE, train=None),
     "amc23": KnownDataset("AMC 12 of 2023", "math-ai/amc23", _GSM8K_LIKE, train=None),
     # Published as "train", but made for evaluation.
     "aime24": KnownDataset("AIME of 2024", "HuggingFaceH4/aime_2024", _MATH_LIKE, train=None, test="train"),
-    "aime25": KnownDataset("AIME of 2025", "math-ai/aime25", ColumnMapping(("problem",), "answer"), train=None),
+    "aime25": KnownDataset("AIME of 2025", "math-ai/aime25", ColumnMapping("problem", "answer"), train=None),
     "olympiadbench": KnownDataset(
         "olympiad problems, English, text only",
         "math-ai/olympiadbench",
-        ColumnMapping(("question",), "final_answer"),
+        ColumnMapping("question", "final_answer"),
         train=None,
     ),
     "minerva": KnownDataset("undergraduate science and mathematics", "math-ai/minervamath", _GSM8K_LIKE, train=None),
-    "multiarith": KnownDataset(
-        "sums of several steps", "ChilleD/MultiArith", ColumnMapping(("question",), "final_ans")
-    ),
-    "svamp": KnownDataset("varied one-step sums", "ChilleD/SVAMP", columns.STORY),
+    "multiarith": KnownDataset("sums of several steps", "ChilleD/MultiArith", ColumnMapping("question", "final_ans")),
+    "svamp": KnownDataset("varied one-step sums", "ChilleD/SVAMP", ColumnMapping("Question", "Answer")),
     "bbh": KnownDataset(
         "BIG-Bench Hard, 27 tasks; never train on it",
         "SaylorTwift/bbh",
@@ -107,7 +105,12 @@ _KNOWN = {
         configs=tuple(_BIG_BENCH_HARD.split()),
     ),
     # Config and splits not confirmed.
-    "aqua": KnownDataset("algebra with five options", "deepmind/aqua_rat", columns.CHOICES, configs=("raw",)),
+    "aqua": KnownDataset(
+        "algebra with five options",
+        "deepmind/aqua_rat",
+        ColumnMapping("question", "correct", solution="rationale", grader="choice"),
+        configs=("raw",),
+    ),
     "simuleq": _lila("one or two unknowns, first answer only", "simuleq"),
     "addsub": _lila("one-step sums", "addsub"),
     "singleeq": _lila("one equation", "singleq"),
@@ -115,7 +118,7 @@ _KNOWN = {
     "mawps": KnownDataset(
         "one unknown; contains multiarith, addsub and singleeq",
         "MU-NLPC/Calc-mawps",
-        ColumnMapping(("question",), "result_float"),
+        ColumnMapping("question", "result_float"),
         configs=("original-splits",),
     ),
     "humaneval": KnownDataset(

@@ -12,6 +12,7 @@ CHAT = [
     {"role": "assistant", "content": "2"},
     {"role": "user", "content": "And 2+2?"},
 ]
+SHOWN = "Be brief.\n\nUser: 1+1?\n\nAssistant: 2\n\nUser: And 2+2?"
 
 
 @pytest.mark.parametrize(
@@ -22,8 +23,8 @@ CHAT = [
         ({"prompt": "2+2?", "solution": "$4$"}, "2+2?", "4", None),
         ({"prompt": "2+2?", "solution": "The answer is 4."}, "2+2?", "4", None),
         ({"prompt": "2+2?", "solution": "Final answer: $1,400.0$"}, "2+2?", "1400", None),
-        ({"messages": CHAT, "answer": "4"}, "And 2+2?", "4", None),
-        ({"prompt": CHAT, "reward_model": {"ground_truth": "4"}}, "And 2+2?", "4", None),
+        ({"messages": CHAT, "answer": "4"}, SHOWN, "4", None),
+        ({"prompt": CHAT, "reward_model": {"ground_truth": "4"}}, SHOWN, "4", None),
         ({"question": "q", "answer": "2+2=4\n#### 4"}, "q", "4", "2+2=4\n#### 4"),
         ({"question": "q", "answer": "a lot #### 1,400"}, "q", "1400", "a lot #### 1,400"),
         ({"problem": "q", "solution": r"so \boxed{\frac{1}{2}}."}, "q", r"\frac{1}{2}", r"so \boxed{\frac{1}{2}}."),
@@ -53,9 +54,35 @@ def test_a_message_may_come_in_parts():
     assert load_problems([{"messages": chat, "answer": "4"}])[0].question == "2+2?"
 
 
-def test_the_mapping_says_that_a_chat_was_cut():
-    problems = load_problems([{"messages": CHAT, "answer": "4"}])
-    assert problems.mapping[0] == "question <- messages (the last message of the user)"
+@pytest.mark.parametrize(
+    ("chat", "question", "said"),
+    [
+        (CHAT, SHOWN, ", after the system message and the earlier turns"),
+        (CHAT[:2], "Be brief.\n\n1+1?", ", after the system message"),
+        (CHAT[1:], SHOWN.removeprefix("Be brief.\n\n"), ", after the earlier turns"),
+        (CHAT[1:2], "1+1?", ""),
+        (CHAT[1:3], "1+1?", ""),  # the assistant's last message is a solution, or the start of one
+        ([{"role": "developer", "content": "Be brief."}, CHAT[1]], "Be brief.\n\n1+1?", ", after the system message"),
+    ],
+)
+def test_a_chat_is_shown_whole_up_to_the_last_message_of_the_user(chat, question, said):
+    problems = load_problems([{"messages": chat, "answer": "4"}])
+    assert problems[0].question == question
+    assert problems.mapping[0] == f"question <- messages (the last message of the user{said})"
+
+
+@pytest.mark.parametrize(
+    ("message", "part"),
+    [
+        ({"role": "tool", "content": "2"}, "the role 'tool'"),
+        ({"content": "2"}, "the role None"),
+        ({"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}, "no text and cannot be shown"),
+        ({"role": "assistant", "content": {"a": 1}}, "no text and cannot be shown"),
+    ],
+)
+def test_messages_that_cannot_be_shown_are_refused(message, part):
+    with pytest.raises(DataError, match=part):
+        load_problems([{"messages": [message, *CHAT[1:2]], "answer": "4"}])
 
 
 def test_the_caller_names_the_columns():

@@ -95,7 +95,7 @@ def test_every_layout_is_detected(layout):
     table = Table("set", rows_of([dict.fromkeys(columns, "x")], "set"))
     mapping = detect_columns(table, None, None, known=None, require_answers=True)
     assert mapping.grader == "code"
-    assert (mapping.question, mapping.answer) == ((layout.question,), layout.tests)
+    assert (mapping.question, mapping.answer) == (layout.question, layout.tests)
 
 
 def test_columns_beside_a_task_do_not_hide_it():
