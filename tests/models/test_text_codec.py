@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from selftrain.engines.server.replies import _prompt_for_server
+from selftrain.engines.request import GenerateRequest
+from selftrain.engines.server.requests import request_bodies
 from selftrain.models.loading import LoadedModel
 from selftrain.models.prompts import PromptConfig
 from selftrain.models.rendering import Renderer
 from selftrain.models.text_codec import TextCodec
-from selftrain.types import Prompt
+from selftrain.types import Prompt, SamplingParams
 from tests.models.tokenizers import CHATML, KINDS, PUBLISHED, published, tokenizer
 
 TEXTS = [
@@ -64,7 +65,8 @@ def test_special_tokens_written_in_a_chat_are_text(name: str, place: str) -> Non
     decoded = made.tokenizer.decode(with_names, clean_up_tokenization_spaces=False)
     assert written in decoded, "the model reads another text"
     # A server that gets the text would read special tokens.
-    assert _prompt_for_server(made, prompt(written)) == with_names
+    request = GenerateRequest([prompt(written)], 1, SamplingParams(), "k")
+    assert request_bodies(request, made, extras=False)[0]["prompt"] == with_names
 
 
 @pytest.mark.parametrize("name", ["chatml", "gemma", "llama 2"])
