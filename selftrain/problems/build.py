@@ -17,7 +17,7 @@ from selftrain.problems.overlap import question_key
 from selftrain.problems.problem_set import ProblemSet
 from selftrain.problems.question import as_text, chat_parts, with_context
 from selftrain.problems.references import AnswerFormat, detect_format, read_reference
-from selftrain.problems.rows import Row, Table, excerpt, raise_for_bad_rows
+from selftrain.problems.rows import Row, Table, excerpt, is_empty, raise_for_bad_rows
 from selftrain.types import Problem
 
 _IDS = ("id", "unique_id")
@@ -154,8 +154,8 @@ class _RowReader:
         return question, self._reference(answer, options), None if solution is None else str(solution)
 
     def _reference(self, answer: object, options: Options | None) -> str | None:
-        reading, empty = self.mapping.reading, answer is None or answer == ""
-        if reading is None or empty:
+        reading = self.mapping.reading
+        if reading is None or is_empty(answer):
             return read_reference(answer, self.answer_format)
         letter = options.letter(answer, reading) if options else None
         if letter is None:

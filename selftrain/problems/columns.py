@@ -20,7 +20,7 @@ from selftrain.problems.code import LAYOUTS, CodeLayout, find_layout
 from selftrain.problems.options import Options, Reading, option_columns, read_options
 from selftrain.problems.question import is_context
 from selftrain.problems.references import is_plain_number
-from selftrain.problems.rows import Row, Table, excerpt, nearest
+from selftrain.problems.rows import Row, Table, excerpt, is_empty, nearest
 
 #: "math" compares values (numbers, formulas, lists without order), "choice" the letter of an option, "exact" the text
 #: after "the answer is" without its last full stop, "code" runs the tests of a task.
@@ -107,7 +107,7 @@ def detect_columns(
     candidates = (known, *_PUBLISHED) if known and known.grader != "code" else _PUBLISHED
     fitting = (mapping for mapping in candidates if _has(table, mapping.question, str(mapping.answer)))
     mapping = next(fitting, ColumnMapping("", None))
-    if mapping is BIG_BENCH and _all_numbers(row.columns["target"] for row in table.rows):
+    if mapping is BIG_BENCH and _all_numbers(row.columns.get("target") for row in table.rows):
         mapping = replace(mapping, grader="math")
     if question_column is not None or not mapping.question:
         mapping = replace(mapping, question=find_column("question", table, question_column, QUESTIONS))
@@ -124,7 +124,7 @@ def detect_columns(
 def options_of(columns: Mapping[str, Any], mapping: ColumnMapping) -> Options | None:
     """A row's options; None if it has none. Raises ValueError if they cannot be read."""
     values = [value_at(columns, name) for name in mapping.options]
-    return read_options(values[0] if len(values) == 1 else [value for value in values if value not in (None, "")])
+    return read_options(values[0] if len(values) == 1 else [value for value in values if not is_empty(value)])
 
 
 def _all_numbers(values: Iterable[object]) -> bool:
@@ -133,14 +133,15 @@ def _all_numbers(values: Iterable[object]) -> bool:
             return is_plain_number(value.strip())
         return isinstance(value, Real) and not isinstance(value, bool)
 
-    return all(map(is_number, values))
+    found = [value for value in values if not is_empty(value)]
+    return bool(found) and all(map(is_number, found))
 
 
 def _options(table: Table) -> tuple[str, ...]:
     """The column that lists the options, or those of one option each; of rows that have some."""
     listed = first_column(table, options.COLUMNS)
     names = (listed,) if listed else option_columns(table.column_names)
-    return names if any(row.columns.get(name) not in (None, "", [], {}) for row in table.rows for name in names) else ()
+    return names if any(not is_empty(row.columns.get(name)) for row in table.rows for name in names) else ()
 
 
 def _context(table: Table, mapping: ColumnMapping) -> tuple[str, ...]:
@@ -154,9 +155,7 @@ def _asides(table: Table, mapping: ColumnMapping) -> list[str]:
     used = {mapping.question, mapping.answer, mapping.solution, *mapping.context, *mapping.options}
     names = [name for name in table.column_names if name.lower() in (*CONTEXTS, *_ASIDES, *options.COLUMNS)]
     counts = {
-        name: sum(row.columns.get(name) not in (None, "", [], {}) for row in table.rows)
-        for name in names
-        if name not in used
+        name: sum(not is_empty(row.columns.get(name)) for row in table.rows) for name in names if name not in used
     }
     return [
         f"{count} {'row has' if count == 1 else 'rows have'} something in {name}, which the model is not shown"
@@ -172,7 +171,7 @@ def _with_reading(table: Table, mapping: ColumnMapping) -> ColumnMapping:
         DataError: they can be read as texts of options and as their positions, with different results.
     """
     rows = [(row, _options_or_none(row, mapping), value_at(row.columns, str(mapping.answer))) for row in table.rows]
-    rows = [(row, found, answer) for row, found, answer in rows if answer not in (None, "")]
+    rows = [(row, found, answer) for row, found, answer in rows if not is_empty(answer)]
     letters: dict[Reading, list[str | None]] = {
         reading: [found.letter(answer, reading) if found else None for _, found, answer in rows]
         for reading in options.READINGS

@@ -11,7 +11,7 @@ from string import ascii_uppercase
 from typing import Any, Literal
 
 from selftrain.problems.references import plain_number
-from selftrain.problems.rows import excerpt
+from selftrain.problems.rows import excerpt, is_empty
 
 #: Columns that hold all options of a question, and columns that name the right one where there are options.
 COLUMNS = ("options", "choices", "endings", "candidates", "answer_choices")
@@ -72,21 +72,25 @@ def read_options(value: Any) -> Options | None:
     """
     if isinstance(value, str):
         value = _from_text(value)
-    labels: Sequence[Any] = ()
+    labels: object = ()
     if isinstance(value, Mapping):
         if isinstance(value.get("text"), list | tuple):
-            value, labels = value["text"], value.get("label") or ()
+            value, labels = value["text"], value.get("label")
         else:
             found = {name: text for name, text in value.items() if text is not None}
             value, labels = list(found.values()), list(found)
     elif isinstance(value, list | tuple) and value and all(isinstance(item, Mapping) for item in value):
         value, labels = [item.get("text") for item in value], [item.get("label") for item in value]
-    if value is None or (isinstance(value, str | list | tuple) and not value):
+    if is_empty(value):
         return None
     right = isinstance(value, list | tuple) and all(isinstance(v, str | int | float) for v in value)
     if not right or not 2 <= len(value) <= len(ascii_uppercase):
         raise ValueError(f"the options are not a list of 2 to 26 texts: {excerpt(value)}")
-    return _lettered([str(text).strip() for text in value], [str(label) for label in labels if label is not None])
+    return _lettered([str(text).strip() for text in value], _labels(labels))
+
+
+def _labels(value: object) -> list[str]:
+    return [str(label) for label in value if label is not None] if isinstance(value, list | tuple) else []
 
 
 def option_columns(names: Sequence[str]) -> tuple[str, ...]:

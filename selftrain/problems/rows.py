@@ -53,11 +53,18 @@ def rows_of(items: Iterable[object], source: str, key: str = "") -> tuple[Row, .
     return tuple(rows)
 
 
-def _plain(value: object) -> object:
-    """numpy's scalars as Python's; None for NaN, which pandas has in empty cells."""
-    if type(value).__module__ == "numpy" and hasattr(value, "dtype") and getattr(value, "ndim", None) == 0:
-        value = shortest(value, str(value.dtype)) if value.dtype.kind == "f" else value.item()  # type: ignore[attr-defined]
+def _plain(value: Any) -> Any:
+    """numpy's scalars and arrays as Python's; None for NaN, which pandas has in empty cells."""
+    if type(value).__module__ == "numpy" and hasattr(value, "dtype"):
+        if getattr(value, "ndim", 0):
+            return [_plain(item) for item in value]
+        value = shortest(value, str(value.dtype)) if value.dtype.kind == "f" else value.item()
     return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def is_empty(value: object) -> bool:
+    """Whether a cell holds nothing: None, or an empty text, list or mapping."""
+    return value is None or (isinstance(value, str | list | tuple | Mapping) and not value)
 
 
 def shortest(value: Any, width: str) -> float:
