@@ -47,8 +47,8 @@ _HEDGE = re.compile(
 
 #: A sentence with a number in it.
 _PROSE = re.compile(
-    r"(?=[^\n]*\d)(?=[^\n]*[a-z]{2} )[^\n\\]*\b(?:is|are|was|were|has|have|had|will|can|makes?|gets?|got|needs?|costs?"
-    r"|equals|earns?|spends?|spent|sold|left)\b[^\n\\]*"
+    r"(?=[^\n]*\d)(?=[^\n]*[a-z] )[^\n\\]*\b(?:is|are|was|were|has|have|had|will|can|makes?|gets?|got|needs?|costs?"
+    r"|equals|['’]s|[a-z]{2,}ed|earns?|spends?|spent|sold|left)\b[^\n\\]*"
 )
 
 
@@ -93,8 +93,8 @@ def _marked_answer(text: str) -> tuple[bool, str | None]:
             remark = answer
         elif answer and remark and not is_value(answer) and not (kind != "phrase" and is_plain_praise(remark)):
             break  # two texts in words: the last one
-        elif answer:
-            return True, undress(answer) or None
+        elif stated := undress(answer):
+            return True, stated
     if not remark and CUT_OFF not in text and (value := concluding_value(text)):
         return True, value
     return marked or bool(heading), undress(remark or heading) or None

@@ -61,7 +61,8 @@ _EMPTY_COMMAND = re.compile(r"\\(?:text|math)\w*\s*\{\s*\}")
 _EMPTY_BOX = re.compile(r"\$?\s*\\f?box(?:ed)?\s*\{[\s.…?_~\\,;:!]*\}\s*\$?")
 #: What fills a box in an instruction: `put your answer within \boxed{...}`.
 _BLANK = re.compile(
-    r"(?:[\s.…?_~]|\\[,;:! _]|\\[lc]?dots|\\q?quad)*"
+    r"(?:[\s.…?_~{}]|\\[,;:! _]|\\[lc]?dots|\\q?quad|\\(?:[hv]?phantom|hspace)\s*\{[^{}]*\}"
+    r"|\\underline|\\square|\\Box)*"
     r"|\s*(?:\\text\w*\s*\{\s*)?(?:(?:your|the|final|insert|my) )*answer(?: here)?[\s}]*",
     re.IGNORECASE,
 )
@@ -83,9 +84,10 @@ _ADVERB = re.compile(
 _OPENER = re.compile(
     r"[\s*_]*(?:let['’]?s|let us|to [a-z]+|we|first|step 1|here|sure|okay|if|since|because|start\w*)\b", re.IGNORECASE
 )
-#: "Check this answer: 18 + 2 = 20" states none.
+#: "Check this answer: 18 + 2 = 20" and "if the answer is 20" state none.
 _CHECK = re.compile(
-    r"\b(?:check\w*|verif\w+|confirm\w*|explain\w*|explanation of|justif\w+)[^.\n:]{0,20}$", re.IGNORECASE
+    r"\b(?:check\w*|verif\w+|confirm\w*|explain\w*|explanation of|justif\w+|if|whether|hope|unless)\b[^.\n:]{0,20}$",
+    re.IGNORECASE,
 )
 _CLAUSE = re.compile(
     r"\b(?:that|there|has|have|had|is|are|was|were|will|can|needs?|makes?|made|earns?|earned|spends?|spent|gets?|got|sold"
@@ -109,7 +111,7 @@ def statements(text: str) -> Iterator[Statement]:
     text = text[-_MAX_LENGTH:]
     boxes = list(_BOX.finditer(text))[-_MAX_MARKERS:] if "box" in text else []
     spans = [_braced(text, box.end()) for box in boxes]
-    tags = list(_TAG.finditer(text))[-_MAX_MARKERS:] if "nswer>" in text.lower() else []
+    tags = list(_TAG.finditer(text))[-_MAX_MARKERS:] if "nswer>" in text or "NSWER>" in text else []
     ends = [_TAG_END.search(text, tag.end(), tag.end() + 4 * MAX_LENGTH) for tag in tags]
     inside = [(box.start(), end) for box, (content, end) in zip(boxes, spans, strict=True) if content is not None]
     inside += [(tag.start(), end.start()) for tag, end in zip(tags, ends, strict=True) if end]
@@ -148,7 +150,7 @@ def _phrases(text: str) -> list[tuple[int, Literal["phrase", "hashes", "tag", "b
                 elif (match := _HEADS.match(text, start)) and _BEFORE_HEAD.fullmatch(text, line, start):
                     found.append((line, "phrase", match.end()))
             at = text.find(word, at + 1)
-    if "\nA" in text or "ns" in text or "NS" in text or text[:1] == "A":
+    if "\nA" in text or "ns:" in text or "ns." in text or "ns*" in text or "NS" in text or text[:1] == "A":
         found += [(match.start(), "phrase", match.end()) for match in _SHORT.finditer(text)]
     return sorted(found)
 

@@ -27,11 +27,12 @@ _DENIED = re.compile(
 )
 #: Praise: it says nothing but that the answer stands.
 _PRAISE = re.compile(
-    r"(?:(?:indeed|also|therefore|thus|very|quite|clearly|now|logically|mathematically) )?(?:correct|right|reasonable"
-    r"|sensible|consistent|accurate|plausible|unique|verified|confirmed|checked|complete|final|clear|good|fine|valid|exact"
-    r"|true|yes|logical|as expected|as follows)\b",
+    r"(?:(?:indeed|also|therefore|thus|very|quite|clearly|now|logically|mathematically|100 ?%) )?(?:correct|right"
+    r"|reasonable|sensible|consistent|accurate|plausible|unique|verified|confirmed|checked|complete|final|clear|good|fine"
+    r"|valid|exact|true|yes|logical|as expected|as follows|close to|easy to|easily|simple to|straightforward)\b",
     re.IGNORECASE,
 )
+_CONTRADICTS = re.compile(r"\b(?:not|but|however|instead|rather|wait|should|wrong|incorrect)\b|n['’]t\b", re.IGNORECASE)
 #: Praise that is hardly ever an answer itself.
 _PLAIN_PRAISE = re.compile(
     r"(?:(?:indeed|also|therefore|thus|very|quite|clearly|now) )?(?:correct|right|reasonable|sensible|consistent"
@@ -43,13 +44,15 @@ _MANNER = re.compile(
     r"(?:(?:already|then|now|also|always|simply|usually) )?(?:in|of|to|as|for|by|from|with|within|at|on|because|since"
     r"|so|if|when|where|what|which|that|how|why|whether|the|an?|its?|this|these|our|your|you|positive|negative|even|odd"
     r"|whole|integer|prime|rational|simplified|found|given|put|written|shown|known|due|easy"
-    r"|important|needed|required|same|equal|equivalent|based|left|meant|[a-z]{3,}(?:ed|ible|able))\b",
+    r"|important|needed|required|same|equal|equivalent|based|left|meant|see|above|below|here"
+    r"|well|helpful|symmetric|trivial|obvious|simple|independent|ready|done|[a-z]{3,}(?:ed|ible|able))\b",
     re.IGNORECASE,
 )
 #: Manners that name numbers: "rounded to 2 decimal places", "obtained by adding 10 and 8".
 _MANNER_WITH_NUMBERS = re.compile(
     r"(?:rounded|accurate|correct|given|exact|expressed|written|simplified|in)\b[^=]*"
     r"\b(?:decimals?|places?|significant|nearest|digits?|base|terms|form)\b"
+    r"|(?:divisible by|independent of|an? (?:multiple|factor|power) of|of the form)\b[^=]*$"
     r"|[a-z]+(?:ed|en|nd) (?:by|from|using|via|through) (?:\w+ing|the)\b(?!.*\b(?:get|gets|giv\w+|yield\w*)\b)[^=]*$",
     re.IGNORECASE,
 )
@@ -72,11 +75,11 @@ def is_plain_praise(text: str) -> bool:
 def is_remark(text: str) -> bool:
     """Whether a sentence behind "the answer is" only says something about the answer."""
     text = text.strip(" *_\"'.!,:")
-    if not text or starts_with_value(text) or _TAKES_BACK.search(text):
+    if not text:
         return False
     if _PRAISE.match(text) or _MANNER_WITH_NUMBERS.match(text):
-        return True
-    return bool(_MANNER.match(text)) and not is_value(text)
+        return not _CONTRADICTS.search(text)
+    return bool(_MANNER.match(text)) and not is_value(text) and not _TAKES_BACK.search(text)
 
 
 def is_denied(behind: str) -> bool:
