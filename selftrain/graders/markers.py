@@ -27,6 +27,8 @@ _STATES = re.compile(
 #: "Final Answer (in dollars)" on a line of its own, and what stands before the word on it.
 _HEADS = re.compile(r"answer[*_ ]{0,3}(?:\([^()\n]{0,40}\)[*_ ]{0,3})?(?=\n)", re.IGNORECASE)
 _BEFORE_HEAD = re.compile(r"[#*_ ]{0,8}(?:final )?", re.IGNORECASE)
+#: "The answer is" in Chinese, Japanese and Korean.
+_ELSEWHERE = re.compile(r"(?:答案|正解|答え|정답)\s?(?:是|为|為|は|:|：|=)")
 _SHORT = re.compile(r"^(?:[#*_ ]{0,8}[Aa](?:ns|NS)\.?[*_ ]{0,3}[:=：]|A[ ]{0,3}:)", re.MULTILINE)
 _BOX = re.compile(r"\\f?box(?:ed)?(?![a-zA-Z])")
 _TAG = re.compile(r"<(?:final[_ ]?)?answer>", re.IGNORECASE)
@@ -37,8 +39,8 @@ _JOINT = re.compile(r"(?:[\s,;$]|and|or|\\quad|\\text\s?\{\s?(?:and|or)\s?\}|\\[
 _LISTS = re.compile(r"[,;]|and|or|^[^\n]*$")
 #: A full stop, a line's end, a closing tag, or a parenthesis that is neither another value nor a doubt.
 _SENTENCE_END = re.compile(
-    r"(?<!\.)(?<!\b(?:ft|lb|hr|yd|oz|No)(?=\. ?\d))(?<!\b(?:lbs|hrs|min)(?=\. ?\d))\.(?=[*_`\"')]{0,3}(?:\s|$))"
-    r"|\n|</[a-z]"
+    r"(?<!\.)(?<!\b(?:ft|lb|hr|yd|oz|No|Rs)(?=\. ?\d))(?<!\b(?:lbs|hrs|min)(?=\. ?\d))\.(?=[*_`\"')]{0,3}(?:\s|$))"
+    r"|\n|。|</[a-z]"
     r"| \((?!(?:or|and|not|nor|but|maybe|perhaps|possibly|if|unless|plus|minus|to|up|though|wait|no|actually)\b)"
     r"(?=[a-z]{2})"
 )
@@ -152,6 +154,8 @@ def _phrases(text: str) -> list[tuple[int, Literal["phrase", "hashes", "tag", "b
             at = text.find(word, at + 1)
     if "\nA" in text or "ns:" in text or "ns." in text or "ns*" in text or "NS" in text or text[:1] == "A":
         found += [(match.start(), "phrase", match.end()) for match in _SHORT.finditer(text)]
+    if not text.isascii():
+        found += [(match.start(), "phrase", match.end()) for match in _ELSEWHERE.finditer(text)]
     return sorted(found)
 
 
