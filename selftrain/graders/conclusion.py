@@ -70,6 +70,8 @@ _BOLD_VALUE = re.compile(rf"\s*({_VALUE}(?: [a-zA-Z]+){{0,3}})[.,:]?\s*")
 _FORMULA = re.compile(r"\$\$[^$]+\$\$|\$[^$]+\$(?!\d)|\\\([^\n]+?\\\)|\\\[[^\n]+?\\\]")
 #: A sum, with what it comes to behind it: `48 + 24 =`, `3 boxes * 4 eggs =`.
 _SUM = re.compile(r"\d%?\)?(?: [a-zA-Z/]+){0,4}\s*[-+*/–×÷x]\s*[-$€£(]*\d[^=]{0,200}=")
+#: `x^2`, `2y`, `n -`; x between numbers is a times sign.
+_UNKNOWN = re.compile(r"[\\^_]|\d[a-wyz](?![a-z])|\dx(?!\s*[\d$(])|(?<![\w'’.])[b-hj-z](?![\w'’])\s*[-+*/^=(]")
 #: GSM8K's calculator: `48 + 24 = <<48+24=72>>72`.
 _CALCULATED = re.compile(r"<<[^<>]{0,100}>>")
 _OPERATOR = re.compile(r"[-+*/^×÷=<>]\s*$")
@@ -95,7 +97,7 @@ def concluding_value(text: str) -> str | None:
     sentence = _CALCULATED.sub("", last_sentence(text))
     if not sentence or "\\box" in sentence or "####" in sentence:
         return None
-    if _CONCLUDES.match(sentence) or len(_BOLD.findall(sentence)) == 1 or _SUM.search(sentence):
+    if _CONCLUDES.match(sentence) or len(_BOLD.findall(sentence)) == 1 or _is_sum(sentence):
         return only_value(sentence)
     return only_value(sentence) if _TELLS.fullmatch(sentence) else None
 
@@ -111,11 +113,16 @@ def only_value(sentence: str) -> str | None:
     if formulas := _FORMULA.findall(plain):
         alone = len(formulas) == 1 and not any(map(str.isdigit, _FORMULA.sub("", plain)))
         return formulas[0] if alone and not re.search(r"(?<!\\)\b[a-zA-Z]{3,}", formulas[0]) else None
-    if _SUM.search(plain):
+    if _is_sum(plain):
         result = plain.rpartition("=")[2]
         token = _TOKEN.match(result.lstrip())
         return _spell(result.lstrip(), token) if token else None
     return None if _OPEN.search(plain) else _closing_value(plain)
+
+
+def _is_sum(text: str) -> bool:
+    """Whether this is a sum with what it comes to; an equation with an unknown is none."""
+    return bool(_SUM.search(text)) and not _UNKNOWN.search(text.rpartition("=")[0])
 
 
 def _closing_value(text: str) -> str | None:

@@ -45,6 +45,7 @@ _HEDGE = re.compile(
 )
 
 
+_WORD = re.compile(r"(?<![\\a-zA-Z])[a-z]{3,}")
 #: A sentence with a number in it.
 _PROSE = re.compile(
     r"(?=[^\n]*\d)(?=[^\n]*[a-z] )[^\n\\]*\b(?:is|are|was|were|has|have|had|will|can|makes?|gets?|got|needs?|costs?"
@@ -68,8 +69,10 @@ def gold_answer(reference: str) -> str | None:
     states none of them.
     """
     text = reference.strip()
-    if _marked_answer(text)[0]:
+    if any(True for _ in statements(text)):
         return extract_answer(text)
+    if _WORD.search(text) and (value := concluding_value(text)):
+        return value
     return only_value(text) if _PROSE.fullmatch(text) else text
 
 

@@ -72,6 +72,7 @@ _BLANK = re.compile(
 _HEADING = re.compile(
     r"[\s*_]*(?:\d{1,2}[.)]\s+[*_]*[^\W\d_]{3,}|(?:step|part|case|phase|stage|method)\s*\d)", re.IGNORECASE
 )
+_WORD = re.compile(r"(?<!\\)\b[^\W\d_]{2,}")
 _TITLE = re.compile(
     r"[\s*_]*(?:(?:final )?answer|explanation|solution|check|verification|conclusion|summary|notes?|results?|steps?)"
     r"[\s*_:]*",
@@ -231,7 +232,7 @@ def _behind_hashes(text: str, start: int) -> Statement:
         if starts_with_value(line):
             return Statement(line, "hashes")
         if _STATES_VALUE.match(line) or concludes(line):
-            return Statement(only_value(line) or line, "hashes")
+            return Statement((_WORD.search(line) and only_value(line)) or line, "hashes")
         if not below and not _TITLE.fullmatch(line):
             return Statement(line, "hashes")
         if "\n" not in below and starts_with_value(below):

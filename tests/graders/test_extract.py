@@ -37,6 +37,8 @@ from selftrain.graders import extract_answer
         ("She made 9 * 2 = 18.\nA: 18", "18"),
         ("#### Total: $18", "$18"),
         ("#### Result\n18", "18"),
+        ("#### x^4+1=0", "x^4+1=0"),
+        ("#### y = 2x + 1", "y = 2x + 1"),
         ("#### 18\n#### Answer", "18"),
         ("Answer:\n- 18", "18"),
         ("Answer:\n1. 18\n2. 20", "1. 18 2. 20"),

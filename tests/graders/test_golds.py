@@ -30,7 +30,20 @@ def test_a_gold_that_states_several_values_or_none_is_unjudged(math_grader: Math
 
 
 @pytest.mark.parametrize(
-    "gold", ["New York", "Alfred 3", "more than 5", "13 (apples)", "odd", "(3, 4)", "x + 2", "is", "10:30 AM"]
+    "gold",
+    [
+        "New York",
+        "Alfred 3",
+        "more than 5",
+        "13 (apples)",
+        "odd",
+        "(3, 4)",
+        "x + 2",
+        "is",
+        "10:30 AM",
+        "x^2+1=0",
+        "y = 3 - 1",
+    ],
 )
 def test_a_gold_that_is_no_sentence_is_taken_as_it_is(math_grader: MathGrader, gold: str) -> None:
     assert grade(math_grader, problem(gold), f"\\boxed{{\\text{{{gold}}}}}").value in (1.0, None)
