@@ -56,13 +56,14 @@ class SamplingParams:
 
     SamplingParams(temperature=0.7, top_k=40, max_completion_length=1024)
 
-    `temperature` 0 is greedy. `top_k` 0 and `top_p` 1.0 are off.
+    `temperature` 0 is greedy. `top_k` 0, `top_p` 1.0 and `repetition_penalty` 1.0 are off.
     """
 
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
     max_completion_length: int = 256
+    repetition_penalty: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ FLOORS: list[set[str]] = [
     {"config", "sandbox", "storage"},
     {"problems", "models", "evaluation"},
     {"graders", "training"},
-    {"engines", "methods", "report"},
+    {"engines", "methods", "protocols", "report"},
     {"loop"},
     {"trainer", "sizing"},
     {"cli"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -42,6 +43,34 @@ def sample_with_logprobs(logits: Tensor, uniform: Tensor, params: SamplingParams
 def sample_tokens(logits: Tensor, uniform: Tensor, params: SamplingParams) -> Tensor:
     """The tokens of `sample_with_logprobs`."""
     return sample_with_logprobs(logits, uniform, params)[0]
+
+
+class RepetitionPenalty:
+    """transformers' repetition penalty: the logits of tokens that a row has already, in its prompt too, are divided by
+    it where they are positive, and multiplied where they are not.
+
+    Args:
+        prompt_ids: of each prompt; `n` rows follow from each.
+    """
+
+    def __init__(self, prompt_ids: Sequence[Sequence[int]], n: int, penalty: float) -> None:
+        self._prompt_ids, self._n, self._penalty = prompt_ids, n, penalty
+        self._seen: Tensor | None = None
+
+    def sample_with_logprobs(
+        self, rows: Sequence[int], logits: Tensor, uniform: Tensor, params: SamplingParams
+    ) -> tuple[Tensor, Tensor]:
+        """As the function, for some of all rows; the log-probabilities are those without a penalty."""
+        if self._seen is None:
+            self._seen = torch.zeros(len(self._prompt_ids) * self._n, logits.shape[-1], dtype=torch.bool)
+            for place, ids in enumerate(self._prompt_ids):
+                self._seen[place * self._n : (place + 1) * self._n, list(ids)] = True
+            self._seen = self._seen.to(logits.device)
+        index = torch.tensor(rows, device=logits.device)
+        changed = torch.where(logits < 0, logits * self._penalty, logits / self._penalty)
+        token, _ = sample_with_logprobs(torch.where(self._seen[index], changed, logits), uniform, params)
+        self._seen[index, token] = True
+        return token, logits.gather(-1, token[:, None]).squeeze(-1) - logits.logsumexp(dim=-1)
 
 
 @cache

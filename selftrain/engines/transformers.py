@@ -14,7 +14,7 @@ from selftrain.engines.base import SaveWeights, batches_by_length, one_by_one
 from selftrain.engines.oom_splitter import OomSplitter
 from selftrain.engines.request import GenerateRequest
 from selftrain.engines.rng import uniforms
-from selftrain.engines.sampler import sample_with_logprobs
+from selftrain.engines.sampler import RepetitionPenalty, sample_with_logprobs
 from selftrain.models.loading import load_model
 from selftrain.models.logprobs import autocast, evaluating, sequence_logprobs
 from selftrain.models.prompts import PromptConfig
@@ -153,8 +153,16 @@ class TransformersEngine:
         draws = torch.from_numpy(uniforms(request.stream_starts(), params.max_completion_length))
         draws = draws.to(self.model.device)
         state, logits = self._prefill(request)
+        penalty: RepetitionPenalty | None = None
+        if params.repetition_penalty != 1.0:
+            ids = [self.renderer.prompt_ids(prompt) for prompt in request.prompts]
+            penalty = RepetitionPenalty(ids, request.n, params.repetition_penalty)
         for step in range(params.max_completion_length):
-            token, logprobs = sample_with_logprobs(logits, draws[state.rows, step], params)
+            numbers = draws[state.rows, step]
+            if penalty is None:
+                token, logprobs = sample_with_logprobs(logits, numbers, params)
+            else:
+                token, logprobs = penalty.sample_with_logprobs(state.rows, logits, numbers, params)
             self._append(state, token, logprobs)
             live = [place for place, row in enumerate(state.rows) if not state.completions[row].ended]
             if not live or step + 1 == params.max_completion_length:

@@ -22,13 +22,15 @@ class EvalTask:
     #: Names the random streams: under one key all models are sampled with the same random numbers, which makes
     #: paired differences smaller.
     key: str
+    #: 1 is off.
+    repetition_penalty: float = 1.0
 
     def renamed(self, suffix: str) -> EvalTask:
         """The same task with random streams of its own."""
         return replace(self, key=f"{self.key}/{suffix}")
 
     def params(self, temperature: float, *, top_k: int = 0, top_p: float = 1.0) -> SamplingParams:
-        return SamplingParams(temperature, top_k, top_p, self.max_completion_length)
+        return SamplingParams(temperature, top_k, top_p, self.max_completion_length, self.repetition_penalty)
 
     def graded(self, responses: Sequence[Response]) -> list[Sample]:
         """All responses in one call of `grade`, so that a grader can work on them in parallel."""

@@ -21,6 +21,12 @@ class PromptConfig:
     prompt_template: str = setting(
         "Question: {question}\nAnswer:", "plain layout of one question; {question} is replaced"
     )
+    chat_start_token: Literal["template", "tokenizer"] = setting(
+        "template",
+        "who writes the start token of a chat prompt: the chat template alone, or the tokenizer where the template has "
+        "not, as lm-eval does it",
+        source="transformers' apply_chat_template",
+    )
     instruction: str = setting(
         "",
         "text before the first question (plain), or the system message (chat); where a chat template takes none, the "

@@ -66,8 +66,9 @@ class Renderer:
         self._template = ChatTemplate(tokenizer, prompt_config.instruction) if self.chat else None
         turn_end = self._template.turn_end if self._template else None
         eos = [end for end in (turn_end, tokenizer.eos_token_id) if end is not None]
-        #: Ids that end an answer: the chat template's, the tokenizer's and the generation config's.
-        self.stop_ids = frozenset(eos) | frozenset(extra_stop_ids)
+        #: Ids that end an answer: the chat template's, the tokenizer's, the generation config's, and the special tokens
+        #: among the stop strings.
+        self.stop_ids = frozenset(eos) | frozenset(extra_stop_ids) | self._special_stops()
         if not self.stop_ids:
             raise ModelError(
                 "neither the tokenizer nor the generation config names an end token",
@@ -78,6 +79,12 @@ class Renderer:
         self.end_id: int = eos[0] if eos else min(self.stop_ids)
         self._cached_text = lru_cache(CACHED_PROMPTS)(self._render)
         self._cached_ids = lru_cache(CACHED_PROMPTS)(self._encode)
+
+    def _special_stops(self) -> frozenset[int]:
+        """Stop strings that are special tokens: these are not part of a completion's text."""
+        added = getattr(self.tokenizer, "added_tokens_decoder", {})
+        names = {token.content: token_id for token_id, token in added.items() if token.special}
+        return frozenset(names[stop] for stop in self.prompt_config.stop_strings if stop in names)
 
     @cached_property
     def pad_id(self) -> int:
@@ -119,7 +126,8 @@ class Renderer:
         if any(map(self._codec.has_special, written)):
             text = self._template.fill(turns, mark) if self._template else self._plain_text(prompt, mark)
         # A chat template writes the start token itself.
-        return array("i", self._codec.encode(text, start=not self.chat))  # 4 bytes an id; in a list it is 40
+        start = not self.chat or self.prompt_config.chat_start_token == "tokenizer"
+        return array("i", self._codec.encode(text, start=start))  # 4 bytes an id; in a list it is 40
 
     def completion_ids(self, completion: str) -> list[int]:
         """Ids of a text that this model did not generate, and the end token."""
@@ -137,14 +145,13 @@ class Renderer:
         return (*self.prompt_config.stop_strings, next_shot)
 
     def cut(self, token_ids: Sequence[int], stop_texts: Sequence[str]) -> tuple[tuple[int, ...], str]:
-        """The ids entirely before the first stop string, and their text."""
+        """The text before the first stop string, and the ids entirely before it: one may begin within a token."""
         text = self.completion_text(token_ids)
         kept = list(token_ids)
         if places := [text.index(stop) for stop in stop_texts if stop in text]:
-            before = text[: min(places)]
-            while kept and len(self.completion_text(kept)) > len(before):
+            text = text[: min(places)]
+            while kept and len(self.completion_text(kept)) > len(text):
                 kept.pop()
-            text = self.completion_text(kept)
         return tuple(kept), text
 
     def tokenize(self, example: TrainingExample) -> TokenizedExample:

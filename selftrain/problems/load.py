@@ -18,7 +18,7 @@ from selftrain.problems.folders import read_folder
 from selftrain.problems.hub import read_hub
 from selftrain.problems.problem_set import ProblemSet
 from selftrain.problems.registry import KnownDataset, find_known, known_datasets
-from selftrain.problems.rows import Table, choose_split, nearest
+from selftrain.problems.rows import Row, Table, choose_split, nearest
 from selftrain.problems.word_problems import Stream, make_word_problems
 from selftrain.types import Problem
 
@@ -60,9 +60,6 @@ def load_problems(
     if known and known[1].hub_id is None:
         return _generate(known[0], split or "train", 1000 if max_problems is None else max_problems, seed)
     table = _table(dataset_name, known, dataset_config, split)
-    if not table.rows:
-        place = dataset_name if isinstance(dataset_name, str | Path) else table.name
-        raise DataError(f"{place} has no rows.", "There is nothing to train or evaluate on.", "Check the source.")
     mapping = detect_columns(
         table,
         question_column,
@@ -73,6 +70,23 @@ def load_problems(
     problems = build_problems(table, mapping, id_column, require_answers)
     problems = problems if max_problems is None else problems.take(max_problems, seed)
     return replace(problems, warnings=table.warnings + problems.warnings + data_warnings(problems, mapping))
+
+
+def load_rows(dataset_name: str | Path, *, dataset_config: str | None = None, split: str | None = None) -> Table:
+    """The rows of one split as they are published, in their order: no column is looked for, and none is read.
+
+    Args:
+        dataset_name, dataset_config, split: as in `load_problems`; of `word_problems` a thousand rows are made.
+
+    Raises:
+        DataError: the rows cannot be read, or there are none.
+    """
+    known = find_known(dataset_name) if isinstance(dataset_name, str) else None
+    if known and known[1].hub_id is None:
+        made = _generate(known[0], split or "train", 1000, 0)
+        rows = (Row(problem.id, problem.id.rpartition("/")[2], problem.columns) for problem in made)
+        return Table(made.name, tuple(rows))
+    return _table(dataset_name, known, dataset_config, split)
 
 
 def _generate(name: str, split: str, count: int, seed: int) -> ProblemSet:
@@ -99,6 +113,19 @@ def _generate(name: str, split: str, count: int, seed: int) -> ProblemSet:
 
 
 def _table(
+    source: str | Path | Iterable[Mapping[str, Any]],
+    known: tuple[str, KnownDataset] | None,
+    config: str | None,
+    split: str | None,
+) -> Table:
+    table = _read(source, known, config, split)
+    if not table.rows:
+        place = source if isinstance(source, str | Path) else table.name
+        raise DataError(f"{place} has no rows.", "There is nothing to train or evaluate on.", "Check the source.")
+    return table
+
+
+def _read(
     source: str | Path | Iterable[Mapping[str, Any]],
     known: tuple[str, KnownDataset] | None,
     config: str | None,

@@ -123,3 +123,23 @@ def test_any_architecture_with_a_cache_runs(tmp_path, prompts: list[Prompt], lla
                 eos_token_id=llama.tokenizer.eos_token_id,
             )  # fmt: skip
         assert response.token_ids == tuple(whole[0, ids.shape[1] :].tolist())
+
+
+def test_a_repetition_penalty_gives_the_tokens_of_transformers_generate(
+    llama: LoadedModel, prompts: list[Prompt]
+) -> None:
+    engine, params = engine_of(llama), SamplingParams(0.0, max_completion_length=24, repetition_penalty=1.3)
+    changed = 0
+    for ours, plain in zip(
+        generate(engine, prompts[:6], 1, params),
+        generate(engine, prompts[:6], 1, SamplingParams(0.0, max_completion_length=24)),
+        strict=True,
+    ):
+        start = torch.tensor([engine.renderer.prompt_ids(ours.prompt)])
+        with torch.inference_mode():
+            theirs = llama.model.generate(
+                start, attention_mask=torch.ones_like(start), do_sample=False, max_new_tokens=24, repetition_penalty=1.3
+            )
+        assert list(ours.token_ids) == theirs[0, start.shape[1] :].tolist()
+        changed += ours.token_ids != plain.token_ids
+    assert changed

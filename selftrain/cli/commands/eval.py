@@ -23,11 +23,13 @@ def sections() -> Sections:
     from selftrain.config import section_types
     from selftrain.engines.registry import engine_sections
     from selftrain.loop.run_config import ModelConfig
+    from selftrain.protocols.registry import ProtocolConfig
     from selftrain.trainer import SelfTrainer
 
     of_a_run = {**section_types(SelfTrainer), **engine_sections(), "data": DatasetConfig}
     return {
         "eval": EvalCommandConfig,
+        "protocol": ProtocolConfig,
         "model": ModelConfig,
         "reward": RewardConfig,
         **{name: section for name, section in of_a_run.items() if name not in _OF_TRAINING},
@@ -36,16 +38,23 @@ def sections() -> Sections:
 
 @command("eval", "evaluate a model, or compare two on the same problems", "Evaluate", sections)
 def run(settings: Resolved) -> int:
+    from selftrain.cli import protocol
     from selftrain.cli.evaluate import evaluate_models
     from selftrain.loop.run_config import ModelConfig
+    from selftrain.protocols.registry import ProtocolConfig
     from selftrain.report.summary import as_json
     from selftrain.report.terminal_table import as_plain_text, render_table
     from selftrain.report.verdict import caveats, verdict
 
     config, model = settings[EvalCommandConfig], settings[ModelConfig].model_name_or_path
+    models = [model] if config.baseline is None else [config.baseline, model]
+    if settings[ProtocolConfig].protocol is not None:
+        outcomes = protocol.evaluate_by_protocol(settings, models, config.output_dir)
+        print(protocol.as_json(outcomes) if config.json else protocol.as_text(outcomes))
+        return 0
     history = evaluate_models(
         settings,
-        [model] if config.baseline is None else [config.baseline, model],
+        models,
         max_completion_length=config.max_completion_length,
         key=f"{config.seed}/evaluation",
         output_dir=config.output_dir,

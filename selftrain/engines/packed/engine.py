@@ -92,7 +92,8 @@ class PackedEngine:
 
     def _generate(self, request: GenerateRequest) -> list[Response]:
         ids = [self.reference.renderer.prompt_ids(prompt) for prompt in request.prompts]
-        if not all(ids):  # an empty prompt has no token to start from: left to the model
+        # Left to the model: an empty prompt has no token to start from, and a penalty is rarely asked for.
+        if not all(ids) or request.params.repetition_penalty != 1.0:
             return self.reference.generate(request)
         decoder, state, n = self.decoder(bf16=self.reference.bf16), self._state(request), request.n
         waiting = deque(sorted(range(len(ids)), key=lambda i: len(ids[i])))

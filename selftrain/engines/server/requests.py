@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from selftrain.engines.request import GenerateRequest
+from selftrain.errors import SettingsError
 from selftrain.models.rendering import Renderer
 from selftrain.types import Prompt
 
@@ -30,7 +31,14 @@ def request_bodies(request: GenerateRequest, renderer: Renderer, *, extras: bool
             body["stop"] = list(stop)
         if extras:
             # Also where they are off: a server else uses the model's generation_config.json, or its own defaults.
-            body |= {"top_k": params.top_k or -1, "min_p": 0.0, "repetition_penalty": 1.0, "return_token_ids": True}
+            body |= {"top_k": params.top_k or -1, "min_p": 0.0, "return_token_ids": True}
+            body["repetition_penalty"] = params.repetition_penalty
+        elif params.repetition_penalty != 1.0:
+            raise SettingsError(
+                f"a repetition penalty of {params.repetition_penalty:g} is asked for, and server_extras is off",
+                "OpenAI's API has no such parameter",
+                "use --server_extras true with a server that takes it, or --engine transformers",
+            )
         bodies.append(body)
     return bodies
 

@@ -92,6 +92,7 @@ class VllmEngine:
                 "temperature": params.temperature,
                 "top_k": params.top_k,
                 "top_p": params.top_p,
+                "repetition_penalty": params.repetition_penalty,
                 "max_tokens": params.max_completion_length,
                 "stop_token_ids": sorted(renderer.stop_ids),
             },

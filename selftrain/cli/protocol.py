@@ -1,0 +1,277 @@
+"""The work of `selftrain eval --protocol`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from selftrain.cli.shared import DatasetConfig
+from selftrain.config import Resolved
+from selftrain.engines.config import EngineConfig
+from selftrain.engines.ray.backend import open_cluster
+from selftrain.engines.ray.config import RayConfig
+from selftrain.engines.registry import engine_sections
+from selftrain.errors import DataError, RunError, SettingsError
+from selftrain.evaluation import Comparison, EvalConfig, EvalResult, EvalTask
+from selftrain.evaluation.compare import paired
+from selftrain.evaluation.metrics import measure, per_problem
+from selftrain.loop.evaluator import evaluate_with_progress
+from selftrain.loop.learner import Learner
+from selftrain.loop.model_factory import ModelFactory
+from selftrain.loop.preflight import too_long_problems
+from selftrain.loop.progress import Progress
+from selftrain.loop.run_config import ModelConfig
+from selftrain.models.prompts import PromptConfig
+from selftrain.problems import load_rows
+from selftrain.problems.rows import Table
+from selftrain.protocols.base import EvalProtocol, Request
+from selftrain.protocols.harness_files import Evaluated
+from selftrain.protocols.harness_table import harness_table
+from selftrain.protocols.registry import PROTOCOLS, ProtocolConfig
+from selftrain.protocols.shipped import repetition_penalty
+from selftrain.protocols.verdicts import Verdict, judge
+from selftrain.storage.environment import environment
+from selftrain.storage.journal import holds_run
+from selftrain.types import Prompt, Response, Score
+
+#: What a protocol fixes itself.
+_FIXED = (
+    "prompt_format", "prompt_template", "chat_start_token", "instruction", "stop_strings", "num_fewshot",
+    "max_completion_length", "num_generations_eval", "temperature_eval", "top_p_eval", "top_k_eval", "eval_rounds",
+    "temperature_sweep", "gv_gap", "reward_funcs", "reward_weights", "question_column", "answer_column",
+    "id_column", "seed",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ModelOutcome:
+    """What one model came to."""
+
+    evaluated: Evaluated
+    results: Sequence[EvalResult]
+    #: What results_*.json holds.
+    figures: Mapping[str, Any]
+
+
+def evaluate_by_protocol(settings: Resolved, models: Sequence[str], output_dir: str | None) -> list[ModelOutcome]:
+    """Evaluates each model on the same requests.
+
+    Args:
+        output_dir: for the files that lm-eval writes; may hold those of earlier evaluations.
+
+    Raises:
+        SettingsError: settings are given that the protocol fixes.
+        DataError: the data set is not of the form that the protocol reads.
+        RunError: `output_dir` is the folder of a run.
+    """
+    protocol = PROTOCOLS[str(settings[ProtocolConfig].protocol)]
+    _check(settings, protocol, output_dir)
+    progress = Progress()
+    table, requests = _requests(protocol, settings[DatasetConfig])
+    progress.say_all(_describe(protocol, settings[ProtocolConfig], table, requests))
+    outcomes = []
+    with open_cluster(settings[RayConfig], progress.say) as backend:
+        factory = ModelFactory(
+            _prompt_config(settings, protocol),
+            settings[EngineConfig],
+            revision=settings[ModelConfig].model_revision,
+            ray=backend,
+            engine_sections={name: settings.sections[name] for name in engine_sections()},
+        )
+        for model in models:
+            began = datetime.now()
+            with closing(factory.load(model)) as learner:
+                asked = Asked(protocol, settings, table, requests)
+                evaluated, results = asked.evaluate(learner, model, progress)
+                ran = {"engine": learner.engine.description}
+            extra = {**ran, "environment": environment(), "settings": settings.to_dict()}
+            figures = evaluated.results(began, datetime.now(), extra)
+            if output_dir is not None:
+                progress.say(f"written: {', '.join(map(str, evaluated.write(Path(output_dir), figures, began)))}")
+            outcomes.append(ModelOutcome(evaluated, results, figures))
+    return outcomes
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The requests of a protocol, ready for any model."""
+
+    protocol: EvalProtocol
+    settings: Resolved
+    table: Table
+    requests: Sequence[Request]
+
+    def problem_id(self, request: Request) -> str:
+        return f"{self.table.name}/{self.table.rows[request.doc_id].key}"
+
+    def evaluate(self, learner: Learner, model: str, progress: Progress) -> tuple[Evaluated, list[EvalResult]]:
+        config, data = self.settings[ProtocolConfig], self.settings[DatasetConfig]
+        length = self.protocol.max_completion_length
+        by_id = {self.problem_id(request): request for request in self.requests}
+        prompts = [_prompt(problem_id, request, config) for problem_id, request in by_id.items()]
+        dropped = too_long_problems(learner, prompts, length, self.settings[PromptConfig])
+        prompts = [prompt for prompt in prompts if prompt.problem_id not in dropped]
+        verdicts: list[Verdict] = []
+
+        def grade(responses: Sequence[Response]) -> list[Score]:
+            verdicts.extend(judge(self.protocol, by_id[r.prompt.problem_id], r.text) for r in responses)
+            return [verdict.score for verdict in verdicts[-len(responses) :]]
+
+        penalty = self._penalty(learner, model, progress)
+        task = EvalTask(prompts, grade, length, key=self.protocol.name, repetition_penalty=penalty)
+        greedy_alone = replace(self.settings[EvalConfig], num_generations_eval=0)
+        results = evaluate_with_progress(learner, task, greedy_alone, progress, title=f"evaluating {model}")
+        evaluated = Evaluated(
+            protocol=self.protocol,
+            model=model,
+            verdicts=verdicts,
+            prompts=[result.greedy.response.prompt_text for result in results if result.greedy],
+            total=len(self.table.rows),
+            apply_chat_template=config.apply_chat_template,
+            fewshot_as_multiturn=config.fewshot_as_multiturn,
+            limit=data.max_eval_samples,
+        )
+        return evaluated, results
+
+    def _penalty(self, learner: Learner, model: str, progress: Progress) -> float:
+        from selftrain.training.trainer import TransformersTrainer
+
+        if not isinstance(learner.trainer, TransformersTrainer):
+            return 1.0
+        shipped = learner.trainer.model.generation_config
+        penalty = repetition_penalty(shipped, model, self.protocol.harness)
+        if penalty != 1.0:
+            progress.say(
+                f"{model} ships a repetition penalty of {penalty:g}, with which {self.protocol.harness} generates"
+            )
+        return penalty
+
+
+def _prompt(problem_id: str, request: Request, config: ProtocolConfig) -> Prompt:
+    if config.apply_chat_template and config.fewshot_as_multiturn:
+        return Prompt(problem_id, request.question, request.shots)
+    return Prompt(problem_id, request.text())
+
+
+def _prompt_config(settings: Resolved, protocol: EvalProtocol) -> PromptConfig:
+    chat = settings[ProtocolConfig].apply_chat_template
+    return PromptConfig(
+        prompt_format="chat" if chat else "plain",
+        prompt_template="{question}",
+        chat_start_token="tokenizer",
+        instruction="",
+        stop_strings=() if chat and not protocol.stops_in_chat else protocol.until,
+        num_fewshot=0,
+        long_prompts=settings[PromptConfig].long_prompts,
+    )
+
+
+def _check(settings: Resolved, protocol: EvalProtocol, output_dir: str | None) -> None:
+    if given := [name for name in _FIXED if settings.origins[name].kind not in ("default", "profile")]:
+        raise SettingsError(
+            f"protocol is {protocol.name!r}, and {', '.join(given)} {'is' if len(given) == 1 else 'are'} given",
+            "the protocol fixes prompt, examples, stops, length, decoding and grading as its harness has them",
+            f"leave out {' '.join(f'--{name}' for name in given)}, or evaluate without --protocol",
+        )
+    if output_dir is not None and holds_run(Path(output_dir)):
+        raise RunError(
+            f"output_dir {output_dir!r} is the folder of a run",
+            "the files of a protocol would lie among those that the run manages",
+            "choose another --output_dir",
+        )
+
+
+def _requests(protocol: EvalProtocol, data: DatasetConfig) -> tuple[Table, list[Request]]:
+    source = data.eval_dataset_name or data.dataset_name
+    table = _load(source, data.dataset_test_split or "test", data)
+    train: list[Mapping[str, Any]] = []
+    if protocol.draws_from_train:
+        examples = _load(data.dataset_name, data.dataset_train_split or "train", data)
+        if examples.name == table.name:
+            raise DataError(
+                f"{data.dataset_name} has no training split apart from its test split",
+                f"{protocol.name} shows {protocol.num_fewshot} training problems before each question",
+                "give a folder, or a dataset of the Hub, with both; --eval_dataset_name can name the test problems",
+            )
+        train = [row.columns for row in examples.rows]
+    docs = [row.columns for row in table.rows]
+    return table, protocol.requests(docs, train, limit=data.max_eval_samples)
+
+
+def _load(source: str, split: str, data: DatasetConfig) -> Table:
+    return load_rows(source, dataset_config=data.dataset_config, split=split)
+
+
+def _describe(protocol: EvalProtocol, config: ProtocolConfig, table: Table, requests: Sequence[Request]) -> list[str]:
+    layout = "no chat template"
+    if config.apply_chat_template:
+        layout = "chat template, examples as turns" if config.fewshot_as_multiturn else "chat template, one turn"
+    examples = "of the training split, drawn anew for each question" if protocol.draws_from_train else "fixed"
+    examples = f"{protocol.num_fewshot} examples ({examples})" if protocol.num_fewshot else "no examples"
+    stops = ", ".join(map(repr, protocol.until))
+    return [
+        f"{protocol.name}, as {protocol.harness} has it, version {protocol.version:g}: {examples}, {layout}, greedy, "
+        f"up to {protocol.max_completion_length} tokens, until {stops}",
+        f"{len(requests):,} of the {len(table.rows):,} rows of {table.name}",
+        "first prompt without template:\n" + requests[0].text(),
+    ]
+
+
+def compared(outcomes: Sequence[ModelOutcome]) -> dict[str, dict[str, Comparison]]:
+    """Every model after the first against it, by model, then by figure: paired by problem, McNemar and Tango."""
+    base = per_problem(outcomes[0].results)
+    found: dict[str, dict[str, Comparison]] = {}
+    for outcome in outcomes[1:]:
+        values = per_problem(outcome.results)
+        found[outcome.evaluated.model] = {
+            _figure(name, outcome.evaluated.protocol): replace(
+                paired("greedy", base[name], values[name], both), metric=_figure(name, outcome.evaluated.protocol)
+            )
+            for name in values
+            if name.startswith("greedy") and (both := sorted(values[name].keys() & base.get(name, {}).keys()))
+        }
+    return found
+
+
+def _figure(metric: str, protocol: EvalProtocol) -> str:
+    """Our name of a greedy accuracy as the protocol calls it."""
+    first = next(iter(protocol.filters)) if len(protocol.filters) > 1 else protocol.metric_names[0]
+    return metric.removeprefix("greedy_") if metric != "greedy" else first
+
+
+def as_text(outcomes: Sequence[ModelOutcome]) -> str:
+    """lm-eval's table of each model, what it does not show, and the paired differences."""
+    parts = []
+    for outcome in outcomes:
+        shares = {name: found.value for name, found in measure(outcome.results).items()}
+        unread = f"unread {shares['parse_failure_rate']:.1%}, " if "parse_failure_rate" in shares else ""
+        parts.append(
+            f"{outcome.evaluated.model}\n{harness_table(outcome.figures)}"
+            f"{unread}cut off {shares['truncation_rate']:.1%}, {shares['mean_length']:.0f} tokens a mean answer\n"
+        )
+    base = outcomes[0].evaluated.model
+    for model, figures in compared(outcomes).items() if len(outcomes) > 1 else ():
+        parts.append(f"{model} against {base}, paired by problem:\n" + "".join(map(_line, figures.values())))
+    return "\n".join(parts)
+
+
+def _line(found: Comparison) -> str:
+    return (
+        f"  {found.metric}: {found.base:.4f} -> {found.new:.4f}, {found.difference * 100:+.1f} points "
+        f"[{found.low * 100:.1f}, {found.high * 100:.1f}], p = {found.p_value:.3g} "
+        f"({found.test}, n = {found.problems})\n"
+    )
+
+
+def as_json(outcomes: Sequence[ModelOutcome]) -> str:
+    """What `--json` prints: what each results_*.json holds, and the paired differences."""
+    pairs = {
+        model: {name: vars(comparison) for name, comparison in figures.items()}
+        for model, figures in (compared(outcomes) if len(outcomes) > 1 else {}).items()
+    }
+    return json.dumps({"results": [outcome.figures for outcome in outcomes], "paired": pairs}, indent=2)
