@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,16 +24,20 @@ from selftrain.loop.learner import Learner
 from selftrain.loop.model_factory import ModelFactory
 from selftrain.loop.preflight import disk_line, name_models, too_long_problems
 from selftrain.loop.progress import Progress
+from selftrain.loop.prompt_choice import PromptChoice, PromptFit, choose
 from selftrain.loop.result import Result
 from selftrain.loop.resume_guard import inputs_of, open_record
 from selftrain.loop.round_loop import RoundLoop
 from selftrain.loop.run import Run, RunContext, RunSettings
 from selftrain.loop.run_config import ModelConfig, PeerModelsConfig, RunConfig
-from selftrain.loop.run_graders import Rewards, RunGraders, open_run_graders
+from selftrain.loop.run_graders import Rewards, RunGraders, grader_of, open_run_graders
 from selftrain.loop.stopping import BudgetConfig, StopController
 from selftrain.methods.base import Method
 from selftrain.models.adapter import AdapterConfig
 from selftrain.models.prompts import PromptConfig, make_prompts
+from selftrain.models.tokenizer_facts import read_facts
+from selftrain.problems import ProblemSet
+from selftrain.problems.answer_kind import answer_kind
 from selftrain.problems.config import DataConfig
 from selftrain.problems.splits import Data, DataSplits, RunData, load_data, split
 from selftrain.report.best_round import BestRound
@@ -43,6 +47,7 @@ from selftrain.report.run_report import write_report
 from selftrain.storage import AnswerCache, Record
 from selftrain.storage.typed_json import from_plain, to_plain
 from selftrain.training.base import TrainingConfig
+from selftrain.types import Shots
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +114,33 @@ class SelfTrainer:
             Record.require_free(self.output_dir)
         models = name_models(self.method, self.model)
         self._check_engine()
-        data = self._load_data()
+        train, evaluation = load_data(
+            self.train_dataset, self.eval_dataset, self.data, seed=self.seed, require_answers=self.method.needs_grader
+        )
+        choice = choose(
+            self.prompts,
+            getattr(self.method, "max_completion_length", 0),
+            PromptFit(
+                models=[read_facts(model, self.model_revision) for model in models.values()],
+                kind=answer_kind(grader_of(self.reward_funcs, train.grader), train, evaluation),
+                train=train,
+                evaluation=evaluation,
+                seed=self.seed,
+            ),
+        )
+        run = self._with(choice)
+        return run._train(models, run._split(train, evaluation, choice.shots), resume=resume)
+
+    def _with(self, choice: PromptChoice) -> SelfTrainer:
+        """The same run with nothing left 'auto'."""
+        self.progress.say_all(choice.lines())
+        settings = self._settings().with_chosen(choice.settings, choice.reasons)
+        method: Any = self.method
+        if hasattr(method, "max_completion_length"):
+            method = replace(method, max_completion_length=choice.response_length)
+        return replace(self, method=method, prompts=choice.prompts, settings=settings)
+
+    def _train(self, models: Mapping[str, str], data: RunData, *, resume: bool) -> Result:
         with ExitStack() as stack:
             run = self._open(models, data, stack, resume=resume)
             record = run.context.record
@@ -198,15 +229,12 @@ class SelfTrainer:
             say=self.progress.say,
         )
 
-    def _load_data(self) -> RunData:
-        train, evaluation = load_data(
-            self.train_dataset, self.eval_dataset, self.data, seed=self.seed, require_answers=self.method.needs_grader
-        )
+    def _split(self, train: ProblemSet, evaluation: ProblemSet, few_shot: Shots) -> RunData:
         splits = split(
             train,
             evaluation,
             validation_size=self._run_settings().training.validation_size,
-            num_fewshot=self.prompts.num_fewshot,
+            few_shot=few_shot,
             seed=self.seed,
         )
         if not self.method.needs_grader:

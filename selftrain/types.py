@@ -13,6 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 FinishReason = Literal["stop", "length"]
+#: What a data set asks for: a number, anything mathematical, the letter of an option, a program, or a text.
+AnswerKind = Literal["number", "formula", "letter", "code", "text"]
+#: Worked examples of a prompt: (question, solution) pairs.
+Shots = tuple[tuple[str, str], ...]
 #: A score of this or more is right. Graders of right and wrong give 1 and 0; a graded reward is cut in the middle.
 RIGHT = 0.5
 
@@ -44,8 +48,8 @@ class Prompt:
 
     problem_id: str
     question: str
-    #: Worked examples before the question, as (question, solution) pairs.
-    few_shot: tuple[tuple[str, str], ...] = ()
+    #: Worked examples before the question.
+    few_shot: Shots = ()
     #: Responses of other models, after the question.
     peer_answers: tuple[str, ...] = ()
 

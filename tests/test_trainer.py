@@ -15,6 +15,7 @@ from selftrain.loop.progress import Progress
 from selftrain.loop.stopping import BudgetConfig
 from selftrain.methods import METHODS, SePT
 from selftrain.methods.sept import SePTEvalConfig, SePTTrainingConfig
+from selftrain.models.prompts import PromptConfig
 from selftrain.models.seeds import seed_model
 from selftrain.problems import load_problems
 from selftrain.trainer import SelfTrainer
@@ -40,10 +41,15 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> SelfTrainer:
 def test_its_settings_are_a_file_for_the_command(finished: SelfTrainer) -> None:
     path = Path(finished.output_dir) / "settings.yaml"
     again = all_commands()["sept"].parse(["--config", str(path), "--dataset_name", "word_problems"])
-    for name in section_types(SelfTrainer).keys() - {"data"}:
+    for name in section_types(SelfTrainer).keys() - {"data", "prompts"}:
         assert again.sections[name] == (getattr(finished, name) or getattr(finished.method, name)), name
+    # What was left to be chosen stands there as it was chosen.
+    assert again.sections["prompts"] == PromptConfig(
+        prompt_format="plain", instruction="", num_fewshot=0, thinking_length=0
+    )
     assert again.sections["method"] == finished.method
     lines = {line.split(":")[0]: line.split("# ")[-1] for line in path.read_text().splitlines() if ": " in line}
+    assert lines["num_fewshot"] == "auto: llama was trained with it"
     assert lines["learning_rate"] == "given in Python" and lines["top_k_eval"].startswith("default (the ReST-EM paper")
 
 

@@ -10,10 +10,13 @@ from selftrain.methods import PST, RestEM, SePT
 from selftrain.methods.base import Method
 from selftrain.methods.pst import PSTTrainingConfig
 from selftrain.methods.sept import SePTTrainingConfig
+from selftrain.models.prompts import PromptConfig
 from selftrain.training.base import TrainingConfig
 
 #: The longest solutions of the seed models' problems have about 55 tokens.
 LENGTH = 64
+#: What the seed models were trained with.
+PROMPTS = PromptConfig(prompt_format="plain", instruction="", num_fewshot=0)
 
 
 @dataclass(frozen=True, kw_only=True)

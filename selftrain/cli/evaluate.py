@@ -2,87 +2,178 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from selftrain.cli.shared import DatasetConfig, RewardConfig
 from selftrain.config import Resolved
 from selftrain.engines.config import EngineConfig
-from selftrain.engines.ray.backend import open_cluster
+from selftrain.engines.ray.backend import RayBackend, open_cluster
 from selftrain.engines.ray.config import RayConfig
 from selftrain.engines.registry import EngineUsage, check_engine, engine_sections
-from selftrain.errors import SettingsError
+from selftrain.errors import DataError, SettingsError
 from selftrain.evaluation import EvalConfig, EvalResult, EvalTask
 from selftrain.evaluation.compare import compare
 from selftrain.evaluation.metrics import measure
+from selftrain.graders.base import Grader
 from selftrain.graders.code.config import CodeConfig
+from selftrain.loop.describe import data_mapping, facts_of, learner_lines
 from selftrain.loop.evaluator import evaluate_with_progress
 from selftrain.loop.model_factory import ModelFactory
 from selftrain.loop.preflight import too_long_problems
 from selftrain.loop.progress import Progress
+from selftrain.loop.prompt_choice import Length, PromptChoice, PromptFit, choose
 from selftrain.loop.round_record import FinishedRound, evaluation_rows
 from selftrain.loop.run_config import ModelConfig
-from selftrain.loop.run_graders import check_grader
+from selftrain.loop.run_graders import check_grader, grader_of
 from selftrain.models.prompts import PromptConfig, make_prompts
+from selftrain.models.tokenizer_facts import read_facts
 from selftrain.problems import ProblemSet, known_datasets, load_problems
+from selftrain.problems.answer_kind import answer_kind
 from selftrain.problems.splits import EVALUATION_SEED
 from selftrain.report.history import RunHistory
 from selftrain.report.round_record import RoundRecord
 from selftrain.storage import Record
+from selftrain.types import Problem
+
+if TYPE_CHECKING:
+    from selftrain.loop.learner import Learner
 
 
 def evaluate_models(
-    settings: Resolved, models: Sequence[str], *, max_completion_length: int, key: str, output_dir: str | None = None
+    settings: Resolved, models: Sequence[str], *, max_completion_length: Length, seed: int, output_dir: str | None
 ) -> RunHistory:
-    """Evaluates each model on the same problems with the same random numbers; all are compared with the first.
+    """Evaluates each model on the same problems, with the same prompts and random numbers; all are compared with the
+    first.
 
     Args:
         max_completion_length: in tokens.
-        key: of the random streams.
-        output_dir: a new folder for the responses.
+        output_dir: a new folder for responses, settings, log and versions.
 
     Raises:
         SettingsError: settings of a run that an evaluation does not have.
     """
-    evaluation, data, reward = settings[EvalConfig], settings[DatasetConfig], settings[RewardConfig]
     _check(settings, several_weights=len(models) > 1)
-    problems, progress = _load_problems(data), Progress()
-    record = Record.create(output_dir, {"command": "eval"}) if output_dir else None
-    rewards, code = reward.reward_funcs or problems.grader, settings[CodeConfig]
-    with (
-        open_cluster(settings[RayConfig], progress.say) as backend,
-        backend.open_grader(rewards, reward_weights=reward.reward_weights, code=code) as reward_grader,
-    ):
-        grader, by_id = reward_grader.evaluation_grader(), {problem.id: problem for problem in problems}
+    progress = Progress()
+    problems = _load_problems(settings[DatasetConfig])
+    progress.say_all(data_mapping(problems))
+    choice = _choose(settings, models, problems, length=max_completion_length, seed=seed)
+    progress.say_all(choice.lines())
+    settings = settings.with_chosen(choice.settings, choice.reasons)
+    reward, code = settings[RewardConfig], settings[CodeConfig]
+    with ExitStack() as stack:
+        record = Record.create(output_dir, {"command": "eval"}) if output_dir else None
+        if record is not None:
+            stack.callback(record.close)
+            record.write_text("settings.yaml", settings.to_yaml())
+            stack.enter_context(progress.log_to(record.folder.path / "log.txt"))
+        backend = stack.enter_context(open_cluster(settings[RayConfig], progress.say))
+        rewards = reward.reward_funcs or problems.grader
+        grader = stack.enter_context(
+            backend.open_grader(rewards, reward_weights=reward.reward_weights, code=code)
+        ).evaluation_grader()
         check_grader(grader, problems, progress)
-        task = EvalTask(make_prompts(problems), lambda r: grader.grade(r, by_id), max_completion_length, key)
-        model_factory = ModelFactory(
-            settings[PromptConfig],
-            settings[EngineConfig],
-            revision=settings[ModelConfig].model_revision,
-            ray=backend,
-            engine_sections=_engine_sections(settings),
-            say=progress.say,
-        )
+        by_id = {problem.id: problem for problem in problems}
+        prompts = make_prompts(problems, choice.shots)
+        key = f"{seed}/evaluation"
+        task = EvalTask(prompts, lambda r: grader.grade(r, by_id), choice.response_length, key)
+        evaluation = _Evaluation(settings, choice, problems, task, grader, progress, record)
+        return evaluation.run(models, _model_factory(settings, choice, backend, progress))
+
+
+@dataclass
+class _Evaluation:
+    settings: Resolved
+    choice: PromptChoice
+    problems: ProblemSet
+    task: EvalTask
+    grader: Grader
+    progress: Progress
+    record: Record | None
+    #: For environment.json, of the models so far.
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def run(self, models: Sequence[str], factory: ModelFactory) -> RunHistory:
         records: list[RoundRecord] = []
         base: list[EvalResult] | None = None
         for number, model in enumerate(models):
-            with closing(model_factory.load(model)) as learner:
-                dropped = too_long_problems(learner, task.prompts, max_completion_length, settings[PromptConfig])
-                fitting = replace(task, prompts=[p for p in task.prompts if p.problem_id not in dropped])
-                results = evaluate_with_progress(learner, fitting, evaluation, progress, title=f"evaluating {model}")
+            with closing(factory.load(model)) as learner:
+                self._describe(learner)
+                results = self._evaluate(learner, model)
             measured = RoundRecord(round=number, model=model, weights=model, metrics=measure(results))
             records.append(measured if base is None else replace(measured, against_base=compare(base, results)))
             base = base or results
-            if record is not None:
-                record.write_evaluation(number, evaluation_rows(results, number, by_id))
-                record.finish_round(number, FinishedRound((records[-1],), {}).to_journal())
-    if record is not None:
-        record.write_text("settings.yaml", settings.to_yaml())
-        record.close()
-    return RunHistory(records)
+            self._save(number, records[-1], results)
+        return RunHistory(records)
+
+    def _describe(self, learner: Learner) -> None:
+        example = self.task.prompts[0]
+        self.progress.say_all(learner_lines(learner, example))
+        found = facts_of([learner], example, self.grader, {"evaluation": self.problems})
+        for name in ("models", "engines", "prompt_examples"):
+            found[name] = {**self.facts.get(name, {}), **found[name]}
+        self.facts = found
+        if self.record is not None:
+            self.record.write_json("environment.json", found)
+
+    def _evaluate(self, learner: Learner, model: str) -> list[EvalResult]:
+        task, prompts = self.task, self.settings[PromptConfig]
+        dropped = too_long_problems(learner, task.prompts, task.max_completion_length, prompts)
+        fitting = replace(task, prompts=[p for p in task.prompts if p.problem_id not in dropped])
+        title = f"evaluating {model}"
+        return evaluate_with_progress(learner, fitting, self.settings[EvalConfig], self.progress, title=title)
+
+    def _save(self, number: int, measured: RoundRecord, results: Sequence[EvalResult]) -> None:
+        if self.record is None:
+            return
+        by_id: Mapping[str, Problem] = {problem.id: problem for problem in self.problems}
+        self.record.write_evaluation(number, evaluation_rows(results, number, by_id))
+        self.record.finish_round(number, FinishedRound((measured,), {}).to_journal())
+
+
+def _choose(
+    settings: Resolved, models: Sequence[str], problems: ProblemSet, *, length: Length, seed: int
+) -> PromptChoice:
+    revision = settings[ModelConfig].model_revision
+    # The layout that the model itself was trained with goes before that of its baseline.
+    facts = [read_facts(model, revision) for model in reversed(models)]
+    rewards = settings[RewardConfig].reward_funcs
+    prompts = settings[PromptConfig]
+    shown = prompts.num_fewshot != 0 and not all(one.chat for one in facts)
+    fit = PromptFit(
+        models=facts,
+        kind=answer_kind(grader_of(rewards, problems.grader), problems),
+        train=_training_part(settings[DatasetConfig]) if shown else None,
+        evaluation=problems,
+        seed=seed,
+    )
+    return choose(prompts, length, fit)
+
+
+def _training_part(data: DatasetConfig) -> ProblemSet | None:
+    """For worked examples; None where the data has no part of its own for training."""
+    by_name = data.dataset_train_split is not None or data.dataset_name in known_datasets()
+    # A single file is one split, whatever it is called.
+    if not by_name and not Path(data.dataset_name).expanduser().is_dir():
+        return None
+    try:
+        return load_problems(data.dataset_name, split=data.dataset_train_split or "train", **data.columns)
+    except DataError:
+        return None
+
+
+def _model_factory(settings: Resolved, choice: PromptChoice, backend: RayBackend, progress: Progress) -> ModelFactory:
+    return ModelFactory(
+        choice.prompts,
+        settings[EngineConfig],
+        revision=settings[ModelConfig].model_revision,
+        ray=backend,
+        engine_sections=_engine_sections(settings),
+        say=progress.say,
+    )
 
 
 def _check(settings: Resolved, *, several_weights: bool) -> None:

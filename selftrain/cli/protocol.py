@@ -42,6 +42,7 @@ from selftrain.types import Prompt, Response, Score
 #: What a protocol fixes itself.
 _FIXED = (
     "prompt_format", "prompt_template", "chat_start_token", "instruction", "stop_strings", "num_fewshot",
+    "stop_at_next_question", "thinking_length",
     "max_completion_length", "num_generations_eval", "temperature_eval", "top_p_eval", "top_k_eval", "eval_rounds",
     "temperature_sweep", "gv_gap", "reward_funcs", "reward_weights", "question_column", "answer_column",
     "id_column", "seed",
@@ -166,6 +167,7 @@ def _prompt_config(settings: Resolved, protocol: EvalProtocol) -> PromptConfig:
         chat_start_token="tokenizer",
         instruction="",
         stop_strings=() if chat and not protocol.stops_in_chat else protocol.until,
+        stop_at_next_question=False,
         num_fewshot=0,
         long_prompts=settings[PromptConfig].long_prompts,
     )

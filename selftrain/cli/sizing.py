@@ -56,7 +56,9 @@ def plan_of(settings: Resolved, *, problems: int, eval_problems: int) -> Plan:
     data, training, monitor = settings[DatasetConfig], settings[TrainingConfig], settings[MonitorConfig]
     rewards = settings[RewardConfig].reward_funcs if method.needs_grader else ()
     ablation = any(is_ablation(name) for name in rewards)
-    num_fewshot = settings[PromptConfig].num_fewshot
+    # Which models are shown examples by default is known when their tokenizers are.
+    shown = settings[PromptConfig].num_fewshot
+    num_fewshot = 0 if shown == "auto" else shown
     available = min(problems, data.max_train_samples or problems) - num_fewshot
     share = training.validation_size
     validation = max(share > 0, round(available * share)) if share < 1 else int(share)

@@ -24,13 +24,15 @@ class Origin:
     """Where a value comes from.
 
     Origin("default", "ReST-EM, section 4")    Origin("file", "run.yaml:7")    Origin("flag", "--top_k")
+    Origin("auto", "the answers are numbers")
     """
 
-    kind: Literal["default", "profile", "file", "flag", "python"]
+    kind: Literal["default", "profile", "file", "flag", "python", "auto"]
     place: str
 
     def __str__(self) -> str:
         forms = {"default": f"default ({self.place})", "file": self.place, "python": "given in Python"}
+        forms["auto"] = f"auto: {self.place}"
         return forms.get(self.kind, f"{self.kind} {self.place}")
 
 

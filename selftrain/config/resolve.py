@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -44,6 +44,15 @@ class Resolved:
             if isinstance(built, section):
                 return built
         raise KeyError(section)
+
+    def with_chosen(self, values: Mapping[str, Any], reasons: Mapping[str, str]) -> Self:
+        """With values in place of 'auto'; those of settings that are not here are left out."""
+        sections, origins = {}, dict(self.origins)
+        for name, built in self.sections.items():
+            own = {t.name: values[t.name] for t in settings_of(type(built)) if t.name in values}
+            sections[name] = replace(built, **own) if own else built
+            origins |= {setting: Origin("auto", reasons[setting]) for setting in own}
+        return type(self)(sections, origins)
 
     @property
     def resumable(self) -> set[str]:

@@ -2,39 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from selftrain.config import Resolved
+from selftrain.graders import Grader
+from selftrain.loop.learner import Learner
 from selftrain.loop.run import Run
 from selftrain.models.prompts import make_prompts
+from selftrain.problems import ProblemSet
 from selftrain.problems.splits import RunData
 from selftrain.report.visible import visible
 from selftrain.storage.environment import environment
+from selftrain.types import Prompt
 
 
 def describe(run: Run, data: RunData, settings: Resolved) -> None:
     """Into settings.yaml, environment.json and the log."""
     record, progress, grader = run.context.record, run.context.progress, run.graders.evaluation_grader
     (example,) = make_prompts(run.splits.train[:1], run.splits.few_shot)
-    prompts = {learner.name: learner.engine.prompt_text(example) for learner in run.learners}
     record.write_text("settings.yaml", settings.to_yaml())
-    record.write_json(
-        "environment.json",
-        environment()
-        | {
-            "models": {learner.name: learner.base for learner in run.learners},
-            "engines": {learner.name: learner.engine.description for learner in run.learners},
-            "prompt_examples": prompts,
-            "grader": {"name": grader.name} | grader.metadata,
-            **{
-                name: {"name": problems.name, "mapping": problems.mapping, "warnings": problems.warnings}
-                for name, problems in {"train": data.train, "evaluation": data.evaluation}.items()
-            },
-        },
-    )
+    sets = {"train": data.train, "evaluation": data.evaluation}
+    record.write_json("environment.json", facts_of(run.learners, example, grader, sets))
     if grader.warning:
         progress.say(grader.warning)
     for learner in run.learners:
-        progress.say(f"{learner.name} is sampled by {learner.engine.description}")
-        progress.say(f"a whole prompt of {learner.name}:\n{visible(prompts[learner.name])}")
+        progress.say_all(learner_lines(learner, example))
+
+
+def facts_of(
+    learners: Sequence[Learner], example: Prompt, grader: Grader, sets: Mapping[str, ProblemSet]
+) -> dict[str, Any]:
+    """For environment.json: versions, and what answers, is shown and grades."""
+    return environment() | {
+        "models": {learner.name: learner.base for learner in learners},
+        "engines": {learner.name: learner.engine.description for learner in learners},
+        "prompt_examples": {learner.name: learner.engine.prompt_text(example) for learner in learners},
+        "grader": {"name": grader.name} | grader.metadata,
+        **{
+            name: {"name": problems.name, "mapping": problems.mapping, "warnings": problems.warnings}
+            for name, problems in sets.items()
+        },
+    }
+
+
+def learner_lines(learner: Learner, example: Prompt) -> list[str]:
+    """What generates, and what it is shown."""
+    return [
+        f"{learner.name} is sampled by {learner.engine.description}",
+        f"a whole prompt of {learner.name}:\n{visible(learner.engine.prompt_text(example))}",
+    ]
+
+
+def data_mapping(problems: ProblemSet) -> list[str]:
+    """How a set was read."""
+    return [f"data: {line}" for line in (f"{len(problems):,} problems", *problems.mapping, *problems.warnings)]
 
 
 def data_lines(data: RunData) -> list[str]:

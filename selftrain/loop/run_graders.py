@@ -9,7 +9,7 @@ from typing import Any
 
 from selftrain.engines.ray.backend import LOCAL, RayBackend
 from selftrain.errors import DataError
-from selftrain.graders import Grader, RewardFunctionGrader, is_ablation, open_reader, self_test
+from selftrain.graders import Grader, RewardFunctionGrader, grader_names, is_ablation, open_reader, self_test
 from selftrain.graders.code.config import CodeConfig
 from selftrain.loop.progress import Progress
 from selftrain.methods.base import Method
@@ -96,6 +96,21 @@ def open_run_graders(
             evaluation_grader=evaluation,
             scores_independently=grader.scores_independently,
         )
+
+
+def grader_of(rewards: Rewards | None, dataset_grader: str) -> str:
+    """The grader whose way of reading answers a prompt has to suit: the first that has one; "" for none.
+
+    An ablation reads as the one it builds on, "always_one" as the data set's own.
+    """
+    several = [rewards] if isinstance(rewards, str) or callable(rewards) else [*(rewards or ())]
+    names = [name for name in several if isinstance(name, str)] or ([] if several else [dataset_grader])
+    for name in names:
+        base = name.partition(":")[2] or ("math" if is_ablation(name) else name)
+        base = dataset_grader if name == "always_one" else base
+        if base in grader_names():
+            return base
+    return ""
 
 
 def check_grader(grader: Grader, problems: Sequence[Problem], progress: Progress) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from selftrain.config import Profiles
 from selftrain.evaluation import EvalConfig
 from selftrain.training.base import TrainingConfig
 from selftrain.types import Collected, Round, Sample, SamplingParams, TrainingExample
+
+#: Tokens of a response where nobody has chosen: the most that 'auto' gives without human solutions.
+_LONGEST = 1024
 
 
 class Method(Protocol):
@@ -54,6 +57,11 @@ class Method(Protocol):
     def collect(self, round: Round) -> Collected:
         """One round of the paper's algorithm, without its training."""
         ...
+
+
+def tokens_of(max_completion_length: int | Literal["auto"]) -> int:
+    """A run chooses for the data set what is 'auto'; a method that is used by itself gets the longest."""
+    return _LONGEST if max_completion_length == "auto" else max_completion_length
 
 
 def collected_from(samples: Sequence[Sample], *names: str) -> Collected:

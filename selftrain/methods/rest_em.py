@@ -20,7 +20,7 @@ from typing import ClassVar, Literal
 from selftrain.config import Profiles, config_dataclass, setting
 from selftrain.errors import DataError
 from selftrain.evaluation import EvalConfig
-from selftrain.methods.base import collected_from
+from selftrain.methods.base import collected_from, tokens_of
 from selftrain.methods.filters import (
     cap_per_problem,
     drop_duplicates,
@@ -50,7 +50,9 @@ class RestEM:
     top_p: float = setting(
         1.0, "top-p (nucleus) sampling; 1 is off", source="ReST-EM names no top-p for sampling", gt=0, le=1
     )
-    max_completion_length: int = setting(1024, "maximum tokens of a response", ge=1)
+    max_completion_length: int | Literal["auto"] = setting(
+        "auto", "maximum tokens of a response; 'auto' goes by the kind of answer and the human solutions", ge=1
+    )
     reward_threshold: float = setting(
         0.5, "keep rewards above this; any value between 0 and 1 is the paper's rule for 0/1 rewards"
     )
@@ -103,7 +105,7 @@ class RestEM:
 
     @property
     def sampling(self) -> SamplingParams:
-        return SamplingParams(self.temperature, self.top_k, self.top_p, self.max_completion_length)
+        return SamplingParams(self.temperature, self.top_k, self.top_p, tokens_of(self.max_completion_length))
 
     @property
     def collects_by_problem(self) -> bool:

@@ -10,6 +10,7 @@ from selftrain.errors import ModelError
 #: (role, content) pairs, from the user's first message on.
 Turns = Sequence[tuple[str, str]]
 
+THOUGHT = "<think>"
 #: Stand for a question and its answer, to see what a template writes around them.
 _QUESTION, _ANSWER = ("user", "selftrain asks this"), ("assistant", "selftrain answers that")
 _DO = "use --prompt_format plain, or correct the template (chat_template.jinja, or tokenizer_config.json)"
@@ -18,23 +19,20 @@ _DO = "use --prompt_format plain, or correct the template (chat_template.jinja, 
 class ChatTemplate:
     """
     Args:
-        instruction: the system message; in the user's first message where the template refuses a system message.
-            Empty for none.
+        instruction: the system message; in the user's first message where the template refuses or drops a system
+            message. Empty for none.
+        thinks: False asks for an answer without a thought, of templates that can.
 
     Raises:
         ModelError: the template fails, or does not open the model's turn.
     """
 
-    def __init__(self, tokenizer: Any, instruction: str) -> None:
+    def __init__(self, tokenizer: Any, instruction: str, *, thinks: bool = True) -> None:
         self._tokenizer, self._instruction = tokenizer, instruction
-        self._takes_system_message = bool(instruction)
-        try:
-            prompt = self.fill([_QUESTION])
-        except ModelError:
-            if not instruction:
-                raise
-            self._takes_system_message = False
-            prompt = self.fill([_QUESTION])
+        # Known to the templates of Qwen3 and its kin; others ignore it.
+        self._options = {} if thinks else {"enable_thinking": False}
+        self._takes_system_message = bool(instruction) and self._shows_system_message()
+        prompt = self.fill([_QUESTION])
         try:
             answered = self.fill([_QUESTION, _ANSWER], for_answer=False)
         except ModelError:  # it may be for prompts only
@@ -42,6 +40,13 @@ class ChatTemplate:
         #: What the template writes before and after an answer; both empty if that is not known.
         self._before, _, self._after = answered.rpartition(_ANSWER[1])
         self._check_opens_turn(prompt)
+
+    def _shows_system_message(self) -> bool:
+        self._takes_system_message = True
+        try:
+            return self._instruction.strip() in self.fill([_QUESTION])
+        except ModelError:
+            return False
 
     @property
     def turn_end(self) -> int | None:
@@ -86,7 +91,11 @@ class ChatTemplate:
             turns = [(role, f"{self._instruction}\n\n{first}"), *others]
         messages = [{"role": role, "content": write(content)} for role, content in turns]
         try:
-            return str(self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=for_answer))
+            return str(
+                self._tokenizer.apply_chat_template(
+                    messages, tokenize=False, add_generation_prompt=for_answer, **self._options
+                )
+            )
         except Exception as error:  # a template is a program, and raises what it likes
             raise ModelError(
                 f"the chat template fails: {type(error).__name__}: {error}",
@@ -102,6 +111,11 @@ class ChatTemplate:
                 "the model would go on with the question, or have to open its turn itself",
                 _DO,
             )
+
+
+def thinks_first(tokenizer: Any) -> bool:
+    """Whether the model writes a thought before its answer, as far as template and vocabulary tell."""
+    return THOUGHT in str(getattr(tokenizer, "chat_template", "")) or THOUGHT in tokenizer.get_added_vocab()
 
 
 def _drops(what: str, do: str) -> ModelError:

@@ -7,12 +7,26 @@ from typing import Any, Literal, Self
 
 from selftrain.config import config_dataclass, setting
 from selftrain.errors import SettingsError
-from selftrain.types import Problem, Prompt
+from selftrain.types import AnswerKind, Problem, Prompt, Shots
+
+#: What is asked of a model with a chat template, by the kind of answer that the data set has. The words are ours, but
+#: for the formula's, which are those of Qwen2.5-Math and of the SePT paper, appendix B.4.
+INSTRUCTIONS: Mapping[AnswerKind, str] = {
+    "number": "Please reason step by step, and put your final answer within \\boxed{}.",
+    "formula": "Please reason step by step, and put your final answer within \\boxed{}.",
+    "letter": 'Please reason step by step, and end with "The answer is (X).", where X is the letter of your choice.',
+    "code": "Please write the program in Python, in one block that begins with ```python and ends with ```.",
+    "text": 'Please reason step by step, and end with "The answer is", your answer, and a full stop.',
+}
 
 
 @config_dataclass
 class PromptConfig:
-    """The layout of prompts. Shown in full before a run starts; stored with every sample."""
+    """The layout of prompts. Shown in full before a run starts; stored with every sample.
+
+    What is 'auto' is chosen for the model and the data set before the first prompt is made; settings.yaml has what was
+    chosen. A renderer that is given 'auto' all the same adds nothing.
+    """
 
     prompt_format: Literal["auto", "chat", "plain"] = setting(
         "auto",
@@ -28,9 +42,9 @@ class PromptConfig:
         source="transformers' apply_chat_template",
     )
     instruction: str = setting(
-        "",
+        "auto",
         "text before the first question (plain), or the system message (chat); where a chat template takes none, the "
-        "start of the first question",
+        "start of the first question. 'auto' asks chat models for the kind of answer that the data has; '' is nothing",
     )
     stop_strings: tuple[str, ...] = setting(
         (),
@@ -38,11 +52,21 @@ class PromptConfig:
         "$'\\ndef' $'\\nprint' and the like",
         source="off, as in transformers",
     )
-    num_fewshot: int = setting(
-        0,
-        "worked examples before each question, in sampling, training and evaluation alike; sampled once from training "
-        "problems with a human solution, which are then used for nothing else",
+    stop_at_next_question: bool = setting(
+        True, "plain layout: also stop where the model begins the next question itself, which belongs to no answer"
+    )
+    num_fewshot: int | Literal["auto"] = setting(
+        "auto",
+        "worked examples before each question, in sampling, training and evaluation alike: those published for the "
+        "data set, else training problems with a human solution, else those published for its kind of answer; they are "
+        "used for nothing else. 'auto' shows some to base models, none to chat models",
         source="ours; the paper uses a fixed few-shot prompt whose text it does not print",
+        ge=0,
+    )
+    thinking_length: int | Literal["auto"] = setting(
+        "auto",
+        "tokens for the thought of a model that thinks before it answers, on top of max_completion_length; 0 asks the "
+        "template for an answer without one; 'auto' is 2048 where template or tokenizer know <think>",
         ge=0,
     )
     long_prompts: Literal["error", "drop"] = setting(
@@ -61,11 +85,15 @@ class PromptConfig:
                 "stop_strings has an empty string", "every response would be empty", "remove the empty string"
             )
 
+    @property
+    def instruction_text(self) -> str:
+        return "" if self.instruction == "auto" else self.instruction
+
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
         """The inverse of `dataclasses.asdict`, also after a round trip through JSON."""
         return cls(**{**fields, "stop_strings": tuple(fields["stop_strings"])})
 
 
-def make_prompts(problems: Sequence[Problem], few_shot: tuple[tuple[str, str], ...] = ()) -> list[Prompt]:
+def make_prompts(problems: Sequence[Problem], few_shot: Shots = ()) -> list[Prompt]:
     return [Prompt(problem.id, problem.question, few_shot) for problem in problems]

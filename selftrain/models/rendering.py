@@ -18,6 +18,8 @@ from selftrain.models.text_codec import TextCodec
 from selftrain.types import Prompt, TrainingExample
 
 SHOT_SEPARATOR = "\n\n"
+#: Before the answer of a peer.
+POSTED = "Posted:"
 #: Size of the caches of prompt texts and ids, which every phase of every round needs again. Prompts come in a fixed
 #: cycle, so an LRU cache helps only if all of them fit: these are a data set of 10,000 and its evaluation. A bare
 #: question takes under 1 KB (16 MB in all), a few-shot prompt of 1,200 tokens some 10 KB (160 MB).
@@ -63,7 +65,7 @@ class Renderer:
             )
         self.chat = has_template and prompt_config.prompt_format != "plain"
         self._codec = TextCodec(tokenizer)
-        self._template = ChatTemplate(tokenizer, prompt_config.instruction) if self.chat else None
+        self._template = self._chat_template() if self.chat else None
         turn_end = self._template.turn_end if self._template else None
         eos = [end for end in (turn_end, tokenizer.eos_token_id) if end is not None]
         #: Ids that end an answer: the chat template's, the tokenizer's, the generation config's, and the special tokens
@@ -85,6 +87,10 @@ class Renderer:
         added = getattr(self.tokenizer, "added_tokens_decoder", {})
         names = {token.content: token_id for token_id, token in added.items() if token.special}
         return frozenset(names[stop] for stop in self.prompt_config.stop_strings if stop in names)
+
+    def _chat_template(self) -> ChatTemplate:
+        config = self.prompt_config
+        return ChatTemplate(self.tokenizer, config.instruction_text, thinks=config.thinking_length != 0)
 
     @cached_property
     def pad_id(self) -> int:
@@ -108,7 +114,8 @@ class Renderer:
         few_shot = [
             f"{fill(question)} {write(solution.strip())}{SHOT_SEPARATOR}" for question, solution in prompt.few_shot
         ]
-        instruction = f"{self.prompt_config.instruction}{SHOT_SEPARATOR}" if self.prompt_config.instruction else ""
+        text = self.prompt_config.instruction_text
+        instruction = f"{text}{SHOT_SEPARATOR}" if text else ""
         return instruction + "".join(few_shot) + fill(_question(prompt))
 
     def prompt_ids(self, prompt: Prompt) -> list[int]:
@@ -122,7 +129,7 @@ class Renderer:
     def _encode(self, prompt: Prompt) -> array[int]:
         text, turns, mark = self.text(prompt), _turns(prompt), self._codec.mark
         # In the plain layout the instruction belongs to the layout.
-        written = [content for _, content in turns] + [self.prompt_config.instruction] * self.chat
+        written = [content for _, content in turns] + [self.prompt_config.instruction_text] * self.chat
         if any(map(self._codec.has_special, written)):
             text = self._template.fill(turns, mark) if self._template else self._plain_text(prompt, mark)
         # A chat template writes the start token itself.
@@ -138,11 +145,16 @@ class Renderer:
         return self._codec.decode(token_ids)
 
     def stop_texts(self, prompt: Prompt) -> tuple[str, ...]:
-        """Stop strings: those of the settings, and in a few-shot prompt the start of a next example."""
-        if self.chat or not prompt.few_shot:
-            return self.prompt_config.stop_strings
-        next_shot = SHOT_SEPARATOR + self.prompt_config.prompt_template.partition("{question}")[0].rstrip()
-        return (*self.prompt_config.stop_strings, next_shot)
+        """Stop strings: those of the settings, and in the plain layout the start of another question or answer."""
+        config = self.prompt_config
+        if self.chat or not config.stop_at_next_question:
+            return config.stop_strings
+        # Without a label before the question any text could be the next one.
+        label = config.prompt_template.partition("{question}")[0].strip()
+        beginnings = (SHOT_SEPARATOR, "\n") if label else (SHOT_SEPARATOR,) if prompt.few_shot else ()
+        next_question = (f"{beginning}{label}" for beginning in beginnings)
+        next_answer = (f"\n{POSTED}",) if prompt.peer_answers else ()
+        return tuple(dict.fromkeys((*config.stop_strings, *next_question, *next_answer)))
 
     def cut(self, token_ids: Sequence[int], stop_texts: Sequence[str]) -> tuple[tuple[int, ...], str]:
         """The text before the first stop string, and the ids entirely before it: one may begin within a token."""
@@ -176,7 +188,7 @@ class Renderer:
 
 def _question(prompt: Prompt) -> str:
     """The question, followed by the answers of peers."""
-    return "\n".join((prompt.question, *(f"Posted: {text.strip()}" for text in prompt.peer_answers)))
+    return "\n".join((prompt.question, *(f"{POSTED} {text.strip()}" for text in prompt.peer_answers)))
 
 
 def _turns(prompt: Prompt) -> list[tuple[str, str]]:

@@ -11,7 +11,8 @@ from typing import Any
 from selftrain.errors import DataError
 from selftrain.problems import ProblemSet, check_overlap, known_datasets, load_problems
 from selftrain.problems.config import DataConfig
-from selftrain.types import Problem
+from selftrain.problems.shots import without_shots
+from selftrain.types import Problem, Shots
 
 Data = str | Path | ProblemSet | Iterable[Mapping[str, Any]]
 
@@ -35,7 +36,7 @@ class DataSplits:
     #: For the report; decides nothing.
     evaluation: tuple[Problem, ...]
     #: Worked examples of the prompt.
-    few_shot: tuple[tuple[str, str], ...] = ()
+    few_shot: Shots = ()
 
     @property
     def all(self) -> tuple[Problem, ...]:
@@ -122,35 +123,18 @@ def _load(data: Data, split: str | None, max_problems: int | None, seed: int, **
 
 
 def split(
-    train: ProblemSet, evaluation: ProblemSet, *, validation_size: float, num_fewshot: int, seed: int
+    train: ProblemSet, evaluation: ProblemSet, *, validation_size: float, few_shot: Shots, seed: int
 ) -> DataSplits:
-    """Takes worked examples and validation problems from the training problems.
+    """Takes validation problems, and those that are shown as examples, from the training problems.
 
     Args:
         validation_size: a share below 1, or a number of problems; 0 for none.
-
-    Raises:
-        DataError: fewer problems have a human solution than `num_fewshot`.
     """
-    train, few_shot = _worked_examples(train, num_fewshot, seed) if num_fewshot else (train, ())
+    train = without_shots(train, few_shot) if few_shot else train
     validation: Sequence[Problem] = ()
     if validation_size:
         train, validation = train.split_off(validation_size if validation_size < 1 else int(validation_size), seed)
     return DataSplits(tuple(train), tuple(validation), tuple(evaluation), few_shot)
-
-
-def _worked_examples(train: ProblemSet, count: int, seed: int) -> tuple[ProblemSet, tuple[tuple[str, str], ...]]:
-    solved = [problem for problem in train if problem.solution]
-    if len(solved) < count:
-        raise DataError(
-            f"num_fewshot is {count}, and {len(solved)} problems of {train.name} have a human solution",
-            "worked examples can only be made of such problems",
-            "lower --num_fewshot, or use data with a solution column",
-        )
-    chosen = random.Random(f"{seed}/shots").sample(solved, count)
-    ids = {problem.id for problem in chosen}
-    rest = replace(train, problems=tuple(problem for problem in train if problem.id not in ids))
-    return rest, tuple((problem.question, problem.solution or "") for problem in chosen)
 
 
 def problems_of_round(problems: Sequence[Problem], count: int | None, number: int, seed: int) -> Sequence[Problem]:

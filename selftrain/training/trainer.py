@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 
 from selftrain.errors import ModelError
 from selftrain.models.rendering import Renderer
+from selftrain.models.tokenizer_facts import write_stated
 from selftrain.training import tensors
 from selftrain.training.base import NO_HOOKS, TrainingConfig, TrainingHooks, TrainingJob, TrainingReport
 from selftrain.training.followers import Followers
@@ -48,6 +49,7 @@ class TransformersTrainer:
     def save(self, folder: Path) -> None:
         self._trained.save(folder)
         self.renderer.tokenizer.save_pretrained(folder)
+        write_stated(folder, self.renderer.prompt_config)
 
     def save_merged(self, folder: Path) -> None:
         self._trained.save_merged(folder)

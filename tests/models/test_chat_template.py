@@ -12,7 +12,7 @@ from tests.models.tokenizers import CHATML, GEMMA, PUBLISHED, published, tokeniz
 
 SHOTS = (("How much is 1+1?", "1+1=2. #### 2"), ("How much is 2+2?", "2+2=4. #### 4"))
 PROMPT = Prompt("p", "How much is 3+4?", SHOTS, peer_answers=("3+4=7. #### 7", "#### 8"))
-NO_INSTRUCTION, INSTRUCTION = PromptConfig(), PromptConfig(instruction="Think step by step.")
+NO_INSTRUCTION, INSTRUCTION = PromptConfig(instruction=""), PromptConfig(instruction="Think step by step.")
 
 
 def renderer(template: str, config: PromptConfig = NO_INSTRUCTION, **options: str) -> Renderer:
@@ -85,6 +85,11 @@ def test_where_no_system_message_is_taken_the_instruction_begins_the_first_quest
     )
 
 
+def test_a_system_message_that_is_left_out_goes_into_the_first_question() -> None:
+    without = CHATML.replace("in messages", "in messages if message.role != 'system'")
+    assert "user\nThink step by step.\n\nHow much is 1+1?" in renderer(without, INSTRUCTION).text(PROMPT)
+
+
 def test_gemma_gets_its_instruction() -> None:
     text = Renderer(published("gemma"), INSTRUCTION).text(Prompt("p", "q?"))
     assert text == "<bos><start_of_turn>user\nThink step by step.\n\nq?<end_of_turn>\n<start_of_turn>model\n"
@@ -93,7 +98,7 @@ def test_gemma_gets_its_instruction() -> None:
 @pytest.mark.parametrize(
     ("template", "part"),
     [
-        (CHATML.replace("in messages", "in messages if message.role != 'system'"), "drops the instruction"),
+        (CHATML.replace("in messages", "in messages[-1:]"), "drops the instruction"),
         (CHATML.replace("in messages", "in messages[-1:]"), "the user says in a worked example"),
         (CHATML.replace("in messages", "in messages if message.role != 'assistant'"), "the model says in a worked"),
         (CHATML.replace("in messages", "in messages[:-1]"), "drops the question of problem 'p'"),

@@ -43,7 +43,7 @@ def sections() -> Sections:
 
 @command("demo", "a small model teaches itself, offline, in minutes", "Train", sections, resumable=True)
 def run(settings: Resolved, resume: bool = False) -> int:
-    from selftrain.cli.demo import RECIPES
+    from selftrain.cli.demo import PROMPTS, RECIPES
     from selftrain.engines.config import EngineConfig
     from selftrain.models.seeds import SEED_MODELS, seed_model
     from selftrain.problems import load_problems
@@ -68,6 +68,7 @@ def run(settings: Resolved, resume: bool = False) -> int:
         training=recipe.training,
         evaluation=recipe.evaluation,
         monitor=recipe.monitor,
+        prompts=PROMPTS,
         output_dir=config.output_dir if resume else _unused(Path(config.output_dir)),
         seed=config.seed,
         engine=EngineConfig(sampling_batch_size=256),

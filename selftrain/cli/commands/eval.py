@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from selftrain.cli.command import command
 from selftrain.config import Resolved, Sections, config_dataclass, setting
 
@@ -11,9 +13,13 @@ _OF_TRAINING = ("training", "monitor", "budget", "adapter")
 
 @config_dataclass
 class EvalCommandConfig:
-    max_completion_length: int = setting(1024, "maximum tokens of a response", ge=1)
+    max_completion_length: int | Literal["auto"] = setting(
+        "auto", "maximum tokens of a response; 'auto' goes by the kind of answer and the human solutions", ge=1
+    )
     baseline: str | None = setting(None, "model to compare with, problem by problem: local folder or hub id")
-    output_dir: str | None = setting(None, "save the responses in this folder; by default they are not saved")
+    output_dir: str | None = setting(
+        None, "save responses, settings, log and versions in this folder; by default they are not saved"
+    )
     seed: int = setting(42, "seed of all randomness", source="transformers")
     json: bool = setting(False, "print the result as JSON on standard output")
 
@@ -42,6 +48,7 @@ def run(settings: Resolved) -> int:
     from selftrain.cli.evaluate import evaluate_models
     from selftrain.loop.run_config import ModelConfig
     from selftrain.protocols.registry import ProtocolConfig
+    from selftrain.report.reading import reading_lines
     from selftrain.report.summary import as_json
     from selftrain.report.terminal_table import as_plain_text, render_table
     from selftrain.report.verdict import caveats, verdict
@@ -56,12 +63,13 @@ def run(settings: Resolved) -> int:
         settings,
         models,
         max_completion_length=config.max_completion_length,
-        key=f"{config.seed}/evaluation",
+        seed=config.seed,
         output_dir=config.output_dir,
     )
     if config.json:
         print(as_json(history))
     else:
         compared = verdict(history) if config.baseline else ""
-        print(as_plain_text(render_table(history)), compared, *caveats(history), sep="\n")
+        table = as_plain_text(render_table(history))
+        print(table, *reading_lines(history), *filter(None, [compared]), *caveats(history), sep="\n")
     return 0

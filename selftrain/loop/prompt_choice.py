@@ -1,0 +1,186 @@
+"""What the settings of prompts leave 'auto', chosen for the models and the data set before anything is sampled.
+
+The choice is a function of tokenizers, configs and problems: a resumed run makes the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from selftrain.errors import DataError
+from selftrain.models.prompts import INSTRUCTIONS, PromptConfig
+from selftrain.models.tokenizer_facts import TokenizerFacts
+from selftrain.problems import ProblemSet
+from selftrain.problems.shots import ChosenShots, choose_shots
+from selftrain.types import AnswerKind, Shots
+
+#: Tokens of a response by the kind of answer; ours. Chat models of 0.5 B take about 160 for a word problem and up to
+#: 400; lm-evaluation-harness gives base models 256 on GSM8K and up to 1,024 on MATH.
+_LENGTHS: Mapping[AnswerKind | None, int] = {
+    "number": 512,
+    "formula": 1024,
+    "letter": 512,
+    "code": 1024,
+    "text": 512,
+    None: 1024,
+}
+#: A base model that is shown worked examples writes as briefly as they do.
+_SHARE_OF_BASE = 0.5
+#: Room beside the human solutions: models are wordier.
+_TIMES_SOLUTION, _MOST, _STEP = 2, 2048, 64
+#: Human solutions looked at.
+_SOLUTIONS = 500
+_THOUGHT = 2048
+_KINDS: Mapping[AnswerKind, str] = {
+    "number": "the answers are numbers",
+    "formula": "the answers are formulas",
+    "letter": "the answers are letters of options",
+    "code": "the answers are programs",
+    "text": "the answers are texts",
+}
+
+Length = int | Literal["auto"]
+
+
+@dataclass(frozen=True)
+class PromptChoice:
+    """PromptChoice(PromptConfig(prompt_format="plain", num_fewshot=8, ...), shots=(("1+1?", "2"),),
+    max_completion_length=256, reasons={"num_fewshot": "gemma has no chat template; the eight of Wei et al. 2022"})
+    """
+
+    prompts: PromptConfig
+    shots: Shots
+    #: In tokens, without the thought.
+    max_completion_length: int
+    #: Setting -> why it has its value, of those that were 'auto'.
+    reasons: Mapping[str, str]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that were chosen."""
+        own = {"max_completion_length": self.max_completion_length}
+        return {name: own[name] if name in own else getattr(self.prompts, name) for name in self.reasons}
+
+    @property
+    def response_length(self) -> int:
+        """Tokens of thought and answer together."""
+        thought = self.prompts.thinking_length
+        return self.max_completion_length + (0 if thought == "auto" else thought)
+
+    def lines(self) -> Iterator[str]:
+        for name, value in self.settings.items():
+            if name == "thinking_length" and not value:
+                continue
+            shown = f"{value!r}" if isinstance(value, str) else str(value)
+            yield f"prompt: {name} is {shown}: {self.reasons[name]} (--{name})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptFit:
+    """What a prompt has to fit.
+
+    PromptFit(models=[TokenizerFacts(...)], kind="number", train=None, evaluation=problems, seed=42)
+    """
+
+    models: Sequence[TokenizerFacts]
+    #: None where it is not known how answers are read.
+    kind: AnswerKind | None
+    train: ProblemSet | None
+    evaluation: ProblemSet
+    seed: int
+
+    @property
+    def context(self) -> int | None:
+        return min((facts.context for facts in self.models if facts.context), default=None)
+
+    @property
+    def about(self) -> str:
+        return _KINDS[self.kind] if self.kind else "how answers are read is not known"
+
+    def chat(self, config: PromptConfig) -> bool:
+        """Whether every model gets its chat template."""
+        return config.prompt_format != "plain" and all(facts.chat for facts in self.models)
+
+
+def choose(config: PromptConfig, max_completion_length: Length, fit: PromptFit) -> PromptChoice:
+    """Fills in what is 'auto'.
+
+    Raises:
+        DataError: more worked examples are asked for than are to be had.
+    """
+    config, reasons = _as_trained(config, fit)
+    chat = fit.chat(config)
+    if config.prompt_format == "auto" and len({facts.chat for facts in fit.models}) == 1:
+        config = replace(config, prompt_format="chat" if chat else "plain")
+        reasons["prompt_format"] = _format_reason(fit, chat)
+    if config.instruction == "auto":
+        asked = INSTRUCTIONS[fit.kind] if fit.kind and any(facts.chat for facts in fit.models) else ""
+        config = replace(config, instruction=asked if config.prompt_format != "plain" else "")
+        reasons["instruction"] = fit.about if chat or config.instruction else "base models are shown examples"
+    chosen = _shots(config, fit, chat=chat)
+    if config.num_fewshot == "auto":
+        config = replace(config, num_fewshot=len(chosen.shots))
+        reasons["num_fewshot"] = chosen.source
+    if config.thinking_length == "auto":
+        thinks = chat and any(facts.thinks for facts in fit.models)
+        config = replace(config, thinking_length=_THOUGHT if thinks else 0)
+        reasons["thinking_length"] = "the template or the tokenizer has <think>" if thinks else "none thinks first"
+    if max_completion_length == "auto":
+        max_completion_length, reasons["max_completion_length"] = _length(fit, chat=chat)
+    return PromptChoice(config, chosen.shots, max_completion_length, reasons)
+
+
+def _as_trained(config: PromptConfig, fit: PromptFit) -> tuple[PromptConfig, dict[str, str]]:
+    """The layout that a model was trained with, where one says so, in what the settings leave as it is by default."""
+    default, facts = PromptConfig(), next((facts for facts in fit.models if facts.stated), None)
+    taken = {
+        name: value
+        for name, value in (facts.stated.items() if facts else ())
+        if getattr(config, name) == getattr(default, name) != value
+    }
+    return replace(config, **taken), dict.fromkeys(taken, f"{facts.name if facts else ''} was trained with it")
+
+
+def _format_reason(fit: PromptFit, chat: bool) -> str:
+    names = ", ".join(facts.name for facts in fit.models)
+    return f"{names} {'has a' if chat else 'has no'} chat template"
+
+
+def _shots(config: PromptConfig, fit: PromptFit, *, chat: bool) -> ChosenShots:
+    wanted = config.num_fewshot
+    if wanted == 0 or (wanted == "auto" and chat):
+        return ChosenShots((), "chat models are told what to do")
+    count = None if wanted == "auto" else wanted
+    found = choose_shots(count, fit.train, fit.evaluation, kind=fit.kind, seed=fit.seed)
+    if count is not None and len(found.shots) < count:
+        raise DataError(
+            f"num_fewshot is {count}, and there are not so many problems with a human solution",
+            "worked examples can only be made of such problems",
+            "lower --num_fewshot, or use data with a solution column",
+        )
+    return found if count is not None else _that_fit(found, fit)
+
+
+def _that_fit(found: ChosenShots, fit: PromptFit) -> ChosenShots:
+    """At most half of the context, so that question and response have room."""
+    shots, count = found.shots, fit.models[0].num_tokens
+    while fit.context and shots and sum(count(text) for shot in shots for text in shot) > fit.context // 2:
+        shots = shots[:-1]
+    return replace(found, shots=shots)
+
+
+def _length(fit: PromptFit, *, chat: bool) -> tuple[int, str]:
+    length, reason = _LENGTHS[fit.kind], fit.about
+    if not chat:
+        length = int(length * _SHARE_OF_BASE)
+    solutions = sorted(fit.models[0].num_tokens(p.solution) for p in (fit.train or ())[:_SOLUTIONS] if p.solution)
+    if solutions:
+        nearly_all = _TIMES_SOLUTION * solutions[int(0.95 * (len(solutions) - 1))]
+        if nearly_all > length:
+            length, reason = nearly_all, f"{_TIMES_SOLUTION} times what 95 % of the human solutions take"
+    length = min(_MOST, -(-length // _STEP) * _STEP)
+    if fit.context is not None and length > fit.context // 2:
+        return fit.context // 2, "half of the model's context"
+    return length, reason

@@ -1,0 +1,82 @@
+"""What a prompt has to fit, known from a model's tokenizer and config before its weights are loaded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from selftrain.errors import SelftrainError
+from selftrain.models.chat_template import thinks_first
+from selftrain.models.prompts import INSTRUCTIONS, PromptConfig
+
+#: In a folder of weights: the layout that they were trained with.
+PROMPT_FILE = "prompt.json"
+#: Settings of a layout that a model is used to, whatever it is asked.
+_STATED = ("prompt_format", "prompt_template", "instruction", "stop_strings", "stop_at_next_question", "num_fewshot")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerFacts:
+    """TokenizerFacts(name="gemma-3-270m", chat=False, thinks=False, context=32768, num_tokens=count)"""
+
+    name: str
+    #: Whether there is a chat template.
+    chat: bool
+    #: Whether the model writes a thought first.
+    thinks: bool
+    #: Tokens of prompt and response together; None where the config does not tell.
+    context: int | None = None
+    num_tokens: Callable[[str], int] = field(default=len, compare=False)
+    #: Settings of the layout that the model was trained with, where its folder holds them.
+    stated: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_facts(name_or_path: str, revision: str = "main") -> TokenizerFacts:
+    """Of a folder or hub id. What cannot be read is left for `load_model` to say, which reads all of it."""
+    import transformers
+
+    from selftrain.models.adapter import base_model_of
+
+    name = Path(name_or_path).name or name_or_path
+    try:
+        tokenizer: Any = transformers.AutoTokenizer.from_pretrained(
+            name_or_path, revision=revision, trust_remote_code=False
+        )
+        base, base_revision = base_model_of(name_or_path, revision)
+        config: Any = transformers.AutoConfig.from_pretrained(base, revision=base_revision, trust_remote_code=False)
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
+        return TokenizerFacts(name=name, chat=False, thinks=False)
+    text_config = config.get_text_config()
+    return TokenizerFacts(
+        name=name,
+        chat=bool(getattr(tokenizer, "chat_template", None)),
+        thinks=thinks_first(tokenizer),
+        context=getattr(text_config, "max_position_embeddings", None),
+        num_tokens=lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"]),
+        stated=_read_stated(Path(name_or_path) / PROMPT_FILE),
+    )
+
+
+def write_stated(folder: Path, config: PromptConfig) -> None:
+    """Notes the layout beside weights that were trained with it."""
+    stated = {name: getattr(config, name) for name in _STATED}
+    # Ours follow the kind of answer that a data set asks for, not the model.
+    if config.instruction in INSTRUCTIONS.values():
+        del stated["instruction"]
+    (folder / PROMPT_FILE).write_text(json.dumps(stated, indent=1) + "\n", encoding="utf-8")
+
+
+def _read_stated(path: Path) -> Mapping[str, Any]:
+    """Nothing where there is no such file, or it is not ours: another tool may use the name."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        known = {name: found[name] for name in _STATED if name in found}
+        checked = PromptConfig.from_dict({"stop_strings": (), **known})
+    except (OSError, ValueError, TypeError, KeyError, SelftrainError):
+        return {}
+    return {name: getattr(checked, name) for name in known}

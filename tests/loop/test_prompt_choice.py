@@ -1,0 +1,128 @@
+"""What 'auto' becomes: by the tokenizer's template, the kind of answer and the data at hand."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import pytest
+
+from selftrain.errors import DataError
+from selftrain.loop.prompt_choice import PromptFit, choose
+from selftrain.models.loading import LoadedModel
+from selftrain.models.prompts import INSTRUCTIONS, PromptConfig
+from selftrain.models.rendering import Renderer
+from selftrain.models.seeds import seed_model
+from selftrain.models.tokenizer_facts import TokenizerFacts, read_facts, write_stated
+from selftrain.problems import ProblemSet
+from selftrain.problems.shots import published
+from selftrain.types import AnswerKind, Problem, Prompt
+
+BASE = TokenizerFacts(name="base", chat=False, thinks=False, context=40960)
+CHAT = replace(BASE, name="chat", chat=True)
+TEST = ProblemSet("mine/test", tuple(Problem(f"test/{i}", f"How much is {i}+1?", str(i + 1)) for i in range(3)))
+SOLVED = ProblemSet(
+    "mine/train",
+    tuple(Problem(f"{i}", f"What is {i}*2?", str(2 * i), solution=f"It is {2 * i}.") for i in range(9)),
+)
+
+
+def fit(*models: TokenizerFacts, kind: AnswerKind | None = "number", train: ProblemSet | None = None) -> PromptFit:
+    return PromptFit(models=models, kind=kind, train=train, evaluation=TEST, seed=1)
+
+
+@pytest.mark.parametrize("kind", INSTRUCTIONS)
+def test_a_chat_model_is_asked_for_the_kind_of_answer_and_shown_nothing(kind: AnswerKind) -> None:
+    chosen = choose(PromptConfig(), "auto", fit(CHAT, kind=kind, train=SOLVED))
+    assert chosen.prompts.prompt_format == "chat" and chosen.prompts.instruction == INSTRUCTIONS[kind]
+    assert chosen.prompts.num_fewshot == 0 and chosen.shots == ()
+
+
+def test_a_base_model_is_shown_the_published_examples_of_a_known_set_else_training_problems() -> None:
+    plain = choose(PromptConfig(), "auto", fit(BASE))
+    assert plain.prompts.prompt_format == "plain" and plain.prompts.instruction == ""
+    assert plain.shots == published("word_problems")[1] and plain.prompts.num_fewshot == 8
+    own = choose(PromptConfig(), "auto", fit(BASE, train=SOLVED))
+    assert len(own.shots) == 5 and {shot[0] for shot in own.shots} <= {p.question for p in SOLVED}
+    known = choose(PromptConfig(), "auto", fit(BASE, train=replace(SOLVED, name="gsm8k/train")))
+    assert known.shots == plain.shots
+    # Nothing is known of how a foreign reward function reads: only the data's own examples can suit it.
+    assert choose(PromptConfig(), "auto", fit(BASE, kind=None)).shots == ()
+
+
+def test_no_example_is_an_evaluation_problem() -> None:
+    question = published("word_problems")[1][0][0]
+    evaluation = ProblemSet("mine/test", (Problem("1", question.upper(), "6"),))
+    chosen = choose(PromptConfig(), "auto", replace(fit(BASE), evaluation=evaluation))
+    assert len(chosen.shots) == 7 and question not in {shot[0] for shot in chosen.shots}
+    leaking = replace(SOLVED, problems=(*SOLVED.problems, Problem("x", question, "6", solution="It is 6.")))
+    chosen = choose(PromptConfig(num_fewshot=9), 64, replace(fit(BASE, train=leaking), evaluation=evaluation))
+    assert len(chosen.shots) == 9 and question not in {shot[0] for shot in chosen.shots}
+
+
+def test_a_number_of_examples_is_kept_to_or_refused() -> None:
+    assert len(choose(PromptConfig(num_fewshot=2), 64, fit(CHAT, train=SOLVED)).shots) == 2
+    assert choose(PromptConfig(num_fewshot=0), 64, fit(BASE, train=SOLVED)).shots == ()
+    with pytest.raises(DataError, match="num_fewshot is 50"):
+        choose(PromptConfig(num_fewshot=50), 64, fit(BASE, train=SOLVED))
+
+
+def test_what_is_given_is_not_chosen() -> None:
+    given = PromptConfig(prompt_format="plain", instruction="Be brief.", num_fewshot=0, thinking_length=0)
+    chosen = choose(given, 77, fit(CHAT))
+    assert chosen.prompts == given and chosen.max_completion_length == 77 and not chosen.settings
+
+
+def test_responses_get_room_for_the_solutions_that_the_data_has_within_the_context() -> None:
+    wordy = replace(SOLVED, problems=tuple(replace(p, solution="x" * 400) for p in SOLVED))
+    assert choose(PromptConfig(), "auto", fit(CHAT)).max_completion_length == 512
+    assert choose(PromptConfig(), "auto", fit(CHAT, train=wordy)).max_completion_length == 832
+    assert choose(PromptConfig(), "auto", fit(replace(CHAT, context=600))).max_completion_length == 300
+    assert len(choose(PromptConfig(), "auto", fit(replace(BASE, context=600))).shots) < 8
+
+
+def test_a_thinking_model_gets_room_for_its_thought() -> None:
+    chosen = choose(PromptConfig(), 100, fit(replace(CHAT, thinks=True)))
+    assert chosen.response_length == 100 + 2048 and chosen.max_completion_length == 100
+    assert choose(PromptConfig(thinking_length=0), 100, fit(replace(CHAT, thinks=True))).response_length == 100
+
+
+def test_a_trained_model_is_prompted_as_it_was_trained(tmp_path, llama: LoadedModel) -> None:
+    assert choose(PromptConfig(), "auto", fit(read_facts(seed_model("llama")))).prompts.num_fewshot == 0
+    llama.tokenizer.save_pretrained(tmp_path)
+    llama.model.config.save_pretrained(tmp_path)
+    write_stated(tmp_path, PromptConfig(prompt_template="Q: {question}\nA:", num_fewshot=0, stop_strings=("\n\n",)))
+    facts = read_facts(str(tmp_path))
+    chosen = choose(PromptConfig(), 64, fit(facts))
+    assert chosen.prompts.prompt_template == "Q: {question}\nA:" and chosen.prompts.stop_strings == ("\n\n",)
+    assert "was trained with it" in "".join(chosen.lines())
+    # What is asked for goes before.
+    assert choose(PromptConfig(num_fewshot=1), 64, fit(facts, train=SOLVED)).prompts.num_fewshot == 1
+    (tmp_path / "prompt.json").write_text("[not ours")
+    assert read_facts(str(tmp_path)).stated == {}
+
+
+def test_an_instruction_without_a_system_role_stands_in_the_first_question(llama: LoadedModel) -> None:
+    tokenizer = copy.deepcopy(llama.tokenizer)
+    prompt = Prompt("p", "How many?", few_shot=(("1+1?", "2"),))
+    config = PromptConfig(instruction="Be brief.")
+    turns = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
+    turns += "{% if add_generation_prompt %}<assistant>{% endif %}"
+    tokenizer.chat_template = turns
+    rest = "1+1?<assistant>2<user>How many?<assistant>"
+    assert Renderer(tokenizer, config).text(prompt) == f"<system>Be brief.<user>{rest}"
+    refuses = "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}" + turns
+    ignores = turns.replace("{% for m in messages %}", "{% for m in messages if m.role != 'system' %}")
+    for template in (refuses, ignores):
+        tokenizer.chat_template = template
+        text = Renderer(tokenizer, config).text(prompt)
+        assert text == f"<user>Be brief.\n\n{rest}"
+
+
+def test_a_template_that_can_leave_out_the_thought_is_asked_to(llama: LoadedModel) -> None:
+    tokenizer = copy.deepcopy(llama.tokenizer)
+    leaves_out = "{% if enable_thinking is defined and not enable_thinking %}<think></think>{% endif %}"
+    tokenizer.chat_template = "{{ messages[-1].content }}" + leaves_out
+    prompt = Prompt("p", "How many?")
+    assert Renderer(tokenizer, PromptConfig()).text(prompt) == "How many?"
+    assert Renderer(tokenizer, PromptConfig(thinking_length=0)).text(prompt) == "How many?<think></think>"
