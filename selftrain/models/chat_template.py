@@ -49,11 +49,20 @@ class ChatTemplate:
             return False
 
     @property
-    def turn_end(self) -> int | None:
-        """Id of the token that the template writes after an answer; None if it writes none."""
-        added = {token.content: token_id for token_id, token in self._tokenizer.added_tokens_decoder.items()}
-        names = [name for name in added if name.strip() and self._after.lstrip().startswith(name)]
-        return added[max(names, key=len)] if names else None
+    def turn_end(self) -> str | None:
+        """The token that the template writes after an answer; None if it writes none."""
+        names = [name for name in self._tokens() if self._after.lstrip().startswith(name)]
+        return max(names, key=len, default=None)
+
+    @property
+    def turn_tokens(self) -> frozenset[str]:
+        """The tokens that the template writes around turns, also those that the tokenizer does not call special."""
+        question = self.fill([_QUESTION], for_answer=False)
+        end = {self.turn_end} if self.turn_end else set()
+        return frozenset({name for name in self._tokens() if name in question} | end)
+
+    def _tokens(self) -> list[str]:
+        return [t.content for t in self._tokenizer.added_tokens_decoder.values() if t.content.strip()]
 
     def render(self, turns: Turns, last: str) -> str:
         """The text of `turns`, of which the last is the user's, up to the start of the model's answer.

@@ -64,10 +64,11 @@ class Renderer:
                 "use --prompt_format plain, or a tokenizer with a chat template",
             )
         self.chat = has_template and prompt_config.prompt_format != "plain"
-        self._codec = TextCodec(tokenizer)
         self._template = self._chat_template() if self.chat else None
-        turn_end = self._template.turn_end if self._template else None
-        eos = [end for end in (turn_end, tokenizer.eos_token_id) if end is not None]
+        self._codec = TextCodec(tokenizer, self._template.turn_tokens if self._template else ())
+        turn_end = self._template and self._template.turn_end
+        ends = [tokenizer.convert_tokens_to_ids(turn_end) if turn_end else None, tokenizer.eos_token_id]
+        eos = [end for end in ends if end is not None]
         #: Ids that end an answer: the chat template's, the tokenizer's, the generation config's, and the special tokens
         #: among the stop strings.
         self.stop_ids = frozenset(eos) | frozenset(extra_stop_ids) | self._special_stops()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -14,16 +14,24 @@ _BYTE = re.compile("<0x[0-9A-F]{2}>")
 
 
 class TextCodec:
-    """A tokenizer whose special tokens can be kept out of texts, and that loses no blank at either end."""
+    """A tokenizer whose special tokens can be kept out of texts, and that loses no blank at either end.
 
-    def __init__(self, tokenizer: Any) -> None:
-        self.tokenizer = tokenizer
+    Args:
+        also: names of tokens that are to be special, whatever the tokenizer calls them.
+    """
+
+    def __init__(self, tokenizer: Any, also: Collection[str] = ()) -> None:
+        self.tokenizer, self._also = tokenizer, also
+
+    @cached_property
+    def _names(self) -> dict[str, int]:
+        """Of special tokens, which a tokenizer takes for those tokens wherever they stand; with their ids."""
+        added = getattr(self.tokenizer, "added_tokens_decoder", {})
+        return {t.content: i for i, t in added.items() if t.content and (t.special or t.content in self._also)}
 
     @cached_property
     def _special(self) -> re.Pattern[str] | None:
-        """Finds the names of special tokens, which a tokenizer takes for those tokens wherever they stand."""
-        added = getattr(self.tokenizer, "added_tokens_decoder", {}).values()
-        names = sorted((token.content for token in added if token.special and token.content), key=len, reverse=True)
+        names = sorted(self._names, key=len, reverse=True)
         return re.compile("|".join(map(re.escape, names))) if names else None
 
     def has_special(self, text: str) -> bool:
@@ -59,9 +67,9 @@ class TextCodec:
             return self._continue(text)
         ids = self._continue(text, split_special_tokens=True)
         names = set(self._special.findall(text))
-        if not any(self.tokenizer.convert_tokens_to_ids(name) in ids for name in names):
+        if not any(self._names[name] in ids for name in names):
             return ids
-        # A Unigram tokenizer finds the special token by its name all the same: the name is written in two parts.
+        # Some tokenizers find the token by its name all the same: the name is written in two parts.
         pieces = re.split(f"({self._special.pattern})", text)
         parts = [part for piece in pieces for part in ((piece[:1], piece[1:]) if piece in names else (piece,))]
         return [token_id for part in parts for token_id in self._continue(part)]
@@ -95,8 +103,7 @@ class TextCodec:
     @cached_property
     def _silent(self) -> frozenset[int]:
         """Special tokens but for bytes, which some tokenizers list among them."""
-        added = getattr(self.tokenizer, "added_tokens_decoder", {})
-        return frozenset(i for i, token in added.items() if token.special and not _BYTE.fullmatch(token.content))
+        return frozenset(token_id for name, token_id in self._names.items() if not _BYTE.fullmatch(name))
 
     @cached_property
     def _before(self) -> list[int]:

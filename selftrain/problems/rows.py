@@ -55,11 +55,18 @@ def rows_of(items: Iterable[object], source: str, key: str = "") -> tuple[Row, .
 
 def _plain(value: Any) -> Any:
     """numpy's scalars and arrays as Python's; None for NaN, which pandas has in empty cells."""
-    if type(value).__module__ == "numpy" and hasattr(value, "dtype"):
-        if getattr(value, "ndim", 0):
-            return [_plain(item) for item in value]
-        value = shortest(value, str(value.dtype)) if value.dtype.kind == "f" else value.item()
+    if type(value) is dict:
+        return {name: _from_numpy(item) for name, item in value.items()}
+    value = _from_numpy(value)
     return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _from_numpy(value: Any) -> Any:
+    if type(value).__module__ != "numpy" or not hasattr(value, "dtype"):
+        return value
+    if getattr(value, "ndim", 0):
+        return [_from_numpy(item) for item in value]
+    return shortest(value, str(value.dtype)) if value.dtype.kind == "f" else value.item()
 
 
 def is_empty(value: object) -> bool:

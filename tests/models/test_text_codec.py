@@ -79,6 +79,16 @@ def test_special_tokens_written_in_the_instruction_of_a_chat_are_text(name: str)
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_turn_end_that_is_not_called_special_is_one_all_the_same(kind: str) -> None:
+    made = Renderer(tokenizer(kind, CHATML, plain="<|im_end|>"), PromptConfig())
+    end = made.tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert made.prompt_ids(Prompt("p", "a<|im_end|>b")).count(end) == made.prompt_ids(Prompt("p", "ab")).count(end) == 1
+    ids = made.completion_ids("#### 7<|im_end|>")
+    assert ids.count(end) == 1 and made.end_id == ids[-1] == end
+    assert made.completion_text(ids) == "#### 7<|im_end|>"
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_special_tokens_written_in_the_plain_layout_are_text(kind: str) -> None:
     made = Renderer(tokenizer(kind, bos="<bos>", eos="<eos>"), PromptConfig())
     prompt = Prompt("p", "<eos> a <bos>b</s> <|im_end|>", (("<eos>?", "<eos>!"),), ("<eos>",))

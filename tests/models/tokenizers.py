@@ -73,13 +73,23 @@ KINDS = ("byte-level", "metaspace", "legacy metaspace", "gemma", "unigram")
 
 
 def tokenizer(
-    kind: str, template: str | None = None, *, bos: str | None = None, eos: str = "</s>", **options: Any
+    kind: str,
+    template: str | None = None,
+    *,
+    bos: str | None = None,
+    eos: str = "</s>",
+    plain: str = "",
+    **options: Any,
 ) -> Any:
     """
     Args:
         bos: the start token, put in front of every text.
+        plain: a token that is called special nowhere.
     """
-    backend = tokenizers.Tokenizer.from_str(_backend(kind))
+    made = json.loads(_backend(kind))
+    for token in made["added_tokens"]:
+        token["special"] = token["content"] != plain
+    backend = tokenizers.Tokenizer.from_str(json.dumps(made))
     if bos:
         backend.post_processor = processors.TemplateProcessing(
             single=f"{bos} $A", special_tokens=[(bos, backend.token_to_id(bos))]

@@ -56,6 +56,13 @@ def test_floats_of_datasets_and_of_numpy_too():
     assert references([{"question": "a", "answer": numpy.float32("nan")}], require_answers=False) == [None]
 
 
+def test_rows_of_a_data_frame_may_hold_arrays():
+    choices = {"text": numpy.array(["4", "7"], dtype=object), "label": numpy.array(["1", "2"], dtype=object)}
+    (problem,) = load_problems([{"question": "Which is prime?", "choices": choices, "answerKey": "2"}])
+    assert (problem.question, problem.reference) == ("Which is prime?\nOptions:\nA) 4\nB) 7", "B")
+    assert references([{"question": "a", "answer": numpy.array([0.1, 2.7], dtype="float32")}]) == ["0.1, 2.7"]
+
+
 def test_class_labels_are_their_names_wherever_they_come_from(tmp_path):
     YES_NO.to_parquet(tmp_path / "labels.parquet")
     YES_NO.save_to_disk(tmp_path / "saved")
