@@ -44,22 +44,8 @@ _NEXT_TURN = re.compile(
 )
 #: No next turn begins without one of these, in small letters, or a capital Q: the quick look at most texts.
 _TURN_WORDS = (
-    *(
-        "<|",
-        "<｜",
-        "</s>",
-        "inst]",
-        "<<sys",
-        "<</sys",
-        "_of_turn>",
-        "<eos>",
-        "<bos>",
-        "user",
-        "human",
-        "assistant",
-        "model",
-    ),
-    *("question", "problem", "exercise", "instruction", "query", "posted", "题目", "问", "用户"),
+    *("user", "human", "assistant", "model", "question", "problem", "exercise", "instruction", "query", "posted"),
+    *("<|", "</s>", "inst]", "sys>>", "_of_turn>", "<eos>", "<bos>"),
 )
 #: What may stand before a repeated question: no attempt at an answer.
 _LEAD_IN = re.compile(
@@ -88,8 +74,8 @@ def own_text(text: str) -> str | None:
             return None
         text = text[thoughts[-1].end() :]
     start = 0
-    words = text.lower()
-    if not _has(words, *_TURN_WORDS) and "Q" not in text:
+    plain = text.isascii() or not _has(text, "问", "题目", "用户", "｜")
+    if plain and "Q" not in text and not _has(text.lower(), *_TURN_WORDS):
         return text
     for turn in _NEXT_TURN.finditer(text):
         before = text[start : turn.start()].strip()

@@ -46,6 +46,8 @@ _SENTENCE_END = re.compile(
 )
 #: What is left of a label in bold type.
 _DRESS_BEFORE = re.compile(r"[\s:：=}]*(?:[*_]{1,3}(?=[\s:：]))?[\s:：=]*(?:(?<=\n)(?:[-*•]|1[.)])\s+(?=[*$\w\\]))?")
+#: The most frequent case: a number and nothing else.
+_NUMBER = re.compile(r"\s*([$-]?\d[\d,]*(?:\.\d+)?)\.?\s*")
 _LISTED = re.compile(r"[\s:：*_]*\n\s*(?:[-*•]|1[.)])\s[^\n]*\n\s*(?:[-*•]|2[.)])\s")
 _REASON = re.compile(r",? (?:because|since|as)\b|, (?:which|where)\b")
 #: One formula, with a percent sign behind it. `$3 and $4` are two prices, not a formula.
@@ -118,7 +120,7 @@ def statements(text: str) -> Iterator[Statement]:
     ends = [_TAG_END.search(text, tag.end(), tag.end() + 4 * MAX_LENGTH) for tag in tags]
     inside = [(box.start(), end) for box, (content, end) in zip(boxes, spans, strict=True) if content is not None]
     inside += [(tag.start(), end.start()) for tag, end in zip(tags, ends, strict=True) if end]
-    found: list[tuple[int, Literal["phrase", "hashes", "tag", "box"], int]] = _phrases(text)[-_MAX_MARKERS:]
+    found: list[tuple[int, Literal["phrase", "hashes", "tag", "box"], int]] = _phrases(text)
     found += [(box.start(), "box", at) for at, box in enumerate(boxes)]
     found += [(tag.start(), "tag", at) for at, tag in enumerate(tags)]
     if "####" in text:
@@ -134,7 +136,7 @@ def statements(text: str) -> Iterator[Statement]:
             yield Statement(_tagged(text[tags[at].end() : end.start() if end else None]), "tag")
         elif kind == "hashes":
             yield _behind_hashes(text, at)
-        elif not _CHECK.search(text, max(0, start - 40), start):
+        elif not _CHECK.search(text, max(text.rfind("\n", max(0, start - 40), start) + 1, start - 40, 0), start):
             stated = _stated(text[at : at + MAX_LENGTH])
             yield Statement(stated, "phrase", weak=bool(stated and _OPENER.match(stated)))
 
@@ -147,7 +149,7 @@ def _phrases(text: str) -> list[tuple[int, Literal["phrase", "hashes", "tag", "b
         while at >= 0:
             start = at - 1
             if at and text[start] in "aA" and not text[start - 1 : start].isalnum():
-                line = text.rfind("\n", 0, start) + 1
+                line = max(text.rfind("\n", max(0, start - 40), start) + 1, start - 40, 0)
                 if match := _STATES.match(text, start):
                     found.append((start, "phrase", match.end()))
                 elif (match := _HEADS.match(text, start)) and _BEFORE_HEAD.fullmatch(text, line, start):
@@ -157,7 +159,7 @@ def _phrases(text: str) -> list[tuple[int, Literal["phrase", "hashes", "tag", "b
         found += [(match.start(), "phrase", match.end()) for match in _SHORT.finditer(text)]
     if not text.isascii():
         found += [(match.start(), "phrase", match.end()) for match in _ELSEWHERE.finditer(text)]
-    return sorted(found)
+    return found
 
 
 def _boxed(text: str, boxes: list[re.Match[str]], spans: list[tuple[str | None, int]], last: int) -> str | None:
@@ -242,6 +244,8 @@ def _behind_hashes(text: str, start: int) -> Statement:
 
 def _stated(rest: str) -> str | None:
     """x of "x. And so on", where x may be a display formula of several lines."""
+    if number := _NUMBER.fullmatch(rest):
+        return number[1]
     rest = rest.split(CUT_OFF, 1)[0]
     if _LISTED.match(rest):  # several items: not the first of them
         return rest.partition("\n\n")[0].strip() or rest.strip()

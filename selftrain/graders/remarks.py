@@ -7,6 +7,7 @@ import re
 _VALUE = re.compile(
     r"[\s*_`\"“'$€£¥(\[{+\-−~<≤≥√±]*(?:\d|\\|\.\d|[A-Z](?![\w'’]|\s[a-z])|[a-zA-Z]\s*=|[a-z]\(|[½⅓⅔¼¾π∞∅√])"
 )
+_WORD = re.compile(r"[a-zA-Z]{2}")
 #: What a later statement may say instead of a value, and so take the earlier one back.
 _TAKES_BACK = re.compile(
     r"\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w{3,5}teen|(?:twen|thir|for|fif|six|seven"
@@ -75,7 +76,7 @@ def is_plain_praise(text: str) -> bool:
 def is_remark(text: str) -> bool:
     """Whether a sentence behind "the answer is" only says something about the answer."""
     text = text.strip(" *_\"'.!,:")
-    if not text:
+    if not _WORD.search(text):
         return False
     if _PRAISE.match(text) or _MANNER_WITH_NUMBERS.match(text):
         return not _CONTRADICTS.search(text)
