@@ -75,7 +75,7 @@ class ChatTemplate:
         """
         text = self.fill(turns)
         if self._instruction.strip() not in text:
-            raise _drops("the instruction", f"leave --instruction out, {_DO}")
+            raise _drops("the instruction", f"give --instruction '', {_DO}")
         position = 0
         for number, (role, content) in enumerate(turns, start=1):
             place = text.find(content.strip(), position)

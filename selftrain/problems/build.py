@@ -143,7 +143,7 @@ class _RowReader:
             raise ValueError(f"the question is empty (column {mapping.question})")
         question = with_context({name: value_at(columns, name) for name in mapping.context}, question)
         options = options_of(columns, mapping) if mapping.options else None
-        if options is not None:
+        if options is not None and not all(text in question for text in options.shown):
             question = "\n".join([question, "Options:", *options.shown])
         answer = None if mapping.answer is None else value_at(columns, mapping.answer)
         worked = answer if self.answer_format in ("hashes", "box") else None

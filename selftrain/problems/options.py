@@ -57,8 +57,9 @@ class Options:
             letter = (match[1] if match else text).upper()
             return letter if len(letter) == 1 and letter in ascii_uppercase[: len(self.texts)] else None
         if reading in ("label", "text"):
-            names = [*map(plain_number, self.labels if reading == "label" else self.texts)]
-            return ascii_uppercase[names.index(plain_number(text))] if names.count(plain_number(text)) == 1 else None
+            names = [plain_number(name).casefold() for name in (self.labels if reading == "label" else self.texts)]
+            name = plain_number(text).casefold()
+            return ascii_uppercase[names.index(name)] if names.count(name) == 1 else None
         place = int(plain_number(text)) if re.fullmatch(r"\d{1,3}", plain_number(text)) else -1
         place -= reading == "position from 1"
         return ascii_uppercase[place] if 0 <= place < len(self.texts) else None

@@ -121,6 +121,12 @@ def test_options_are_shown_with_letters_and_the_answer_is_one(columns):
 def test_options_that_have_letters_are_shown_as_they_are():
     assert prime(options=["A)4", "B)6", "C)7", "D)9"], correct="C", rationale="so") == (SHOWN.replace(") ", ")"), "C")
     assert prime(options=["(A) 4", "(B) 7"], answer="7")[1] == "B"
+    assert prime(options=["yes", "no"], answer="No")[1] == "B"
+
+
+def test_options_in_the_question_itself_are_not_repeated():
+    row = {"question": SHOWN, "options": PRIMES, "answer": "C"}
+    assert load_problems([row])[0].question == SHOWN
 
 
 def rows(answers, choices=PRIMES):
@@ -150,7 +156,7 @@ def test_answers_that_name_no_option_are_graded_as_they_are_and_it_is_said():
     problems = load_problems(rows(["a word", "another"]))
     assert (problems.grader, problems[0].reference) == ("math", "a word")
     assert problems[0].question.endswith("\nOptions:\nA) 4\nB) 6\nC) 7\nD) 9")
-    assert problems.warnings == ("2 answers name no option in choices; graded as math",)
+    assert problems.warnings == ("2 answers cannot be read as options of choices; graded as math",)
 
 
 def test_options_that_are_none_are_refused_and_empty_ones_ignored():
