@@ -12,10 +12,11 @@ Profile = Literal["pure", "files", "procs"]
 #: ran        it ended by itself; the caller compares its output (run_stdin, call)
 #: passed     the whole test passed, with answers from the program (check)
 #: failed     the test failed, or had no answer from the program
-#: timeout    over the wall or processor limit
+#: timeout    over its limit of time
 #: crashed    the program raised, or was killed by a signal
 #: refused    more output than allowed, or an answer that is not in our format
-#: unjudged   our own machinery failed, or the test cannot run: never counted as wrong
+#: unjudged   our own machinery failed, the machine had no time for it, the test cannot run, or the program answered
+#:            with an object that cannot leave its process: never counted as wrong
 Status = Literal["ran", "passed", "failed", "timeout", "crashed", "refused", "unjudged"]
 
 
@@ -33,12 +34,13 @@ class Limits:
         SettingsError: a limit is not above zero.
     """
 
-    #: Seconds from handing the program over to its end, enforced by SIGKILL.
-    wall_seconds: float = 1.5
-    #: Processor seconds of each process, rounded up to whole seconds.
-    cpu_seconds: float = 2.0
-    #: Address space of each process, with the interpreter (about 40 MiB).
-    memory_bytes: int = 512 << 20
+    #: Seconds of its own: processor time, and time in which it sleeps. A job over it is killed. What other programs
+    #: on the machine do does not count (own_time.py).
+    seconds: float = 1.5
+    #: Seconds on the clock after which a job is given up, unjudged, whatever kept it.
+    wall_seconds: float = 60.0
+    #: Address space of each process, with the interpreter and its modules (about 140 MiB).
+    memory_bytes: int = 768 << 20
     #: Of standard output; of all answers of a call job; of one answer in a check job.
     output_bytes: int = 1 << 20
 
@@ -53,12 +55,13 @@ class StdinJob:
     """A whole program that reads standard input and writes standard output.
 
     `preamble`, of this and other jobs: code of the dataset that runs before the program, in its namespace. It is not
-    glued to the program, whose `from __future__` must come first.
+    glued to the program, whose `from __future__` must come first. `limits`: other ones than the sandbox's.
     """
 
     program: str
     stdin: str = ""
     preamble: str = ""
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class CallJob:
     entry_point: str
     calls: Sequence[Sequence[Any]]
     preamble: str = ""
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ class CheckJob:
     test_code: str
     setup: str = ""
     preamble: str = ""
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,8 @@ class Answer:
 
     value: Any = None
     error: str | None = None
+    #: The value is of a type that cannot leave its process, so nobody can say whether it is right.
+    unjudged: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,6 +124,8 @@ class Outcome:
     weak: bool = False
     #: Seconds from handing over to the verdict, of the last try.
     seconds: float = 0.0
+    #: Seconds of its own, which `Limits.seconds` limits; sleep of less than a few hundredths does not show.
+    own_seconds: float = 0.0
 
     @property
     def values(self) -> tuple[Any, ...]:

@@ -18,8 +18,8 @@ from selftrain.sandbox.jobs import Limits, Outcome, Probe, StdinJob
 from selftrain.sandbox.supervisors import Supervisor, SupervisorDiedError
 from selftrain.sandbox.worker import SandboxWorker
 
-_LIMITS = Limits(wall_seconds=1.5)
-_SHORT = Limits(wall_seconds=0.15)
+_LIMITS = Limits(seconds=1.5)
+_SHORT = Limits(seconds=0.15)
 _PRELUDE = """
 import ctypes, os, platform
 libc = ctypes.CDLL(None)
@@ -141,7 +141,7 @@ def probe_worker(worker: SandboxWorker, tier: int, profile: str, canary: Canary)
     """Tries whether a worker holds what seccomp and the limits of a tier promise."""
     yield from _attempts(worker, tier, _ANY_TIER + (_seccomp(profile) if tier >= 1 else ()), canary)
     spin = worker.run(StdinJob("while True:\n    try:\n        while True: pass\n    except: pass"), _SHORT)
-    killed = spin.status == "timeout" and spin.seconds < 1
+    killed = spin.status == "timeout" and spin.own_seconds < 1
     yield Probe(tier, "a program that hangs is killed", killed, "" if killed else _describe(spin))
 
 

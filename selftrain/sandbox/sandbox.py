@@ -131,7 +131,7 @@ class Sandbox:
         self.close()
 
     def _run(self, jobs: Sequence[Job], limits: Limits | None) -> list[Outcome]:
-        return list(self._threads.map(lambda job: self._run_one(job, limits or self.limits), jobs))
+        return list(self._threads.map(lambda job: self._run_one(job, limits or job.limits or self.limits), jobs))
 
     def _run_one(self, job: Job, limits: Limits) -> Outcome:
         failure = ""

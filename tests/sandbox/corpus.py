@@ -1,6 +1,6 @@
 """Run the containment corpus and say what got out. Also a program, for the tests that become another user:
 
-python tests/sandbox/corpus.py TIER WALL_SECONDS      prints the complaints as JSON; an empty object is a pass
+python tests/sandbox/corpus.py TIER SECONDS      prints the complaints as JSON; an empty object is a pass
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from selftrain.sandbox import Limits, Outcome, Sandbox, StdinJob, open_sandbox
 from tests.sandbox.containment import programs
 
 SECRET = "canary-7f3a91"
-#: No verdict later than this, whatever the program does.
-LATEST_SECONDS = 2.0
+#: No program has more seconds of its own than this, whatever it does, and none more on the clock beside the others.
+LATEST_SECONDS, LATEST_WALL = 2.0, 20.0
 
 
-def contain(sandbox: Sandbox, wall_seconds: float = 1.5) -> dict[str, str]:
+def contain(sandbox: Sandbox, seconds: float = 1.5) -> dict[str, str]:
     """What each program that was not held did, by its name."""
     with tempfile.TemporaryDirectory(prefix="selftrain-corpus-") as folder:
         canary, outside = Path(folder) / "canary", Path(folder) / "outside"
@@ -38,7 +38,7 @@ def contain(sandbox: Sandbox, wall_seconds: float = 1.5) -> dict[str, str]:
         # One job first, so that the supervisors are there to be counted.
         sandbox.run_stdin([StdinJob("pass")] * 8)
         before = sandbox.supervisor_pids
-        outcomes = sandbox.run_stdin(jobs, Limits(wall_seconds=wall_seconds))
+        outcomes = sandbox.run_stdin(jobs, Limits(seconds=seconds))
         complaints = {name: _complaint(one) for name, one in zip(corpus, outcomes, strict=True) if _complaint(one)}
         if sandbox.supervisor_pids != before:
             complaints["supervisors"] = f"{before} became {sandbox.supervisor_pids}"
@@ -53,8 +53,8 @@ def contain(sandbox: Sandbox, wall_seconds: float = 1.5) -> dict[str, str]:
 def _complaint(outcome: Outcome) -> str:
     if outcome.status == "unjudged":
         return f"unjudged: {outcome.reason}"
-    if outcome.seconds > LATEST_SECONDS:
-        return f"the verdict took {outcome.seconds:.2f} s"
+    if outcome.own_seconds > LATEST_SECONDS or outcome.seconds > LATEST_WALL:
+        return f"the verdict took {outcome.own_seconds:.2f} s of its own, {outcome.seconds:.2f} s on the clock"
     if SECRET in outcome.stdout or "ESCAPED" in outcome.stdout:
         return outcome.stdout[:300]
     if not all(one.isprintable() for one in outcome.reason):

@@ -240,6 +240,14 @@ sys.modules["selftrain.sandbox.inside.serve_calls"]._builtin_name = lambda error
 def f(n): raise ValueError
 """
 
+#: These return an object of a type of their own. What it equals cannot be said: unjudged, and so without a reward.
+OBJECTS = {
+    "1 object equal to everything",
+    "3 __class__ spoof and __array__",
+    "4 class whose metaclass equals everything",
+    "33 object whose repr and str are the expected text",
+}
+
 PLAIN = "\n".join(f"    assert candidate({n}) == {n * n + 3 * n + 7}" for n in (1, 2, 5, 40))
 #: Ways in which published tests ask. A forgery that passes any of them has won.
 TESTS = {

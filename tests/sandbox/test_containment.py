@@ -18,7 +18,7 @@ def test_the_corpus_is_whole() -> None:
 
 
 def test_every_program_is_held(sandbox: Sandbox) -> None:
-    assert contain(sandbox, wall_seconds=0.4) == {}
+    assert contain(sandbox, seconds=0.4) == {}
 
 
 @pytest.mark.slow

@@ -5,16 +5,19 @@ from __future__ import annotations
 import pytest
 
 from selftrain.sandbox import CallJob, CheckJob, Limits, Sandbox, StdinJob
-from tests.sandbox.forging import EXPECTED, HONEST, STDIN, STDIN_HONEST, TESTS, WRONG, programs, stdin_programs
+from tests.sandbox.forging import EXPECTED, HONEST, OBJECTS, STDIN, STDIN_HONEST, TESTS, WRONG, programs, stdin_programs
 
-LIMITS = Limits(wall_seconds=0.5)
+LIMITS = Limits(seconds=0.5)
 CALLS = ((1,), (2,), (5,), (40,))
 RIGHT = (11, 17, 47, 1727)
 
 
 def accepted(sandbox: Sandbox, test: str) -> list[str]:
+    """The forgeries that passed, and those that are unjudged though they returned plain data."""
     outcomes = sandbox.check([CheckJob(text, "f", test) for text in programs().values()], LIMITS)
-    return [name for name, one in zip(programs(), outcomes, strict=True) if one.status in ("passed", "unjudged")]
+    together = list(zip(programs(), outcomes, strict=True))
+    unjudged = [name for name, one in together if one.status == "unjudged" and name not in OBJECTS]
+    return [name for name, one in together if one.status == "passed"] + unjudged
 
 
 def honesty(sandbox: Sandbox, test: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -60,19 +61,21 @@ def test_an_exception_is_reported_and_the_output_kept(sandbox: Sandbox) -> None:
 
 
 def test_limits_hold(sandbox: Sandbox) -> None:
-    small = Limits(wall_seconds=0.3, output_bytes=1000, memory_bytes=128 << 20)
+    small = Limits(seconds=0.3, output_bytes=1000, memory_bytes=128 << 20)
     assert run(sandbox, "while True: pass", limits=small).status == "timeout"
     assert run(sandbox, "print('x' * 10**6)", limits=small).status == "refused"
     assert len(run(sandbox, "print('x' * 10**6)", limits=small).stdout) == 1000
     assert run(sandbox, "print('x' * 999)", limits=small).status == "ran"
     assert "MemoryError" in run(sandbox, "x = bytearray(1 << 28)", limits=small).reason
-    spin = run(sandbox, "while True: pass", limits=Limits(wall_seconds=5, cpu_seconds=0.5))
-    assert spin.status == "timeout" and "processor time" in spin.reason
+    for program in ("while True: pass", "import time; time.sleep(100)", "while True: __import__('time').sleep(0.001)"):
+        over = run(sandbox, program, limits=Limits(seconds=0.3))
+        assert (over.status, over.reason) == ("timeout", "over 0.3 s"), program
+        assert 0.3 <= over.own_seconds < 0.6
 
 
 def test_a_limit_is_above_zero() -> None:
     with pytest.raises(SettingsError):
-        Limits(wall_seconds=0)
+        Limits(seconds=0)
 
 
 VALUES = [
@@ -105,12 +108,101 @@ def test_what_is_nearly_plain_is_made_plain(sandbox: Sandbox, value: str, seen: 
     assert call(sandbox, f"import collections\ndef f(): return {value}").values == (seen,)
 
 
+#: Values that arrive as what they were, in a test.
+EXACT = [
+    "range(3)", "deque([1, 2])", "{1: 2}.keys()", "{1: 2}.items()", "Fraction(1, 3)", "Decimal('0.10')",
+    "bytearray(b'a')",
+    "date(2020, 2, 29)", "datetime(2020, 2, 29, 12, tzinfo=timezone.utc)", "time(1, 2, 3)", "timedelta(1, 2)",
+    "array('d', [1.5])", "[Fraction(1), {'a': deque([range(2)])}]", "Decimal(10) ** 300",
+]  # fmt: skip
+IMPORTS = """
+from array import array
+from collections import Counter, deque, namedtuple
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from enum import IntEnum
+from fractions import Fraction
+"""
+
+
+@pytest.mark.parametrize("value", EXACT)
+def test_types_of_the_library_cross_as_what_they_are(sandbox: Sandbox, value: str) -> None:
+    test = f"{IMPORTS}assert f() == {value}\nassert type(f()) is type({value})\nassert g({value}) is True"
+    program = f"{IMPORTS}def f(): return {value}"
+    both = f"{program}\ndef g(x): return x == {value} and type(x) is type({value})"
+    assert check(sandbox, program, test.rpartition("\n")[0]).status == "passed"
+    assert check(sandbox, both, f"{IMPORTS}assert g({value}) is True", "g").status == "passed"
+    wrong = check(sandbox, program, f"{IMPORTS}assert f() == [{value}]")
+    assert wrong.status == "failed"
+
+
 @pytest.mark.parametrize(
-    "value", ["object()", "type('I', (int,), {})(1)", "lambda: 1", "__import__('itertools').count()", "[[]] * 10**6"]
+    ("value", "seen"),
+    [
+        ("namedtuple('P', 'a b')(1, 2)", (1, 2)),
+        ("IntEnum('E', 'A')(1)", 1),
+        ("type('S', (str,), {'__eq__': lambda *a: True, '__str__': lambda s: 'x', '__hash__': None})('a')", "a"),
+        ("type('D', (dict,), {'__missing__': lambda *a: 1})(a=1)", {"a": 1}),
+        ("type('I', (int,), {'__eq__': lambda *a: True, '__hash__': None})(5)", 5),
+    ],
 )
-def test_what_is_not_plain_is_refused(sandbox: Sandbox, value: str) -> None:
-    (answer,) = call(sandbox, f"def f(): return {value}").answers
-    assert answer.error and answer.error.startswith("refused: ")
+def test_a_subclass_is_taken_for_its_base_without_its_methods(sandbox: Sandbox, value: str, seen: object) -> None:
+    outcome = call(sandbox, f"{IMPORTS}def f(): return {value}")
+    assert outcome.values == (seen,) and type(outcome.values[0]) is type(seen)
+
+
+@pytest.mark.parametrize(
+    "value", ["object()", "lambda: 1", "__import__('re').compile('a')", "type('A', (), {'__eq__': lambda *a: True})()"]
+)
+def test_what_cannot_leave_its_process_is_unjudged(sandbox: Sandbox, value: str) -> None:
+    program = f"def f(): return {value}"
+    (answer,) = call(sandbox, program).answers
+    assert answer.unjudged and answer.error and answer.error.startswith("unjudged: a ")
+    outcome = check(sandbox, program, "assert f() == 1")
+    assert outcome.status == "unjudged" and "returned an object" in outcome.reason
+    earlier = "def f(n): return 2 if n else object()"
+    assert check(sandbox, earlier, "assert f(1) == 1\nassert f(0) == 1").status == "failed"
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["__import__('itertools').count()", "[[]] * 10**6", "eval('[' * 150 + ']' * 150)", "1 << 10**6", "range(10**12)"],
+)
+def test_what_is_too_large_is_refused(sandbox: Sandbox, value: str) -> None:
+    outcome = call(sandbox, f"def f(): return {value}")
+    assert outcome.status == "refused" or (outcome.answers[0].error or "").startswith("refused: ")
+    assert not any(answer.unjudged for answer in outcome.answers)
+
+
+def test_an_endless_iterator_gives_a_test_its_first_items(sandbox: Sandbox) -> None:
+    program = "import itertools\ndef f(): return itertools.count()"
+    first = "from itertools import islice\nassert list(islice(f(), 5)) == [0, 1, 2, 3, 4]"
+    assert check(sandbox, program, first).status == "passed"
+    assert check(sandbox, program, "assert f() == [0]").status == "failed"
+    assert check(sandbox, program, "assert list(f()) == [0]").status == "failed"
+
+
+HOSTILE_ANSWERS = [
+    '{"o":["deque",{"o":["range",[0,1000000000000,1]]}]}', '{"o":["bytearray",1000000000000]}', '{"o":["range",[0.5]]}',
+    '{"o":["array",["d",{"o":["range",[0,1000000000000,1]]}]]}', '{"o":["Fraction",[1,0]]}', '{"o":["date",5]}',
+    '{"o":["Decimal","1e999999999"]}', '{"o":["Decimal","sNaN"]}', '{"o":["nonesuch",[]]}', '{"o":[]}', '{"m":[1]}',
+    '{"o":["timedelta",[1e308,0,0]]}', '{"o":["range",[0,1000000000000,1]]}', '{"h":0}', '{"o":["keys",[1]]}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", HOSTILE_ANSWERS)
+def test_parts_that_are_none_are_refused_at_once(sandbox: Sandbox, answer: str) -> None:
+    program = f"import os\nos.write(3, b'{{\"v\":' + {answer.encode()!r} + b'}}\\n'); os._exit(0)\ndef f(): pass"
+    outcome = call(sandbox, program)
+    assert outcome.status == "refused" and outcome.own_seconds < 1, outcome
+
+
+def test_the_output_may_be_as_large_as_its_job_allows(sandbox: Sandbox) -> None:
+    large = replace(sandbox.limits, output_bytes=4 << 20)
+    text = run(sandbox, "print('x' * (3 << 20))", limits=large)
+    assert text.status == "ran" and len(text.stdout) == (3 << 20) + 1
+    job = CallJob("def f(): return list(range(400000))", "f", ((),), limits=large)
+    assert sandbox.call([job])[0].values == ([*range(400_000)],)
 
 
 def test_calls_are_answered_one_by_one(sandbox: Sandbox) -> None:

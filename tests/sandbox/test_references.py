@@ -14,7 +14,7 @@ import pytest
 from selftrain.sandbox import CheckJob, Limits, Sandbox
 
 #: Some references need most of a second on a quiet core.
-LIMITS = Limits(wall_seconds=5.0, cpu_seconds=5.0)
+LIMITS = Limits(seconds=5.0)
 
 
 def humaneval(data: Path) -> list[dict[str, Any]]:

@@ -69,7 +69,7 @@ def test_none_of_2000_jobs_is_lost_to_random_kills() -> None:
 
 def test_a_job_whose_supervisors_keep_dying_is_unjudged() -> None:
     with open_sandbox(workers=1) as opened, ThreadPoolExecutor(1) as background:
-        job = background.submit(opened.run_stdin, [StdinJob("import time; time.sleep(5)")], Limits(wall_seconds=10))
+        job = background.submit(opened.run_stdin, [StdinJob("import time; time.sleep(5)")], Limits(seconds=10))
         killed = set()
         while not job.done():
             for pid in {*opened.supervisor_pids} - killed:
@@ -98,7 +98,7 @@ def test_nothing_outlives_a_driver_that_is_killed(tmp_path: Path) -> None:
         "opened = open_sandbox(workers=1)\n"
         "opened.run_stdin([StdinJob('pass')])\n"
         "print(*opened.supervisor_pids, flush=True)\n"
-        "opened.run_stdin([StdinJob('while True: pass')], Limits(wall_seconds=60, cpu_seconds=60))\n"
+        "opened.run_stdin([StdinJob('while True: pass')], Limits(seconds=60))\n"
     )
     root = str(Path(__file__).parents[2])
     driver = subprocess.Popen([sys.executable, "-c", program, root], stdout=subprocess.PIPE, text=True)

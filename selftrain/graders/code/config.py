@@ -30,5 +30,9 @@ class CodeConfig:
         "'include' trusts them where the program fails the same test with its expected values shifted",
     )
     test_timeout: float = setting(
-        1.5, "seconds a program has for one test, one input or one list of calls", gt=0, le=600
+        1.5,
+        "seconds of its own, processor time and sleep, that a program has for one test, input or list of calls; at "
+        "least three times what the problem's own solution takes",
+        gt=0,
+        le=600,
     )

@@ -9,6 +9,7 @@ from functools import lru_cache
 from selftrain.graders.base import Grader, problem_of
 from selftrain.graders.code.config import CodeConfig
 from selftrain.graders.code.extract_program import extract_program
+from selftrain.graders.code.reference_time import ReferenceTimes
 from selftrain.graders.code.run_tests import Trial, run_trials
 from selftrain.graders.verdict_cache import VerdictCache
 from selftrain.problems.code import CodeTask, read_task
@@ -49,12 +50,13 @@ class CodeGrader(Grader):
         all_tests: bool = False,
     ) -> None:
         self._config, self._all_tests = config or CodeConfig(), all_tests
-        wall = self._config.test_timeout
+        seconds = self._config.test_timeout
         self._sandbox = sandbox or open_sandbox(
             allow_unsandboxed=self._config.run_model_code == "unsandboxed",
             workers=programs_at_once,
-            limits=Limits(wall_seconds=wall, cpu_seconds=wall + 0.5),
+            limits=Limits(seconds, wall_seconds=max(60.0, 20 * seconds)),
         )
+        self._references = ReferenceTimes(self._sandbox)
         self._read_task = lru_cache(_CACHED_TASKS)(self._read_task_uncached)
         self._verdicts: VerdictCache[_Key, Score] = VerdictCache(_CACHED_VERDICTS)
 
@@ -108,14 +110,19 @@ class CodeGrader(Grader):
 
     def _grade_new(self, programs: Mapping[_Key, CodeTask]) -> dict[_Key, Score]:
         trials = {key: Trial(key[0], task, task.rewarded) for key, task in programs.items()}
-        run_trials([*trials.values()], self._sandbox, self._config.weak_tests)
+        self._run(trials)
         held_back = {
             key: Trial(key[0], trial.task, trial.task.held_back)
             for key, trial in trials.items()
             if trial.verdict and trial.task.held_back
         }
-        run_trials([*held_back.values()], self._sandbox, self._config.weak_tests)
+        self._run(held_back)
         return {key: self._score(trial, held_back.get(key)) for key, trial in trials.items()}
+
+    def _run(self, trials: Mapping[_Key, Trial]) -> None:
+        run_trials([*trials.values()], self._sandbox, self._config.weak_tests)
+        by_problem = [(problem_id, trial) for (_, problem_id), trial in trials.items()]
+        self._references.run_again(by_problem, self._config.weak_tests)
 
     def _score(self, rewarded: Trial, held_back: Trial | None) -> Score:
         score = Score(_value(rewarded.verdict), rewarded.program, rewarded.reason, rewarded.seconds)

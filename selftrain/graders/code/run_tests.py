@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Literal
 
 from selftrain.graders.code.compare_values import same_output, same_value
 from selftrain.graders.code.extract_program import method_or_function
 from selftrain.problems.code import Case, CodeTask, Tests
-from selftrain.sandbox import CallJob, CheckJob, Outcome, Sandbox, StdinJob
+from selftrain.sandbox import CallJob, CheckJob, Limits, Outcome, Sandbox, StdinJob
 
 
 @dataclass
@@ -20,13 +20,23 @@ class Trial:
     program: str
     task: CodeTask
     tests: Tests
+    #: Seconds of its own for each job; None for the sandbox's limit.
+    limit: float | None = None
     verdict: bool | None = None
     reason: str = ""
     seconds: float = 0.0
+    #: Seconds of its own that the longest job took.
+    longest: float = 0.0
+    timed_out: bool = False
     decided: bool = False
 
     def decide(self, verdict: bool | None, reason: str) -> None:
         self.verdict, self.reason, self.decided = verdict, reason, True
+
+    def note(self, outcome: Outcome) -> None:
+        self.seconds += outcome.seconds
+        self.longest = max(self.longest, outcome.own_seconds)
+        self.timed_out = outcome.status == "timeout"
 
 
 def run_trials(trials: Sequence[Trial], sandbox: Sandbox, weak_tests: Literal["exclude", "include"]) -> None:
@@ -38,11 +48,18 @@ def run_trials(trials: Sequence[Trial], sandbox: Sandbox, weak_tests: Literal["e
 
 def _check(trials: Sequence[Trial], sandbox: Sandbox, weak_tests: str) -> None:
     jobs = [
-        CheckJob(t.program, t.task.entry_point or "", t.tests.code, setup=t.task.preamble, preamble=t.task.preamble)
+        CheckJob(
+            t.program,
+            t.task.entry_point or "",
+            t.tests.code,
+            setup=t.task.preamble,
+            preamble=t.task.preamble,
+            limits=_limits(t, sandbox, len(t.tests.code)),
+        )
         for t in trials
     ]
     for trial, job, outcome in zip(trials, jobs, sandbox.check(jobs), strict=True):
-        trial.seconds += outcome.seconds
+        trial.note(outcome)
         if outcome.status != "passed" or not outcome.weak:
             trial.decide(*_verdict(outcome, "passed"))
         elif weak_tests == "exclude":
@@ -53,7 +70,7 @@ def _check(trials: Sequence[Trial], sandbox: Sandbox, weak_tests: str) -> None:
 
 def _check_shifted(trial: Trial, sandbox: Sandbox, job: CheckJob) -> None:
     """Accepts a program that passed a weak test if it fails the same test with shifted expected values."""
-    shifted = sandbox.check_shifted(job)
+    shifted = sandbox.check_shifted(job, job.limits)
     trial.seconds += shifted.seconds
     if shifted.status == "passed":
         trial.decide(False, "also passes the test with its expected values shifted: a forgery")
@@ -69,11 +86,12 @@ def _call(trials: Sequence[Trial], sandbox: Sandbox) -> None:
             method_or_function(t.program, str(t.task.entry_point)),
             [case.input for case in t.tests.cases],
             preamble=t.task.preamble,
+            limits=_limits(t, sandbox, sum(len(repr(case.expected)) for case in t.tests.cases)),
         )
         for t in trials
     ]
     for trial, outcome in zip(trials, sandbox.call(jobs), strict=True):
-        trial.seconds += outcome.seconds
+        trial.note(outcome)
         trial.decide(*_verdict(outcome, "ran"))
         if trial.verdict:
             trial.decide(*_compare_answers(outcome, trial.tests.cases))
@@ -85,9 +103,9 @@ def _feed(trials: Sequence[Trial], sandbox: Sandbox) -> None:
         running = [t for t in trials if not t.decided and number < len(t.tests.cases)]
         if not running:
             break
-        jobs = [StdinJob(trial.program, trial.tests.cases[number].input, trial.task.preamble) for trial in running]
+        jobs = [_feed_job(trial, trial.tests.cases[number], sandbox) for trial in running]
         for trial, outcome in zip(running, sandbox.run_stdin(jobs), strict=True):
-            trial.seconds += outcome.seconds
+            trial.note(outcome)
             verdict, reason = _verdict(outcome, "ran")
             if verdict and not same_output(outcome.stdout, trial.tests.cases[number].expected):
                 verdict, reason = False, "another output than expected"
@@ -98,18 +116,34 @@ def _feed(trials: Sequence[Trial], sandbox: Sandbox) -> None:
             trial.decide(True, f"passed {trial.tests.count} tests")
 
 
+def _feed_job(trial: Trial, case: Case, sandbox: Sandbox) -> StdinJob:
+    limits = _limits(trial, sandbox, len(case.expected.encode("utf-8", "replace")))
+    return StdinJob(trial.program, case.input, trial.task.preamble, limits)
+
+
+def _limits(trial: Trial, sandbox: Sandbox, expected_bytes: int) -> Limits:
+    """The sandbox's limits, with the trial's time, and room for more output than the expected one in any spelling."""
+    usual = sandbox.limits
+    output = max(usual.output_bytes, 4 * expected_bytes)
+    seconds = trial.limit or usual.seconds
+    return replace(usual, output_bytes=output, seconds=seconds, wall_seconds=max(usual.wall_seconds, 20 * seconds))
+
+
 def _verdict(outcome: Outcome, wanted: str) -> tuple[bool | None, str]:
     reason = f"{outcome.status}: {outcome.reason}" if outcome.reason else outcome.status
     return (None if outcome.status == "unjudged" else outcome.status == wanted), reason
 
 
-def _compare_answers(outcome: Outcome, cases: Sequence[Case]) -> tuple[bool, str]:
+def _compare_answers(outcome: Outcome, cases: Sequence[Case]) -> tuple[bool | None, str]:
+    unjudged = ""
     for number, case in enumerate(cases):
         if number >= len(outcome.answers):
             return False, f"call {number + 1} of {len(cases)} had no answer"
         answer = outcome.answers[number]
-        if answer.error is not None:
+        if answer.unjudged:
+            unjudged = unjudged or f"call {number + 1}: {answer.error}"
+        elif answer.error is not None:
             return False, f"call {number + 1}: {answer.error}"
-        if not same_value(answer.value, case.expected):
+        elif not same_value(answer.value, case.expected):
             return False, f"call {number + 1}: another value than expected"
-    return True, f"passed {len(cases)} tests"
+    return (None, unjudged) if unjudged else (True, f"passed {len(cases)} tests")

@@ -117,15 +117,16 @@ def serve(reply: Callable[..., None], own_limit: float) -> None:
     """Handles requests until there are no more.
 
     Args:
-        own_limit: seconds after which the kernel ends this process, so that none outlives a run that was killed.
+        own_limit: processor seconds after which the kernel ends this process, so that none outlives a run that was
+            killed.
     """
     reply(ready=os.getpid())
     for line in sys.stdin:
         request = json.loads(line)
         number = request.pop("n")
-        signal.setitimer(signal.ITIMER_REAL, own_limit)
+        signal.setitimer(signal.ITIMER_PROF, own_limit)
         ok = handle(request)
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         reply(n=number, ok=ok)
 
 

@@ -2,8 +2,8 @@
 
 A comparison may hang, use up all memory or crash, and off the main thread math-verify has no time limit at all. Once
 the gold has been read, a crash or timeout counts against the *answer*, with two exceptions: if the process was killed
-from outside, the request is repeated, and given up unjudged in the end; if the machine was so busy that the process
-hardly ran, it is unjudged, too.
+from outside, the request is repeated, and given up unjudged in the end; if the machine was so busy, or the process
+stopped for so long, that it did not get its processor time, it is unjudged, too.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ class MathWorker:
     """Runs math-verify. Thread-safe; one request at a time. Caches the last 65,536 results of each kind.
 
     Args:
-        wall_limit: seconds for one request.
+        limit: processor seconds for one request.
         program: the Python file to run, which speaks the protocol of compare_process.py.
     """
 
-    def __init__(self, wall_limit: float = 1.0, program: Path = PROGRAM) -> None:
-        self.wall_limit = wall_limit
+    def __init__(self, limit: float = 1.0, program: Path = PROGRAM) -> None:
+        self.limit = limit
         self._lock = threading.Lock()
-        self._process = WorkerProcess(wall_limit, program)
+        self._process = WorkerProcess(limit, program)
         # Failures are raised, and so are not cached.
         self.why_unreadable = lru_cache(maxsize=1 << 16)(self._why_unreadable)
         self.compare = lru_cache(maxsize=1 << 16)(self._compare)
@@ -39,7 +39,7 @@ class MathWorker:
         try:
             return "" if self._request({"gold": gold}) else "math-verify makes nothing of it"
         except TimeoutError:
-            return f"it takes longer than {self.wall_limit:g} s to read and compare"
+            return f"it takes longer than {self.limit:g} s to read and compare"
         except EOFError:
             return "math-verify dies of it"
 
@@ -48,7 +48,7 @@ class MathWorker:
         try:
             equal = self._request({"gold": gold, "answer": answer})
         except TimeoutError:
-            return False, f"took longer than {self.wall_limit:g} s to compare"
+            return False, f"took longer than {self.limit:g} s to compare"
         except EOFError:
             return False, "math-verify died comparing it"
         return equal, "equal by math-verify" if equal else "not equal by math-verify"

@@ -23,10 +23,10 @@ PROGRAM = Path(__file__).with_name("compare_process.py")
 _START_LIMIT = 120.0
 #: Seconds for the supervisor to fork a new child before it is replaced itself.
 _NEXT_CHILD_LIMIT = 0.5
-#: How many times its limit a request may take while other processes use the processor.
-_BUSY_FACTOR = 1.8
+#: When a request is given up that has not had its processor time: seconds, or times its limit.
+_LAST_DEADLINE, _BUSY_FACTOR = 30.0, 20.0
 #: Signals of a crash; any other comes from outside (an administrator, a system out of memory).
-_CRASH_SIGNALS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGALRM}
+_CRASH_SIGNALS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGPROF}
 
 
 class ProcessDiedError(Exception):
@@ -37,18 +37,18 @@ class ProcessDiedError(Exception):
 
 
 class BusyError(OSError):
-    """The machine is so busy that the process hardly ran."""
+    """The process had not the processor time that a request may take, however long it was waited for."""
 
 
 class WorkerProcess:
     """One math-verify process and all that may happen to it. Not thread-safe.
 
     Args:
-        wall_limit: seconds for one request.
+        limit: processor seconds for one request.
     """
 
-    def __init__(self, wall_limit: float, program: Path) -> None:
-        self.wall_limit, self._program = wall_limit, program
+    def __init__(self, limit: float, program: Path) -> None:
+        self.limit, self._program = limit, program
         self._process: subprocess.Popen[bytes] | None = None
         self._stderr: IO[bytes] | None = None
         self._cannot_start = ""
@@ -69,9 +69,9 @@ class WorkerProcess:
     def request(self, request: dict[str, str]) -> bool:
         """
         Raises:
-            TimeoutError: no reply in time; the child is replaced.
+            TimeoutError: no reply within its processor time; the child is replaced.
             ProcessDiedError: no reply any more.
-            BusyError: the child hardly ran.
+            BusyError: the child had no processor for so long that nobody can wait for it.
             OSError: the process cannot be started.
         """
         if self._process is None:
@@ -92,32 +92,32 @@ class WorkerProcess:
             raise
 
     def _await_reply(self) -> bool:
-        start, (cpu_before, _) = time.monotonic(), self._child_cpu()
-        deadline, last_deadline = start + self.wall_limit, start + _BUSY_FACTOR * self.wall_limit
+        """Its limit is processor time: what other programs on the machine do costs no answer its verdict."""
+        start, cpu_before = time.monotonic(), self._child_cpu()
+        deadline, last_deadline = start + self.limit, start + max(_LAST_DEADLINE, _BUSY_FACTOR * self.limit)
         while True:
             try:
                 reply = self._read(deadline)
             except TimeoutError:
-                cpu, runnable = self._child_cpu()
-                missing = 1 - (cpu - cpu_before) / self.wall_limit
-                if not runnable or missing < 0.1 or (deadline == last_deadline and missing < 0.5):
+                missing = self.limit - (self._child_cpu() - cpu_before)
+                if missing <= 0:
                     raise
-                if deadline == last_deadline:
+                if deadline >= last_deadline:
                     raise BusyError("the machine is too busy to compare this") from None
-                deadline = min(last_deadline, time.monotonic() + missing * self.wall_limit)
+                deadline = min(last_deadline, time.monotonic() + max(missing, 0.01))
                 continue
             if reply.get("n") == self._number:
                 return bool(reply["ok"])
             if "died" in reply:
                 raise ProcessDiedError(reply["died"])
 
-    def _child_cpu(self) -> tuple[float, bool]:
-        """The child's processor seconds, and whether it is runnable; (0, False) if that cannot be read."""
+    def _child_cpu(self) -> float:
+        """The child's processor seconds; 0 if that cannot be read."""
         try:
-            state, *fields = Path(f"/proc/{self._child}/stat").read_text().rpartition(")")[2].split()
-            return sum(map(int, fields[10:12])) / os.sysconf("SC_CLK_TCK"), state in "RD"
+            fields = Path(f"/proc/{self._child}/stat").read_text().rpartition(")")[2].split()
+            return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
         except (OSError, ValueError):
-            return 0.0, False
+            return 0.0
 
     def _replace_child(self) -> None:
         """Has the supervisor kill the child and fork another; if that fails, ends them both."""
@@ -136,7 +136,7 @@ class WorkerProcess:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._unread = b""
         self._process = subprocess.Popen(
-            [sys.executable, "-P", str(self._program), f"{2 * self.wall_limit + 5:g}"],
+            [sys.executable, "-P", str(self._program), f"{2 * self.limit + 5:g}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,

@@ -1,4 +1,4 @@
-"""The entry point of a supervisor: a clean interpreter that knows only this folder of the package.
+"""The entry point of the nursery: a clean interpreter that knows only this folder of the package.
 
 python -s -S -P boot.py '<settings as JSON>'
 
@@ -25,9 +25,9 @@ def main() -> None:
         sys.modules[name] = package
     settings = json.loads(sys.argv[1])
     sys.argv[:] = sys.orig_argv[:] = ["main.py"]
-    from selftrain.sandbox.inside.supervisor import supervise
+    from selftrain.sandbox.inside.nursery import serve
 
-    supervise(settings)
+    serve(settings)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from selftrain.sandbox.inside.codec import Decoder, Encoder, NotPlainError, from_text, to_text
+from selftrain.sandbox.inside.codec import Decoder, Encoder, from_text, to_text
 from selftrain.sandbox.inside.parse_test import ParsedTest, parse_test
-from selftrain.sandbox.inside.protocol import ENDED
+from selftrain.sandbox.inside.protocol import ENDED, NotPlainError, OtherTypeError
 from selftrain.sandbox.inside.serve_calls import read_frame, write_frame
 
 
@@ -19,7 +19,7 @@ class GoneError(BaseException):
 
 
 class NotTransferableError(BaseException):
-    """The test passes an object that cannot leave this process, so the test cannot run here."""
+    """The test passes, or the program returns, an object that cannot leave its process: the test cannot be run here."""
 
 
 class Link:
@@ -36,8 +36,9 @@ class Link:
             raise GoneError
         key = secrets.token_hex(8)
         try:
-            encode = Encoder(handle=Handle).encode
+            encode = Encoder(handle=Handle, max_items=self._cap // 2).encode
             request = {"k": key, "t": target, "a": encode(list(arguments)), "w": encode(named), "m": back}
+            request["h"] = self.handles
         except NotPlainError as error:
             raise NotTransferableError(
                 f"the test passes the program something that is not plain data: {error}"
@@ -64,7 +65,13 @@ class Link:
             raise NotPlainError("an answer to another request")
         if "x" in reply:
             raise NotPlainError(str(reply["x"])[:300])
+        if "o" in reply:
+            raise NotTransferableError(f"the program returned an object: {reply['o']}"[:300])
         return reply
+
+    def _no_more(self) -> None:
+        self.gone = "the test asked for more items of an iterator than can cross"
+        raise GoneError
 
     def _handle(self, number: int) -> Handle:
         return Handle(self, number)
@@ -75,11 +82,14 @@ class Link:
                 name, text = reply["e"]
                 error = _exception(str(name), str(text))
             else:
-                decode = Decoder(self._handle if self.handles else None, iter).decode
+                find = self._handle if self.handles else None
+                decode = Decoder(find, exact=True, more=self._no_more).decode
                 value = decode(reply["v"])
                 if back:
                     _copy_back(arguments, [decode(argument) for argument in reply["m"]])
                 return value
+        except OtherTypeError as broken:
+            raise NotTransferableError(f"the program returned an object: {broken}"[:300]) from None
         except (NotPlainError, KeyError, TypeError, ValueError) as broken:
             self.gone = f"an answer that cannot be read: {broken}"[:300]
             raise GoneError from None

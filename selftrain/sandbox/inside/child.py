@@ -19,25 +19,48 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from selftrain.sandbox.inside.checker import run_test
-from selftrain.sandbox.inside.codec import Decoder, from_text, to_text
+from selftrain.sandbox.inside.codec import Decoder, Encoder, from_text, to_text
 from selftrain.sandbox.inside.jail import Jail, place_descriptors, reset_interpreter
 from selftrain.sandbox.inside.protocol import RAISED
 from selftrain.sandbox.inside.serve_calls import CallServer, answer_call, resolve, write_all
 
+#: Bytes: whether the child is locked in, and its pid.
+SHARED = 9
+
+
+def published_pid(shared: mmap.mmap) -> int:
+    """0 if the child has not come so far."""
+    return int.from_bytes(shared[1:SHARED], "little")
+
+
+def is_locked_in(shared: mmap.mmap) -> bool:
+    return shared[0] == 1
+
 
 def run(
-    order: Mapping[str, Any], descriptors: Sequence[int], jail: Jail, *, null: int, parent: int, locked_in: mmap.mmap
+    order: Mapping[str, Any],
+    descriptors: Sequence[int],
+    jail: Jail,
+    *,
+    null: int,
+    parent: int,
+    proc: int,
+    shared: mmap.mmap,
 ) -> NoReturn:
     """
     Args:
         null: a descriptor of /dev/null.
         parent: the supervisor's pid.
-        locked_in: a byte shared with the supervisor, set once the jail is closed. It is unmapped before foreign code
-            runs: a program cannot make its failure look like one of ours.
+        proc: a descriptor of the driver's /proc, in which processes have the pids that it knows.
+        shared: memory shared with the supervisor: this process's pid as the driver knows it, and a first byte that is
+            set once the jail is closed. It is unmapped before foreign code runs: a program cannot make its failure
+            look like one of ours.
     """
     status = RAISED
     try:
         os.setsid()
+        with contextlib.suppress(OSError):
+            shared[1:SHARED] = int(os.readlink("self", dir_fd=proc)).to_bytes(SHARED - 1, "little")
         job = from_text(_read_all(descriptors[0]))
         streams = (descriptors[1], descriptors[2], null) if order["kind"] == "stdin" else (null, null, null)
         rest = descriptors[3:] if order["kind"] == "stdin" else descriptors[1:]
@@ -46,8 +69,8 @@ def run(
         jail.lock_in(order["limits"])
         if os.getppid() != parent:  # it died before our life was tied to it
             os._exit(RAISED)
-        locked_in[0] = 1
-        locked_in.close()
+        shared[0] = 1
+        shared.close()
         status = _KINDS[order["kind"]](job, order["limits"])
     finally:
         os._exit(status)
@@ -105,8 +128,10 @@ def _call(job: Mapping[str, Any], limits: Mapping[str, Any]) -> int:
     except BaseException as error:
         write_all(3, to_text({"load": describe(error)}) + b"\n")
         return RAISED
+    most = limits["output_bytes"] // 2
     for arguments in calls:
-        write_all(3, to_text(answer_call(function, arguments, {}, None)) + b"\n")
+        encoder = Encoder(max_items=most, max_drained=most)
+        write_all(3, to_text(answer_call(function, arguments, {}, encoder)) + b"\n")
     return 0
 
 

@@ -12,9 +12,10 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from resource import setrlimit  # the real one: programs get a stand-in
 from typing import Any
 
-from selftrain.sandbox.inside import kernel, namespaces, seccomp_filter
+from selftrain.sandbox.inside import kernel, namespaces, seccomp_filter, stand_ins
 
 #: Landlock's rights: execute, write file, read file, read folder, create and remove entries.
 _READ, _EXECUTE = 0b1100, 0b1
@@ -24,6 +25,8 @@ _DEVICE = 0b110
 #: A program's open descriptors, threads and processes, and bytes of one scratch file.
 _CAPACITY = {"pure": (16, 64, 0), "files": (64, 64, 16 << 20), "procs": (256, 64, 16 << 20)}
 _HIGH = 60
+#: Bytes that the kernel leaves for the main thread's stack; recursion through C functions is as deep as that.
+_STACK = 112 << 20
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,12 @@ class Jail:
 
     def _limit(self, limits: Mapping[str, Any]) -> None:
         descriptors, tasks, scratch = _CAPACITY[self.profile]
-        cpu = int(limits["cpu_seconds"]) + 1
+        # The driver counts time more exactly. This is in case it has died, or has no time itself.
+        cpu = int(limits["seconds"]) + 2
         wanted = {
             resource.RLIMIT_AS: limits["memory_bytes"],
             resource.RLIMIT_CPU: cpu,
+            resource.RLIMIT_STACK: _STACK,
             resource.RLIMIT_FSIZE: max(limits["output_bytes"] + 1, scratch),
             resource.RLIMIT_NOFILE: descriptors,
             resource.RLIMIT_CORE: 0,
@@ -81,7 +86,7 @@ class Jail:
         for which, value in wanted.items():
             hard = resource.getrlimit(which)[1]
             value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            resource.setrlimit(which, (value, value))
+            setrlimit(which, (value, value))
 
 
 def build_jail(tier: int, profile: str, uid: int) -> Jail:
@@ -133,6 +138,8 @@ def reset_interpreter(own_streams: bool) -> None:
     if own_streams:
         _open_streams()
     random.seed(0)  # the same for every program, so that verdicts are repeatable
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(0)
     gc.enable()
 
 
@@ -141,15 +148,4 @@ def _open_streams() -> None:
     sys.stdout = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # type: ignore[misc]
-    _cache_fstat()
-
-
-def _cache_fstat() -> None:
-    """Fast readers ask for the size of standard input, and some C libraries do so by path, which `pure` denies."""
-    known = {number: os.fstat(number) for number in (0, 1, 2)}
-    real = os.fstat
-
-    def fstat(fd: int) -> os.stat_result:
-        return known[fd] if fd in known else real(fd)
-
-    os.fstat = fstat
+    stand_ins.remember_fstat()

@@ -17,6 +17,7 @@ _DENY = ERROR | errno.EPERM
 #: Placeholder for the process's own pid.
 _OWN_PID = 0x7A5C11ED
 _NUMBER, _MACHINE = 0, 4
+_SIGSTOP = 19
 
 _CLONE_THREAD, _NAMESPACES = 0x10000, 0x7E020080
 #: Copies and flags of the process's own descriptors. Not F_SETOWN (signals others), leases, seals, pipe sizes.
@@ -49,6 +50,13 @@ def _zero(index: int) -> list[Step]:
     return steps
 
 
+def _to_itself(signal_index: int) -> list[Step]:
+    """A signal to the process itself, but for SIGSTOP: a program that is stopped uses no time, and would never end."""
+    own, kind = _argument(0), _argument(signal_index)
+    denied = (_RETURN, 0, 0, _DENY)
+    return [own, (_EQUAL, 1, 0, _OWN_PID), denied, kind, (_EQUAL, 0, 1, _SIGSTOP), denied, (_RETURN, 0, 0, ALLOW)]
+
+
 def _clone(profile: str) -> list[Step]:
     if profile == "procs":  # any child, but no new namespace
         return [_argument(0), (_ANY_BIT, 0, 1, _NAMESPACES), (_RETURN, 0, 0, _DENY), (_RETURN, 0, 0, ALLOW)]
@@ -56,10 +64,10 @@ def _clone(profile: str) -> list[Step]:
 
 
 def _conditional(profile: str) -> dict[str, list[Step]]:
-    signals: list[Step] = [(_RETURN, 0, 0, ALLOW)] if profile == "procs" else _one_of(0, (_OWN_PID,))
+    any_signal: list[Step] = [(_RETURN, 0, 0, ALLOW)]
     return {
-        "kill": signals,
-        "tgkill": signals,
+        "kill": any_signal if profile == "procs" else _to_itself(1),
+        "tgkill": any_signal if profile == "procs" else _to_itself(2),
         "clone": _clone(profile),
         # Its flags are behind a pointer, which a filter cannot follow. The C library falls back to clone.
         "clone3": [(_RETURN, 0, 0, ERROR | errno.ENOSYS)],

@@ -7,7 +7,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from selftrain.sandbox.inside.codec import Decoder, Encoder, NotPlainError, from_text, to_text
+from selftrain.sandbox.inside.codec import Decoder, Encoder, from_text, to_text
+from selftrain.sandbox.inside.protocol import NotPlainError, OtherTypeError
 
 
 def read_frame(descriptor: int, cap: int) -> bytes | None:
@@ -47,9 +48,9 @@ def resolve(names: Mapping[str, Any], target: str) -> Callable[..., Any]:
         NameError: the program does not define it.
     """
     first, _, method = target.partition(".")
-    if first not in names and not hasattr(builtins, first):
+    if first not in names:
         raise NameError(f"the program defines no {first!r}")
-    owner = names[first] if first in names else getattr(builtins, first)
+    owner = names[first]
     if not method:
         return owner  # type: ignore[no-any-return]
     if not isinstance(owner, type):
@@ -66,14 +67,18 @@ def _builtin_name(error: BaseException) -> str:
 
 
 def answer_call(
-    function: Callable[..., Any], arguments: Sequence[Any], named: Mapping[str, Any], keep: Callable[[Any], int] | None
+    function: Callable[..., Any], arguments: Sequence[Any], named: Mapping[str, Any], encoder: Encoder
 ) -> dict[str, Any]:
-    """{"v": value}, or {"e": [exception, text]}, or {"x": reason} for a value that is not plain data."""
+    """{"v": value}, or {"e": [exception, text]}, or {"x": reason} for a value that is not plain data, or {"o": reason}
+    for one of a type that cannot leave this process.
+    """
     try:
         value = function(*arguments, **named)
-        return {"v": Encoder(keep).encode(value)}
+        return {"v": encoder.encode(value)}
+    except OtherTypeError as error:
+        return {"o": str(error)[:300]}
     except NotPlainError as error:
-        return {"x": str(error)}
+        return {"x": str(error)[:300]}
     except Exception as error:
         try:
             text = str(error)[:300]
@@ -103,15 +108,16 @@ class CallServer:
             write_frame(self._link, to_text({"k": request["k"], **reply}))
 
     def _reply(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        decode = Decoder(self._objects.__getitem__, iter).decode
+        decode = Decoder(self._objects.__getitem__, exact=True).decode
+        keep = self._keep if request["h"] else None
         arguments, named = decode(request["a"]), decode(request["w"])
         try:
             function = self._function(request["t"])
         except Exception as error:
             return {"e": [_builtin_name(error), str(error)[:300]]}
-        reply = answer_call(function, arguments, named, self._keep)
+        reply = answer_call(function, arguments, named, self._encoder(keep))
         if request["m"] and "v" in reply:
-            reply["m"] = [self._copy(argument) for argument in arguments]
+            reply["m"] = [self._copy(argument, keep) for argument in arguments]
         return reply
 
     def _function(self, target: Any) -> Callable[..., Any]:
@@ -127,5 +133,8 @@ class CallServer:
         self._objects.append(value)
         return len(self._objects) - 1
 
-    def _copy(self, argument: Any) -> Any:
-        return Encoder(self._keep).encode(argument) if type(argument) in (list, dict, set) else None
+    def _encoder(self, keep: Callable[[Any], int] | None) -> Encoder:
+        return Encoder(keep, max_items=self._cap // 2)
+
+    def _copy(self, argument: Any, keep: Callable[[Any], int] | None) -> Any:
+        return self._encoder(keep).encode(argument) if type(argument) in (list, dict, set) else None

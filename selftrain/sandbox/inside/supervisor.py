@@ -1,4 +1,4 @@
-"""A fork server: one clean interpreter, one child per job, one job at a time.
+"""A fork server: one child per job, one job at a time.
 
 It gets a job's kind and limits, and descriptors that it passes on unread: no program and no test is ever in its memory,
 so no later child can inherit one. It ends when its control socket closes, and its child ends with it.
@@ -16,27 +16,31 @@ import signal
 import socket
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
-from selftrain.sandbox.inside import child, kernel, namespaces
+from selftrain.sandbox.inside import child, kernel, namespaces, stand_ins
 from selftrain.sandbox.inside.jail import Jail, build_jail, build_ruleset
-from selftrain.sandbox.inside.preload import preload
+from selftrain.sandbox.inside.library import MemoryFinder
+from selftrain.sandbox.inside.preload import preload_numpy
+from selftrain.sandbox.inside.protocol import TELL_PID
 
 
-def supervise(settings: Mapping[str, Any]) -> None:
+def supervise(settings: Mapping[str, Any], finder: MemoryFinder) -> NoReturn:
     control = socket.socket(fileno=settings["control"])
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     for number in set(signal.Signals) - {signal.SIGINT, signal.SIGPIPE, signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)  # ignored signals are inherited
+    control.send(json.dumps({"pid": os.getpid()}).encode())  # before it is another one, in a namespace
     try:
-        null, jail = _prepare(settings)
+        proc = os.open("/proc", os.O_PATH)
+        null, jail = _prepare(settings, finder)
     except (OSError, KeyError, ValueError) as error:
         control.send(json.dumps({"failed": f"{type(error).__name__}: {error}"}).encode())
         os._exit(1)
     gc.collect()
     gc.disable()
     gc.freeze()  # so that a child's collector does not touch, and so copy, shared pages
-    control.send(json.dumps({"ready": os.getpid()}).encode())
+    control.send(json.dumps({"ready": True}).encode())
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, 1 << 14, 8)
         if not message:
@@ -45,22 +49,24 @@ def supervise(settings: Mapping[str, Any]) -> None:
             continue
         if jail.own_processes and jail.profile != "pure":
             jail = _with_fresh_scratch(jail)
-        parent, locked_in = os.getpid(), mmap.mmap(-1, 1)
+        parent, shared = os.getpid(), mmap.mmap(-1, child.SHARED)
         pid = kernel.fork()
         if pid == 0:
-            child.run(json.loads(message), descriptors, jail, null=null, parent=parent, locked_in=locked_in)
+            order = json.loads(message)
+            child.run(order, descriptors, jail, null=null, parent=parent, proc=proc, shared=shared)
         for descriptor in descriptors:
             os.close(descriptor)
-        status, cpu = _watch(control, pid)
+        status, cpu = _watch(control, pid, shared)
         if jail.own_processes:
             _kill_all()
-        control.send(json.dumps({"status": status, "cpu": cpu, "locked_in": locked_in[0] == 1}).encode())
-        locked_in.close()
+        control.send(json.dumps({"status": status, "cpu": cpu, "locked_in": child.is_locked_in(shared)}).encode())
+        shared.close()
 
 
-def _prepare(settings: Mapping[str, Any]) -> tuple[int, Jail]:
+def _prepare(settings: Mapping[str, Any], finder: MemoryFinder) -> tuple[int, Jail]:
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-    preload()
+    if settings["numpy_folder"] is not None:
+        preload_numpy(settings["numpy_folder"])
     tier, profile = settings["tier"], settings["profile"]
     null = os.open("/dev/null", os.O_RDWR)
     if tier == 3:
@@ -70,6 +76,7 @@ def _prepare(settings: Mapping[str, Any]) -> tuple[int, Jail]:
     if settings.get("no_filter"):  # only in the self-test: does landlock hold by itself?
         jail = replace(jail, filter=b"")
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+    stand_ins.install(finder, sockets=profile == "procs" or tier == 0)
     return null, jail
 
 
@@ -79,16 +86,22 @@ def _with_fresh_scratch(jail: Jail) -> Jail:
     return replace(jail, ruleset=build_ruleset(jail.profile))
 
 
-def _watch(control: socket.socket, pid: int) -> tuple[int, float]:
-    """Waits for the child; kills it on KILL, or if the driver is gone."""
+def _watch(control: socket.socket, pid: int, shared: mmap.mmap) -> tuple[int, float]:
+    """Waits for the child; tells its pid if it takes a while; kills it on KILL, or if the driver is gone."""
     watched = os.pidfd_open(pid)
     poll = select.poll()
     poll.register(control.fileno(), select.POLLIN)
     poll.register(watched, select.POLLIN)
+    wait: float | None = 1000 * TELL_PID
     while True:
-        ready = {number for number, _ in poll.poll()}
+        ready = {number for number, _ in poll.poll(wait)}
         if watched in ready:
             break
+        if not ready:
+            if told := child.published_pid(shared):
+                control.send(json.dumps({"child": told}).encode())
+                wait = None
+            continue
         message = control.recv(1 << 14)
         os.kill(pid, signal.SIGKILL)
         if not message:

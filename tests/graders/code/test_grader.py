@@ -15,7 +15,7 @@ from selftrain.graders.code.config import CodeConfig
 from selftrain.sandbox import self_test as sandbox_test
 from selftrain.types import Problem
 from tests.graders.answers import grade, grade_all, response
-from tests.sandbox.forging import EXPECTED, HONEST, STDIN, STDIN_HONEST, WRONG, programs, stdin_programs
+from tests.sandbox.forging import EXPECTED, HONEST, OBJECTS, STDIN, STDIN_HONEST, WRONG, programs, stdin_programs
 
 RIGHT = {1: 11, 2: 17, 5: 47, 40: 1727}
 
@@ -67,7 +67,9 @@ def test_honest_programs_are_right_and_forged_ones_are_not(
 ) -> None:
     for one in (grader, evaluation_grader):
         assert values(one, problem, [HONEST, WRONG, "", "def f(n):\n    return"]) == [1.0, 0.0, 0.0, 0.0]
-    assert [name for name, text in programs().items() if grade(evaluation_grader, problem, text).value != 0] == []
+    verdicts = {name: grade(evaluation_grader, problem, text).value for name, text in programs().items()}
+    assert {name for name, value in verdicts.items() if value is None} == OBJECTS
+    assert [name for name, value in verdicts.items() if value not in (None, 0)] == []
 
 
 def test_forged_output_is_not_right(evaluation_grader: Grader) -> None:
@@ -92,7 +94,105 @@ def test_a_program_may_be_fenced_and_spoken_about(grader: CodeGrader) -> None:
 
 def test_a_hanging_program_is_wrong_in_time(grader: CodeGrader) -> None:
     score = grade(grader, CHECKED, "def f(n):\n    while True: pass\n")
-    assert score.value == 0.0 and "timeout" in score.reason and score.seconds < 2
+    # Of its own it had half a second; on the clock it depends on what else runs here.
+    assert (score.value, score.reason) == (0.0, "timeout: over 0.5 s") and score.seconds < 10
+
+
+SLOW = "def f(n):\n    s = 0\n    for i in range({count}): s += i\n    return n * n + 3 * n + 7\n"
+
+
+@pytest.mark.parametrize("kind", ["assertions", "calls", "inputs"])
+def test_a_program_has_three_times_what_the_reference_takes(kind: str) -> None:
+    """The usual limit is far below what the problem's own solution takes."""
+    columns = {
+        "assertions": {"text": "Write f.", "test_list": ["assert f(1) == 11"], "code": SLOW},
+        "calls": {
+            "question": "?",
+            "input_output": {"fn_name": "f", "inputs": [[1]], "outputs": [11]},
+            "solutions": [SLOW],
+        },
+        "inputs": {
+            "question": "?",
+            "input_output": {"inputs": [""], "outputs": ["11"]},
+            "solutions": [SLOW + "print(f(1))"],
+        },
+    }[kind]
+    problem = task(json.loads(json.dumps(columns).replace("{count}", "1000000")), kind)
+    text = SLOW + ("print(f(1))\n" if kind == "inputs" else "")
+    texts = [text.replace("{count}", str(count)) for count in (1_500_000, 10**9)]
+    with CodeGrader(CodeConfig(test_timeout=0.02)) as impatient:
+        scores = grade_all(impatient, [problem] * 2, texts)
+    assert [score.value for score in scores] == [1.0, 0.0]
+    assert "3 times what the problem's own solution takes" in scores[1].reason
+
+
+def test_where_the_reference_never_ends_late_programs_are_unjudged() -> None:
+    columns = {"text": "Write f.", "test_list": ["assert f(1) == 11"], "code": "def f(n):\n    while True: pass\n"}
+    with CodeGrader(CodeConfig(test_timeout=0.1)) as impatient:
+        late, right = grade_all(impatient, [task(columns)] * 2, [SLOW.replace("{count}", "10**9"), HONEST])
+    assert (late.value, right.value) == (None, 1.0)
+    assert "the problem's own solution takes over 2 s" in late.reason
+
+
+def test_a_function_named_like_a_builtin_has_to_be_written(grader: CodeGrader) -> None:
+    columns = {"text": "?", "test_list": ["assert sum([1, 2]) == 3"], "code": "def sum(a):\n    return a[0] + a[1]\n"}
+    assert values(grader, task(columns, "sum"), [columns["code"], "def total(a):\n    return 3\n"]) == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("kind", ["assertions", "calls"])
+def test_results_that_are_no_data_are_unjudged_unless_another_is_wrong(grader: CodeGrader, kind: str) -> None:
+    problem = CHECKED if kind == "assertions" else CALLED
+    text = "class A:\n    pass\ndef f(n):\n    return {first} if n == 1 else {second}\n"
+    some = [text.format(first=11, second="A()"), text.format(first=12, second="A()")]
+    assert values(grader, problem, some) == [None, 0.0]
+
+
+def test_a_large_right_output_is_right(grader: CodeGrader) -> None:
+    numbers = "\n".join(map(str, range(300_000)))
+    tests = {"inputs": ["300000\n"], "outputs": [numbers]}
+    problem = task({"question": "Count.", "input_output": tests}, "large")
+    counts = "print(*range(int(input())), sep='\\n')"
+    assert len(numbers) > 1 << 20
+    assert values(grader, problem, [counts, counts + "\nprint('x' * 9**8)"]) == [1.0, 0.0]
+    listed = task(
+        {"question": "?", "input_output": {"fn_name": "f", "inputs": [[]], "outputs": [[[1] * 250_000]]}}, "list"
+    )
+    assert values(grader, listed, ["def f(): return [1] * 250000"]) == [1.0]
+
+
+DRESSES = {
+    "future": "from __future__ import annotations\n{}",
+    "doctest": "{}\n\nif __name__ == '__main__':\n    import doctest\n    doctest.testmod()\n",
+    "imports": "import numpy as np\nimport unittest, argparse\n{}",
+    "byte order mark": "\ufeff{}",
+    "closing fence": "{}\n```\nThis works.",
+    "list": "1. Here:\n    ```python\n    {}\n    ```",
+}
+
+
+def dressed(code: str, dress: str) -> str:
+    indent = "\n    " if dress == "list" else "\n"
+    text = DRESSES[dress].replace("{}", code.replace("\n", indent))
+    return text if dress in ("closing fence", "list") else f"```python\n{text}\n```"
+
+
+def published(data: Path) -> list[Problem]:
+    with gzip.open(data / "humaneval" / "HumanEval.jsonl.gz", "rt", encoding="utf-8") as lines:
+        human = [task(row, row["task_id"], row["prompt"] + row["canonical_solution"]) for row in map(json.loads, lines)]
+    lines = (data / "mbpp" / "mbpp_prompt_validation_train.jsonl").read_text("utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    return human + [task(row, f"mbpp/{row['task_id']}", row["code"].replace("\r\n", "\n")) for row in rows]
+
+
+@pytest.mark.parametrize("step", [80, pytest.param(1, marks=pytest.mark.slow)])
+def test_published_solutions_are_right_in_every_dress(data: Path, step: int) -> None:
+    problems = published(data)[::step]
+    with CodeGrader(CodeConfig(weak_tests="include"), all_tests=True) as grader:
+        for dress in DRESSES:
+            texts = [dressed(str(problem.solution), dress) for problem in problems]
+            scores = grade_all(grader, problems, texts)
+            wrong = [(p.id, s.reason) for p, s in zip(problems, scores, strict=True) if s.value != 1]
+            assert (dress, wrong) == (dress, [])
 
 
 def test_what_passes_a_weak_test_is_unjudged_by_default(grader: CodeGrader, including_weak: CodeGrader) -> None:
@@ -164,17 +264,13 @@ def test_marked_programs_of_apps_are_graded_as_marked(data: Path) -> None:
             grader.evaluation_grader(), [problem for _, problem, _, _ in rows], [text for _, _, text, _ in rows]
         )
     differing = [(row[0], score.reason) for row, score in zip(rows, scores, strict=True) if score.value != row[3]]
-    # One program imports numpy, which the profile `pure` does not have.
-    assert len(rows) == 46 and [name for name, _ in differing] == ["2404"] and "numpy" in differing[0][1]
+    assert len(rows) == 46 and differing == []
 
 
 @pytest.mark.slow
 def test_every_published_solution_is_right_and_no_stub_is(data: Path) -> None:
-    with gzip.open(data / "humaneval" / "HumanEval.jsonl.gz", "rt", encoding="utf-8") as lines:
-        human = [task(row, row["task_id"], row["prompt"] + row["canonical_solution"]) for row in map(json.loads, lines)]
-    lines = (data / "mbpp" / "mbpp_prompt_validation_train.jsonl").read_text("utf-8").splitlines()
-    mbpp = [task(row, f"mbpp/{row['task_id']}", row["code"]) for row in map(json.loads, lines)]
-    with CodeGrader(CodeConfig(test_timeout=5, weak_tests="include")) as grader:
-        assert self_test(grader.evaluation_grader(), human + mbpp) == []
-        stubs = grade_all(grader, human, ["    return None\n"] * len(human))
+    problems = published(data)
+    with CodeGrader(CodeConfig(weak_tests="include")) as grader:
+        assert self_test(grader.evaluation_grader(), problems) == []
+        stubs = grade_all(grader, problems[:164], ["    return None\n"] * 164)
         assert [score.value for score in stubs] == [0.0] * 164

@@ -125,7 +125,7 @@ PLAIN = st.one_of(
 
 @pytest.fixture(scope="module")
 def worker():
-    worker = MathWorker(wall_limit=20.0)
+    worker = MathWorker(limit=20.0)
     yield worker
     worker.close()
 

@@ -164,7 +164,7 @@ def worker_running(program: str, tmp_path: Path) -> MathWorker:
     """A worker that runs another program than math-verify's."""
     path = tmp_path / "program.py"
     path.write_text(f"import json, os, sys, time\n{program}\n", encoding="utf-8")
-    return MathWorker(wall_limit=0.3, program=path)
+    return MathWorker(limit=0.3, program=path)
 
 
 READY = """
@@ -198,8 +198,37 @@ def test_an_answer_that_kills_the_worker_is_wrong(tmp_path: Path) -> None:
         assert (score.value, score.reason) == (0.0, "math-verify died comparing it")
 
 
+def test_a_stopped_process_costs_no_answer_its_verdict() -> None:
+    """Not while it is stopped, which others do, and not because of the time that this took."""
+    worker = MathWorker()
+    assert worker.compare("x^2", "x \\cdot x")[0]
+    pid = worker.supervisor_pid
+    child = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+    os.kill(child, signal.SIGSTOP)
+    timer = threading.Timer(2.5, os.kill, (child, signal.SIGCONT))
+    timer.start()
+    verdict = worker.compare("x^2", "x^2 + 0")
+    timer.join()
+    worker.close()
+    assert verdict == (True, "equal by math-verify")
+
+
+def test_a_process_that_never_runs_leaves_the_answer_unjudged(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("selftrain.graders.math.worker_process._LAST_DEADLINE", 1.0)
+    monkeypatch.setattr("selftrain.graders.math.worker_process._BUSY_FACTOR", 1.0)
+    with MathGrader(
+        worker=worker_running(READY + "  time.sleep(9) if 'answer' in ask else say(True)", tmp_path)
+    ) as grader:
+        score = grade(grader, problem("x^2"), "#### y")
+    assert score.value is None and "too busy" in score.reason
+
+
 def test_a_late_reply_is_not_taken_for_the_next(tmp_path: Path) -> None:
-    program = READY + "  time.sleep(0.6 if ask.get('answer') == 'slow' else 0); say(ask.get('answer') != 'wrong')"
+    spin = "[None for _ in iter(lambda: time.process_time() < end, False)]"
+    program = (
+        READY + f"  end = time.process_time() + 0.6 * (ask.get('answer') == 'slow'); {spin}\n"
+        "  say(ask.get('answer') != 'wrong')"
+    )
     worker = worker_running(program, tmp_path)
     assert worker.compare("x", "slow") == (False, "took longer than 0.3 s to compare")
     assert worker.compare("x", "wrong")[0] is False
