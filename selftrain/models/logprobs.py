@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from selftrain.models.rendering import TokenizedExample, batches_by_tokens
+
+#: Logits held at once where they are computed some at a time: 64 MiB.
+MAX_LOGITS = 2**24
+#: Classes of transformers whose logits are a matrix times the last hidden states, and perhaps a soft cap.
+PLAIN_HEADS = {
+    f"{name}ForCausalLM" for name in ("Llama", "Mistral", "Qwen2", "Qwen3", "Gemma", "Gemma2", "Gemma3", "Olmo2")
+}
 
 
 def autocast(model: Any, bf16: bool) -> AbstractContextManager[object]:
@@ -39,14 +47,69 @@ def torch_threads(number: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@dataclass(frozen=True)
+class PlainHead:
+    """What turns hidden states into logits: a matrix without a bias, and perhaps a soft cap.
+
+    Whoever has it can compute the logits of some tokens at a time: those of 2,000 tokens among 262,144 are 2 GB.
+    """
+
+    weight: Tensor
+    #: Logits are squeezed into (-cap, cap).
+    cap: float | None
+
+    @classmethod
+    def of(cls, model: Any) -> PlainHead | None:
+        """None where it is not known how the model computes its logits."""
+        known = type(model).__name__ in PLAIN_HEADS and type(model).__module__.startswith("transformers.models.")
+        # One with an adapter is of another class.
+        if not known or f"{type(model.lm_head)}" != f"{torch.nn.Linear}" or model.lm_head.bias is not None:
+            return None
+        return cls(model.lm_head.weight, getattr(model.config, "final_logit_softcapping", None))
+
+    def rows_at_once(self) -> int:
+        return max(1, MAX_LOGITS // len(self.weight))
+
+    def logits(self, states: Tensor) -> Tensor:
+        """`[rows, hidden]` to `[rows, vocabulary]`, float32."""
+        logits = torch.nn.functional.linear(states, self.weight).float()
+        return logits if self.cap is None else self.cap * torch.tanh(logits / self.cap)
+
+
+def too_many_logits(examples: Sequence[TokenizedExample], head: PlainHead | None) -> bool:
+    """Whether `token_logprobs` would hold more logits than `MAX_LOGITS`, and there is another way."""
+    tokens = max(len(example.token_ids) for example in examples) - min(example.prompt_length for example in examples)
+    return head is not None and len(examples) * tokens * len(head.weight) > MAX_LOGITS
+
+
+def completion_states(model: Any, examples: Sequence[TokenizedExample], pad_id: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The hidden states that the logits of completion tokens follow from, without padding.
+
+    Returns:
+        `[tokens, hidden]`, and `[tokens]` each: the token that follows, and the index of its example.
+    """
+    ids = _padded(examples, pad_id).to(model.device)
+    hidden = model.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
+    positions = torch.arange(1, ids.shape[1], device=ids.device)
+    starts = torch.tensor([example.prompt_length for example in examples], device=ids.device)
+    ends = torch.tensor([len(example.token_ids) for example in examples], device=ids.device)
+    mask = (positions >= starts[:, None]) & (positions < ends[:, None])
+    return hidden[mask], ids[:, 1:][mask], mask.nonzero()[:, 0]
+
+
+def _padded(examples: Sequence[TokenizedExample], pad_id: int) -> Tensor:
+    """Padded on the right. Under causal attention no token sees the padding, so no attention mask is needed."""
+    longest = max(len(example.token_ids) for example in examples)
+    return torch.tensor([(*e.token_ids, *(pad_id,) * (longest - len(e.token_ids))) for e in examples])
+
+
 def token_logprobs(
     model: Any, examples: Sequence[TokenizedExample], pad_id: int, temperature: float = 1.0
 ) -> tuple[Tensor, Tensor]:
     """log p of every completion token given all before it, from logits divided by `temperature`.
 
     Args:
-        examples: padded on the right here. Under causal attention no token sees the padding, so no attention mask is
-            needed.
+        examples: padded on the right here.
 
     Returns:
         `[batch, length]` log-probabilities in nats (0 where there is no completion token), and the bool mask.
@@ -56,8 +119,7 @@ def token_logprobs(
     longest, first = max(lengths), min(example.prompt_length for example in examples) - 1
     # No position predicts the first token of an example whose prompt is empty.
     first = max(first, 0)
-    padded = [(*e.token_ids, *(pad_id,) * (longest - len(e.token_ids))) for e in examples]
-    ids = torch.tensor(padded).to(model.device)
+    ids = _padded(examples, pad_id).to(model.device)
     kept = torch.arange(first, longest - 1, device=ids.device)
     logits = model(input_ids=ids[:, :-1], use_cache=False, logits_to_keep=kept).logits.float()
     if temperature != 1.0:
@@ -77,7 +139,22 @@ def sequence_logprobs(model: Any, examples: Sequence[TokenizedExample], pad_id: 
     scores = [0.0] * len(examples)
     for batch in batches_by_tokens(examples, max_tokens):
         with evaluating(model):
-            logprobs, _ = token_logprobs(model, [examples[i] for i in batch], pad_id)
-        for index, value in zip(batch, logprobs.sum(dim=-1, dtype=torch.float64).tolist(), strict=True):
+            sums = _sums(model, [examples[i] for i in batch], pad_id)
+        for index, value in zip(batch, sums.tolist(), strict=True):
             scores[index] = value
     return scores
+
+
+def _sums(model: Any, examples: Sequence[TokenizedExample], pad_id: int) -> Tensor:
+    """`[batch]`, float64."""
+    head = PlainHead.of(model)
+    if head is None or not too_many_logits(examples, head):
+        return token_logprobs(model, examples, pad_id)[0].sum(dim=-1, dtype=torch.float64)
+    states, targets, of_example = completion_states(model, examples, pad_id)
+    sums = torch.zeros(len(examples), dtype=torch.float64, device=states.device)
+    parts = (one.split(head.rows_at_once()) for one in (states, targets, of_example))
+    for some, wanted, index in zip(*parts, strict=True):
+        logits = head.logits(some)
+        logprobs = logits.gather(-1, wanted[:, None]).squeeze(-1) - logits.logsumexp(dim=-1)
+        sums.index_add_(0, index, logprobs.double())
+    return sums

@@ -13,6 +13,7 @@ from selftrain.sizing.batches import mean_of_longest, waves
 from selftrain.sizing.counting import SampleCall
 from selftrain.sizing.plan import Plan
 from selftrain.sizing.work import Work, work_of
+from selftrain.training.base import MAX_TOKENS
 
 #: Tokens of one batch of texts that are scored, as in the engine.
 SCORE_TOKENS = 4096
@@ -194,7 +195,7 @@ class _Costing:
         given, training = self.given, self.plan.training
         flops = given.forward_flops * (1 + training.gradient_checkpointing) + given.backward_flops
         tokens = min(training.train_batch_size * work.trained_tokens / work.trained, work.trained_tokens)
-        micro_batches = math.ceil(tokens / training.max_tokens_per_batch)
+        micro_batches = math.ceil(tokens / (training.max_tokens_per_batch or MAX_TOKENS))
         peak = self._peak * given.training_share * self._training_group
         seconds = max(
             flops / given.forward_flops * given.step_seconds, self._mean_params * flops * tokens / micro_batches / peak

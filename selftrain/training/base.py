@@ -11,6 +11,9 @@ from typing import Literal, Protocol
 from selftrain.config import config_dataclass, setting
 from selftrain.types import TrainingExample
 
+#: The default of `max_tokens_per_batch`, and on a CPU the bytes that bound it.
+MAX_TOKENS, MAX_BYTES_KEPT = 2048, 512 * 2**20
+
 
 @config_dataclass(forkable=True)
 class TrainingConfig:
@@ -66,10 +69,11 @@ class TrainingConfig:
     adam_beta2: float = setting(0.999, "AdamW's beta2", source="torch", ge=0, lt=1)
     adam_epsilon: float = setting(1e-8, "AdamW's epsilon", source="torch", gt=0)
     max_grad_norm: float = setting(1.0, "gradients are clipped to this norm", gt=0)
-    max_tokens_per_batch: int = setting(
-        2048,
+    max_tokens_per_batch: int | None = setting(
+        None,
         "tokens per micro-batch, padding included; affects speed and memory only, and is lowered for the rest of a "
-        "round's training when memory runs out",
+        "round's training when memory runs out. By default 2,048, and on a CPU only so many that the forward pass "
+        "keeps at most 512 MiB for the backward pass, which is measured",
         ge=1,
     )
     gradient_checkpointing: bool = setting(False, "recompute activations in the backward pass: slower, less memory")

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from selftrain.models.logprobs import autocast, token_logprobs
+from selftrain.models.logprobs import PlainHead, autocast, completion_states, token_logprobs, too_many_logits
 from selftrain.models.out_of_memory import is_out_of_memory
 from selftrain.models.rendering import TokenizedExample
-from selftrain.training.loss import Normalization, weighted_nll
+from selftrain.training.loss import Normalization, chunked_weighted_nll, weighted_nll
 from selftrain.training.seeding import seeded
+
+#: Tokens that memory is measured on, at most.
+MEASURED_TOKENS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +56,9 @@ class GradientAccumulator:
         Returns:
             The micro-batch's part of the step's loss; None where memory ran out.
         """
-        config = self.config
         try:
             with seeded(self.model.device, key):
-                with autocast(self.model, config.bf16):
-                    logprobs, mask = token_logprobs(self.model, examples, config.pad_id, config.temperature)
-                weights = torch.tensor([example.weight for example in examples], device=logprobs.device)
-                loss = weighted_nll(logprobs, mask, weights, config.normalization) / divisor
+                loss = self._loss(examples, divisor)
                 loss.backward()
             return loss.item()
         except (RuntimeError, MemoryError) as error:
@@ -66,6 +66,44 @@ class GradientAccumulator:
                 raise
             # No retry in here: the exception keeps the memory of the failed pass alive.
             return None
+
+    def _loss(self, examples: Sequence[TokenizedExample], divisor: float) -> Tensor:
+        config, head = self.config, PlainHead.of(self.model)
+        weights = torch.tensor([example.weight for example in examples], device=self.model.device)
+        if head is None or not too_many_logits(examples, head):
+            with autocast(self.model, config.bf16):
+                logprobs, mask = token_logprobs(self.model, examples, config.pad_id, config.temperature)
+            return weighted_nll(logprobs, mask, weights, config.normalization) / divisor
+        with autocast(self.model, config.bf16):
+            states, targets, of_example = completion_states(self.model, examples, config.pad_id)
+        if config.normalization == "example":
+            weights = weights / torch.bincount(of_example, minlength=len(examples))
+        factors = (weights / divisor)[of_example]
+        return chunked_weighted_nll(
+            states.float(), head, targets, factors, temperature=config.temperature, bf16=config.bf16
+        )
+
+    def saved_bytes_per_token(self, example: TokenizedExample) -> float:
+        """What the forward pass keeps for the backward pass, without weights and logits: measured on an example."""
+        most = max(2, min(len(example.token_ids), MEASURED_TOKENS))
+        # Weights are kept as well, in bfloat16 copies of them: only the difference grows with the tokens.
+        whole, half = (self._saved_bytes(example.token_ids[:length]) for length in (most, most // 2))
+        return (whole - half) / (most - most // 2)
+
+    def _saved_bytes(self, token_ids: Sequence[int]) -> int:
+        kept: dict[int, int] = {}
+
+        def keep(tensor: Tensor) -> Tensor:
+            storage = tensor.untyped_storage()
+            kept[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        ids = torch.tensor([token_ids], device=self.model.device)
+        counting = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
+        with counting, autocast(self.model, self.config.bf16):
+            # Held until all is counted, so that no place in memory is used twice.
+            _out = self.model(input_ids=ids, use_cache=False, logits_to_keep=1)
+        return sum(kept.values())
 
     def zero_grad(self) -> None:
         for value in self.model.parameters():

@@ -10,7 +10,7 @@ import torch
 
 from selftrain.models.out_of_memory import is_out_of_memory
 from selftrain.models.rendering import TokenizedExample, batches_by_tokens
-from selftrain.training.base import TrainingJob
+from selftrain.training.base import MAX_BYTES_KEPT, MAX_TOKENS, TrainingJob
 from selftrain.training.failures import example_out_of_memory, optimizer_out_of_memory
 from selftrain.training.followers import Followers, assign_batches
 from selftrain.training.gradients import GradientAccumulator
@@ -34,11 +34,23 @@ class Stepper:
         self.gradients, self.optimizer, self.examples = gradients, optimizer, examples
         self._job, self._config, self._followers = job, job.config, followers
         #: Tokens of one micro-batch, padding included; lowered for good where memory runs out.
-        self.max_tokens_per_batch = job.config.max_tokens_per_batch
+        self.max_tokens_per_batch = job.config.max_tokens_per_batch or self._measured_max_tokens()
 
     @property
     def model(self) -> Any:
         return self.gradients.model
+
+    def _measured_max_tokens(self) -> int:
+        """A function of the model alone: a run that is resumed elsewhere has the same micro-batches."""
+        if self.model.device.type != "cpu" or not self.examples:
+            return MAX_TOKENS
+        try:
+            kept = self.gradients.saved_bytes_per_token(self.examples[0])
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return MAX_TOKENS  # the first step will name the example that does not fit
+        return max(1, min(MAX_TOKENS, int(MAX_BYTES_KEPT / kept)))
 
     def step(self, indices: Sequence[int], learning_rate: float, key: str) -> float | None:
         """One update from the examples at `indices`; `key` seeds dropout.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from selftrain.models.toy import ToyModel
 from selftrain.training.base import (
+    MAX_TOKENS,
     NO_HOOKS,
     Checkpoints,
     TrainingHooks,
@@ -79,7 +80,7 @@ class ToyTrainer:
             examples=len(data), tokens=len(data), steps=epochs, skipped=0, epochs=epochs, best_epoch=epochs,
             loss_first=state.finite_losses[0], loss_last=state.finite_losses[-1],
             validation_metric=tuple(state.values),
-            max_tokens_per_batch=config.max_tokens_per_batch,
+            max_tokens_per_batch=config.max_tokens_per_batch or MAX_TOKENS,
         )  # fmt: skip
 
     def _resume(self, own: str, checkpoints: Checkpoints | None) -> TrainerState:

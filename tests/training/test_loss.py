@@ -3,10 +3,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from selftrain.models import logprobs as logprobs_module
 from selftrain.models.loading import LoadedModel
-from selftrain.models.logprobs import token_logprobs
+from selftrain.models.logprobs import sequence_logprobs, token_logprobs
 from selftrain.models.rendering import TokenizedExample as Example
+from selftrain.training.gradients import GradientAccumulator, LossConfig
 from selftrain.training.loss import normalizer, weighted_nll
+from tests.training.small import EXAMPLES, trainer_of
 
 ROWS = [
     Example((5, 6, 7, 8, 9), 2, 1.0),
@@ -61,3 +64,32 @@ def test_the_prompt_gets_no_loss_and_padding_neither(llama: LoadedModel) -> None
     assert (logprobs[~mask] == 0).all()
     alone = [token_logprobs(llama.model, [row], pad_id=0)[0].sum().item() for row in ROWS]
     assert logprobs.sum(-1).tolist() == pytest.approx(alone, rel=1e-5)
+
+
+@pytest.mark.parametrize("bf16", [False, True], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize(("normalization", "temperature"), [("token", 1.0), ("example", 0.6)])
+def test_logits_in_parts_give_the_same_loss_and_gradient(
+    trainable: LoadedModel, normalization, temperature: float, bf16: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """On models with a soft cap of their logits and without, with heads of their own and tied ones."""
+    config = LossConfig(
+        pad_id=1, bf16=bf16, temperature=temperature, normalization=normalization, gradient_checkpointing=False
+    )
+    rows = trainer_of(trainable).renderer.tokenize_examples(EXAMPLES)
+    accumulator, found = GradientAccumulator(trainable.model, config), []
+    # Whole, and two tokens at a time.
+    for most in (2**24, 2 * trainable.model.config.vocab_size):
+        monkeypatch.setattr(logprobs_module, "MAX_LOGITS", most)
+        accumulator.zero_grad()
+        loss = accumulator.add(rows, normalizer(rows, normalization), "key")
+        gradients = torch.cat([p.grad.flatten() for p in trainable.model.parameters() if p.grad is not None])
+        found.append((loss, gradients))
+    (whole, of_whole), (parts, of_parts) = found
+    assert parts == pytest.approx(whole, rel=2e-2 if bf16 else 1e-5)
+    assert (of_parts - of_whole).norm() < (5e-2 if bf16 else 1e-5) * of_whole.norm()
+
+
+def test_logits_in_parts_give_the_same_scores(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = sequence_logprobs(loaded.model, ROWS, 1, max_tokens=100)
+    monkeypatch.setattr(logprobs_module, "MAX_LOGITS", 2 * loaded.model.config.vocab_size)
+    assert sequence_logprobs(loaded.model, ROWS, 1, max_tokens=100) == pytest.approx(expected, rel=1e-5)

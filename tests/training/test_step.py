@@ -13,7 +13,8 @@ import torch
 from selftrain.errors import ModelError, SettingsError
 from selftrain.models.loading import LoadedModel, load_model
 from selftrain.models.seeds import seed_model
-from selftrain.training.base import TrainingConfig
+from selftrain.training import step
+from selftrain.training.base import TrainingConfig, TrainingReport
 from tests.training.small import EXAMPLES, Folders, train, trainer_of, weights
 
 #: Two steps an epoch.
@@ -192,7 +193,8 @@ def test_out_of_memory_in_the_optimizer_is_an_error(trainable: LoadedModel, monk
 IN_A_SMALL_PROCESS = """
 import resource, torch
 from dataclasses import replace
-from selftrain.training.base import TrainingConfig
+from selftrain.training import step
+from selftrain.training.base import TrainingConfig, TrainingReport
 from selftrain.models.loading import load_model
 from selftrain.models.seeds import seed_model
 from tests.training.small import EXAMPLES, train, trainer_of
@@ -219,3 +221,19 @@ def test_a_real_memory_limit_cuts_a_step_into_smaller_batches() -> None:
     steps, skipped, budget = map(int, done.stdout.split())
     assert (steps, skipped) == (1, 0)
     assert budget < 10_000
+
+
+def test_micro_batches_are_cut_by_the_memory_that_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the same result; what the user asks for is left as it is."""
+
+    def trained(config: TrainingConfig) -> TrainingReport:
+        return train(trainer_of(load_model(seed_model("llama"), device="cpu")), config)
+
+    training = replace(CONFIG, num_train_epochs=1)
+    whole = trained(training)
+    assert whole.max_tokens_per_batch == 2048
+    monkeypatch.setattr(step, "MAX_BYTES_KEPT", 4 * 2**20)
+    cut, asked = trained(training), trained(replace(training, max_tokens_per_batch=2048))
+    assert 20 < cut.max_tokens_per_batch < 200 and asked.max_tokens_per_batch == 2048
+    assert cut.loss_last == pytest.approx(whole.loss_last, rel=1e-4)
+    assert asked.loss_last == whole.loss_last
