@@ -29,7 +29,7 @@ _CONCLUDES = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(
-    r"(?<=[.!?])(?<!\bM[rs]\.)(?<!\bMrs\.)(?<!\b[DS][rt]\.)[*_)]{0,3}\s+(?=[\W_]{0,4}[A-Z\d\\])|\n+"
+    r"(?<=[.!?])(?<!\bM[rs]\.)(?<!\bMrs\.)(?<!\b[DS][rt]\.)(?:[*_)$]{0,3}|\\[)\]])\s+(?=[\W_]{0,4}[A-Z\d\\])|\n+"
 )
 #: What stands on the line below "is:" belongs to its sentence.
 _DISPLAYED = re.compile(r":[*_]{0,2}[ ]*\n+[ ]*(?=\\\[|\$|\*\*|[\d-])")
@@ -50,7 +50,8 @@ _OPEN = re.compile(r"\b(?:if|let|need to|next)\b", re.IGNORECASE)
 #: Words right before a number that make it a bound or a guess.
 _BOUND = re.compile(
     r"\b(?:about|around|approximately|roughly|nearly|almost|at least|at most|up to|between|over|under|above|below"
-    r"|within|until|before|after|by|first|last|another|than|every|per|step|day|number)[\s$€£*(]*$|[≈~±<>]\s*$",
+    r"|within|until|before|after|(?<!creases )(?<!creased )(?<!reduced )(?<!grows )(?<!grew )by|first|last|another"
+    r"|than|every|per|step|day|number)[\s$€£*(]*$|[≈~±<>]\s*$",
     re.IGNORECASE,
 )
 _NUMBER_WORD = re.compile(

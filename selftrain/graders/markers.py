@@ -35,7 +35,9 @@ _TAG = re.compile(r"<(?:final[_ ]?)?answer>", re.IGNORECASE)
 _TAG_END = re.compile(r"</(?:final[_ ]?)?answer>", re.IGNORECASE)
 _HASHES = re.compile(r"####+")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-_JOINT = re.compile(r"(?:[\s,;$]|and|or|\\quad|\\text\s?\{\s?(?:and|or)\s?\}|\\[()\[\]])*")
+_JOINT = re.compile(
+    r"(?:[\s,;$]|and|or|\\quad|\\text\s?\{\s?(?:and|or)\s?\}|\\[()\[\]]|\\?[A-Za-z](?:_\{?\w{1,3}\}?)?\s?=)*"
+)
 _LISTS = re.compile(r"[,;]|and|or|^[^\n]*$")
 #: A full stop, a line's end, a closing tag, or a parenthesis that is neither another value nor a doubt.
 _SENTENCE_END = re.compile(

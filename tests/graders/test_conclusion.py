@@ -28,6 +28,8 @@ from tests.graders.answers import grade_all, problem
         ("In total, they have 1,250 marbles.", "1,250 marbles"),
         ("**Therefore, the total is $3.50.**", "$3.50"),
         ("So that is 18 km.", "18 km"),
+        ("Therefore, the error increases by 100%.", "100%"),
+        ("So we divide by 5.", None),
         ("So, Mrs. Hilt read 64 pages.", "64 pages"),
         ("Therefore, the number of cards is:\n\\[\n34\n\\]", "\\[ 34 \\]"),
         ("Thus, the total is:\n\n**18**", "18"),
