@@ -289,6 +289,6 @@ def test_one_line_is_taken_whole_or_for_its_only_formula(text: str, answer: str)
     ],
 )
 def test_reading_is_quick_whatever_the_text(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()  # others may load the machine
     extract_answer(text)
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
