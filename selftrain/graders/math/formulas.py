@@ -56,8 +56,15 @@ _WORDS = frozenset(
     )
 )
 _TRAILING_UNIT = re.compile(r"(?<=[\w})])(?:\s+|(?=\^\\circ))([A-Za-z^\\][A-Za-z /.^{}\\\-\d]*)$|\s*(%)$")
-_RENAMED = re.compile(r"(?<![\\A-Za-z])([A-Za-z]+)((?:_(?:\{[^{}]*\}|[A-Za-z0-9])|'+)*)|\\([A-Z][a-z]+)(?![a-zA-Z])")
+_RENAMED = re.compile(
+    r"(?<![\\A-Za-z])(?<!begin\{)(?<!end\{)([A-Za-z]+)((?:_(?:\{[^{}]*\}|[A-Za-z0-9])|'+)*)|\\([A-Z][a-z]+)(?![a-zA-Z])"
+)
+#: To math-verify f(2x + 2) would be a product, and so 2f(x + 1).
+_CALL = re.compile(r"(?<![\\A-Za-z\d}])[fgFG]'*(?:_(?:\{[^{}]*\}|\w))?\((?:[^()]|\([^()]*\))*\)")
 _DECIMAL = re.compile(r"(?<![\d.])(\d*)\.(\d+)(?![\d.])")
+#: What may be unknowns: one or two letters, but for these.
+_UNKNOWNS = re.compile(r"(?<![A-Za-z\\])(?!(?:cm|km|mm|ft|in|kg|lb|oz|yd)(?![A-Za-z]))[A-Za-z]{1,2}(?![A-Za-z])")
+_FUNCTION = re.compile(rf"\\(?:{'|'.join(_FUNCTIONS)})(?![a-zA-Z])")
 _DEGREES = re.compile(r"(\d+(?:\.\d+)?|\\[a-z]+|[a-z](?![a-zA-Z])|\([^()]*\))\s*\^\\circ(?![a-zA-Z])")
 
 
@@ -78,18 +85,12 @@ def read_formula(plain: str, products: frozenset[str] = frozenset()) -> Formula 
     """
     latex = _BARE_POWER.sub(r"^{\1}", _BARE_ROOT.sub(r"\\sqrt{\1}", _BARE.sub(r"\\\1 ", plain)))
     match = _TRAILING_UNIT.search(latex)
-    if match:
+    if match and not (match[1] and _UNKNOWNS.search(match[1])):
         unit = Unit("percent") if match[2] else read_unit(match[1])
         inner = _read(latex[: match.start()], products, alone=True)
         # 20° in cos 20° belongs to the 20.
-        if (
-            unit
-            and not unit.named
-            and unit.scale == 1
-            and inner
-            and inner.unknowns <= {"e"}
-            and not (match[1] and match[1].startswith("^") and re.search(rf"\\(?:{'|'.join(_FUNCTIONS)})", latex))
-        ):
+        degrees = match[1] and match[1].startswith("^") and _FUNCTION.search(latex)
+        if unit and not unit.named and unit.scale == 1 and inner and inner.unknowns <= {"e"} and not degrees:
             return inner._replace(unit=unit)
     return _read(latex, products)
 
@@ -159,22 +160,25 @@ def for_math_verify(latex: str) -> str:
     """A formula as math-verify shall see it; see the top of this file."""
     text = _DEGREES.sub(r"(\1 \\cdot \\frac{\\pi}{180})", latex)
     text = _DECIMAL.sub(_fraction, text)
-    return _RENAMED.sub(_renamed, text).replace(";", ",")
+    text = _CALL.sub(lambda m: _hidden(m[0]), text)
+    text = _RENAMED.sub(_renamed, text).replace(";", ",")
+    return re.sub(r"(?<=\d) (?=[a-z])", "", text)
 
 
 def _renamed(match: re.Match[str]) -> str:
     """Capitals, primes and names of several letters as an unknown that nothing else is called."""
     letters, index = match[1] or match[3], match[2] or ""
-    if not match[3] and not (index and "'" in index) and (letters + index).islower():
-        return match[0]
+    if not match[3] and "'" not in index and (letters + index).islower():
+        return (letters if re.fullmatch("d[a-z]", letters) else " ".join(letters)) + index
     if letters.islower() and len(letters) > 1:  # of `mv'` only the v
-        return letters[:-1] + _hidden(letters[-1] + index)
+        return " ".join(letters[:-1]) + " " + _hidden(letters[-1] + index)
     return _hidden(letters + index + ("g" if match[3] else ""))
 
 
 def _hidden(name: str) -> str:
-    plain = re.sub(r"[_{}\s]", "", name).replace("'", "zp")
-    return f"q_{{u{''.join(f'z{c.lower()}' if c.isupper() else c for c in plain)}}}"
+    name = re.sub(r"[_{}\s]", "", name)
+    letters = (c if c.isdigit() or c.islower() else f"z{c.lower()}" if c.isupper() else f"z{ord(c)}" for c in name)
+    return f"q_{{u{''.join(letters)}}}"
 
 
 def _fraction(match: re.Match[str]) -> str:

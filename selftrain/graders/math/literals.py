@@ -39,7 +39,7 @@ _MONTHS = split_words(
 )
 _DAYS = split_words("monday tuesday wednesday thursday friday saturday sunday")
 _MONTH = r"(?P<month>[a-z]{3,9})\.?"
-_DAY_OF_WEEK = r"(?:(?:on )?(?P<weekday>[a-z]{3,9})\.?,? )?"
+_DAY_OF_WEEK = r"(?:(?:on )?(?P<weekday>mon|tue|wed|thu|fri|sat|sun)(?:s|r|rs|nes|ur)?(?:day)?\.?,? )?"
 _DATES = tuple(
     re.compile(pattern)
     for pattern in (
@@ -81,7 +81,9 @@ def words(plain: str) -> Literal:
     """A normalized text as words. Capitals count where digits stand between letters, as in `CO2`, and in letters."""
     text = plain.replace("\\", " ")
     text = _REMAINDER.sub(" remainder ", text)
-    text = " ".join(re.sub(r"[{}\"“”]|(?<=\w)\.(?=\s|$|\w\.)", "", text).split()).strip(" .,;:!'`")
+    text = " ".join(re.sub(r"[{}\"“”]|(?<=\w)\.(?=\s|$|\w\.)", "", text).split()).strip(" .,;:!`")
+    if len(text) > 2 and text[0] == text[-1] == "'":
+        text = text[1:-1].strip()
     text = re.sub(r" ?([-/:=+*^_]) ?", r"\1", text)
     if len(text) > 1 and not re.search(r"[A-Za-z]\d|\d[A-Za-z]", text):
         text = text.casefold()

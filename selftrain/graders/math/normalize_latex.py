@@ -40,6 +40,8 @@ _REWRITES = _rewrites(
     (r"\{\s*\.\s*\}", "."),
     (r"(?<=\d)\\,(?=\d{3}(?!\d))", ","),  # a thin space between groups of three digits
     (r"(?<!\\)\\[,;:> ]|~", " "),
+    (r"\\textcolor\s*\{[^{}]*\}\s*(?=\{)", r"\\text"),
+    (r"\\(vec|hat|bar|overline|tilde)\s+([A-Za-z])(?![A-Za-z])", r"\\\1{\2}"),
     (r"\\(?:text)?color\s*\{[^{}]*\}|\\[hv]space\*?\s*\{[^{}]*\}|\\[hv]?phantom\s*\{[^{}]*\}", " "),
     (rf"\\(?:{_SWITCHES})(?![a-zA-Z])|\\(?:left|right)(?![a-zA-Z])\.?", " "),
     (r"\\(?:[dtc]frac|nicefrac|sfrac|tfrac|xfrac|flatfrac)(?![a-zA-Z])", r"\\frac"),

@@ -144,6 +144,8 @@ def _product(text: str) -> list[tuple[str, Fraction, int]] | None:
             return None
         raised = _POWER.match(text, at)
         if raised:
+            if power != 1:
+                return None  # square m^2
             at = raised.end()
             power = int(raised[1] or raised[2])
         if entry[0] == "speed":
