@@ -65,7 +65,8 @@ def is_equal(gold: str, answer: str) -> bool:
 def differs_at_a_point(a: Any, b: Any) -> bool:
     """Whether two formulas have other values with numbers in place of the symbols.
 
-    A second opinion on every "equal", too: math-verify rounds the difference of two tiny numbers to 0, and equates any two equations without a real solution.
+    A second opinion on every "equal", too: math-verify rounds the difference of two tiny numbers to 0, and equates any
+    two equations without a real solution.
     Equations are compared by the ratio of their sides' differences, which must be the same at two points.
     """
     if isinstance(a, sympy.core.relational.Relational) and type(a) is type(b):
