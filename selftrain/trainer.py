@@ -262,6 +262,7 @@ class SelfTrainer:
         """
         prompts = make_prompts(splits.all, splits.few_shot)
         # The last of several models reads the responses of all others before it writes its own.
+        prompts = [replace(prompt, peer_answers=("",) * (len(learners) - 1)) for prompt in prompts]
         length = self.method.sampling.max_completion_length * len(learners)
         dropped = {i for learner in learners for i in too_long_problems(learner, prompts, length, self.prompts)}
         if dropped:

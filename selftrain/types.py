@@ -52,6 +52,8 @@ class Prompt:
     few_shot: Shots = ()
     #: Responses of other models, after the question.
     peer_answers: tuple[str, ...] = ()
+    #: Asks whether the one peer answer is Correct or Incorrect, not for an answer.
+    asks_verdict: bool = False
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ class GenerateRequest:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         prompts = tuple(
-            Prompt(p["problem_id"], p["question"], tuple(map(tuple, p["few_shot"])), tuple(p["peer_answers"]))
+            Prompt(**{**p, "few_shot": tuple(map(tuple, p["few_shot"])), "peer_answers": tuple(p["peer_answers"])})
             for p in data["prompts"]
         )
         return cls(**{**data, "prompts": prompts, "params": SamplingParams(**data["params"])})

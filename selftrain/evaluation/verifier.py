@@ -13,10 +13,9 @@ from selftrain.evaluation.evaluate import EvalConfig
 from selftrain.evaluation.gv_gap import gap_of
 from selftrain.evaluation.results import GVGap
 from selftrain.evaluation.task import EvalTask
-from selftrain.types import Prompt, Response, Sampler
+from selftrain.types import Response, Sampler
 
-#: Added to the question; the answer follows as a peer answer. The words are ours.
-REQUEST = "Is the posted answer Correct or Incorrect?"
+#: What `Prompt.asks_verdict` asks for.
 VERDICTS = (" Correct", " Incorrect")
 #: How answers are sampled: the settings of Song et al. 2412.02674.
 TEMPERATURE, TOP_P = 0.7, 0.9
@@ -36,7 +35,7 @@ def verify(
     """
     if verifier == "likelihood":
         return [_mean_logprob(sampler, response) for response in responses]
-    prompts = [_verification(response) for response in responses]
+    prompts = [replace(r.prompt, peer_answers=(r.text,), asks_verdict=True) for r in responses]
     both = sampler.logprob([prompt for prompt in prompts for _ in VERDICTS], list(VERDICTS) * len(prompts))
     return [_share(yes, no) for yes, no in zip(both[::2], both[1::2], strict=True)]
 
@@ -64,11 +63,6 @@ def measure_gv_gap(sampler: Sampler, task: EvalTask, config: EvalConfig) -> GVGa
         scores[i // n].append(score)
         nlls[i // n].append(-samples[i].response.logprob)
     return gap_of(correct, scores, nlls)
-
-
-def _verification(response: Response) -> Prompt:
-    prompt = response.prompt
-    return replace(prompt, question=f"{prompt.question}\n{REQUEST}", peer_answers=(response.text,))
 
 
 def _share(yes: float, no: float) -> float:

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from selftrain.config import config_dataclass, setting
 from selftrain.errors import SettingsError
+from selftrain.models.peers import PEER_TEMPLATE, PeerLayout
 from selftrain.types import AnswerKind, Problem, Prompt, Shots
 
 #: What is asked of a model with a chat template, by the kind of answer that the data set has. The words are ours, but
@@ -53,7 +54,20 @@ class PromptConfig:
         source="off, as in transformers",
     )
     stop_at_next_question: bool = setting(
-        True, "plain layout: also stop where the model begins the next question itself, which belongs to no answer"
+        True,
+        "also stop where the model begins the next question itself (plain layout), or goes on with the answers of "
+        "others, which belongs to no answer",
+    )
+    peer_layout: PeerLayout = setting(
+        "block",
+        "how a model is shown the answers of others (pst): 'block' puts them into peer_template, each between "
+        "<response 1> and </response 1>; 'posted' is a line 'Posted: ...' each after the question, as the seed models "
+        "were trained",
+    )
+    peer_template: str = setting(
+        PEER_TEMPLATE,
+        "of peer_layout block: the question ({question}), the answers of others ({answers}), what they are and what to "
+        "do; in a chat all of it is one turn of the user",
     )
     num_fewshot: int | Literal["auto"] = setting(
         "auto",
@@ -79,6 +93,12 @@ class PromptConfig:
                 f"prompt_template is {self.prompt_template!r}, which has no {{question}}",
                 "every prompt would be the same text",
                 "write it with {question}, for example 'Question: {question}\\nAnswer:'",
+            )
+        if self.peer_template.count("{question}") != 1 or self.peer_template.count("{answers}") != 1:
+            raise SettingsError(
+                f"peer_template is {self.peer_template!r}",
+                "it needs {question} and {answers} once each, or a model would miss one or read it twice",
+                f"write it like {PEER_TEMPLATE!r}",
             )
         if "" in self.stop_strings:
             raise SettingsError(

@@ -13,13 +13,12 @@ from typing import Any
 
 from selftrain.errors import ModelError
 from selftrain.models.chat_template import ChatTemplate
+from selftrain.models.peers import peer_stop_texts, question_text
 from selftrain.models.prompts import PromptConfig
 from selftrain.models.text_codec import TextCodec
 from selftrain.types import Prompt, TrainingExample
 
 SHOT_SEPARATOR = "\n\n"
-#: Before the answer of a peer.
-POSTED = "Posted:"
 #: Size of the caches of prompt texts and ids, which every phase of every round needs again. Prompts come in a fixed
 #: cycle, so an LRU cache helps only if all of them fit: these are a data set of 10,000 and its evaluation. A bare
 #: question takes under 1 KB (16 MB in all), a few-shot prompt of 1,200 tokens some 10 KB (160 MB).
@@ -105,7 +104,7 @@ class Renderer:
     def _render(self, prompt: Prompt) -> str:
         if self._template is None:
             return self._plain_text(prompt, str)
-        return self._template.render(_turns(prompt), f"the question of problem {prompt.problem_id!r}")
+        return self._template.render(self._turns(prompt), f"the question of problem {prompt.problem_id!r}")
 
     def _plain_text(self, prompt: Prompt, write: Callable[[str], str]) -> str:
         def fill(question: str) -> str:
@@ -117,7 +116,22 @@ class Renderer:
         ]
         text = self.prompt_config.instruction_text
         instruction = f"{text}{SHOT_SEPARATOR}" if text else ""
-        return instruction + "".join(few_shot) + fill(_question(prompt))
+        return instruction + "".join(few_shot) + fill(self._question(prompt))
+
+    def _question(self, prompt: Prompt) -> str:
+        """The question, with the answers of peers."""
+        config = self.prompt_config
+        return question_text(prompt, config.peer_layout, config.peer_template, "" if self.chat else self._label)
+
+    def _turns(self, prompt: Prompt) -> list[tuple[str, str]]:
+        """As (role, content) pairs."""
+        shots = [turn for shot in prompt.few_shot for turn in zip(("user", "assistant"), shot, strict=True)]
+        return [*shots, ("user", self._question(prompt))]
+
+    @property
+    def _label(self) -> str:
+        """What the plain layout writes before a question."""
+        return self.prompt_config.prompt_template.partition("{question}")[0].strip()
 
     def prompt_ids(self, prompt: Prompt) -> list[int]:
         """Ids of the prompt, in the plain layout with the tokenizer's start token; a new list each time.
@@ -128,7 +142,7 @@ class Renderer:
         return self._cached_ids(prompt).tolist()
 
     def _encode(self, prompt: Prompt) -> array[int]:
-        text, turns, mark = self.text(prompt), _turns(prompt), self._codec.mark
+        text, turns, mark = self.text(prompt), self._turns(prompt), self._codec.mark
         # In the plain layout the instruction belongs to the layout.
         written = [content for _, content in turns] + [self.prompt_config.instruction_text] * self.chat
         if any(map(self._codec.has_special, written)):
@@ -146,15 +160,14 @@ class Renderer:
         return self._codec.decode(token_ids)
 
     def stop_texts(self, prompt: Prompt) -> tuple[str, ...]:
-        """Stop strings: those of the settings, and in the plain layout the start of another question or answer."""
+        """Stop strings: those of the settings, and the start of another question (plain layout) or peer's answer."""
         config = self.prompt_config
-        if self.chat or not config.stop_at_next_question:
+        if not config.stop_at_next_question:
             return config.stop_strings
         # Without a label before the question any text could be the next one.
-        label = config.prompt_template.partition("{question}")[0].strip()
-        beginnings = (SHOT_SEPARATOR, "\n") if label else (SHOT_SEPARATOR,) if prompt.few_shot else ()
-        next_question = (f"{beginning}{label}" for beginning in beginnings)
-        next_answer = (f"\n{POSTED}",) if prompt.peer_answers else ()
+        beginnings = (SHOT_SEPARATOR, "\n") if self._label else (SHOT_SEPARATOR,) if prompt.few_shot else ()
+        next_question = () if self.chat else tuple(f"{beginning}{self._label}" for beginning in beginnings)
+        next_answer = peer_stop_texts(prompt, config.peer_layout, chat=self.chat)
         return tuple(dict.fromkeys((*config.stop_strings, *next_question, *next_answer)))
 
     def cut(self, token_ids: Sequence[int], stop_texts: Sequence[str]) -> tuple[tuple[int, ...], str]:
@@ -185,17 +198,6 @@ class Renderer:
 
     def tokenize_examples(self, examples: Sequence[TrainingExample]) -> list[TokenizedExample]:
         return [self.tokenize(example) for example in examples]
-
-
-def _question(prompt: Prompt) -> str:
-    """The question, followed by the answers of peers."""
-    return "\n".join((prompt.question, *(f"{POSTED} {text.strip()}" for text in prompt.peer_answers)))
-
-
-def _turns(prompt: Prompt) -> list[tuple[str, str]]:
-    """As (role, content) pairs."""
-    shots = [turn for shot in prompt.few_shot for turn in zip(("user", "assistant"), shot, strict=True)]
-    return [*shots, ("user", _question(prompt))]
 
 
 def batches_by_tokens(examples: Sequence[TokenizedExample], max_tokens: int) -> list[list[int]]:

@@ -15,7 +15,10 @@ from selftrain.models.prompts import INSTRUCTIONS, PromptConfig
 #: In a folder of weights: the layout that they were trained with.
 PROMPT_FILE = "prompt.json"
 #: Settings of a layout that a model is used to, whatever it is asked.
-_STATED = ("prompt_format", "prompt_template", "instruction", "stop_strings", "stop_at_next_question", "num_fewshot")
+_STATED = (
+    *("prompt_format", "prompt_template", "instruction", "stop_strings", "stop_at_next_question", "num_fewshot"),
+    *("peer_layout", "peer_template"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from selftrain.errors import RunError
 from selftrain.evaluation import Estimate, EvalConfig
 from selftrain.evaluation.gv_gap import gap_of, kept
 from selftrain.evaluation.results import reduction
-from selftrain.evaluation.verifier import REQUEST, measure_gv_gap, verify
+from selftrain.evaluation.verifier import measure_gv_gap, verify
 from selftrain.loop.learner import Learner
 from selftrain.models.toy import ToyModel
 from selftrain.training.toy import ToyTrainer
@@ -151,7 +151,7 @@ def test_the_verifier_is_shown_the_question_and_the_answer() -> None:
     assert scores == pytest.approx([0.75 if s.value else 0.25 for s in grade(responses)])
     scored = learner.engine.scored  # type: ignore[attr-defined]
     assert [completion for _, completion in scored] == [" Correct", " Incorrect"] * 6
-    assert scored[0][0] == Prompt(PROMPTS[0].problem_id, f"{PROMPTS[0].question}\n{REQUEST}", (), (responses[0].text,))
+    assert scored[0][0] == replace(PROMPTS[0], peer_answers=(responses[0].text,), asks_verdict=True)
 
 
 def test_both_impossible_is_no_opinion() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from selftrain.methods.pmi import PmiPair, answer_part, pmi, pmi_weights
 from selftrain.models.loading import LoadedModel, load_model
+from selftrain.models.prompts import PromptConfig
 from selftrain.models.seeds import seed_model
 from selftrain.types import Prompt
 from tests.conftest import engine_of
@@ -39,7 +40,7 @@ def summed(model: LoadedModel, context: str, text: str) -> float:
 
 
 def test_pmi_is_the_difference_of_two_hand_summed_log_probabilities(model: LoadedModel) -> None:
-    found = pmi(engine_of(model), ASKED, per_token=False)
+    found = pmi(engine_of(model, prompt_config=PromptConfig(peer_layout="posted")), ASKED, per_token=False)
     for question, aggregate, answer, value in zip(QUESTIONS, AGGREGATES, ANSWERS, found, strict=True):
         shown = summed(model, f"Question: {question}\nPosted: {answer.strip()}\nAnswer:", aggregate)
         alone = summed(model, f"Question: {question}\nAnswer:", aggregate)

@@ -103,7 +103,7 @@ def test_gemma_gets_its_instruction() -> None:
         (CHATML.replace("in messages", "in messages if message.role != 'assistant'"), "the model says in a worked"),
         (CHATML.replace("in messages", "in messages[:-1]"), "drops the question of problem 'p'"),
         (CHATML.replace("['content']", "['content'][:9]"), "the user says in a worked example"),
-        (CHATML.replace("['content']", "['content'].split('Posted')[0]"), "drops the question of problem 'p'"),
+        (CHATML.replace("['content']", "['content'].split('Responses of')[0]"), "drops the question of problem 'p'"),
         (CHATML.replace("['content']", "['content'] | upper"), "drops"),
     ],
 )
