@@ -64,7 +64,20 @@ def readable_text(response: Response) -> str:
     if response.truncated:
         whole = not text or text[-1].isspace()
         text = (text if whole else text[: len(text) - len(text.split()[-1])]) + CUT_OFF
-    return "<think>" + text if _opens_thought(response.prompt_text) else text
+    return with_opened_thought(text, response.prompt_text)
+
+
+def with_opened_thought(text: str, prompt_text: str) -> str:
+    """The text of a response behind the sign of a thought that its prompt opened, if it did."""
+    return "<think>" + text if _opens_thought(prompt_text) else text
+
+
+def after_thoughts(text: str) -> str | None:
+    """What follows the thoughts in a text; None if it never ends its thought."""
+    thoughts = list(_THOUGHT.finditer(text))
+    if not thoughts:
+        return text
+    return None if thoughts[-1]["open"] else text[thoughts[-1].end() :]
 
 
 def own_text(text: str) -> str | None:

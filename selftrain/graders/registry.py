@@ -13,7 +13,7 @@ from selftrain.graders.base import Grader
 from selftrain.graders.code.config import CodeConfig
 from selftrain.graders.code.extract_program import extract_code
 from selftrain.graders.code.grader import CodeGrader
-from selftrain.graders.completion import readable_text
+from selftrain.graders.completion import readable_text, with_opened_thought
 from selftrain.graders.math.canonical import extract_canonical
 from selftrain.graders.math.grader import MathGrader
 from selftrain.graders.reader import AnswerReader
@@ -48,7 +48,10 @@ _GRADERS = {
     # "choice" and "exact" compare what they extract as it is, so it needs no canonical spelling.
     "choice": Entry(lambda *_: choice_grader(), lambda response: extract_option(readable_text(response))),
     "exact": Entry(lambda *_: exact_grader(), lambda response: extract_after_phrase(readable_text(response))),
-    "code": Entry(lambda _, o: CodeGrader(o.code, o.programs_at_once), lambda response: extract_code(response.text)),
+    "code": Entry(
+        lambda _, o: CodeGrader(o.code, o.programs_at_once),
+        lambda response: extract_code(with_opened_thought(response.text, response.prompt_text)),
+    ),
     "always_one": Entry(lambda *_: AlwaysOne()),
     "majority": Entry(lambda name, _: Majority(open_reader(_base(name)), name), has_base=True),
     "shuffled": Entry(lambda name, options: Shuffled(_open(_base(name), options), name), has_base=True),

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from selftrain.errors import SettingsError
-from selftrain.sandbox import CallJob, CheckJob, Limits, Sandbox, StdinJob
+from selftrain.sandbox import CallJob, CheckJob, Limits, Sandbox, StdinJob, open_sandbox
+from tests.sandbox.conftest import holds
 
 
 def run(sandbox: Sandbox, program: str, stdin: str = "", limits: Limits | None = None):
@@ -303,3 +308,34 @@ def test_jobs_come_back_in_order_and_run_side_by_side(sandbox: Sandbox) -> None:
 
 def test_nothing_of_a_program_is_shown_unescaped(sandbox: Sandbox) -> None:
     assert run(sandbox, "raise ValueError('\\x1b[2J\\n<b>' + 'x' * 999)").reason.isprintable()
+
+
+def _stop_child(opened: Sandbox) -> int:
+    """Stops the child of the only supervisor, from outside; its pid."""
+    (supervisor,) = opened.supervisor_pids
+    children = Path(f"/proc/{supervisor}/task/{supervisor}/children")
+    while not (found := children.read_text().split()):
+        time.sleep(0.01)
+    time.sleep(0.1)
+    os.kill(int(found[0]), signal.SIGSTOP)
+    return int(found[0])
+
+
+def test_time_in_which_a_program_is_kept_from_running_is_not_its_own() -> None:
+    tier = next((tier for tier in (2, 1) if holds(tier)), None)
+    if tier is None:
+        pytest.skip("no tier without namespaces holds here")
+    work = "import time\nwhile time.process_time() < 0.4: pass\nprint(1)"
+    with open_sandbox(tier=tier, workers=1) as opened, ThreadPoolExecutor(1) as background:
+        opened.run_stdin([StdinJob("pass")])
+        job = background.submit(opened.run_stdin, [StdinJob(work)], Limits(seconds=0.8))
+        child = _stop_child(opened)
+        time.sleep(1.2)
+        os.kill(child, signal.SIGCONT)
+        outcome = job.result()[0]
+        assert outcome.status == "ran" and outcome.seconds > 1.2 and outcome.own_seconds < 0.8, outcome
+        job = background.submit(opened.run_stdin, [StdinJob(work)], Limits(seconds=0.8, wall_seconds=1.5))
+        _stop_child(opened)
+        outcome = job.result()[0]
+        assert outcome.status == "unjudged" and "no time for it" in outcome.reason, outcome
+        assert opened.run_stdin([StdinJob("print(1)")])[0].stdout == "1\n"

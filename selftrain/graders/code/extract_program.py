@@ -8,6 +8,7 @@ import re
 import textwrap
 
 from selftrain.graders.code.find_code import PYTHON, Block, code_runs, dedented_definition, fenced_blocks, is_code
+from selftrain.graders.completion import after_thoughts
 from selftrain.problems.code import CodeTask
 
 #: Top-level lines that may follow a function. Any other ends a continuation.
@@ -18,6 +19,7 @@ _MOST_BLOCKS = 50
 _NOT_NAMES = set(keyword.kwlist) | set(dir(builtins))
 
 _BYTE_ORDER_MARK = re.compile(r"^\ufeff", re.MULTILINE)
+_END_OF_TURN = re.compile(r"<\|(?:endoftext|im_end|eot_id|end)\|>")
 _FUTURE = re.compile(r"^from[ \t]+__future__[ \t]+import\b.*\n?", re.MULTILINE)
 
 # All bounded, so that a hostile text is read in linear time.
@@ -80,10 +82,9 @@ def method_or_function(program: str, entry_point: str) -> str:
 
 
 def _answer_part(text: str) -> str:
-    """Without the thought before it, byte order marks, and the markers of MBPP's prompt."""
-    text = _BYTE_ORDER_MARK.sub("", text.replace("\r\n", "\n")).rpartition("</think>")[2]
-    if "<think>" in text:  # a thought that never ends: nothing was answered
-        return ""
+    """Without the thoughts before it, what follows the end of the turn, byte order marks, and MBPP's markers."""
+    text = after_thoughts(_BYTE_ORDER_MARK.sub("", text.replace("\r\n", "\n"))) or ""
+    text = _END_OF_TURN.split(text, maxsplit=1)[0]
     text = text.rpartition("[BEGIN]")[2] if "[BEGIN]" in text else text
     return text.partition("[DONE]")[0]
 

@@ -11,6 +11,7 @@ from selftrain.graders.code.config import CodeConfig
 from selftrain.graders.code.extract_program import extract_program
 from selftrain.graders.code.reference_time import ReferenceTimes
 from selftrain.graders.code.run_tests import Trial, run_trials
+from selftrain.graders.completion import with_opened_thought
 from selftrain.graders.verdict_cache import VerdictCache
 from selftrain.problems.code import CodeTask, read_task
 from selftrain.sandbox import Limits, Sandbox, open_sandbox, report_lines
@@ -88,7 +89,7 @@ class CodeGrader(Grader):
             task = self._read_task(problem)
             if isinstance(task, str):
                 scores.append(Score(None, None, task))
-            elif (program := extract_program(response.text, task)) is None:
+            elif (program := extract_program(with_opened_thought(response.text, response.prompt_text), task)) is None:
                 scores.append(Score(0.0, None, "no program found"))
             else:
                 key = (program, problem.id)

@@ -41,6 +41,7 @@ class MemoryFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
                 content, compiled = _content(path)
                 self._found[name] = (size, size + len(content), str(path), compiled, path.name == "__init__.py")
                 size += file.write(content)
+            size += file.write(b"\0")  # a mapping cannot be empty
             file.flush()
             fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
             self._memory = mmap.mmap(file.fileno(), size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
@@ -73,7 +74,7 @@ def install() -> MemoryFinder:
 
 
 def _modules(folder: Path, package: str = "") -> Iterator[tuple[str, Path]]:
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.glob("*")):
         name = path.name.removesuffix(".py")
         if name in _LEFT_OUT or name.startswith("config-"):
             continue

@@ -25,7 +25,7 @@ tokenize traceback types typing unicodedata urllib.parse uuid warnings weakref z
 encodings.ascii encodings.idna encodings.latin_1 encodings.utf_8 encodings.utf_16 encodings.rot_13
 encodings.utf_8_sig encodings.raw_unicode_escape encodings.unicode_escape
 """
-_NUMPY = "numpy numpy.fft numpy.linalg numpy.ma numpy.polynomial numpy.random"
+_NUMPY = "numpy numpy.fft numpy.linalg numpy.ma numpy.matlib numpy.polynomial numpy.random numpy.testing numpy.typing"
 
 
 def preload() -> None:
@@ -48,8 +48,8 @@ def preload_numpy(folder: str) -> None:
         folder: where numpy is installed; nothing else is imported from there later.
     """
     sys.path.append(folder)
-    with contextlib.suppress(ImportError):
-        for name in _NUMPY.split():
+    for name in _NUMPY.split():
+        with contextlib.suppress(ImportError):
             importlib.import_module(name)
     sys.path.remove(folder)
 

@@ -41,6 +41,8 @@ FUNCTION = "def area(r):\n    return 3 * r * r\n"
         (f"```py\n{FUNCTION}", "3"),
         (f"<think>```python\ndef area(r): return 0\n```</think>\n{FUNCTION}", "3"),
         (f"```python\n{BODY}```", "pi"),
+        (f"{BODY}<|endoftext|>def other(x):\n    return x\n", "pi"),
+        (f"[THINK]{BODY}[/THINK]{FUNCTION}<|im_end|>\n<|im_start|>user", "3"),
         (f"```python\r\n{FUNCTION.replace(chr(10), chr(13) + chr(10))}```", "3"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,14 @@ def test_what_is_right_only_on_rewarded_tests_shows_and_fails_evaluations(
 
 def test_a_program_may_be_fenced_and_spoken_about(grader: CodeGrader) -> None:
     assert grade(grader, CHECKED, f"Sure!\n```python\n{HONEST}```\nIt adds up.").value == 1.0
+
+
+def test_a_thought_that_the_prompt_opened_is_no_program(grader: CodeGrader) -> None:
+    asked = "Write f.\n<think>\n"
+    draft = f"```python\n{HONEST}```"
+    answers = [response(text) for text in (draft, f"{draft}\n</think>\n```python\n{WRONG}```", f"Hm.</think>{draft}")]
+    scores = grader.grade([replace(one, prompt_text=asked) for one in answers], {"p": CHECKED})
+    assert [score.value for score in scores] == [0.0, 0.0, 1.0]
 
 
 def test_a_hanging_program_is_wrong_in_time(grader: CodeGrader) -> None:
