@@ -3,7 +3,7 @@
 base.py         what a protocol declares; a request, the prompt of one document
 gsm8k.py, minerva.py, lighteval.py    the protocols, declared
 registry.py     them by name
-examples.py     the examples' texts, and how they are drawn
+examples.py     how worked examples are drawn
 filters.py      what is read from a response; match.py: whether it is the answer
 verdicts.py     responses and requests to verdicts, and to our own scores
 harness_files.py, harness_table.py    files and table in the shape that lm-eval writes

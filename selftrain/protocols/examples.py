@@ -1,13 +1,12 @@
-"""Worked examples: how they are drawn, and the texts of those that are always the same."""
+"""Worked examples: how they are drawn."""
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable, Sequence
-from functools import cache, partial
-from importlib.resources import files
+from functools import partial
 
+from selftrain.problems.shots import published
 from selftrain.protocols.base import Doc, Draw
 
 #: lm-eval's default seed of few-shot sampling.
@@ -20,9 +19,13 @@ def no_examples() -> Draw:
     return partial(_same, lambda: ())
 
 
-def fixed(name: str) -> Draw:
-    """The same examples before every question, those called `name` in examples.json."""
-    return partial(_same, partial(_stored, name))
+def fixed(name: str, columns: tuple[str, str]) -> Draw:
+    """The same examples before every question: those published under `name`.
+
+    Args:
+        columns: what question and solution are called in a document.
+    """
+    return partial(_same, partial(_published, name, columns))
 
 
 def sampled(num_fewshot: int) -> Draw:
@@ -53,7 +56,5 @@ def _shuffled(num_fewshot: int, train: Sequence[Doc], total: int, count: int) ->
     return [(doc_id, rng.sample(train, num_fewshot)) for doc_id in order[:count]]
 
 
-@cache
-def _stored(name: str) -> tuple[Doc, ...]:
-    text = files("selftrain.protocols").joinpath("examples.json").read_text(encoding="utf-8")
-    return tuple(json.loads(text)[name]["examples"])
+def _published(name: str, columns: tuple[str, str]) -> tuple[Doc, ...]:
+    return tuple(dict(zip(columns, shot, strict=True)) for shot in published(name)[1])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 
 import pytest
+from tokenizers.processors import TemplateProcessing
 
 from selftrain.errors import ModelError, SettingsError
 from selftrain.models.loading import LoadedModel
@@ -95,6 +96,42 @@ def test_a_chat_template_that_drops_the_question_is_refused(llama: LoadedModel) 
 def test_a_template_without_a_place_for_the_question_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"has no \{question\}"):
         PromptConfig(prompt_template="Question:")
+
+
+def test_the_text_ends_where_a_stop_string_begins_also_within_a_token(llama: LoadedModel) -> None:
+    renderer = Renderer(llama.tokenizer, PromptConfig(), llama.stop_ids)
+    written = renderer.tokenizer(" 4+4=8. #### 18 apples")["input_ids"]
+    for stop in ("8", "####", " #### 18 apples", "apples", "p"):
+        ids, text = renderer.cut(written, (stop,))
+        assert text == " 4+4=8. #### 18 apples".partition(stop)[0]
+        # Of the tokens only those that lie wholly before it.
+        assert text.startswith(renderer.completion_text(ids)) and stop not in renderer.completion_text(ids)
+
+
+def test_a_stop_string_that_is_a_special_token_ends_a_response(llama: LoadedModel) -> None:
+    pad = llama.tokenizer.pad_token
+    plain = Renderer(llama.tokenizer, PromptConfig(), llama.stop_ids)
+    stopping = Renderer(llama.tokenizer, PromptConfig(stop_strings=("Question:", pad)), llama.stop_ids)
+    assert stopping.stop_ids - plain.stop_ids == {llama.tokenizer.pad_token_id}
+
+
+def test_the_start_token_of_a_chat_prompt_is_the_templates_or_the_tokenizers(llama: LoadedModel) -> None:
+    tokenizer = copy.deepcopy(llama.tokenizer)
+    tokenizer.chat_template = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}assistant:"
+    tokenizer.bos_token = tokenizer.pad_token
+    start = tokenizer.pad_token_id
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{tokenizer.pad_token} $A", special_tokens=[(tokenizer.pad_token, start)]
+    )
+    prompt = Prompt("p", "Tom has 3 apples.")
+    by_template, by_tokenizer = (
+        Renderer(tokenizer, PromptConfig(chat_start_token=who), llama.stop_ids).prompt_ids(prompt)
+        for who in ("template", "tokenizer")
+    )
+    assert by_tokenizer == [start, *by_template] and start not in by_template
+    tokenizer.chat_template = f"{tokenizer.pad_token}{tokenizer.chat_template}"
+    once = Renderer(tokenizer, PromptConfig(chat_start_token="tokenizer"), llama.stop_ids).prompt_ids(prompt)
+    assert once == by_tokenizer
 
 
 def test_batches_hold_every_example_once_and_keep_to_the_limit() -> None:

@@ -69,6 +69,10 @@ def test_minerva_shows_its_four_examples_and_keeps_the_answer_normalized() -> No
     assert list(request.doc) == list(MATH)
 
 
+def test_the_prompt_of_minerva_is_that_of_lm_eval() -> None:
+    assert digest(requests("lm-eval:minerva_math500", [MATH])) == "ff3b27614890b7eb"
+
+
 def test_lighteval_asks_in_an_order_of_its_own() -> None:
     docs = [ROW | {"question": f"{n}?"} for n in range(6)]
     order = [request.doc_id for request in requests("lighteval:gsm8k", docs, TRAIN)]
