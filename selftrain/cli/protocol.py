@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,11 +15,12 @@ from selftrain.config import Resolved
 from selftrain.engines.config import EngineConfig
 from selftrain.engines.ray.backend import open_cluster
 from selftrain.engines.ray.config import RayConfig
-from selftrain.engines.registry import engine_sections
+from selftrain.engines.registry import EngineUsage, check_engine, engine_sections
 from selftrain.errors import DataError, RunError, SettingsError
 from selftrain.evaluation import Comparison, EvalConfig, EvalResult, EvalTask
 from selftrain.evaluation.compare import paired
 from selftrain.evaluation.metrics import measure, per_problem
+from selftrain.loop.describe import learner_lines
 from selftrain.loop.evaluator import evaluate_with_progress
 from selftrain.loop.learner import Learner
 from selftrain.loop.model_factory import ModelFactory
@@ -72,26 +73,30 @@ def evaluate_by_protocol(settings: Resolved, models: Sequence[str], output_dir: 
     """
     protocol = PROTOCOLS[str(settings[ProtocolConfig].protocol)]
     _check(settings, protocol, output_dir)
-    progress = Progress()
+    usage = EngineUsage(several_weights=len(models) > 1, ray=settings[RayConfig].ray)
+    sections = {name: settings.sections[name] for name in engine_sections()}
+    check_engine(settings[EngineConfig].engine, sections, usage)
     table, requests = _requests(protocol, settings[DatasetConfig])
-    progress.say_all(_describe(protocol, settings[ProtocolConfig], table, requests))
-    outcomes = []
-    with open_cluster(settings[RayConfig], progress.say) as backend:
+    progress, asked, outcomes = Progress(), Asked(protocol, settings, table, requests), []
+    with ExitStack() as stack:
+        if output_dir is not None:
+            Path(output_dir).mkdir(parents=True, exist_ok=True)
+            stack.enter_context(progress.log_to(Path(output_dir) / "log.txt"))
+        progress.say_all(_describe(protocol, settings[ProtocolConfig], table, requests))
         factory = ModelFactory(
             _prompt_config(settings, protocol),
             settings[EngineConfig],
             revision=settings[ModelConfig].model_revision,
-            ray=backend,
-            engine_sections={name: settings.sections[name] for name in engine_sections()},
+            ray=stack.enter_context(open_cluster(settings[RayConfig], progress.say)),
+            engine_sections=sections,
+            say=progress.say,
         )
         for model in models:
             began = datetime.now()
             with closing(factory.load(model)) as learner:
-                asked = Asked(protocol, settings, table, requests)
                 evaluated, results = asked.evaluate(learner, model, progress)
-                ran = {"engine": learner.engine.description}
-            extra = {**ran, "environment": environment(), "settings": settings.to_dict()}
-            figures = evaluated.results(began, datetime.now(), extra)
+                extra = {"engine": learner.engine.description, "environment": environment()}
+            figures = evaluated.results(began, datetime.now(), extra | {"settings": settings.to_dict()})
             if output_dir is not None:
                 progress.say(f"written: {', '.join(map(str, evaluated.write(Path(output_dir), figures, began)))}")
             outcomes.append(ModelOutcome(evaluated, results, figures))
@@ -115,6 +120,7 @@ class Asked:
         length = self.protocol.max_completion_length
         by_id = {self.problem_id(request): request for request in self.requests}
         prompts = [_prompt(problem_id, request, config) for problem_id, request in by_id.items()]
+        progress.say_all(learner_lines(learner, prompts[0]))
         dropped = too_long_problems(learner, prompts, length, self.settings[PromptConfig])
         prompts = [prompt for prompt in prompts if prompt.problem_id not in dropped]
         verdicts: list[Verdict] = []
@@ -220,7 +226,6 @@ def _describe(protocol: EvalProtocol, config: ProtocolConfig, table: Table, requ
         f"{protocol.name}, as {protocol.harness} has it, version {protocol.version:g}: {examples}, {layout}, greedy, "
         f"up to {protocol.max_completion_length} tokens, until {stops}",
         f"{len(requests):,} of the {len(table.rows):,} rows of {table.name}",
-        "first prompt without template:\n" + requests[0].text(),
     ]
 
 

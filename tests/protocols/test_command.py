@@ -38,6 +38,9 @@ def test_an_evaluation_prints_lm_evals_table_and_writes_its_files(
         r"flexible-extract: \d\.\d{4} -> \d\.\d{4}, [+-].* points \[.*\], p = .* \(McNemar exact, n = 6\)", out
     )
     assert "cut off " in out
+    assert "is sampled by" in err and err in re.sub(
+        r"(?m)^\S+Z ", "", (tmp_path / "log.txt").read_text(encoding="utf-8")
+    )
     folder = tmp_path / re.sub("/+", "__", seed_model("llama"))
     (figures,), (lines,) = folder.glob("results_*.json"), folder.glob("samples_gsm8k_*.jsonl")
     results = json.loads(figures.read_text(encoding="utf-8"))
