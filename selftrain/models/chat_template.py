@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import date
+from functools import cached_property
 from typing import Any
 
 from selftrain.errors import ModelError
+from selftrain.models.pinned_date import TODAY, asks_for_date, with_pinned_date
 
 #: (role, content) pairs, from the user's first message on.
 Turns = Sequence[tuple[str, str]]
@@ -22,15 +25,16 @@ class ChatTemplate:
         instruction: the system message; in the user's first message where the template refuses or drops a system
             message. Empty for none.
         thinks: False asks for an answer without a thought, of templates that can.
+        today: the date that templates are told where they ask for today's.
 
     Raises:
         ModelError: the template fails, or does not open the model's turn.
     """
 
-    def __init__(self, tokenizer: Any, instruction: str, *, thinks: bool = True) -> None:
-        self._tokenizer, self._instruction = tokenizer, instruction
+    def __init__(self, tokenizer: Any, instruction: str, *, thinks: bool = True, today: date = TODAY) -> None:
+        self._tokenizer, self._instruction, self._today = tokenizer, instruction, today
         # Known to the templates of Qwen3 and its kin; others ignore it.
-        self._options = {} if thinks else {"enable_thinking": False}
+        self._options: dict[str, Any] = {} if thinks else {"enable_thinking": False}
         self._takes_system_message = bool(instruction) and self._shows_system_message()
         prompt = self.fill([_QUESTION])
         try:
@@ -102,7 +106,11 @@ class ChatTemplate:
         try:
             return str(
                 self._tokenizer.apply_chat_template(
-                    messages, tokenize=False, add_generation_prompt=for_answer, **self._options
+                    messages,
+                    chat_template=self._dated,
+                    tokenize=False,
+                    add_generation_prompt=for_answer,
+                    **self._options,
                 )
             )
         except Exception as error:  # a template is a program, and raises what it likes
@@ -111,6 +119,13 @@ class ChatTemplate:
                 f"it was given messages of these roles: {', '.join(message['role'] for message in messages)}",
                 _DO,
             ) from error
+
+    @cached_property
+    def _dated(self) -> str | None:
+        """The template with its date; None for the tokenizer's own."""
+        if not asks_for_date(self._tokenizer.chat_template):
+            return None
+        return with_pinned_date(self._tokenizer.get_chat_template(), self._today)
 
     def _check_opens_turn(self, prompt: str) -> None:
         missing = self._before.removeprefix(prompt).strip() if self._before.startswith(prompt) else ""

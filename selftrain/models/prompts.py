@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any, Literal, Self
 
 from selftrain.config import config_dataclass, setting
 from selftrain.errors import SettingsError
 from selftrain.models.peers import PEER_TEMPLATE, PeerLayout
+from selftrain.models.pinned_date import TODAY
 from selftrain.types import AnswerKind, Problem, Prompt, Shots
 
 #: What is asked of a model with a chat template, by the kind of answer that the data set has. The words are ours, but
@@ -41,6 +43,12 @@ class PromptConfig:
         "who writes the start token of a chat prompt: the chat template alone, or the tokenizer where the template has "
         "not, as lm-eval does it",
         source="transformers' apply_chat_template",
+    )
+    chat_date: str = setting(
+        TODAY.isoformat(),
+        "the day, YYYY-MM-DD, that chat templates are told where they write today's date into a prompt: a run that is "
+        "resumed tomorrow sees the same prompts",
+        source="ours; the template of Llama 3.2 takes it where it cannot ask",
     )
     instruction: str = setting(
         "auto",
@@ -88,6 +96,15 @@ class PromptConfig:
     )
 
     def check(self) -> None:
+        self._check_texts()
+        try:
+            date.fromisoformat(self.chat_date)
+        except ValueError:
+            raise SettingsError(
+                f"chat_date is {self.chat_date!r}", "chat templates are told a day", "write it like 2024-07-26"
+            ) from None
+
+    def _check_texts(self) -> None:
         if "{question}" not in self.prompt_template:
             raise SettingsError(
                 f"prompt_template is {self.prompt_template!r}, which has no {{question}}",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -90,7 +91,12 @@ class Renderer:
 
     def _chat_template(self) -> ChatTemplate:
         config = self.prompt_config
-        return ChatTemplate(self.tokenizer, config.instruction_text, thinks=config.thinking_length != 0)
+        return ChatTemplate(
+            self.tokenizer,
+            config.instruction_text,
+            thinks=config.thinking_length != 0,
+            today=date.fromisoformat(config.chat_date),
+        )
 
     @cached_property
     def pad_id(self) -> int:

@@ -17,7 +17,7 @@ PROMPT_FILE = "prompt.json"
 #: Settings of a layout that a model is used to, whatever it is asked.
 _STATED = (
     *("prompt_format", "prompt_template", "instruction", "stop_strings", "stop_at_next_question", "num_fewshot"),
-    *("peer_layout", "peer_template"),
+    *("peer_layout", "peer_template", "chat_date"),
 )
 
 

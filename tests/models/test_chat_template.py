@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
-from selftrain.errors import ModelError
+from selftrain.errors import ModelError, SettingsError
 from selftrain.models.prompts import PromptConfig
 from selftrain.models.rendering import Renderer
 from selftrain.types import Prompt, TrainingExample
@@ -142,3 +144,86 @@ def test_a_model_without_an_end_token_ends_its_turns_as_its_template_does() -> N
     made = tokenizer("byte-level", CHATML)
     made.eos_token = None
     assert Renderer(made, PromptConfig()).end_id == made.convert_tokens_to_ids("<|im_end|>")
+
+
+#: As published, but for tools.
+LLAMA_32 = """\
+{{- bos_token }}
+{%- if not date_string is defined %}
+    {%- if strftime_now is defined %}
+        {%- set date_string = strftime_now("%d %b %Y") %}
+    {%- else %}
+        {%- set date_string = "26 Jul 2024" %}
+    {%- endif %}
+{%- endif %}
+{%- if messages[0]['role'] == 'system' %}
+    {%- set system_message = messages[0]['content']|trim %}
+    {%- set messages = messages[1:] %}
+{%- else %}
+    {%- set system_message = "" %}
+{%- endif %}
+{{- "<|start_header_id|>system<|end_header_id|>\\n\\n" }}
+{{- "Cutting Knowledge Date: December 2023\\n" }}
+{{- "Today Date: " + date_string + "\\n\\n" }}
+{{- system_message }}
+{{- "<|eot_id|>" }}
+{%- for message in messages %}
+    {{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n'+ message['content'] | trim + '<|eot_id|>' }}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}
+{%- endif %}
+"""
+
+
+class Tomorrow(datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return cls(2031, 2, 3, 4, 5, 6)
+
+
+@pytest.mark.parametrize("other_day", [False, True])
+def test_a_prompt_is_the_same_tomorrow(other_day: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    import transformers.utils.chat_template_utils as templates
+
+    made = tokenizer("byte-level", LLAMA_32, bos="<|begin_of_text|>", eos="<|eot_id|>")
+    templates._compile_jinja_template.cache_clear()
+    if other_day:
+        monkeypatch.setattr(templates, "datetime", Tomorrow)
+        # Else this test would show nothing.
+        assert "03 Feb 2031" in made.apply_chat_template([{"role": "user", "content": "q?"}], tokenize=False)
+    text = Renderer(made, INSTRUCTION).text(Prompt("p", "q?"))
+    assert text == (
+        "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nCutting Knowledge Date: December 2023\n"
+        "Today Date: 26 Jul 2024\n\nThink step by step.<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nq?"
+        "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
+    )
+    dated = Renderer(made, PromptConfig(instruction="Think step by step.", chat_date="2025-01-09"))
+    assert dated.text(Prompt("p", "q?")) == text.replace("26 Jul 2024", "09 Jan 2025")
+    assert made.chat_template == LLAMA_32
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["%Y-%m-%d", "%A, %B %-d, %Y", "%d/%m/%y %H:%M:%S %p", "%-I:%M %j %F %D %T", "%e %h %U %w %G-%V-%u %c %x %X"],
+)
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ strftime_now('FORMAT') }}",
+        "{% set format = 'FORMAT' %}{{ strftime_now(format) }}",
+        "{% macro day() %}{{ strftime_now('FORMAT') | trim }}{% endmacro %}{{ day() }}",
+    ],
+)
+def test_every_way_of_asking_for_the_date_is_answered(asked: str, template: str) -> None:
+    config = PromptConfig(chat_date="2025-03-04", instruction="")
+    text = renderer(template.replace("FORMAT", asked) + CHATML, config).text(Prompt("p", "q?"))
+    assert text.partition("<|im_start|>")[0].strip() == datetime(2025, 3, 4, 12).strftime(asked).strip()
+
+
+def test_a_template_that_asks_for_no_date_is_used_as_it_is() -> None:
+    lines = "\n  {% if true %}\n  x\n{% endif %}\n" + CHATML
+    asks = lines + "{% if false %}{{ strftime_now('%Y') }}{% endif %}"
+    assert renderer(lines).text(PROMPT) == renderer(asks).text(PROMPT)
+    with pytest.raises(SettingsError, match="chat_date is 'today'"):
+        PromptConfig(chat_date="today")
