@@ -18,6 +18,7 @@ from selftrain.engines.server.config import ServerConfig
 from selftrain.engines.vllm.config import VllmConfig
 from selftrain.evaluation import EvalConfig
 from selftrain.graders.code.config import CodeConfig
+from selftrain.loop.answer_watch import AnswerWatch
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.loop.describe import data_lines, describe
 from selftrain.loop.learner import Learner
@@ -118,18 +119,23 @@ class SelfTrainer:
             self.train_dataset, self.eval_dataset, self.data, seed=self.seed, require_answers=self.method.needs_grader
         )
         choice = choose(
-            self.prompts,
-            getattr(self.method, "max_completion_length", 0),
-            PromptFit(
-                models=[read_facts(model, self.model_revision) for model in models.values()],
-                kind=answer_kind(grader_of(self.reward_funcs, train.grader), train, evaluation),
-                train=train,
-                evaluation=evaluation,
-                seed=self.seed,
-            ),
+            self.prompts, getattr(self.method, "max_completion_length", 0), self._fit(models, train, evaluation)
         )
         run = self._with(choice)
         return run._train(models, run._split(train, evaluation, choice.shots), resume=resume)
+
+    def _fit(self, models: Mapping[str, str], train: ProblemSet, evaluation: ProblemSet) -> PromptFit:
+        # Without a grader no answer or solution of a training problem is looked at, unless examples are asked for.
+        looks = self.method.needs_grader
+        shown = looks or self.prompts.num_fewshot not in ("auto", 0)
+        sets = (train, evaluation) if looks else (evaluation,)
+        return PromptFit(
+            models=[read_facts(model, self.model_revision) for model in models.values()],
+            kind=answer_kind(grader_of(self.reward_funcs, train.grader), *sets),
+            train=train if shown else None,
+            evaluation=evaluation,
+            seed=self.seed,
+        )
 
     def _with(self, choice: PromptChoice) -> SelfTrainer:
         """The same run with nothing left 'auto'."""
@@ -161,7 +167,8 @@ class SelfTrainer:
         ray = stack.enter_context(open_cluster(self.ray, progress.say))
         graders = stack.enter_context(self._open_graders(data, ray))
         graders.check(data.splits, progress)
-        factory = self._model_factory(ray)
+        watch = AnswerWatch(progress.say, graders.read, self.prompts.min_read_share)
+        factory = self._model_factory(ray, watch)
         placement = factory.place(models, keeps_moments=settings.training.optimizer_spans == "run")
         progress.say_all(placement.lines())
         slots = placement.slots
@@ -218,13 +225,14 @@ class SelfTrainer:
     def _engine_sections(self) -> Mapping[str, Any]:
         return {"vllm": self.vllm, "server": self.server, **self.engine_sections}
 
-    def _model_factory(self, ray: RayBackend) -> ModelFactory:
+    def _model_factory(self, ray: RayBackend, watch: AnswerWatch) -> ModelFactory:
         return ModelFactory(
             self.prompts,
             self.engine,
             revision=self.model_revision,
             ray=ray,
             adapter=self.adapter,
+            watch=watch,
             engine_sections=self._engine_sections,
             say=self.progress.say,
         )

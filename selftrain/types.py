@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol, Self
 
 FinishReason = Literal["stop", "length"]
 #: What a data set asks for: a number, anything mathematical, the letter of an option, a program, or a text.
 AnswerKind = Literal["number", "formula", "letter", "code", "text"]
 #: Worked examples of a prompt: (question, solution) pairs.
 Shots = tuple[tuple[str, str], ...]
+#: The reason of a response that has no answer, and of one that ended before it.
+_UNREAD, CUT_OFF = ("no answer found", "no program found"), "cut off before an answer"
 #: A score of this or more is right. Graders of right and wrong give 1 and 0; a graded reward is cut in the middle.
 RIGHT = 0.5
 
@@ -135,6 +137,14 @@ class Sample:
     score: Score
     weight: float = 0.0
     drop_reason: str | None = None
+
+    @classmethod
+    def of(cls, response: Response, score: Score, weight: float = 0.0) -> Self:
+        """With the reason of an answer that was cut off before it was given: its grader knows the text alone."""
+        if response.truncated and score.extracted_answer is None and not score.value and score.reason in _UNREAD:
+            score = replace(score, reason=CUT_OFF)
+        return cls(response, score, weight)
+
     #: PST: the pointwise mutual information that the weight is computed from, in nats.
     pmi: float | None = None
 

@@ -18,8 +18,9 @@ from selftrain.errors import DataError, SettingsError
 from selftrain.evaluation import EvalConfig, EvalResult, EvalTask
 from selftrain.evaluation.compare import compare
 from selftrain.evaluation.metrics import measure
-from selftrain.graders.base import Grader
+from selftrain.graders import Grader, open_reader
 from selftrain.graders.code.config import CodeConfig
+from selftrain.loop.answer_watch import AnswerWatch
 from selftrain.loop.describe import data_mapping, facts_of, learner_lines
 from selftrain.loop.evaluator import evaluate_with_progress
 from selftrain.loop.model_factory import ModelFactory
@@ -28,7 +29,7 @@ from selftrain.loop.progress import Progress
 from selftrain.loop.prompt_choice import Length, PromptChoice, PromptFit, choose
 from selftrain.loop.round_record import FinishedRound, evaluation_rows
 from selftrain.loop.run_config import ModelConfig
-from selftrain.loop.run_graders import check_grader, grader_of
+from selftrain.loop.run_graders import check_grader, grader_of, read_by
 from selftrain.models.prompts import PromptConfig, make_prompts
 from selftrain.models.tokenizer_facts import read_facts
 from selftrain.problems import ProblemSet, known_datasets, load_problems
@@ -81,7 +82,10 @@ def evaluate_models(
         key = f"{seed}/evaluation"
         task = EvalTask(prompts, lambda r: grader.grade(r, by_id), choice.response_length, key)
         evaluation = _Evaluation(settings, choice, problems, task, grader, progress, record)
-        return evaluation.run(models, _model_factory(settings, choice, backend, progress))
+        known = grader_of(reward.reward_funcs, problems.grader)
+        read = read_by(stack.enter_context(open_reader(known))) if known else None
+        watch = AnswerWatch(progress.say, read, choice.prompts.min_read_share)
+        return evaluation.run(models, replace(_model_factory(settings, choice, backend), watch=watch, say=progress.say))
 
 
 @dataclass
@@ -165,14 +169,13 @@ def _training_part(data: DatasetConfig) -> ProblemSet | None:
         return None
 
 
-def _model_factory(settings: Resolved, choice: PromptChoice, backend: RayBackend, progress: Progress) -> ModelFactory:
+def _model_factory(settings: Resolved, choice: PromptChoice, backend: RayBackend) -> ModelFactory:
     return ModelFactory(
         choice.prompts,
         settings[EngineConfig],
         revision=settings[ModelConfig].model_revision,
         ray=backend,
         engine_sections=_engine_sections(settings),
-        say=progress.say,
     )
 
 

@@ -34,4 +34,4 @@ class EvalTask:
 
     def graded(self, responses: Sequence[Response]) -> list[Sample]:
         """All responses in one call of `grade`, so that a grader can work on them in parallel."""
-        return [Sample(response, score) for response, score in zip(responses, self.grade(responses), strict=True)]
+        return [Sample.of(response, score) for response, score in zip(responses, self.grade(responses), strict=True)]

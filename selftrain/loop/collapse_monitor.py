@@ -31,6 +31,8 @@ SEVERE_STANDARD_ERRORS = 2.6
 SUDDEN_FALL, SUDDEN_P = 2, 0.001
 #: A fall at one probe is a warning where its p is below this.
 WARNING_P = 0.02
+#: Problems scored high of which a fall to none would be a warning: 0.5 to the power of this is below `WARNING_P`.
+LEAST_SEEN = 6
 #: Rates may rise by this much over those of the base model.
 MAX_RATE_RISE = 0.25
 #: Share of different problems that may get the same text.

@@ -105,6 +105,6 @@ def evaluate_with_progress(
     total = len(task.prompts) * (1 + config.num_generations_eval)
     with (
         progress.phase(title, total, "answers") as phase,
-        learner.reporting_to(lambda responses: phase.advance(len(responses))),
+        learner.reporting_to(lambda responses, fresh: phase.advance(len(responses), fresh=fresh)),
     ):
         return evaluate(learner, task, config)

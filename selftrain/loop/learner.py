@@ -12,14 +12,15 @@ from typing import Any
 
 from selftrain.engines.base import Engine
 from selftrain.engines.request import GenerateRequest
+from selftrain.loop.answer_watch import AnswerWatch
 from selftrain.models.placement import DeviceSlot
 from selftrain.storage import AnswerCache
 from selftrain.storage.rows import response_row
 from selftrain.training.base import NO_HOOKS, Trainer, TrainingHooks, TrainingJob, TrainingReport, ValidationMetric
 from selftrain.types import Prompt, Response, SamplingParams
 
-#: Called with the responses of each finished batch.
-OnBatch = Callable[[Sequence[Response]], None]
+#: Called with the responses of each finished batch, and whether they were generated now rather than read back.
+OnBatch = Callable[[Sequence[Response], bool], None]
 
 
 class Learner:
@@ -30,6 +31,7 @@ class Learner:
         base: folder or hub id of the base weights, to which `start_from="base"` returns.
         answer_cache: responses that it holds are not generated again.
         slot: the device, which several models may share in turns; by default the weights stay where they are.
+        watch: is shown all responses.
     """
 
     def __init__(
@@ -40,8 +42,10 @@ class Learner:
         *,
         answer_cache: AnswerCache | None = None,
         slot: DeviceSlot | None = None,
+        watch: AnswerWatch | None = None,
     ) -> None:
         self.engine, self.trainer, self.base, self._slot = engine, trainer, base, slot or DeviceSlot("cpu")
+        self._watch = watch
         self.answer_cache = answer_cache or AnswerCache()
         #: The round that trained the live weights; 0 for the base model.
         self.weights_version = 0
@@ -87,13 +91,15 @@ class Learner:
             self._slot.acquire(self.trainer.to)
         responses: list[list[Response]] = [[] for _ in prompts]
         with closing(self.engine.generate_batches(missing)) as generated:
-            for batch, request, cache_key in zip(plan, requests, keys, strict=True):
+            for batch, request, cache_key, is_known in zip(plan, requests, keys, known, strict=True):
                 rows = self.answer_cache(cache_key, lambda: [response_row(response) for response in next(generated)])
                 found = request.responses(rows, self.engine.prompt_text, self.name)
                 for place, i in enumerate(batch):
                     responses[i] = found[place * n : (place + 1) * n]
                 if self._on_batch is not None:
-                    self._on_batch(found)
+                    self._on_batch(found, not is_known)
+                if self._watch is not None:
+                    self._watch.see(found)
         return [response for to_prompt in responses for response in to_prompt]
 
     def engine_changes(self) -> list[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from selftrain.loop.collapse_monitor import CollapseMonitor
+from selftrain.loop.collapse_monitor import LEAST_SEEN, CollapseMonitor
 from selftrain.loop.collect import CollectedRound
 from selftrain.loop.probe import Probe
-from selftrain.report.round_record import Alarm, RoundRecord
+from selftrain.report.reading import MANY, MORE_ROOM, READABLE
+from selftrain.report.round_record import Alarm, RoundRecord, SamplingSummary
+from selftrain.types import RIGHT
 
 
 def probe_lines(number: int, monitor: CollapseMonitor, probes: Mapping[str, Probe]) -> Iterator[str]:
@@ -40,8 +42,40 @@ def nothing_kept(number: int, collected: CollectedRound) -> str:
     return (
         f"round {number} kept none of its {sum(stats.samples for stats in stats):,} samples "
         f"({', '.join(f'{reason}: {count:,}' for reason, count in reasons)}); there is nothing to train on, so the "
-        "weights stay as they are and the run ends here. More --num_generations or easier problems may help."
+        f"weights stay as they are and the run ends here. {_cure([one.summary() for one in stats])}"
     )
+
+
+def _cure(summaries: Sequence[SamplingSummary]) -> str:
+    samples = sum(one.samples for one in summaries)
+    cut = sum(one.truncated for one in summaries)
+    unread = samples - sum(one.answers_extracted for one in summaries)
+    if cut >= MANY * samples:
+        return f"{cut:,} were cut off at the length limit: {MORE_ROOM}."
+    if unread >= MANY * samples:
+        return f"In {unread:,} no answer was found: {READABLE}."
+    return "More --num_generations or easier problems may help."
+
+
+def sight_lines(monitor: CollapseMonitor, probes: Mapping[str, Probe]) -> Iterator[str]:
+    """Of a monitor that cannot see a fall, since there is nothing that could fall: said before round 1."""
+    for model, probe in probes.items():
+        high, count = sum(value >= RIGHT for value in probe.score.values()), len(probe.score)
+        if high >= LEAST_SEEN or monitor.config.collapse_watch == "off":
+            continue
+        unread = probe.signals.get("parse_failure_rate", 0.0)
+        cut = probe.signals.get("truncation_rate", 0.0)
+        if cut >= MANY or unread >= MANY:
+            cure = MORE_ROOM if cut >= MANY else READABLE
+        elif high:
+            cure = f"--validation_size {-(-count * LEAST_SEEN // high)} would do"
+        else:
+            cure = "easier problems, a stronger model or more of them (--validation_size) would do"
+        yield (
+            f"collapse monitor: it is blind to a fall of {model}: {monitor.score_name} in {high} of {count} problems "
+            "before round 1, too few for a fall to be told from chance. Until it has risen `best` is a guess, and "
+            f"lengths, repetition and unreadable answers alone can stop the run; {cure}"
+        )
 
 
 def collapsed(number: int, num_rounds: int) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from selftrain.engines.config import EngineConfig
 from selftrain.engines.ray.backend import LOCAL, RayBackend
 from selftrain.engines.registry import EngineUsage, check_engine, find_engine
+from selftrain.loop.answer_watch import AnswerWatch
 from selftrain.loop.learner import Learner
 from selftrain.models.adapter import AdapterConfig
 from selftrain.models.placement import DeviceSlot, MemoryNeed, Placement, gpus, place
@@ -36,6 +37,8 @@ class ModelFactory:
     engine_sections: Mapping[str, Any] = field(default_factory=dict)
     #: Is told what takes seconds.
     say: Callable[[str], None] = lambda _: None
+    #: Looks at the first answers of each model.
+    watch: AnswerWatch | None = None
 
     def __post_init__(self) -> None:
         usage = EngineUsage(ray=bool(self.ray), load_in_4bit=self.adapter.load_in_4bit)
@@ -102,7 +105,7 @@ class ModelFactory:
         )
         # Other engines expect the model to stay on its device.
         engine = reference if slot.offload else self._engine(reference, spec, trainer.save_merged)
-        return Learner(engine, trainer, model, answer_cache=answer_cache, slot=slot)
+        return Learner(engine, trainer, model, answer_cache=answer_cache, slot=slot, watch=self.watch)
 
     def _engine(self, reference: TransformersEngine, spec: ModelSpec, save: SaveWeights) -> Engine:
         from selftrain.engines.context import EngineContext

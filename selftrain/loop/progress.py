@@ -21,24 +21,55 @@ class Phase:
     def __init__(self, progress: Progress, title: str, total: int, unit: str) -> None:
         self.progress, self.title, self.total, self.unit = progress, title, total, unit
         self.done, self._started, self._last_line = 0, time.monotonic(), time.monotonic()
+        #: What an earlier process had done: no measure of speed.
+        self._read_back = 0
         self._task = progress.bar.add_task(title, total=total, speed="") if progress.bar is not None else None
 
     @property
     def seconds(self) -> float:
         return time.monotonic() - self._started
 
-    def advance(self, amount: int = 1, note: str = "") -> None:
-        """`note` is shown beside the speed, for example the latest loss."""
+    def advance(self, amount: int = 1, note: str = "", *, fresh: bool = True) -> None:
+        """
+        Args:
+            note: shown beside the speed, for example the latest loss.
+            fresh: False for what was only read back.
+        """
         self.done += amount
-        speed = f"{self.done / max(self.seconds, 1e-9):,.0f} {self.unit}/s {note}".rstrip()
+        self._read_back += 0 if fresh else amount
+        speed = f"{self._speed()} {note}".strip()
         if self.progress.bar is not None:
             self.progress.bar.update(self._task, completed=self.done, speed=speed)
         if time.monotonic() - self._last_line >= self.progress.line_every:
             self._last_line = time.monotonic()
-            left = self.seconds / max(self.done, 1) * (self.total - self.done)
-            line = f"{self.title}: {self.done:,} of {self.total:,} {self.unit}, {speed}, {left:.0f} s left"
+            parts = [f"{self.title}: {self.done:,} of {self.total:,} {self.unit}", speed, self._left()]
+            line = ", ".join(part for part in parts if part)
             # Where there is a bar, the line is for the log alone.
             self.progress.say(line, show=self.progress.bar is None)
+
+    def summary(self) -> str:
+        """What was done, and how long it took."""
+        text = f"{self.title}: {self.done:,} {self.unit} in {self.seconds:.1f} s"
+        return f"{text}, {self._read_back:,} of them read back" if self._read_back else text
+
+    def _speed(self) -> str:
+        """Of what was done now; seconds for each where that takes more than one."""
+        done = self.done - self._read_back
+        if not done:
+            return ""
+        rate = done / max(self.seconds, 1e-9)
+        one = self.unit.removesuffix("s")
+        return (
+            f"{rate:,.0f} {self.unit}/s"
+            if rate >= 10
+            else f"{1 / rate:,.1f} s/{one}"
+            if rate < 1
+            else f"{rate:.1f} {self.unit}/s"
+        )
+
+    def _left(self) -> str:
+        done = self.done - self._read_back
+        return f"{self.seconds / done * (self.total - self.done):.0f} s left" if done else ""
 
 
 class Progress:
@@ -115,7 +146,7 @@ class Progress:
         if self.quiet or not self.stream.isatty() or self.bar is not None:
             phase = Phase(self, title, total, unit)
             yield phase
-            self.say(f"{title}: {phase.done:,} {unit} in {phase.seconds:.1f} s")
+            self.say(phase.summary())
             return
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -131,7 +162,7 @@ class Progress:
                 yield phase
             finally:
                 self.bar = None
-        self.say(f"{title}: {phase.done:,} {unit} in {phase.seconds:.1f} s")
+        self.say(phase.summary())
 
 
 class Stopwatch(defaultdict[str, float]):

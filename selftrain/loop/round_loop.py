@@ -77,7 +77,9 @@ class RoundLoop:
             checkpoints.save(number, reports)
         probes = steps.probe(number) if evaluated or number % self._settings.monitor.probe_rounds == 0 else {}
         alarms = self._monitor.check(number, probes)
-        if number:
+        if number == 0:
+            self._progress.say_all(messages.sight_lines(self._monitor, probes))
+        else:
             self._progress.say_all(messages.probe_lines(number, self._monitor, probes))
             self._progress.say_all(messages.alarm_lines(alarms))
         collapsed = self._monitor.stops_run(alarms)

@@ -133,8 +133,8 @@ class RoundSteps:
         expected = len(round.prompts) * self._settings.method.num_generations * len(learners)
         with self._progress.phase(title, expected, "answers") as phase, ExitStack() as reporting:
 
-            def count(responses: Sequence[Response]) -> None:
-                phase.advance(len(responses))
+            def count(responses: Sequence[Response], fresh: bool) -> None:
+                phase.advance(len(responses), fresh=fresh)
                 self._run.context.stops.count_tokens(sum(len(response.token_ids) for response in responses))
 
             for learner in learners:

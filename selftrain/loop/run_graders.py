@@ -11,6 +11,7 @@ from selftrain.engines.ray.backend import LOCAL, RayBackend
 from selftrain.errors import DataError
 from selftrain.graders import Grader, RewardFunctionGrader, grader_names, is_ablation, open_reader, self_test
 from selftrain.graders.code.config import CodeConfig
+from selftrain.loop.answer_watch import Read
 from selftrain.loop.progress import Progress
 from selftrain.methods.base import Method
 from selftrain.problems.rows import excerpt
@@ -33,6 +34,8 @@ class RunGraders:
     labelled: bool
     #: The grader behind `evaluation`.
     evaluation_grader: Grader
+    #: Extracts answers as these do; None where that is not known of a reward function.
+    read: Read | None = None
     #: Whether a score of `samples` depends on one response alone.
     scores_independently: bool = False
 
@@ -88,7 +91,9 @@ def open_run_graders(
             # Early stopping by labels would give an ablation the very information that it does without.
             validation_grade = evaluation.grade if probe_labels else reader.grade
             evaluation_grade, labelled = evaluation.grade if eval_labels else reader.grade, probe_labels
+        known = grader_of(reward_funcs, dataset_grader)
         yield RunGraders(
+            read=read_by(stack.enter_context(open_reader(known))) if known else None,
             samples=grader.grade,
             validation=validation_grade,
             evaluation=evaluation_grade,
@@ -96,6 +101,11 @@ def open_run_graders(
             evaluation_grader=evaluation,
             scores_independently=grader.scores_independently,
         )
+
+
+def read_by(reader: Grader) -> Read:
+    """What `AnswerWatch` reads with: the reader needs no problems."""
+    return lambda responses: reader.grade(responses, {})
 
 
 def grader_of(rewards: Rewards | None, dataset_grader: str) -> str:

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from selftrain.types import Prompt, Response, Sample, Score
+from selftrain.types import CUT_OFF, Prompt, Response, Sample, Score
 
 UNJUDGED, WRONG, NO_ANSWER, TRUNCATED = "unjudged", "wrong", "no answer", "truncated"
 DUPLICATE, OVER_THE_CAP, EMPTY = "duplicate", "over the cap", "empty"
@@ -17,7 +17,7 @@ DUPLICATE, OVER_THE_CAP, EMPTY = "duplicate", "over the cap", "empty"
 
 def with_scores(responses: Sequence[Response], scores: Sequence[Score]) -> list[Sample]:
     """Each response with its score, kept with weight 1."""
-    return [Sample(response, score, weight=1.0) for response, score in zip(responses, scores, strict=True)]
+    return [Sample.of(response, score, weight=1.0) for response, score in zip(responses, scores, strict=True)]
 
 
 def drop(samples: Sequence[Sample], reason: str, condition: Callable[[Sample], bool]) -> list[Sample]:
@@ -32,6 +32,7 @@ def _drop_at(samples: Sequence[Sample], reason: str, indices: set[int]) -> list[
 def drop_unrewarded(samples: Sequence[Sample], threshold: float = 0.5) -> list[Sample]:
     """Keeps rewards above the threshold. With rewards of 0 and 1 every threshold in [0, 1) keeps the same samples."""
     samples = drop(samples, UNJUDGED, lambda s: s.score.value is None)
+    samples = drop(samples, TRUNCATED, lambda s: _at_most(s, threshold) and s.score.reason == CUT_OFF)
     samples = drop(samples, NO_ANSWER, lambda s: _at_most(s, threshold) and s.score.extracted_answer is None)
     return drop(samples, WRONG, lambda s: _at_most(s, threshold))
 

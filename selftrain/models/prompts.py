@@ -95,6 +95,14 @@ class PromptConfig:
         "error", "what to do with problems whose prompt leaves no room for a response; 'drop' drops and counts them"
     )
 
+    min_read_share: float = setting(
+        0.0,
+        "stop where a smaller share of a model's first 100 answers can be read, those that were cut off counted as not "
+        "read; 0 only warns, below a half",
+        ge=0,
+        le=1,
+    )
+
     def check(self) -> None:
         self._check_texts()
         try:

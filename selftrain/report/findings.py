@@ -46,7 +46,9 @@ class Finding:
     metric: str
     primary: Tested
     pass_at_1: Tested | None
+    #: Of all models together.
     compared_rounds: int
+    compared_models: int
     subject: str
     base: str
     why: Literal["best", "last", "largest"] = "best"
@@ -77,8 +79,17 @@ class Finding:
         return self.subject, verb, f"{self.base} in {self.metric}, and {_VERBS[second.outcome]} it in pass@1"
 
     @property
+    def compared(self) -> str:
+        """What the correction is for: "3 rounds", "3 models", "6 rounds of 3 models"."""
+        if self.compared_models == 1:
+            return f"{self.compared_rounds} rounds"
+        if self.compared_models == self.compared_rounds:
+            return f"{self.compared_models} models"
+        return f"{self.compared_rounds} rounds of {self.compared_models} models"
+
+    @property
     def numbers(self) -> str:
-        corrected = f" (Holm-corrected for {self.compared_rounds} rounds)" if self.compared_rounds > 1 else ""
+        corrected = f" (Holm-corrected for {self.compared})" if self.compared_rounds > 1 else ""
         beside = f"; pass@1 (one sampled answer) {_text(self.pass_at_1)}," if self.pass_at_1 else ""
         problems = f"{self.primary.comparison.problems:,} problems"
         return f"{self.metric} {_text(self.primary)}{beside} over {problems}{corrected}"
@@ -137,6 +148,7 @@ def _findings(history: RunHistory) -> list[Finding]:
                 primary=primary[place],
                 pass_at_1=pass_at_1.get(place),
                 compared_rounds=len(records),
+                compared_models=len({other.model for other in records}),
                 subject=subject,
                 base=base,
             )

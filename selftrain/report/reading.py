@@ -8,14 +8,26 @@ from selftrain.report.formatting import estimate
 from selftrain.report.history import RunHistory
 from selftrain.report.visible import visible
 
+#: Share of answers from which on it is no longer the model that is measured, but the prompt; ours.
+MANY = 0.5
+MORE_ROOM = "raise --max_completion_length, or ask for short answers with --instruction"
+READABLE = "ask for the answer's form with --instruction, or show worked examples with --num_fewshot"
+
 
 def reading_lines(history: RunHistory) -> Iterator[str]:
-    """A line per evaluated record: answers unread, answers cut off, tokens of an answer."""
+    """A line per evaluated record: answers unread, answers cut off, tokens of an answer; and what to set."""
     for record in history.records:
         metrics = record.metrics
-        if "truncation_rate" in metrics:
-            unread, cut, length = (
-                estimate(metric, metrics.get(metric)).partition(" [")[0]
-                for metric in ("parse_failure_rate", "truncation_rate", "mean_length")
-            )
-            yield f"{visible(record.model)}: {unread} % of answers unread, {cut} % cut off, {length} tokens on average."
+        if "truncation_rate" not in metrics:
+            continue
+        unread, cut, length = (
+            estimate(metric, metrics.get(metric)).partition(" [")[0]
+            for metric in ("parse_failure_rate", "truncation_rate", "mean_length")
+        )
+        text = f"{visible(record.model)}: {unread} % of answers unread, {cut} % cut off, {length} tokens on average"
+        shares = [metrics[name].value if name in metrics else 0.0 for name in ("truncation_rate", "parse_failure_rate")]
+        yield f"{text}{_advice(*shares)}."
+
+
+def _advice(cut: float, unread: float) -> str:
+    return f": {MORE_ROOM}" if cut >= MANY else f": {READABLE}" if unread >= MANY else ""

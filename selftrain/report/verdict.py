@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from selftrain.evaluation.results import Estimate
 from selftrain.report.findings import ALPHA, Finding, has_base, headline_findings
-from selftrain.report.formatting import difference, number, percent, tested
+from selftrain.report.formatting import difference, number, p_value, percent, tested
 from selftrain.report.history import RunHistory
 from selftrain.report.round_record import RoundRecord
 from selftrain.report.team import mean_sentence
@@ -78,7 +78,10 @@ def caveats(history: RunHistory) -> list[str]:
     found = list(_base_is_best(history))
     for model, findings in headline_findings(history).items():
         base = next((record for record in (*history.by_model[model], *history.records) if record.round == 0), None)
-        own = [*_selection(findings), *_colder(findings[0], base), *_measurement(findings[0], base)]
+        own = [
+            *_interval_and_test(findings), *_selection(findings), *_colder(findings[0], base),
+            *_measurement(findings[0], base),
+        ]  # fmt: skip
         found += [_prefix(history, model) + caveat for caveat in own]
     return found
 
@@ -119,6 +122,24 @@ def _base_is_best(history: RunHistory) -> Iterator[str]:
     which = "base models, which are kept as best" if len(history.models) > 1 else "base model, which is kept as best"
     by = f" in {history.score_name}" if history.validated_by == "consensus" else ""
     yield f"On the validation problems no round did better{by} than the {which}."
+
+
+def _interval_and_test(findings: Sequence[Finding]) -> Iterator[str]:
+    """Where one of them says that there is a difference and the other does not."""
+    for finding in findings:
+        for metric, found in ((finding.metric, finding.primary), ("pass@1", finding.pass_at_1)):
+            if found is None:
+                continue
+            comparison = found.comparison
+            outside, significant = not comparison.low <= 0 <= comparison.high, found.p < ALPHA
+            if outside == significant:
+                continue
+            if outside and comparison.p_value < ALPHA:
+                why = f"the interval is of one comparison, the test corrected for {finding.compared}"
+            else:
+                why = f"the interval is an approximation, and {comparison.test} decides"
+            does = ("holds 0 and its test finds a difference", "leaves out 0 and its test finds no difference")[outside]
+            yield f"{finding.subject}: the interval of {metric} {does} ({p_value(found.p)}): {why}."
 
 
 def _selection(findings: Sequence[Finding]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -58,6 +59,31 @@ def test_phases_are_logged_beside_a_bar_and_in_silence(tmp_path: Path, quiet: bo
     assert re.fullmatch(r"sampling: 4 of 8 answers, [\d,]+ answers/s loss 0.5, \d+ s left", during)
     assert re.fullmatch(r"sampling: 4 answers in \d+\.\d s", after)
     assert bool(progress.stream.getvalue()) is not quiet
+
+
+def test_what_was_read_back_is_no_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0] * 2 + [100.0] * 100)
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    progress = Progress(quiet=True, line_every=0.0)
+    with progress.log_to(tmp_path / "log.txt"), progress.phase("sampling", 320, "answers") as phase:
+        phase.advance(100, fresh=False)
+        phase.advance(20)
+    back, now, after = logged(tmp_path / "log.txt")
+    assert back == "sampling: 100 of 320 answers"
+    assert now == "sampling: 120 of 320 answers, 5.0 s/answer, 1000 s left"
+    assert after == "sampling: 120 answers in 100.0 s, 100 of them read back"
+
+
+@pytest.mark.parametrize(
+    ("done", "speed"), [(2000, "20 steps/s"), (250, "2.5 steps/s"), (100, "1.0 steps/s"), (25, "4.0 s/step")]
+)
+def test_slow_work_is_told_in_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: int, speed: str) -> None:
+    clock = iter([0.0] * 2 + [100.0] * 100)
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    progress = Progress(quiet=True, line_every=0.0)
+    with progress.log_to(tmp_path / "log.txt"), progress.phase("training", 2000, "steps") as phase:
+        phase.advance(done)
+    assert f" steps, {speed}, " in logged(tmp_path / "log.txt")[0]
 
 
 def test_what_waits_for_a_log_is_bounded(tmp_path: Path) -> None:

@@ -104,6 +104,23 @@ def test_each_model_has_its_line() -> None:
     assert mean.startswith("Mean of the 2 models, round 2: greedy +10.0 points (to 56.1 %)")
 
 
+def test_the_correction_counts_what_was_compared() -> None:
+    one_round = [r for r in SEVERAL if r.round < 2]
+    assert "Holm-corrected for 4 rounds of 2 models" in verdict(SEVERAL)
+    assert "Holm-corrected for 2 models)" in verdict(one_round)
+
+
+def test_an_interval_and_a_test_that_disagree_do_so_with_a_word() -> None:
+    """An interval is of one comparison; the p is corrected, and exact where the interval is not."""
+    corrected = [record(0), *(record(n, 0.112, 0.03) for n in (1, 2, 3))]
+    assert any("leaves out 0" in line and "corrected for 3 rounds" in line for line in caveats(corrected))
+    alone = caveats([record(0), record(1, 0.112, 0.06)])
+    assert any("leaves out 0" in line and "p = 0.060" in line and "decides" in line for line in alone)
+    holds = caveats([record(0), record(1, 0.01, 0.04)])
+    assert any("holds 0" in line and "decides" in line for line in holds)
+    assert not any("interval" in line for line in caveats([record(0), record(1, 0.112, 1e-6)]))
+
+
 def test_two_models_compared_outside_a_run_go_by_their_names() -> None:
     """`selftrain eval`, which chooses no round."""
     new = record(1, 0.1, 0.001, model="tuned", training=None, sampling=None)
