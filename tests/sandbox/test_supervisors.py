@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -29,7 +30,8 @@ def _with_killer(opened: Sandbox, jobs: int, pause: float) -> tuple[int, dict[st
             alive = opened.supervisor_pids
             if alive:
                 killed += 1
-                os.kill(luck.choice(alive), signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # it has just been replaced
+                    os.kill(luck.choice(alive), signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
     killer.start()

@@ -133,7 +133,7 @@ def _function(text: str, entry_point: str) -> str:
         if found := _at_margin(run, entry_point):
             chosen = run[: found.start()] + _continuation(run[found.start() :])
             return _with_needed(Block(chosen), [Block(run) for run in runs[:_MOST_BLOCKS]])
-    return text
+    return next((run for run in runs if _defines(run, entry_point)), text)
 
 
 def _with_needed(chosen: Block, blocks: list[Block]) -> str:

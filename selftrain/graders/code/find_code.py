@@ -135,6 +135,8 @@ def dedented_definition(text: str, entry_point: str) -> str:
     first = last = text.count("\n", 0, found.start())
     while first > 0 and (lines[first - 1].startswith(found[1]) or not lines[first - 1].strip()):
         first -= 1
+    if first > 0 and _DEFINITION.match(lines[first - 1].lstrip()):  # a method, or a function within another
+        return text
     while last + 1 < len(lines) and (lines[last + 1].startswith(found[1]) or not lines[last + 1].strip()):
         last += 1
     return textwrap.dedent("\n".join(lines[first : last + 1])).strip("\n") + "\n"

@@ -169,6 +169,11 @@ def test_a_method_of_solution_is_called_as_one() -> None:
     assert method_or_function("def f(a): return a", "f") == "f"
 
 
+def test_a_method_stays_in_its_class() -> None:
+    leet = "import math\n\nclass Geometry:\n    def area(self, r):\n        return 3 * r * r\n"
+    assert extract_program(f"Here:\n{leet}\nDone.", ASKED) == leet
+
+
 def test_reading_without_a_task_gives_the_last_block_or_the_text() -> None:
     assert extract_code(f"a\n```\nx = 1\n```\nb\n```\n{FUNCTION}```") == FUNCTION.strip()
     assert extract_code(" x = 1 ") == "x = 1"

@@ -273,7 +273,8 @@ def test_marked_programs_of_apps_are_graded_as_marked(data: Path) -> None:
             grader.evaluation_grader(), [problem for _, problem, _, _ in rows], [text for _, _, text, _ in rows]
         )
     differing = [(row[0], score.reason) for row, score in zip(rows, scores, strict=True) if score.value != row[3]]
-    assert len(rows) == 46 and differing == []
+    # One program defines its class within a function, where no caller finds it.
+    assert len(rows) == 46 and [name for name, _ in differing] == ["2404"] and "defines no" in differing[0][1]
 
 
 @pytest.mark.slow

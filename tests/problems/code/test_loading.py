@@ -217,6 +217,51 @@ def test_the_file_of_mbpp(data):
     assert all(problem.question.endswith(problem.reference.split("\n")[0]) for problem in problems)
 
 
+LIKE_A_BUILTIN = {
+    **MBPP,
+    "task_id": 126,
+    "code": "def sum(a, b):\r\n    s = 0\r\n    for i in range(1, min(a, b)):\r\n        s += i\r\n    return s",
+    "test_list": ["assert sum(10, 15) == 45", "assert sum(2, 9) == 1"],
+}
+PLUS = """
+import numpy as np
+def assertion(out, exp, atol):
+    assert out == exp
+for i, (inp, exp) in enumerate(zip([[1]], [1])):
+    assertion(f(*inp), exp, 0)
+"""
+
+
+@pytest.mark.parametrize("form", ["full", "sanitized", "EvalPlus", "without programs"])
+@pytest.mark.parametrize("suffix", [".jsonl", ".json", ".parquet"])
+def test_every_form_of_mbpp_loads_whole(data, tmp_path, form, suffix):
+    from datasets import Dataset
+
+    lines = (data / "mbpp" / "mbpp_prompt_validation_train.jsonl").read_text("utf-8").splitlines()
+    rows = [*map(json.loads, lines), LIKE_A_BUILTIN]
+    if form != "full":
+        rows = [
+            {
+                "source_file": "Benchmark Questions.ipynb",
+                "task_id": row["task_id"],
+                "prompt": row["text"],
+                "code": "" if form == "without programs" else row["code"],
+                "test_imports": [row["test_setup_code"]] if row["test_setup_code"] else [],
+                "test_list": row["test_list"],
+                **({"test": PLUS} if form == "EvalPlus" else {}),
+            }
+            for row in rows
+        ]
+    path = tmp_path / f"train{suffix}"
+    if suffix == ".parquet":
+        Dataset.from_list(rows).to_parquet(path)
+    else:
+        path.write_text("\n".join(map(json.dumps, rows)) if suffix == ".jsonl" else json.dumps(rows))
+    problems = load_problems(path)
+    assert (len(problems), problems.grader, problems.warnings) == (475, "code", ())
+    assert read_task(problems[-1].columns).entry_point == "sum"
+
+
 def test_problems_of_code_can_be_drawn_and_compared(data):
     path = data / "mbpp" / "mbpp_prompt_validation_train.jsonl"
     drawn, whole = load_problems(path, max_problems=20, seed=1), load_problems(path)
