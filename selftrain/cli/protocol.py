@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -17,22 +16,20 @@ from selftrain.engines.ray.backend import open_cluster
 from selftrain.engines.ray.config import RayConfig
 from selftrain.engines.registry import EngineUsage, check_engine, engine_sections
 from selftrain.errors import DataError, RunError, SettingsError
-from selftrain.evaluation import Comparison, EvalConfig, EvalResult, EvalTask
-from selftrain.evaluation.compare import paired
-from selftrain.evaluation.metrics import measure, per_problem
+from selftrain.evaluation import EvalConfig, EvalResult, EvalTask
 from selftrain.loop.describe import learner_lines
 from selftrain.loop.evaluator import evaluate_with_progress
 from selftrain.loop.learner import Learner
 from selftrain.loop.model_factory import ModelFactory
-from selftrain.loop.preflight import too_long_problems
 from selftrain.loop.progress import Progress
 from selftrain.loop.run_config import ModelConfig
 from selftrain.models.prompts import PromptConfig
+from selftrain.models.tokenizer_facts import read_facts
 from selftrain.problems import load_rows
 from selftrain.problems.rows import Table
 from selftrain.protocols.base import EvalProtocol, Request
 from selftrain.protocols.harness_files import Evaluated
-from selftrain.protocols.harness_table import harness_table
+from selftrain.protocols.outcome import ModelOutcome
 from selftrain.protocols.registry import PROTOCOLS, ProtocolConfig
 from selftrain.protocols.shipped import repetition_penalty
 from selftrain.protocols.verdicts import Verdict, judge
@@ -50,16 +47,6 @@ _FIXED = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class ModelOutcome:
-    """What one model came to."""
-
-    evaluated: Evaluated
-    results: Sequence[EvalResult]
-    #: What results_*.json holds.
-    figures: Mapping[str, Any]
-
-
 def evaluate_by_protocol(settings: Resolved, models: Sequence[str], output_dir: str | None) -> list[ModelOutcome]:
     """Evaluates each model on the same requests.
 
@@ -72,7 +59,7 @@ def evaluate_by_protocol(settings: Resolved, models: Sequence[str], output_dir: 
         RunError: `output_dir` is the folder of a run.
     """
     protocol = PROTOCOLS[str(settings[ProtocolConfig].protocol)]
-    _check(settings, protocol, output_dir)
+    _check(settings, protocol, models, output_dir)
     usage = EngineUsage(several_weights=len(models) > 1, ray=settings[RayConfig].ray)
     sections = {name: settings.sections[name] for name in engine_sections()}
     check_engine(settings[EngineConfig].engine, sections, usage)
@@ -121,7 +108,7 @@ class Asked:
         by_id = {self.problem_id(request): request for request in self.requests}
         prompts = [_prompt(problem_id, request, config) for problem_id, request in by_id.items()]
         progress.say_all(learner_lines(learner, prompts[0]))
-        dropped = too_long_problems(learner, prompts, length, self.settings[PromptConfig])
+        dropped = self._too_long(learner, prompts, progress)
         prompts = [prompt for prompt in prompts if prompt.problem_id not in dropped]
         verdicts: list[Verdict] = []
 
@@ -144,6 +131,21 @@ class Asked:
             limit=data.max_eval_samples,
         )
         return evaluated, results
+
+    def _too_long(self, learner: Learner, prompts: Sequence[Prompt], progress: Progress) -> set[str]:
+        """Ids of the problems to leave out."""
+        length = self.protocol.max_completion_length
+        found = learner.engine.too_long(prompts, length)
+        if found and (self.settings[PromptConfig].long_prompts == "error" or len(found) == len(prompts)):
+            raise DataError(
+                f"{len(found):,} of {len(prompts):,} prompts leave no room for {length} tokens in the context of "
+                f"{learner.base}; the longest has {found[0][1]:,}",
+                f"{self.protocol.harness} would cut their beginning off, and measure on other prompts",
+                "take a protocol without examples, or leave these problems out with --long_prompts drop",
+            )
+        if found:
+            progress.say(f"{len(found):,} of {len(prompts):,} problems are left out: their prompts are too long")
+        return {problem_id for problem_id, _ in found}
 
     def _penalty(self, learner: Learner, model: str, progress: Progress) -> float:
         from selftrain.training.trainer import TransformersTrainer
@@ -179,13 +181,21 @@ def _prompt_config(settings: Resolved, protocol: EvalProtocol) -> PromptConfig:
     )
 
 
-def _check(settings: Resolved, protocol: EvalProtocol, output_dir: str | None) -> None:
+def _check(settings: Resolved, protocol: EvalProtocol, models: Sequence[str], output_dir: str | None) -> None:
     if given := [name for name in _FIXED if settings.origins[name].kind not in ("default", "profile")]:
         raise SettingsError(
             f"protocol is {protocol.name!r}, and {', '.join(given)} {'is' if len(given) == 1 else 'are'} given",
             "the protocol fixes prompt, examples, stops, length, decoding and grading as its harness has them",
             f"leave out {' '.join(f'--{name}' for name in given)}, or evaluate without --protocol",
         )
+    revision = settings[ModelConfig].model_revision
+    for model in models if settings[ProtocolConfig].apply_chat_template else ():
+        if not read_facts(model, revision).chat:
+            raise SettingsError(
+                f"apply_chat_template is true, and {model} has no chat template",
+                "without one it is not known which chat format this model was trained on",
+                "leave --apply_chat_template out: a harness prompts a base model with plain text",
+            )
     if output_dir is not None and holds_run(Path(output_dir)):
         raise RunError(
             f"output_dir {output_dir!r} is the folder of a run",
@@ -227,58 +237,3 @@ def _describe(protocol: EvalProtocol, config: ProtocolConfig, table: Table, requ
         f"up to {protocol.max_completion_length} tokens, until {stops}",
         f"{len(requests):,} of the {len(table.rows):,} rows of {table.name}",
     ]
-
-
-def compared(outcomes: Sequence[ModelOutcome]) -> dict[str, dict[str, Comparison]]:
-    """Every model after the first against it, by model, then by figure: paired by problem, McNemar and Tango."""
-    base = per_problem(outcomes[0].results)
-    found: dict[str, dict[str, Comparison]] = {}
-    for outcome in outcomes[1:]:
-        values = per_problem(outcome.results)
-        found[outcome.evaluated.model] = {
-            _figure(name, outcome.evaluated.protocol): replace(
-                paired("greedy", base[name], values[name], both), metric=_figure(name, outcome.evaluated.protocol)
-            )
-            for name in values
-            if name.startswith("greedy") and (both := sorted(values[name].keys() & base.get(name, {}).keys()))
-        }
-    return found
-
-
-def _figure(metric: str, protocol: EvalProtocol) -> str:
-    """Our name of a greedy accuracy as the protocol calls it."""
-    first = next(iter(protocol.filters)) if len(protocol.filters) > 1 else protocol.metric_names[0]
-    return metric.removeprefix("greedy_") if metric != "greedy" else first
-
-
-def as_text(outcomes: Sequence[ModelOutcome]) -> str:
-    """lm-eval's table of each model, what it does not show, and the paired differences."""
-    parts = []
-    for outcome in outcomes:
-        shares = {name: found.value for name, found in measure(outcome.results).items()}
-        unread = f"unread {shares['parse_failure_rate']:.1%}, " if "parse_failure_rate" in shares else ""
-        parts.append(
-            f"{outcome.evaluated.model}\n{harness_table(outcome.figures)}"
-            f"{unread}cut off {shares['truncation_rate']:.1%}, {shares['mean_length']:.0f} tokens a mean answer\n"
-        )
-    base = outcomes[0].evaluated.model
-    for model, figures in compared(outcomes).items() if len(outcomes) > 1 else ():
-        parts.append(f"{model} against {base}, paired by problem:\n" + "".join(map(_line, figures.values())))
-    return "\n".join(parts)
-
-
-def _line(found: Comparison) -> str:
-    return (
-        f"  {found.metric}: {found.base:.4f} -> {found.new:.4f}, {found.difference * 100:+.1f} points "
-        f"[{found.low * 100:.1f}, {found.high * 100:.1f}], p = {found.p_value:.3g} "
-        f"({found.test}, n = {found.problems})\n"
-    )
-
-
-def as_json(outcomes: Sequence[ModelOutcome]) -> str:
-    """What `--json` prints: what each results_*.json holds, and the paired differences."""
-    pairs = {
-        model: {name: vars(comparison) for name, comparison in figures.items()}
-        for model, figures in (compared(outcomes) if len(outcomes) > 1 else {}).items()
-    }
-    return json.dumps({"results": [outcome.figures for outcome in outcomes], "paired": pairs}, indent=2)

@@ -7,6 +7,8 @@ examples.py     how worked examples are drawn
 filters.py      what is read from a response; match.py: whether it is the answer
 verdicts.py     responses and requests to verdicts, and to our own scores
 harness_files.py, harness_table.py    files and table in the shape that lm-eval writes
+outcome.py      several models beside one another
+shipped.py      what a model's own generation config changes
 
 Training never reads any of it: filters are for reports, and samples are graded by a grader.
 """

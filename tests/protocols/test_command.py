@@ -97,7 +97,21 @@ def test_a_single_file_has_no_training_split_to_draw_from(tmp_path: Path, capsys
 
 def test_a_chat_template_is_needed_to_apply_one(capsys: pytest.CaptureFixture[str]) -> None:
     said = fails(capsys, *ASKED, "--apply_chat_template", "true")
-    assert "the tokenizer has no chat template" in said
+    assert "apply_chat_template is true, and" in said and "has no chat template" in said
+
+
+def test_prompts_that_leave_no_room_are_refused_or_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    questions = ["1+1?", "Tom? " * 2000, "2+2?"]
+    rows = [json.dumps({"question": question, "answer": "#### 2"}) for question in questions]
+    (tmp_path / "test.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    asked = ["eval", "--model_name_or_path", seed_model("llama"), "--dataset_name", str(tmp_path / "test.jsonl"),
+             "--engine", "transformers", "--protocol", "lm-eval:gsm8k_cot_zeroshot"]  # fmt: skip
+    assert "1 of 3 prompts leave no room for 256 tokens" in fails(capsys, *asked)
+    assert run_cli([*asked, "--long_prompts", "drop", "--json"], all_commands()) == 0
+    out, err = capsys.readouterr()
+    assert "1 of 3 problems are left out" in err
+    (figures,) = json.loads(out)["results"]
+    assert figures["n-samples"] == {"gsm8k_cot_zeroshot": {"original": 3, "effective": 2}}
 
 
 def test_the_table_is_lm_evals_to_the_byte() -> None:

@@ -44,9 +44,10 @@ def sections() -> Sections:
 
 @command("eval", "evaluate a model, or compare two on the same problems", "Evaluate", sections)
 def run(settings: Resolved) -> int:
-    from selftrain.cli import protocol
     from selftrain.cli.evaluate import evaluate_models
+    from selftrain.cli.protocol import evaluate_by_protocol
     from selftrain.loop.run_config import ModelConfig
+    from selftrain.protocols import outcome
     from selftrain.protocols.registry import ProtocolConfig
     from selftrain.report.reading import reading_lines
     from selftrain.report.summary import as_json
@@ -56,8 +57,8 @@ def run(settings: Resolved) -> int:
     config, model = settings[EvalCommandConfig], settings[ModelConfig].model_name_or_path
     models = [model] if config.baseline is None else [config.baseline, model]
     if settings[ProtocolConfig].protocol is not None:
-        outcomes = protocol.evaluate_by_protocol(settings, models, config.output_dir)
-        print(protocol.as_json(outcomes) if config.json else protocol.as_text(outcomes))
+        outcomes = evaluate_by_protocol(settings, models, config.output_dir)
+        print(outcome.as_json(outcomes) if config.json else outcome.as_text(outcomes))
         return 0
     history = evaluate_models(
         settings,
