@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
-from selftrain.types import CUT_OFF, Prompt, Response, Sample, Score
+from selftrain.types import Prompt, Response, Sample, Score
 
 UNJUDGED, WRONG, NO_ANSWER, TRUNCATED = "unjudged", "wrong", "no answer", "truncated"
 DUPLICATE, OVER_THE_CAP, EMPTY = "duplicate", "over the cap", "empty"
@@ -32,9 +33,14 @@ def _drop_at(samples: Sequence[Sample], reason: str, indices: set[int]) -> list[
 def drop_unrewarded(samples: Sequence[Sample], threshold: float = 0.5) -> list[Sample]:
     """Keeps rewards above the threshold. With rewards of 0 and 1 every threshold in [0, 1) keeps the same samples."""
     samples = drop(samples, UNJUDGED, lambda s: s.score.value is None)
-    samples = drop(samples, TRUNCATED, lambda s: _at_most(s, threshold) and s.score.reason == CUT_OFF)
-    samples = drop(samples, NO_ANSWER, lambda s: _at_most(s, threshold) and s.score.extracted_answer is None)
+    unread = partial(_is_unread, threshold=threshold)
+    samples = drop(samples, TRUNCATED, lambda s: unread(s) and s.response.truncated)
+    samples = drop(samples, NO_ANSWER, unread)
     return drop(samples, WRONG, lambda s: _at_most(s, threshold))
+
+
+def _is_unread(sample: Sample, threshold: float) -> bool:
+    return _at_most(sample, threshold) and sample.score.extracted_answer is None
 
 
 def _at_most(sample: Sample, threshold: float) -> bool:
