@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import torch
@@ -11,10 +11,12 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from selftrain.engines.base import SaveWeights, batches_by_length, one_by_one
+from selftrain.engines.completion import Completion, at_stop_string
 from selftrain.engines.oom_splitter import OomSplitter
 from selftrain.engines.request import GenerateRequest
 from selftrain.engines.rng import uniforms
 from selftrain.engines.sampler import RepetitionPenalty, sample_with_logprobs
+from selftrain.engines.shared_start import shared_start
 from selftrain.models.loading import load_model
 from selftrain.models.logprobs import autocast, evaluating, sequence_logprobs
 from selftrain.models.prompts import PromptConfig
@@ -51,21 +53,6 @@ class ModelSpec:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         return cls(**{**data, "prompt_config": PromptConfig.from_dict(data["prompt_config"])})
-
-
-@dataclass
-class Completion:
-    """The tokens of one response, complete or not.
-
-    Completion(stop_strings=("\n\nQuestion:",), token_ids=[5, 9, 2], logprobs=[-1.5, -0.25, -0.1], ended=True)
-    """
-
-    #: End it, as an end token does.
-    stop_strings: tuple[str, ...]
-    token_ids: list[int] = field(default_factory=list)
-    #: Of each token at temperature 1, in nats.
-    logprobs: list[float] = field(default_factory=list)
-    ended: bool = False
 
 
 @dataclass
@@ -176,16 +163,18 @@ class TransformersEngine:
         """One pass over the prompts, then `n` rows for each; also returns the logits of each row's first token."""
         device, n = self.model.device, request.n
         ids = [self.renderer.prompt_ids(prompt) for prompt in request.prompts]
-        longest = max(map(len, ids))
+        start, cache = self._start(ids, request.params.max_completion_length)
+        rests = [row[start:] for row in ids]
+        longest = max(map(len, rests))
         # Padded on the left, so that all rows write their next token in the same column.
-        padded = torch.tensor([[self.renderer.pad_id] * (longest - len(row)) + row for row in ids], device=device)
-        lengths = torch.tensor([len(row) for row in ids], device=device)
+        padded = torch.tensor([[self.renderer.pad_id] * (longest - len(row)) + row for row in rests], device=device)
+        lengths = torch.tensor([len(row) for row in rests], device=device)
         # Without a mask attention takes its fast path.
         mask = None
         if int(lengths.min()) < longest:
             mask = (torch.arange(longest, device=device) >= longest - lengths[:, None]).long()
-        positions = (torch.arange(longest, device=device) - (longest - lengths)[:, None]).clamp_(min=0)
-        cache = DynamicCache(config=self.model.config)
+            mask = torch.cat((mask.new_ones(len(mask), start), mask), dim=-1)
+        positions = start + (torch.arange(longest, device=device) - (longest - lengths)[:, None]).clamp_(min=0)
         out = self._forward(
             input_ids=padded, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
         )
@@ -195,9 +184,27 @@ class TransformersEngine:
             rows=list(range(request.num_responses)),
             cache=cache,
             mask=None if mask is None else mask.repeat_interleave(n, dim=0),
-            positions=lengths.repeat_interleave(n),
+            positions=start + lengths.repeat_interleave(n),
         )
         return state, out.logits[:, -1].float().repeat_interleave(n, dim=0)
+
+    def _start(self, ids: Sequence[Sequence[int]], max_completion_length: int) -> tuple[int, DynamicCache]:
+        """The number of tokens that all prompts start with, and a cache of them with a row for each prompt.
+
+        None of them where a window ends before a text does: windows count columns, those of padding as well, and this
+        is between the start and the rest.
+        """
+        cache, config = DynamicCache(config=self.model.config), self.model.config.get_text_config()
+        kinds = {*(getattr(config, "layer_types", None) or ())} - {"full_attention"}
+        longest = max(map(len, ids)) + max_completion_length
+        if (kinds and kinds != {"sliding_attention"}) or (kinds and longest > config.sliding_window):
+            return 0, cache
+        start = shared_start(ids)
+        if start:
+            whole = torch.tensor([start], device=self.model.device)
+            self._forward(input_ids=whole, past_key_values=cache, logits_to_keep=1)
+            cache.batch_repeat_interleave(len(ids))
+        return len(start), cache
 
     def _forward(self, **inputs: Any) -> Any:
         with autocast(self.model, self.bf16):
@@ -274,13 +281,3 @@ class TransformersEngine:
 
     def close(self) -> None:
         """The model belongs to the trainer."""
-
-
-def at_stop_string(renderer: Renderer, token_ids: Sequence[int], stop_strings: tuple[str, ...]) -> bool:
-    """Whether the newest tokens complete a stop string."""
-    if not stop_strings:
-        return False
-    # A token holds at least one byte of UTF-8, so this tail covers the longest stop string.
-    longest = max(len(text.encode()) for text in stop_strings)
-    tail = renderer.completion_text(token_ids[-longest - 1 :])
-    return any(text in tail for text in stop_strings)

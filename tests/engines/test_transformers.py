@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -31,6 +33,30 @@ def test_greedy_is_transformers_generate_token_for_token(loaded: LoadedModel, pr
         with torch.inference_mode():
             whole = loaded.model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=48)
         assert response.token_ids == tuple(whole[0, ids.shape[1] :].tolist()), response.prompt_text
+
+
+def test_shots_are_read_once_and_the_tokens_are_those_of_generate(
+    loaded: LoadedModel, prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shots, lengths = tuple((f"{i} and {i}?", f"{i}+{i}={2 * i}. #### {2 * i}") for i in range(6)), list[int]()
+    asked = [Prompt(one.problem_id, one.question, few_shot=shots) for one in prompts[:5]]
+    engine = engine_of(loaded)
+    forward = engine._forward
+
+    def watched(**inputs: Any) -> Any:
+        lengths.append(inputs["input_ids"].shape[1])
+        return forward(**inputs)
+
+    monkeypatch.setattr(engine, "_forward", watched)
+    found = generate(engine, asked, 1, replace(GREEDY, max_completion_length=12))
+    start, rest = lengths[:2]
+    assert start > 64 > rest
+    for response in found:
+        ids = loaded.tokenizer(response.prompt_text, return_tensors="pt")["input_ids"]
+        with torch.inference_mode():
+            whole = loaded.model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=12)
+        expected = whole[0, ids.shape[1] :].tolist()
+        assert list(response.token_ids) == expected[: len(response.token_ids)], response.prompt_text
 
 
 def test_logprob_is_a_hand_summed_forward(loaded: LoadedModel, prompts: list[Prompt]) -> None:

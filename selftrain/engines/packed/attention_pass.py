@@ -1,4 +1,5 @@
-"""Attention in one forward pass: each completion attends to its prompt, which its siblings share, and to itself."""
+"""Attention in one forward pass: each completion attends to the start that all prompts share, to its prompt,
+which its siblings share, and to itself."""
 
 from __future__ import annotations
 
@@ -19,11 +20,18 @@ class AttentionCache:
             themselves while these are read.
         prompt_lengths: `[prompts]`.
         prompt: `[prompts * kv_heads]` sequences, padded on the right; None while the prompts are read.
+        shared: `[kv_heads]` sequences of the text that all prompts start with, where it is kept apart; neither `prompt`
+            nor `prompt_lengths` has it then. Only the compiled attention keeps it apart.
     """
 
     own: KVCache
     prompt_lengths: Tensor
     prompt: KVCache | None = None
+    shared: KVCache | None = None
+
+    @property
+    def shared_columns(self) -> int:
+        return 0 if self.shared is None else self.shared.length
 
     @property
     def prompt_columns(self) -> int:

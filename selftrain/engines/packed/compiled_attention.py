@@ -13,7 +13,7 @@ from torch import Tensor
 from selftrain.engines.compiled import load_library
 from selftrain.engines.packed.architecture import Architecture
 from selftrain.engines.packed.attention_pass import AttentionCache
-from selftrain.engines.packed.kv_cache import BLOCK
+from selftrain.engines.packed.kv_cache import BLOCK, KVCache
 from selftrain.engines.packed.slot_layout import SlotLayout
 
 LIBRARY = Path(__file__).with_name("kernels.so")
@@ -24,15 +24,18 @@ ROWS_PER_THREAD = 16
 class _Pass(ctypes.Structure):
     """`struct pass` of kernels.c: counts of `Architecture` and `SlotLayout`, then
 
-    start: columns that are written in each own sequence.
-    prompt_capacity, own_capacity: columns of a sequence, written or not.
+    start: columns that are written in each own sequence; shared: in the sequences of the text that all prompts share.
+    shared_capacity, prompt_capacity, own_capacity: columns of a sequence, written or not.
     window: columns that a token attends to at most; cap: of scores, 0 for none.
     place: `SlotLayout.place`; prompt_lengths: `[prompts]`, null while prompts are read.
     """
 
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("kv_heads", "group", "completions", "tokens", "start")),
-        *((name, ctypes.c_int64) for name in ("prompt_capacity", "own_capacity", "window")),
+        *(
+            (name, ctypes.c_int64)
+            for name in ("shared", "shared_capacity", "prompt_capacity", "own_capacity", "window")
+        ),
         ("cap", ctypes.c_float),
         ("place", ctypes.c_void_p),
         ("prompt_lengths", ctypes.c_void_p),
@@ -43,11 +46,11 @@ class _Pass(ctypes.Structure):
 def kernels() -> ctypes.CDLL | None:
     """The library; None where it was not built, or this processor cannot run it."""
     library = load_library(LIBRARY)
-    if library is None:
+    if library is None or not hasattr(library, "attention"):  # built from an earlier source
         return None
     number, pointer = ctypes.c_int64, ctypes.c_void_p
     library.keep.argtypes, library.keep.restype = (pointer, number, number, pointer, pointer, pointer), None
-    library.attend.argtypes, library.attend.restype = (pointer, *[number] * 3, *[pointer] * 7), None
+    library.attention.argtypes, library.attention.restype = (pointer, *[number] * 3, *[pointer] * 5), None
     return library
 
 
@@ -66,7 +69,8 @@ class CompiledPass:
         self._architecture, self._layout, self._cache = architecture, layout, cache
         self._rows = range(first_row, first_row + len(layout.place))
         prompt_capacity = 0 if cache.prompt is None else cache.prompt.capacity
-        self._scores = cache.own.capacity + prompt_capacity + 2 * BLOCK
+        shared, shared_capacity = (0, 0) if cache.shared is None else (cache.shared.length, cache.shared.capacity)
+        self._scores = cache.own.capacity + prompt_capacity + shared_capacity + 3 * BLOCK
         self._by_type = {
             kind: _Pass(
                 kv_heads=architecture.kv_heads,
@@ -74,6 +78,8 @@ class CompiledPass:
                 completions=layout.completions,
                 tokens=layout.tokens,
                 start=cache.own.length,
+                shared=shared,
+                shared_capacity=shared_capacity,
                 prompt_capacity=prompt_capacity,
                 own_capacity=cache.own.capacity,
                 window=2**62 if window is None else window,
@@ -89,15 +95,17 @@ class CompiledPass:
         assert library is not None
         info = ctypes.addressof(self._by_type[architecture.layer_types[layer]])
         dim, rows = architecture.head_dim, len(self._rows)
-        own = [part.data_ptr() for part in cache.own.layer(layer)]
-        prompt = [None, None] if cache.prompt is None else [part.data_ptr() for part in cache.prompt.layer(layer)]
+        own = _pointers(cache.own, layer)
+        # Keys, values of each: `struct cache` of kernels.c.
+        kinds = [_pointers(cache.shared, layer), _pointers(cache.prompt, layer), own]
+        keys, values = ((ctypes.c_void_p * 3)(*pointers) for pointers in zip(*kinds, strict=True))
         own_qkv = qkv[self._rows.start : self._rows.stop].data_ptr()
         out = torch.empty(rows, architecture.heads * dim)
         library.keep(info, rows, dim, own_qkv, *own)
 
         def attend(first: int, until: int) -> None:
             scores = torch.empty(self._scores)
-            library.attend(info, first, until, dim, own_qkv, *prompt, *own, out.data_ptr(), scores.data_ptr())
+            library.attention(info, first, until, dim, own_qkv, keys, values, out.data_ptr(), scores.data_ptr())
 
         parts = min(torch.get_num_threads(), rows // ROWS_PER_THREAD)
         if parts <= 1:
@@ -106,6 +114,10 @@ class CompiledPass:
             bounds = [rows * part // parts for part in range(parts + 1)]
             list(_threads().map(attend, bounds, bounds[1:]))
         return out
+
+
+def _pointers(cache: KVCache | None, layer: int) -> list[int | None]:
+    return [None, None] if cache is None else [part.data_ptr() for part in cache.layer(layer)]
 
 
 @cache

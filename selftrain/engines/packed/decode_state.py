@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from selftrain.engines.completion import Completion
 from selftrain.engines.packed.stop_strings import StopStrings
 from selftrain.engines.request import GenerateRequest
 from selftrain.engines.rng import uniforms
 from selftrain.engines.sampler import sample_with_logprobs
-from selftrain.engines.transformers import Completion
 
 
 class DecodeState:

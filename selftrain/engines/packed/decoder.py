@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from selftrain.engines.packed.architecture import Architecture
 from selftrain.engines.packed.attention_pass import AttentionCache, AttentionPass
 from selftrain.engines.packed.compiled_attention import CompiledPass
+from selftrain.engines.packed.kv_cache import KVCache
 from selftrain.engines.packed.linear import Linear
 from selftrain.engines.packed.slot_layout import SlotLayout
 from selftrain.engines.packed.torch_attention import TorchPass, soft_cap
@@ -30,16 +31,18 @@ class Decoder:
     """
 
     def __init__(self, model: Any, architecture: Architecture, *, compiled: bool, bf16: bool = False) -> None:
-        self.architecture, self._compiled = architecture, compiled
+        self.architecture, self.compiled = architecture, compiled
         self.weights = pack(model, architecture, bf16=bf16)
         # sqrt(sum of squares + hidden * eps) is a hypotenuse.
         self._floor = torch.tensor((self.weights.embedding.shape[1] * architecture.eps) ** 0.5)
+        #: Keys and values of the text that prompts start with, by its tokens; see `sequence_group.read_prompts`.
+        self.starts: dict[tuple[int, ...], KVCache] = {}
         self._rotations = {kind: torch.empty(0) for kind in architecture.windows}
 
     def with_architecture(self, architecture: Architecture) -> Decoder:
         """The same weights, where architectures differ in their windows alone."""
         found = copy(self)
-        found.architecture = architecture
+        found.architecture, found.starts = architecture, {}
         return found
 
     def attention_pass(self, layout: SlotLayout, cache: AttentionCache, first_row: int = 0) -> AttentionPass:
@@ -47,7 +50,7 @@ class Decoder:
         Args:
             first_row: index of the layout's first row among all rows of the pass.
         """
-        pass_class = CompiledPass if self._compiled else TorchPass
+        pass_class = CompiledPass if self.compiled else TorchPass
         return pass_class(self.architecture, layout, cache, first_row)
 
     def hidden_states(self, token_ids: Tensor, positions: Tensor, attend: Attend) -> Tensor:

@@ -22,6 +22,7 @@ from selftrain.engines.packed.stop_strings import StopStrings
 from selftrain.engines.packed.weights import fingerprint
 from selftrain.engines.packed.worker_pool import WorkerPool
 from selftrain.engines.request import GenerateRequest
+from selftrain.engines.shared_start import shared_start
 from selftrain.engines.transformers import TransformersEngine
 from selftrain.models.logprobs import torch_threads
 from selftrain.types import Prompt, Response
@@ -96,6 +97,7 @@ class PackedEngine:
         if not all(ids) or request.params.repetition_penalty != 1.0:
             return self.reference.generate(request)
         decoder, state, n = self.decoder(bf16=self.reference.bf16), self._state(request), request.n
+        start = shared_start(ids)
         waiting = deque(sorted(range(len(ids)), key=lambda i: len(ids[i])))
         running: list[SequenceGroup] = []
         while waiting or running:
@@ -103,7 +105,7 @@ class PackedEngine:
             if waiting and free >= self.reference.batch_size * (1 - REFILL_BELOW):
                 chosen = [waiting.popleft() for _ in range(min(len(waiting), max(1, free // n)))]
                 rows = (torch.tensor(chosen)[:, None] * n + torch.arange(n)).flatten()
-                group = SequenceGroup(decoder, [ids[i] for i in chosen], n, rows)
+                group = SequenceGroup(decoder, [ids[i] for i in chosen], n, rows, start)
                 group.keep(state.append(rows, group.first_logits()))
                 running.append(group)
             running = [group for group in running if len(group.rows)]

@@ -23,7 +23,7 @@ typedef int32_t ints __attribute__((vector_size(4 * LANES), aligned(4), may_alia
 
 /* `_Pass` of compiled_attention.py, which documents the fields. */
 struct pass {
-    int64_t kv_heads, group, completions, tokens, start, prompt_capacity, own_capacity, window;
+    int64_t kv_heads, group, completions, tokens, start, shared, shared_capacity, prompt_capacity, own_capacity, window;
     float cap;
     const int64_t *place, *prompt_lengths;
 };
@@ -114,29 +114,41 @@ INLINE void mix(lanes *sums, const float *weights, const float *values, int64_t 
     }
 }
 
-INLINE void attend_by(const struct pass *pass, int64_t first, int64_t until, const float *qkv,
-                      const float *prompt_keys, const float *prompt_values, const float *keys, const float *values,
-                      float *out, float *weights, int64_t dim) {
-    int64_t width = (pass->group + 2) * dim;
-    for (int64_t row = first; row < until; row++) {
-        struct slot slot = slot_of(pass, row);
-        int64_t length = slot.length, until_own = slot.column + 1, hidden = length + until_own - pass->window;
-        if (hidden < 0) hidden = 0;
-        /* The first columns within the window. */
-        int64_t of_prompt = hidden < length ? hidden : length, of_own = hidden - of_prompt;
-        for (int64_t head = 0; head < pass->kv_heads; head++) {
+/* Where keys or values of each kind are. */
+struct cache {
+    const float *shared, *prompt, *own;
+};
+
+/* A head's keys and values of the text that all prompts share stay in the processor's cache from row to row. */
+INLINE void attend_by(const struct pass *pass, int64_t first, int64_t until, const float *qkv, struct cache keys,
+                      struct cache values, float *out, float *weights, int64_t dim) {
+    int64_t width = (pass->group + 2) * dim, shared = pass->shared;
+    for (int64_t head = 0; head < pass->kv_heads; head++) {
+        int64_t of_shared = head * pass->shared_capacity * dim;
+        for (int64_t row = first; row < until; row++) {
+            struct slot slot = slot_of(pass, row);
+            int64_t length = slot.length, until_own = slot.column + 1;
+            int64_t hidden = shared + length + until_own - pass->window;
+            if (hidden < 0) hidden = 0;
+            /* The first columns within the window. */
+            int64_t from_shared = hidden < shared ? hidden : shared, rest = hidden - from_shared;
+            int64_t from_prompt = rest < length ? rest : length, from_own = rest - from_prompt;
             int64_t prompt = (slot.prompt * pass->kv_heads + head) * pass->prompt_capacity * dim;
             int64_t own = sequence_of(pass, &slot, head) * pass->own_capacity * dim;
             for (int64_t q = 0; q < pass->group; q++) {
                 const float *query = qkv + (row * pass->kv_heads + head) * width + q * dim;
-                float *own_weights = scores(query, prompt_keys + prompt, of_prompt, length, dim, pass->cap, weights);
-                float *end = scores(query, keys + own, of_own, until_own, dim, pass->cap, own_weights);
+                float *to = out + ((row * pass->kv_heads + head) * pass->group + q) * dim;
+                float *prompt_weights = scores(query, keys.shared + of_shared, from_shared, shared, dim, pass->cap, weights);
+                float *own_weights =
+                    scores(query, keys.prompt + prompt, from_prompt, length, dim, pass->cap, prompt_weights);
+                float *end = scores(query, keys.own + own, from_own, until_own, dim, pass->cap, own_weights);
                 float sum = exponentiate(weights, end);
                 lanes mean[dim / LANES];
                 for (int64_t i = 0; i < dim / LANES; i++) mean[i] = (lanes){};
-                mix(mean, weights + of_prompt % LANES, prompt_values + prompt, of_prompt, length, dim);
-                mix(mean, own_weights + of_own % LANES, values + own, of_own, until_own, dim);
-                for (int64_t i = 0; i < dim / LANES; i++, out += LANES) *(lanes *)out = mean[i] / sum;
+                mix(mean, weights + from_shared % LANES, values.shared + of_shared, from_shared, shared, dim);
+                mix(mean, prompt_weights + from_prompt % LANES, values.prompt + prompt, from_prompt, length, dim);
+                mix(mean, own_weights + from_own % LANES, values.own + own, from_own, until_own, dim);
+                for (int64_t i = 0; i < dim / LANES; i++) ((lanes *)to)[i] = mean[i] / sum;
             }
         }
     }
@@ -156,19 +168,17 @@ void keep(const struct pass *pass, int64_t rows, int64_t dim, const float *qkv, 
     }
 }
 
-/* Attention of rows [first, until), [rows, kv_heads, group, dim], to `out`; `weights` has room for all columns of a
- * prompt and a completion, and two blocks more. */
-void attend(const struct pass *pass, int64_t first, int64_t until, int64_t dim, const float *qkv,
-            const float *prompt_keys, const float *prompt_values, const float *keys, const float *values, float *out,
-            float *weights) {
-    out += first * pass->kv_heads * pass->group * dim;
+/* Attention of rows [first, until), [rows, kv_heads, group, dim], to `out`; `weights` has room for all columns that a
+ * row attends to, and three blocks more. `keys` and `values` are a `struct cache` each. */
+void attention(const struct pass *pass, int64_t first, int64_t until, int64_t dim, const float *qkv,
+               const struct cache *keys, const struct cache *values, float *out, float *weights) {
 /* With a constant `dim` its loops are unrolled. */
-#define BY(number) \
-    attend_by(pass, first, until, qkv, prompt_keys, prompt_values, keys, values, out, weights, number); break
+#define BY(number) attend_by(pass, first, until, qkv, *keys, *values, out, weights, number); break
     switch (dim) {
     case 32: BY(32);
     case 64: BY(64);
     case 128: BY(128);
+    case 256: BY(256);
     default: BY(dim);
     }
 }

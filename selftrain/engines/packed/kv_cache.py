@@ -36,6 +36,17 @@ class KVCache:
         """Some of the sequences, sharing storage."""
         return KVCache(self._data[:, :, first:last], self.length)
 
+    def put(self, first: int, other: KVCache, order: Tensor) -> None:
+        """Copies sequences of `other`, in this order, to those from `first` on."""
+        written = _whole_blocks(other.length)
+        self._data[:, :, first : first + len(order), :written] = other._data[:, :, order, :written]
+
+    def after(self, start: KVCache) -> KVCache:
+        """A copy whose sequences begin with the columns of `start`: whole blocks, and a sequence for each head."""
+        assert start.length % BLOCK == 0
+        columns = start._data[:, :, :, : start.length].repeat(1, 1, self._data.shape[2] // start._data.shape[2], 1, 1)
+        return KVCache(torch.cat((columns, self._data), dim=3), start.length + self.length)
+
     def columns(self, first: int, last: int) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Keys and values by layer, `[sequences, columns, head_dim]` each, sharing storage."""
         keys, values = self._data[:, :, :, first:last]

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from selftrain.engines.packed.attention_pass import AttentionCache
 from selftrain.engines.packed.decoder import Decoder
 from selftrain.engines.packed.kv_cache import KVCache
 from selftrain.engines.packed.sequence_group import TOKENS_PER_PASS, PromptStates, read_prompts
 from selftrain.engines.packed.slot_layout import SlotLayout
+from selftrain.engines.shared_start import shared_start
 from selftrain.models.rendering import TokenizedExample
 
 #: Logits held at once: 64 MiB.
@@ -25,11 +25,12 @@ def score(decoder: Decoder, rows: Sequence[TokenizedExample]) -> list[float]:
     """log p(completion | prompt) of each row, in nats; rows have at least one token of prompt and of completion."""
     found = [0.0] * len(rows)
     prompts: list[tuple[int, ...]] = []
+    start = shared_start([*{row.token_ids[: row.prompt_length] for row in rows}])
     for batch in _batches(rows):
         wanted = [rows[siblings[0]].token_ids[: rows[siblings[0]].prompt_length] for siblings in batch]
         if wanted != prompts:
             prompts = wanted
-            read = read_prompts(decoder, prompts)
+            read = read_prompts(decoder, prompts, start)
         completions = [[rows[i].token_ids[rows[i].prompt_length :] for i in siblings] for siblings in batch]
         for siblings, sums in zip(batch, _sums(decoder, read, completions).tolist(), strict=True):
             for i, value in zip(siblings, sums, strict=False):
@@ -84,8 +85,8 @@ def _sums(decoder: Decoder, read: PromptStates, completions: list[list[tuple[int
         layout = SlotLayout.ragged(lengths, architecture.kv_heads)
         sequences = len(completions) * architecture.kv_heads * count
         own = KVCache.empty(len(architecture.layer_types), sequences, layout.tokens, architecture.head_dim)
-        positions = read.lengths[layout.place // (count * layout.tokens)] + layout.place % layout.tokens
-        attend = decoder.attention_pass(layout, AttentionCache(own, read.lengths, read.cache)).attend
+        positions = read.positions()[layout.place // (count * layout.tokens)] + layout.place % layout.tokens
+        attend = decoder.attention_pass(layout, read.attention_cache(own)).attend
         token_ids = torch.tensor([token for ids in flat for token in ids[:-1]])
         states.append(decoder.hidden_states(token_ids, positions, attend))
         targets.append(torch.tensor([token for ids in flat for token in ids[1:]]))

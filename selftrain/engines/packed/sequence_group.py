@@ -27,15 +27,30 @@ class PromptStates:
         cache: `[prompts * kv_heads]` sequences, padded on the right.
         lengths: `[prompts]`.
         last: `[prompts, hidden]`: states of their last tokens.
+        shared: see `AttentionCache`.
     """
 
     cache: KVCache
     lengths: Tensor
     last: Tensor
+    shared: KVCache | None = None
+
+    def attention_cache(self, own: KVCache) -> AttentionCache:
+        return AttentionCache(own, self.lengths, self.cache, self.shared)
+
+    def positions(self) -> Tensor:
+        """`[prompts]`: of the first token of a completion."""
+        return self.lengths + (0 if self.shared is None else self.shared.length)
 
 
-def read_prompts(decoder: Decoder, prompts: Sequence[Sequence[int]]) -> PromptStates:
-    """The forward pass over the token ids of prompts, of which none is empty."""
+def read_prompts(decoder: Decoder, prompts: Sequence[Sequence[int]], start: tuple[int, ...] = ()) -> PromptStates:
+    """The forward pass over the token ids of prompts, of which none is empty.
+
+    Args:
+        start: what they all start with, which is computed once, and kept until other prompts start otherwise.
+    """
+    if start:
+        return _read_after(decoder, prompts, start)
     architecture, lengths = decoder.architecture, torch.tensor([len(ids) for ids in prompts])
     layers, kv_heads, longest = len(architecture.layer_types), architecture.kv_heads, int(lengths.max())
     cache = KVCache.empty(layers, len(prompts) * kv_heads, longest, architecture.head_dim)
@@ -50,6 +65,30 @@ def read_prompts(decoder: Decoder, prompts: Sequence[Sequence[int]]) -> PromptSt
         last.append(states[own_lengths.cumsum(0) - 1])
     cache.length = longest
     return PromptStates(cache, lengths, torch.cat(last))
+
+
+def _read_after(decoder: Decoder, prompts: Sequence[Sequence[int]], start: tuple[int, ...]) -> PromptStates:
+    """The rest of each prompt is read as a completion of their start."""
+    if start not in decoder.starts:
+        decoder.starts = {start: read_prompts(decoder, [start]).cache}
+    shared, architecture, rests = decoder.starts[start], decoder.architecture, [ids[len(start) :] for ids in prompts]
+    lengths, kv_heads, layers = torch.tensor([*map(len, rests)]), architecture.kv_heads, len(architecture.layer_types)
+    longest, start_length = int(lengths.max()), torch.tensor([len(start)])
+    cache, last = KVCache.empty(layers, len(prompts) * kv_heads, longest, architecture.head_dim), []
+    for first, until in _passes(lengths.tolist()):
+        own_lengths, count = lengths[first:until], until - first
+        layout = SlotLayout.ragged(own_lengths[None], kv_heads)
+        own = KVCache.empty(layers, count * kv_heads, layout.tokens, architecture.head_dim)
+        attend = decoder.attention_pass(layout, AttentionCache(own, start_length, shared)).attend
+        token_ids = torch.tensor([token for ids in rests[first:until] for token in ids])
+        states = decoder.hidden_states(token_ids, len(start) + layout.place % layout.tokens, attend)
+        last.append(states[own_lengths.cumsum(0) - 1])
+        own.length = layout.tokens
+        cache.put(first * kv_heads, own, torch.arange(count * kv_heads).view(kv_heads, count).t().flatten())
+    cache.length = longest
+    if decoder.compiled:
+        return PromptStates(cache, lengths, torch.cat(last), shared)
+    return PromptStates(cache.after(shared), lengths + len(start), torch.cat(last))
 
 
 def _passes(lengths: list[int]) -> list[tuple[int, int]]:
@@ -68,15 +107,18 @@ class SequenceGroup:
         prompts: token ids; prompts of similar length waste little.
         n: completions of each.
         rows: `[prompts * n]`: the caller's index of each completion, those of one prompt together.
+        start: see `read_prompts`.
     """
 
-    def __init__(self, decoder: Decoder, prompts: Sequence[Sequence[int]], n: int, rows: Tensor) -> None:
+    def __init__(
+        self, decoder: Decoder, prompts: Sequence[Sequence[int]], n: int, rows: Tensor, start: tuple[int, ...] = ()
+    ) -> None:
         self.rows, self._decoder, architecture = rows, decoder, decoder.architecture
-        read = read_prompts(decoder, prompts)
+        read = read_prompts(decoder, prompts, start)
         self._last = read.last
         layers, kv_heads = len(architecture.layer_types), architecture.kv_heads
         own = KVCache.empty(layers, len(rows) * kv_heads, 0, architecture.head_dim)
-        self._cache = AttentionCache(own, read.lengths, read.cache)
+        self._cache = read.attention_cache(own)
         self._layout = SlotLayout(len(prompts), n, 1, kv_heads, place=torch.arange(len(rows)))
 
     def first_logits(self) -> Tensor:
@@ -85,7 +127,8 @@ class SequenceGroup:
 
     def positions(self) -> Tensor:
         """`[rows]`: of the next token of each."""
-        return self._cache.prompt_lengths[self._layout.place // self._layout.completions] + self._cache.own.length
+        before = self._cache.shared_columns + self._cache.own.length
+        return self._cache.prompt_lengths[self._layout.place // self._layout.completions] + before
 
     def next_pass(self, first_row: int) -> AttentionPass:
         """The pass over one more token of each row; `finish_pass` has to follow."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from selftrain.engines.transformers import at_stop_string
+from selftrain.engines.completion import at_stop_string
 from selftrain.models.rendering import Renderer
 
 _UNKNOWN, _NO, _YES = -1, 0, 1

@@ -10,9 +10,10 @@ from typing import Any
 from safetensors import SafetensorError
 
 from selftrain.engines.base import Engine, SaveWeights
+from selftrain.engines.completion import Completion
 from selftrain.engines.context import EngineContext
 from selftrain.engines.request import GenerateRequest
-from selftrain.engines.transformers import Completion, TransformersEngine
+from selftrain.engines.transformers import TransformersEngine
 from selftrain.engines.vllm.config import VllmConfig
 from selftrain.engines.vllm.find_vllm import vllm_version
 from selftrain.engines.vllm.process import VllmProcess
