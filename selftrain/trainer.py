@@ -27,7 +27,7 @@ from selftrain.loop.preflight import disk_line, name_models, too_long_problems
 from selftrain.loop.progress import Progress
 from selftrain.loop.prompt_choice import PromptChoice, PromptFit, choose
 from selftrain.loop.result import Result
-from selftrain.loop.resume_guard import inputs_of, open_record
+from selftrain.loop.resume_guard import inputs_of, open_record, recorded_threads
 from selftrain.loop.round_loop import RoundLoop
 from selftrain.loop.run import Run, RunContext, RunSettings
 from selftrain.loop.run_config import ModelConfig, PeerModelsConfig, RunConfig
@@ -148,6 +148,8 @@ class SelfTrainer:
 
     def _train(self, models: Mapping[str, str], data: RunData, *, resume: bool) -> Result:
         with ExitStack() as stack:
+            if resume:
+                self.progress.say_all(stack.enter_context(recorded_threads(self.output_dir)))
             run = self._open(models, data, stack, resume=resume)
             record = run.context.record
             with run.context.stops.handling_signals():
@@ -183,7 +185,7 @@ class SelfTrainer:
         learners = load()
         splits = self._drop_too_long(data.splits, learners)
         resolved = self._settings()
-        inputs = inputs_of(self.command, splits, models, resolved.to_dict())
+        inputs = inputs_of(self.command, splits, models, resolved)
         resumable = resolved.resumable if resume else None
         record = stack.enter_context(open_record(self.output_dir, inputs, answer_cache, resumable))
         stack.enter_context(progress.log_to(record.folder.path / "log.txt"))
@@ -196,10 +198,9 @@ class SelfTrainer:
             graders=graders,
             base_models=cache(load),
         )
-        if record.metadata("described") is None:
+        if not record.is_described:
             progress.say(disk_line(run))
             describe(run, data, resolved)
-            record.finish("described", {})
         return run
 
     def _run_settings(self) -> RunSettings:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,6 +12,11 @@ from selftrain.report.visible import visible
 from selftrain.storage import RunFolder
 
 _COLUMNS = "question, reference, completion, finish_reason, reward, prompt"
+#: The same as what they are read as: another program may have written the tables.
+_TYPED = (
+    "question::varchar, reference::varchar, completion::varchar, "
+    "case when finish_reason = 'length' then 'length' else 'stop' end, reward::double, prompt::varchar"
+)
 #: Characters of an example that are shown.
 _SHOWN = 300
 
@@ -37,10 +41,10 @@ def sample_responses(run: str, count: int, seed: int) -> tuple[list[SampledAnswe
         f"select {_COLUMNS}, concat_ws('/', '{name}', model, round, problem_id, sample_index, greedy) as id from {name}"
         for name in tables
     )
-    with_reference = f"from ({union}) where reference is not null"
-    ((found,),) = folder.query(f"select count(*) {with_reference}").fetchall()
-    sampled = folder.query(f"select {_COLUMNS} {with_reference} order by md5(concat({seed}, id)), id limit {count}")
-    answers = [SampledAnswer(*row) for row in sampled.fetchall()]
+    with_reference = f"from ({union}) where reference is not null and question is not null and completion is not null"
+    ((found,),) = folder.rows(f"select count(*) {with_reference}")
+    sampled = folder.rows(f"select {_TYPED} {with_reference} order by md5(concat({seed}, id)), id limit {count}")
+    answers = [SampledAnswer(*row) for row in sampled]
     if not answers:
         raise RunError(f"no response in {run!r} is to a problem with a reference", "there is nothing to check against")
     return answers, found
@@ -48,8 +52,8 @@ def sample_responses(run: str, count: int, seed: int) -> tuple[list[SampledAnswe
 
 def _grader(folder: RunFolder) -> str:
     """Name of the grader of the run's evaluations; empty where the folder does not say."""
-    path = folder.path / "environment.json"
-    return str(json.loads(path.read_text("utf-8")).get("grader", {}).get("name", "")) if path.exists() else ""
+    grader = folder.environment().get("grader")
+    return str(grader.get("name", "")) if isinstance(grader, dict) else ""
 
 
 def figures_of(found: int, checked: Sequence[CheckedAnswer], labelled: Sequence[CheckedAnswer]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from selftrain.config import Profiles, Resolved, Sections, parse
+from selftrain.config import Given, Profiles, Resolved, Sections, parse
 
 #: Headings of `selftrain --help`, in their order.
 Group = Literal["Train", "Evaluate", "Inspect a run", "Tools"]
@@ -34,10 +34,16 @@ class Command:
     #: Whether `selftrain resume` can continue what it began.
     resumable: bool = False
 
-    def parse(self, argv: Sequence[str], prog: str = "selftrain") -> Resolved:
-        """The settings in `argv`. Raises as `selftrain.config.parse`."""
-        prog = f"{prog} {self.name}"
-        return parse(self.sections(), argv, prog=prog, summary=self.summary, profiles=self.profiles)
+    def parse(self, argv: Sequence[str], recorded: Mapping[str, Given] | None = None) -> Resolved:
+        """The settings in `argv`, over those of an earlier run. Raises as `selftrain.config.parse`."""
+        return parse(
+            self.sections(),
+            argv,
+            prog=f"selftrain {self.name}",
+            summary=self.summary,
+            profiles=self.profiles,
+            recorded=recorded,
+        )
 
 
 _COMMANDS: dict[str, Command] = {}

@@ -38,6 +38,7 @@ from selftrain.problems.splits import EVALUATION_SEED
 from selftrain.report.history import RunHistory
 from selftrain.report.round_record import RoundRecord
 from selftrain.storage import Record
+from selftrain.storage.derived_files import as_json
 from selftrain.types import Problem
 
 if TYPE_CHECKING:
@@ -111,6 +112,8 @@ class _Evaluation:
             records.append(measured if base is None else replace(measured, against_base=compare(base, results)))
             base = base or results
             self._save(number, records[-1], results)
+        if self.record is not None:
+            self.record.describe({"settings.yaml": self.settings.to_yaml(), "environment.json": as_json(self.facts)})
         return RunHistory(records)
 
     def _describe(self, learner: Learner) -> None:

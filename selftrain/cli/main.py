@@ -20,7 +20,10 @@ def run_cli(argv: Sequence[str], commands: Mapping[str, Command] | None = None) 
     try:
         return _dispatch(all_commands() if commands is None else commands, list(argv))
     except SelftrainError as error:
-        print(f"selftrain: {error}", file=sys.stderr)
+        from selftrain.report.visible import visible
+
+        # It may quote a data set, a model or a server.
+        print(f"selftrain: {visible(str(error))}", file=sys.stderr)
         return error.exit_code
 
 

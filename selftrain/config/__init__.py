@@ -20,16 +20,18 @@ from selftrain.config.fields import (
     settings_in,
     settings_of,
 )
-from selftrain.config.given import Origin
+from selftrain.config.given import Given, Origin, from_record
 from selftrain.config.resolve import Profiles, Resolved, Sections, from_yaml, parse
 
 __all__ = [
+    "Given",
     "Origin",
     "Profiles",
     "Resolved",
     "Sections",
     "Setting",
     "config_dataclass",
+    "from_record",
     "from_yaml",
     "parse",
     "required",

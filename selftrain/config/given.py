@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from selftrain.errors import SettingsError
+
+_Kind = Literal["default", "profile", "file", "flag", "python", "auto"]
 
 
 class Plain(str):
@@ -27,7 +29,7 @@ class Origin:
     Origin("auto", "the answers are numbers")
     """
 
-    kind: Literal["default", "profile", "file", "flag", "python", "auto"]
+    kind: _Kind
     place: str
 
     def __str__(self) -> str:
@@ -42,6 +44,30 @@ class Given:
 
     value: object
     origin: Origin
+
+
+def from_record(
+    settings: Mapping[str, object], origins: Mapping[str, Sequence[str]], targets: Mapping[str, Any], place: str
+) -> dict[str, Given]:
+    """Settings as a run recorded them, with the origins that they had when it began.
+
+    Args:
+        targets: the settings there are, by name.
+        place: of the record. What only a flag may set counts as given there, and is refused.
+
+    Raises:
+        SettingsError: there is no such setting any more.
+    """
+    given = {}
+    for name, value in settings.items():
+        if name not in targets:
+            raise SettingsError(
+                f"{name} is not a setting ({place})", "another version of selftrain recorded it", "use that version"
+            )
+        kind, where = origins.get(name, ("file", place))
+        known = kind in get_args(_Kind) and not (targets[name].flag_only and value != targets[name].default)
+        given[name] = Given(value, Origin(kind, where) if known else Origin("file", place))  # type: ignore[arg-type]
+    return given
 
 
 def unknown(found: str, name: str, names: Iterable[str], prefix: str = "") -> SettingsError:

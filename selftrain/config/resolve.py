@@ -81,16 +81,25 @@ class Resolved:
 
 
 def parse(
-    sections: Sections, argv: Sequence[str], *, prog: str, summary: str = "", profiles: Profiles | None = None
+    sections: Sections,
+    argv: Sequence[str],
+    *,
+    prog: str,
+    summary: str = "",
+    profiles: Profiles | None = None,
+    recorded: Mapping[str, Given] | None = None,
 ) -> Resolved:
     """The settings in `argv` and in the files it names. `--help` prints and raises SystemExit, as argparse does.
+
+    Args:
+        recorded: settings of an earlier run, which files and `argv` override.
 
     Raises:
         SettingsError: an unknown, missing or unsuitable setting.
     """
     parser = make_parser(prog, summary, sections, profiles or {})
     files, flags = read_flags(parser, sections, argv)
-    given: dict[str, Given] = {}
+    given = dict(recorded or {})
     for path in files:
         given |= read_file(path, sections)
     return _build(sections, given | flags, profiles or {})

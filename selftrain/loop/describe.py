@@ -13,6 +13,7 @@ from selftrain.models.prompts import make_prompts
 from selftrain.problems import ProblemSet
 from selftrain.problems.splits import RunData
 from selftrain.report.visible import visible
+from selftrain.storage.derived_files import as_json
 from selftrain.storage.environment import environment
 from selftrain.types import Prompt
 
@@ -21,9 +22,9 @@ def describe(run: Run, data: RunData, settings: Resolved) -> None:
     """Into settings.yaml, environment.json and the log."""
     record, progress, grader = run.context.record, run.context.progress, run.graders.evaluation_grader
     (example,) = make_prompts(run.splits.train[:1], run.splits.few_shot)
-    record.write_text("settings.yaml", settings.to_yaml())
     sets = {"train": data.train, "evaluation": data.evaluation}
-    record.write_json("environment.json", facts_of(run.learners, example, grader, sets))
+    facts = facts_of(run.learners, example, grader, sets)
+    record.describe({"settings.yaml": settings.to_yaml(), "environment.json": as_json(facts)})
     if grader.warning:
         progress.say(grader.warning)
     for learner in run.learners:

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
+from selftrain.report.visible import visible
+
 #: Lines kept in memory while there is no log; beyond that the oldest are dropped.
 MAX_WAITING = 1000
 
@@ -89,6 +91,7 @@ class Progress:
 
     def say(self, text: str, *, show: bool = True) -> None:
         """Shows a text, and adds it to the log with the time."""
+        text = visible(text)
         stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._unlogged.extend(f"{stamp} {line}\n" for line in text.splitlines() or [""])
         self._write_log()

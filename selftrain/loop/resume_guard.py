@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Set
+import os
+from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from selftrain.config import Resolved
 from selftrain.errors import RunError
 from selftrain.models.adapter import base_model_of
 from selftrain.problems.splits import DataSplits
 from selftrain.storage import AnswerCache, Record
+from selftrain.storage.journal import Reader
 from selftrain.types import Problem
 
 #: Bytes that are read at both ends of a longer file: reading all weights would take too long.
 _ENDS = 1 << 20
+#: A larger number of torch's threads is none that a run had.
+MOST_THREADS = 4096
 
 
-def inputs_of(
-    command: str, splits: DataSplits, models: Mapping[str, str], settings: Mapping[str, Any]
-) -> dict[str, Any]:
-    """JSON: the command, every setting, and fingerprints of problems and models."""
+def inputs_of(command: str, splits: DataSplits, models: Mapping[str, str], settings: Resolved) -> dict[str, Any]:
+    """JSON: the command, every setting and its origin, torch's threads, and fingerprints of problems and models."""
+    import torch
+
     return {
         "command": command,
-        "settings": settings,
+        **settings_and_origins(settings),
+        "torch_threads": torch.get_num_threads(),
         "problems": {
             "train": _fingerprint(splits.train),
             "validation": _fingerprint(splits.validation),
@@ -32,6 +39,12 @@ def inputs_of(
         },
         "models": {name: _model_fingerprint(path) for name, path in models.items()},
     }
+
+
+def settings_and_origins(settings: Resolved) -> dict[str, Any]:
+    """For the journal: a run that is killed before it writes settings.yaml keeps where each value came from."""
+    origins = {name: [origin.kind, origin.place] for name, origin in settings.origins.items()}
+    return {"settings": settings.to_dict(), "origins": origins}
 
 
 def open_record(
@@ -61,6 +74,30 @@ def open_record(
         record.__exit__(None, None, None)
         raise
     return record
+
+
+@contextmanager
+def recorded_threads(path: str | Path) -> Iterator[list[str]]:
+    """As many threads as the run began with, inside; yields lines for the log.
+
+    A sum that is divided among other threads is rounded in another way, so weights would differ in their last bits.
+
+    Raises:
+        RunError: there is no such run.
+    """
+    import torch
+
+    from selftrain.models.logprobs import torch_threads
+
+    recorded = Reader.read(path).journal[0].metadata.get("torch_threads")
+    if type(recorded) is not int or not 0 < recorded <= MOST_THREADS:
+        yield ["the run does not say how many threads torch had: on a CPU weights may differ in their last bits"]
+        return
+    here, cores = torch.get_num_threads(), os.cpu_count() or 1
+    with torch_threads(recorded):
+        lines = [f"torch computes with {recorded} threads, as when the run began; here it would be {here}"]
+        more = f"{recorded} threads are more than the {cores} cores here: weights may differ in their last bits"
+        yield lines * (here != recorded) + [more] * (recorded > cores)
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any], resumable: Set[str]) -> Iterable[str]:

@@ -29,13 +29,13 @@ def solved_examples(folder: RunFolder, history: RunHistory, gained: int = GAINED
     Of several models the problems are any model's, and say whose.
     """
     best = 0 if history.best is None else history.best.round
-    rows = folder.query(
+    rows = folder.rows(
         "select before.question, before.reference, before.completion, after.completion, "
         f"before.reward >= {RIGHT}, after.reward >= {RIGHT}, model "
         "from evaluations as before join evaluations as after using (model, problem_id) "
         f"where before.greedy and after.greedy and before.round = 0 and after.round = {best:d} "
         f"and (before.reward >= {RIGHT}) <> (after.reward >= {RIGHT}) order by problem_id, model"
-    ).fetchall()
+    )
     several = len(history.models) > 1
     changed = [replace(SolvedExample(*row), model=model if several else None) for *row, model in rows]
     return [e for e in changed if e.after_right][:gained] + [e for e in changed if not e.after_right][:lost]
@@ -44,8 +44,8 @@ def solved_examples(folder: RunFolder, history: RunHistory, gained: int = GAINED
 def write_report(record: Record, history: RunHistory) -> None:
     """Writes report.html."""
     folder = record.folder
-    settings: Any = yaml.safe_load((folder.path / "settings.yaml").read_text(encoding="utf-8")) or {}
-    environment: Any = yaml.safe_load((folder.path / "environment.json").read_text(encoding="utf-8"))
+    settings: Any = yaml.safe_load(folder.text("settings.yaml") or "") or {}
+    environment = folder.environment()
     examples = solved_examples(folder, history, lost=LOST)
     content = PageContent(f"selftrain: {folder.path.name}", settings, environment, examples)
     record.write_text("report.html", render_page(history, content))

@@ -22,9 +22,14 @@ def visible(text: str) -> str:
     Newlines, tabs and spaces of other scripts stay. A backslash stays single, for mathematics is full of them:
     the result is safe to print, not to parse.
     """
-    if text.isascii() and text.isprintable():
+    if seen(text):
         return text
     return "".join(c if _is_seen(c) else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def seen(text: str) -> bool:
+    """Whether `visible` leaves it as it is."""
+    return (text.isascii() and text.isprintable()) or all(map(_is_seen, text))
 
 
 def _is_seen(c: str) -> bool:

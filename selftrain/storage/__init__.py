@@ -15,11 +15,13 @@
       log.txt              what was printed, with the time
       journal, logs/, ...  which steps are finished, and answers of unfinished ones: see journal/layout.py
 
-`RunFolder` reads, `Record` writes. A step that the journal says is finished is never done again, and the answers within
-a step are cached one by one, so a run can be killed at any instruction and resumed.
+`RunFolder` reads, `Record` writes, `check_run` and `repair_run` compare with the journal. A step that the journal says
+is finished is never done again, and the answers within a step are cached one by one, so a run can be killed at any
+instruction and resumed.
 """
 
 from selftrain.storage.answer_cache import AnswerCache, cached_grade
+from selftrain.storage.check_run import check_run, repair_run
 from selftrain.storage.fork_rounds import shareable_rounds
 from selftrain.storage.record import Record, StoredRound
 from selftrain.storage.rows import sample_row
@@ -31,6 +33,8 @@ __all__ = [
     "RunFolder",
     "StoredRound",
     "cached_grade",
+    "check_run",
+    "repair_run",
     "sample_row",
     "shareable_rounds",
 ]

@@ -41,7 +41,7 @@ class DerivedFiles:
                 os.close(folder)
 
     def write_json(self, name: str, value: object) -> None:
-        self.write_text(name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        self.write_text(name, as_json(value))
 
     def append(self, name: str, lines: Iterable[Mapping[str, Any]]) -> None:
         path = self.folder.path / name
@@ -83,6 +83,10 @@ def link_or_copy(source: Path, target: Path) -> None:
             os.link(source.resolve(), target)
         except OSError:
             shutil.copyfile(source, target)
+
+
+def as_json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 def as_line(value: Mapping[str, Any]) -> str:

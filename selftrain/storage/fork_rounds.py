@@ -7,6 +7,8 @@ from selftrain.storage.journal import Reader, Store
 
 #: The step that ends a round, after its name.
 RECORD = "record"
+#: The step of what is measured after the last round.
+LATE = "late"
 
 
 def round_step(number: int) -> str:

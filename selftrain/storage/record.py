@@ -11,8 +11,9 @@ from typing import Any, Self
 
 from selftrain.errors import RunError
 from selftrain.storage.answer_cache import AnswerCache
-from selftrain.storage.derived_files import UNMANAGED, DerivedFiles, as_line
-from selftrain.storage.fork_rounds import RECORD, round_step, saved_as, share_rounds
+from selftrain.storage.derived_check import DESCRIBED, mends
+from selftrain.storage.derived_files import UNMANAGED, DerivedFiles
+from selftrain.storage.fork_rounds import LATE, RECORD, round_step, saved_as, share_rounds
 from selftrain.storage.journal import Reader, Store, StoreOptions, disk_errors, holds_run, is_occupied
 from selftrain.storage.rows import problem_rows, problem_schema, sample_schema
 from selftrain.storage.run_folder import RunFolder
@@ -23,8 +24,6 @@ from selftrain.types import Problem
 _ANSWERS = "-answers"
 #: What a round leaves besides its records.
 _OUTCOME = ("samples", "evaluations", "weights")
-#: The step of what is measured after the last round.
-_LATE = "late"
 
 Saves = Mapping[str, Callable[[Path], None]]
 
@@ -64,7 +63,9 @@ class Record(DerivedFiles):
     @classmethod
     def resume(cls, path: str | Path, answer_cache: AnswerCache | None = None) -> Record:
         record = cls(path, Store.open(path, StoreOptions(unmanaged=UNMANAGED)), answer_cache or AnswerCache())
-        record._rewrite_rounds()
+        # Files that are written from the journal: some without a sync, and all may have been changed since.
+        for mend in list(mends(record._store)):
+            record._store.restore(mend.finding.file, mend.data, keep=mend.finding.is_damage)
         return record
 
     @staticmethod
@@ -121,6 +122,17 @@ class Record(DerivedFiles):
         if self._store.finished(step) is None:
             self._store.commit(step, [], metadata)
 
+    @property
+    def is_described(self) -> bool:
+        return self._store.finished(DESCRIBED) is not None
+
+    def describe(self, files: Mapping[str, str]) -> None:
+        """Writes settings.yaml and environment.json, once; the journal keeps their text, to restore them."""
+        if not self.is_described:
+            for name, text in files.items():
+                self.write_text(name, text)
+            self.finish(DESCRIBED, {"files": dict(files)})
+
     def write_problems(self, parts: Mapping[str, Sequence[Problem]]) -> None:
         with self._table("problems", "problems.parquet", problem_schema()) as put:
             put(problem_rows(parts))
@@ -168,9 +180,9 @@ class Record(DerivedFiles):
 
     def finish_late(self, records: Sequence[dict[str, Any]]) -> None:
         """Appends what was measured after the last round."""
-        if self.metadata(_LATE) is None:
-            self.finish(_LATE, {"records": list(records)})
-            self.append("rounds.jsonl", (self.metadata(_LATE) or {})["records"])
+        if self.metadata(LATE) is None:
+            self.finish(LATE, {"records": list(records)})
+            self.append("rounds.jsonl", (self.metadata(LATE) or {})["records"])
 
     def write_timings(self, number: int, seconds: Mapping[str, float]) -> None:
         rounded = {phase: round(value, 2) for phase, value in seconds.items()}
@@ -179,12 +191,6 @@ class Record(DerivedFiles):
     def share_rounds(self, source: Reader, last: int) -> None:
         """Links the finished rounds of another run, up to one of its `shareable_rounds`, without copying."""
         share_rounds(source, self._store, last)
-
-    def _rewrite_rounds(self) -> None:
-        """rounds.jsonl is appended to without a sync, so it may lack what the journal holds."""
-        entries = (entry for entry in self._store.journal if entry.step == _LATE or entry.step.endswith(f"/{RECORD}"))
-        lines = (as_line(record) for entry in entries for record in entry.metadata["records"])
-        self.write_text("rounds.jsonl", "".join(lines))
 
     def invalidated(self, number: int) -> set[str]:
         """Which of samples, evaluations and weights of a round were damaged."""

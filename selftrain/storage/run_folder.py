@@ -1,14 +1,17 @@
-"""Reads a run's folder."""
+"""Reads a run's folder. It may be damaged, edited or still being written."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from selftrain.errors import RunError
+from selftrain.storage.journal import holds_run, is_regular
+from selftrain.storage.query import Query
 
 
 def _merged(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -32,10 +35,11 @@ class RunFolder:
             RunError: it is not a run's folder.
         """
         folder = cls(Path(path))
-        if not (folder.path / "settings.yaml").is_file():
+        # A run that was killed early has a journal and no settings.yaml yet.
+        if not (is_regular(folder.path / "settings.yaml") or holds_run(folder.path)):
             raise RunError(
                 f"{str(path)!r} is not a run's folder",
-                "it has no settings.yaml",
+                "it has neither settings.yaml nor a journal",
                 "give the --output_dir of a run",
             )
         return folder
@@ -53,9 +57,13 @@ class RunFolder:
         return str(self.weights_of(round_number, model).relative_to(self.path)) if round_number else base
 
     def rounds(self) -> list[dict[str, Any]]:
-        """The lines of rounds.jsonl by round and model; the first of each round has the seconds of timings.jsonl."""
-        lines = _merged(self._lines("rounds.jsonl"))
-        for timing in self._lines("timings.jsonl"):
+        """The lines of rounds.jsonl by round and model; the first of each round has the seconds of timings.jsonl.
+
+        Raises:
+            RunError: a line of either is damaged.
+        """
+        lines = _merged(self._lines("rounds.jsonl", is_round))
+        for timing in self._lines("timings.jsonl", is_timing):
             first = next((line for line in lines if line["round"] == timing["round"]), {})
             spent = first.setdefault("seconds", {})
             for what, seconds in timing["seconds"].items():
@@ -63,9 +71,50 @@ class RunFolder:
                 spent[what] = round(spent.get(what, 0.0) + seconds, 2)
         return lines
 
-    def _lines(self, name: str) -> list[dict[str, Any]]:
+    def environment(self) -> dict[str, Any]:
+        """What environment.json says; empty where there is none.
+
+        Raises:
+            RunError: it is damaged.
+        """
+        text = self.text("environment.json")
+        value = {} if text is None else plain_json(text)
+        if not isinstance(value, dict):
+            raise self._damaged("environment.json", "is not a JSON object")
+        return value
+
+    def text(self, name: str) -> str | None:
+        """What a file says; None where there is none.
+
+        Raises:
+            RunError: it cannot be read, or is no text.
+        """
         path = self.path / name
-        return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+        try:
+            if not path.exists():
+                return None
+            # A pipe would be waited for.
+            if not is_regular(path):
+                raise self._damaged(name, "is not a regular file")
+            return path.read_text("utf-8")
+        except OSError as error:
+            raise self._damaged(name, f"cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise self._damaged(name, f"is not UTF-8 text: byte {error.start}") from error
+
+    def _lines(self, name: str, fits: Callable[[Any], bool]) -> list[dict[str, Any]]:
+        values = [plain_json(line) for line in (self.text(name) or "").splitlines()]
+        for number, value in enumerate(values, 1):
+            if not fits(value):
+                raise self._damaged(name, f"is damaged in line {number}")
+        return values
+
+    def _damaged(self, name: str, wrong: str) -> RunError:
+        return RunError(
+            f"{self.path / name} {wrong}",
+            "it was damaged or changed after it was written",
+            f"`selftrain check {self.path} --repair` writes it anew where the journal has it",
+        )
 
     def query(self, sql: str) -> Any:
         """A DuckDB relation: a query over the tables `samples`, `evaluations`, `problems` and `rounds`.
@@ -73,21 +122,36 @@ class RunFolder:
         Raises:
             RunError: the query is wrong; the message is DuckDB's.
         """
-        import duckdb
+        return Query(self.path, sql).relation
 
-        connection = duckdb.connect()
-        for table, files in {
-            "samples": "samples/*.parquet", "evaluations": "evaluations/*.parquet", "problems": "problems.parquet",
-        }.items():  # fmt: skip
-            if any(self.path.glob(files)):
-                # A view cannot have parameters, so the path is a literal, with quotes doubled.
-                place = str(self.path / files).replace("'", "''")
-                connection.execute(f"create view {table} as select * from read_parquet('{place}')")
-        if (self.path / "rounds.jsonl").exists():
-            place = str(self.path / "rounds.jsonl").replace("'", "''")
-            connection.execute(f"create view rounds as select * from read_json('{place}', format='newline_delimited')")
-        try:
-            return connection.sql(sql)
-        except duckdb.Error as error:
-            tables = "tables: samples, evaluations, problems, rounds"
-            raise RunError(f"the query failed: {error}", "", tables) from error
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of such a query.
+
+        Raises:
+            RunError: the query is wrong, or a file that it reads is damaged.
+        """
+        return Query(self.path, sql).rows()
+
+
+def plain_json(text: str) -> Any:
+    """None if it is no JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def is_round(value: Any) -> bool:
+    """Whether it is a line of rounds.jsonl, as far as reading it needs."""
+    return (
+        isinstance(value, dict)
+        and type(value.get("round")) is int
+        and isinstance(value.get("model"), str)
+        and isinstance(value.get("seconds", {}), dict)
+    )
+
+
+def is_timing(value: Any) -> bool:
+    """Whether it is a line of timings.jsonl."""
+    seconds = value.get("seconds") if isinstance(value, dict) and type(value.get("round")) is int else None
+    return isinstance(seconds, dict) and all(type(s) in (int, float) and math.isfinite(s) for s in seconds.values())

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from selftrain.config import Resolved, config_dataclass, parse, setting, settings_of
+from selftrain.config import Resolved, config_dataclass, from_record, parse, setting, settings_in, settings_of
 from selftrain.errors import SettingsError
 from tests.config import example
-from tests.config.example import REST_EM, SAMPLES, Grow, Model, Query, Run
+from tests.config.example import REST_EM, SAMPLES, SECTIONS, Grow, Model, Query, Run
 
 Write = Callable[[str | bytes], Path]
 
@@ -96,6 +97,22 @@ def test_the_printed_settings_give_the_same_settings(yaml_file: Write) -> None:
     assert again.sections == settings.sections
     assert again[Grow].run_name == hard
     assert {origin.kind for origin in again.origins.values()} == {"file"}
+
+
+def test_recorded_settings_keep_their_values_and_origins() -> None:
+    """As a journal has them; what is given again overrides them."""
+    before = rest_em("--top_k", "none", "--eval_k", "2", "4", "--run_name", "null")
+    facts = json.loads(json.dumps([before.to_dict(), {n: [o.kind, o.place] for n, o in before.origins.items()}]))
+    recorded = from_record(*facts, settings_in(REST_EM.sections()), "run/journal")
+    again = REST_EM.parse([], recorded)
+    assert again.sections == before.sections and again.origins == before.origins
+    changed = REST_EM.parse(["--temperature", "1"], recorded)
+    assert changed[Grow].temperature == 1 and str(changed.origins["temperature"]) == "flag --temperature"
+    assert str(changed.origins["top_k"]) == "flag --top_k"
+    with pytest.raises(SettingsError, match=r"gone is not a setting \(run/journal\)"):
+        from_record({"gone": 1}, {}, settings_in(REST_EM.sections()), "run/journal")
+    with pytest.raises(SettingsError, match=r"temperature is 'hot' \(run/journal\)"):
+        REST_EM.parse([], from_record({"temperature": "hot"}, {}, settings_in(SECTIONS), "run/journal"))
 
 
 @pytest.mark.parametrize(

@@ -21,15 +21,15 @@ RUN = ["rest-em", "--model_name_or_path", seed_model("llama"), "--dataset_name",
        "--sampling_batch_size", "16", "--checkpoint_minutes", "0"]  # fmt: skip
 
 
-def start(*words: str) -> subprocess.Popen[str]:
+def start(*words: str, threads: int = 1) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "selftrain", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": str(threads)},
     )  # fmt: skip
 
 
-def run(*words: str, code: int = 0) -> tuple[str, str]:
-    process = start(*words)
+def run(*words: str, code: int = 0, threads: int = 1) -> tuple[str, str]:
+    process = start(*words, threads=threads)
     out, err = process.communicate(timeout=400)
     assert process.returncode == code, err
     assert "Traceback" not in err
@@ -103,6 +103,16 @@ def test_a_budget_stops_a_run_and_more_of_it_goes_on(here: Path, whole: dict[str
 
 
 @pytest.mark.slow
+def test_a_resumed_run_has_as_many_threads_as_it_began_with(here: Path) -> None:
+    """Sums that are divided among threads are rounded otherwise: the weights would be others."""
+    run(*RUN, "--output_dir", "whole", threads=2)
+    run(*RUN, "--output_dir", "run", "--max_rounds", "1", code=75, threads=2)
+    _, err = run("resume", "run", "--set", "max_rounds=none", threads=1)
+    assert "torch computes with 2 threads, as when the run began; here it would be 1" in err
+    same(here / "run", outcome(here / "whole"))
+
+
+@pytest.mark.slow
 def test_damage_is_found_quarantined_and_repaired(here: Path, whole: dict[str, bytes]) -> None:
     run(*RUN, "--output_dir", "run")
     samples = here / "run" / "samples" / "round-0001.parquet"
@@ -129,7 +139,12 @@ def test_a_fork_shares_what_is_finished_and_goes_on_by_itself(here: Path, whole:
     told = json.loads(
         run("fork", "short", "--output_dir", "other", "--set", "num_rounds=2", "temperature=1.2", "--json")[0]
     )
-    assert len(told["rounds"]) == 3 and "temperature: 1.2" in (here / "other" / "settings.yaml").read_text()
+    settings = (here / "other" / "settings.yaml").read_text()
+    assert len(told["rounds"]) == 3 and "temperature: 1.2" in settings
+    # Where each value came from, be it in the run that was forked.
+    origins = {line.split(":")[0]: line.split("# ", 1)[1] for line in settings.splitlines() if ": " in line}
+    assert origins["temperature"] == "flag --temperature" and origins["learning_rate"] == "flag --learning_rate"
+    assert origins["adam_beta1"].startswith("default (")
     forked = outcome(here / "other")
     assert forked["samples/round-0001.parquet"] == before["samples/round-0001.parquet"]
     assert forked["samples/round-0002.parquet"] != whole["samples/round-0002.parquet"]

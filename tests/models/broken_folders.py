@@ -196,6 +196,8 @@ BROKEN: Mapping[str, Breakage] = {
 
 def broken_folder(name: str, at: Path, model: str = "llama") -> Path:
     """A copy of a seed model, broken in the way of `BROKEN` with that name."""
+    if at.is_file():
+        at.unlink()
     shutil.rmtree(at, ignore_errors=True)
     shutil.copytree(seed_model(model), at)
     BROKEN[name](at)

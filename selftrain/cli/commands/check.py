@@ -20,16 +20,17 @@ class CheckConfig:
 @command("check", "verify the files of a run, or repair them", "Inspect a run", lambda: {"check": CheckConfig})
 def run(settings: Resolved) -> int:
     """Exit code 65 where something is damaged and was not repaired."""
-    from selftrain.storage.derived_files import UNMANAGED
-    from selftrain.storage.journal import check, repair
+    from selftrain.report.visible import visible
+    from selftrain.storage import check_run, repair_run
 
     config = settings[CheckConfig]
-    findings = (repair if config.repair else check)(Path(config.run), UNMANAGED)
+    findings = (repair_run if config.repair else check_run)(Path(config.run))
     if config.json:
         print(json.dumps([asdict(finding) for finding in findings]))
     elif not findings:
         print(f"{config.run}: every file is intact")
     else:
         for finding in findings:
-            print(f"{'DAMAGED' if finding.is_damage else 'note   '} {finding.file} {finding.problem}; {finding.remedy}")
+            kind = "DAMAGED" if finding.is_damage else "note   "
+            print(f"{kind} {visible(finding.file)} {finding.problem}; {finding.remedy}")
     return 0 if config.repair or not any(finding.is_damage for finding in findings) else 65

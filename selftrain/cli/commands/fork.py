@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from selftrain.cli.command import Command, command
-from selftrain.cli.commands.resume import as_flags, command_of, resume, settings_file
+from selftrain.cli.commands.resume import as_flags, command_of, facts_of, recorded_settings, resume
 from selftrain.config import Resolved, config_dataclass, required, setting, settings_in
 from selftrain.errors import RunError, SettingsError
 
@@ -27,17 +27,18 @@ class ForkConfig:
 
 @command("fork", "continue a run with other settings, as a new run", "Train", lambda: {"fork": ForkConfig})
 def run(settings: Resolved) -> int:
+    from selftrain.loop.resume_guard import settings_and_origins
     from selftrain.storage import Record
     from selftrain.storage.journal import Reader
 
     config = settings[ForkConfig]
-    source = Reader.read(config.run)
-    facts = source.journal[0].metadata
+    source, facts = Reader.read(config.run), facts_of(config.run)
     began = command_of(facts, config.run)
     number = _round(source, config)
     changes = as_flags(config.set, lambda name: _require_forkable(name, facts["settings"], began))
-    words = ["--config", str(settings_file(config.run, facts)), "--output_dir", config.output_dir, *changes]
-    inputs = {**facts, "settings": began.parse(words).to_dict(), "forked_from": [config.run, number]}
+    recorded = recorded_settings(facts, began, config.run)
+    resolved = began.parse(["--output_dir", config.output_dir, *changes], recorded)
+    inputs = {**facts, **settings_and_origins(resolved), "forked_from": [config.run, number]}
     with Record.create(config.output_dir, inputs) as record:
         record.share_rounds(source, number)
     return resume(config.output_dir, [], as_json=config.json)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from selftrain.cli.command import Command, all_commands, command
-from selftrain.config import Resolved, config_dataclass, required, setting, settings_in
+from selftrain.config import Given, Resolved, config_dataclass, from_record, required, setting, settings_in
 from selftrain.errors import RunError, SettingsError
 
 
@@ -35,9 +34,7 @@ def resume(run: str, changes: Sequence[str], *, as_json: bool) -> int:
     Raises:
         SettingsError: a setting may not change.
     """
-    from selftrain.storage.journal import Store
-
-    facts = Store.read(run).journal[0].metadata
+    facts = facts_of(run)
     began = command_of(facts, run)
     may_change = [name for name, target in settings_in(began.sections()).items() if target.resumable]
 
@@ -49,20 +46,28 @@ def resume(run: str, changes: Sequence[str], *, as_json: bool) -> int:
                 f"these may: {', '.join(may_change)}. To change another, begin a new run or fork this one",
             )
 
-    words = ["--config", str(settings_file(run, facts)), "--output_dir", run, *as_flags(changes, check)]
-    return began.run(began.parse([*words, *(["--json"] if as_json else [])]), resume=True)
+    words = ["--output_dir", run, *as_flags(changes, check), *(["--json"] if as_json else [])]
+    return began.run(began.parse(words, recorded_settings(facts, began, run)), resume=True)
+
+
+def facts_of(run: str) -> Mapping[str, Any]:
+    """What a run's journal was created with.
+
+    Raises:
+        RunError: the folder holds no run, or its journal is damaged.
+    """
+    from selftrain.storage.journal import Reader
+
+    return Reader.read(run).journal[0].metadata
 
 
 def command_of(facts: Mapping[str, Any], run: str) -> Command:
     """The command that began a run.
 
-    Args:
-        facts: what the run's journal was created with.
-
     Raises:
         RunError: none that can be resumed.
     """
-    found = all_commands().get(facts["command"])
+    found = all_commands().get(facts.get("command", ""))
     if found is None or not found.resumable:
         raise RunError(
             f"{run} was not begun by a command that can be resumed",
@@ -72,14 +77,9 @@ def command_of(facts: Mapping[str, Any], run: str) -> Command:
     return found
 
 
-def settings_file(run: str, facts: Mapping[str, Any]) -> Path:
-    """The settings of a run; restored from the journal where the run was killed before it wrote them."""
-    import yaml
-
-    path = Path(run) / "settings.yaml"
-    if not path.exists():
-        path.write_text(yaml.safe_dump(facts["settings"], sort_keys=False))
-    return path
+def recorded_settings(facts: Mapping[str, Any], began: Command, run: str) -> dict[str, Given]:
+    """The settings that a run began with. Of the journal, not of settings.yaml, which may be missing or edited."""
+    return from_record(facts["settings"], facts.get("origins", {}), settings_in(began.sections()), f"{run}/journal")
 
 
 def as_flags(changes: Sequence[str], check: Callable[[str], None]) -> list[str]:

@@ -1,7 +1,7 @@
 """The durable record of a run, which can be killed at any instruction and ends with the same bytes. See store.py."""
 
-from selftrain.storage.journal.check import Finding, check, repair
-from selftrain.storage.journal.disk import disk_errors
+from selftrain.storage.journal.check import Finding, check, readable, repair
+from selftrain.storage.journal.disk import disk_errors, is_regular, read_bytes
 from selftrain.storage.journal.entries import Entry, holds_run, is_occupied
 from selftrain.storage.journal.fingerprint import Fingerprint
 from selftrain.storage.journal.lock import LockedError
@@ -22,5 +22,8 @@ __all__ = [
     "disk_errors",
     "holds_run",
     "is_occupied",
+    "is_regular",
+    "read_bytes",
+    "readable",
     "repair",
 ]

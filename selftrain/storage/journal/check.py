@@ -34,8 +34,7 @@ def check(folder: str | Path, unmanaged: Collection[str] = ()) -> list[Finding]:
         RunError: the folder holds no run, or its journal is beyond repair.
     """
     folder = Path(folder)
-    require_run(folder)
-    reader = Reader(folder, salvage(folder)[0].entries)
+    reader = readable(folder)
     with disk_errors(folder):
         unknown = list(unknown_files(folder, reader.files, unmanaged))
     return [
@@ -44,6 +43,16 @@ def check(folder: str | Path, unmanaged: Collection[str] = ()) -> list[Finding]:
         *_check_logs(folder),
         *(Finding(path, "is unknown to the journal", "moved to quarantine", is_damage=False) for path in unknown),
     ]
+
+
+def readable(folder: Path) -> Reader:
+    """What can be read of a run whose journal may be damaged.
+
+    Raises:
+        RunError: the folder holds no run, or its journal is beyond repair.
+    """
+    require_run(folder)
+    return Reader(folder, salvage(folder)[0].entries)
 
 
 def repair(folder: str | Path, unmanaged: Collection[str] = ()) -> list[Finding]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -61,10 +62,17 @@ def disk_errors(path: Path, *library_errors: type[Exception]) -> Iterator[None]:
         ) from error
 
 
+def is_regular(path: Path) -> bool:
+    """Whether it is a file, and no folder, and no pipe or device that could be read for ever."""
+    with suppress(OSError, ValueError):
+        return stat.S_ISREG(path.stat().st_mode)
+    return False
+
+
 def read_bytes(path: Path) -> bytes:
-    """Empty if there is no such file."""
+    """Empty if there is no such file, or something else in its place."""
     with disk_errors(path), suppress(FileNotFoundError):
-        return path.read_bytes()
+        return path.read_bytes() if is_regular(path) else b""
     return b""
 
 
@@ -110,7 +118,8 @@ class Disk:
                     raise self.failure from error
 
     def open(self, path: Path, flags: int) -> int:
-        return self.call(path, lambda: os.open(path, flags, 0o666))
+        # Does not wait for the other end where a pipe stands in a file's place.
+        return self.call(path, lambda: os.open(path, flags | os.O_NONBLOCK, 0o666))
 
     def write(self, descriptor: int, path: Path, data: bytes) -> None:
         view = memoryview(data)
@@ -152,6 +161,8 @@ class Disk:
         """Replaces a file atomically: after a crash it has its old content or the new one."""
         partial = self.write_partial(path, data)
         absolute = self.make_parents(path)
+        if absolute.is_dir():  # which no file can replace
+            self.quarantine([path])
         self.call(absolute, partial.replace, absolute)
         self.sync_parents([path])
 
@@ -172,8 +183,11 @@ class Disk:
         return [f"{target}/{path}" for path in existing]
 
     def replace_damaged(self, path: str, data: Iterable[bytes]) -> None:
-        """Replaces a file after copying the damaged one to `quarantine/`."""
-        self.replace(f"{self._new_quarantine()}/{path}", [read_bytes(self.folder / path)])
+        """Replaces a file after copying the damaged one, or what stands in its place, to `quarantine/`."""
+        if is_regular(self.folder / path):
+            self.replace(f"{self._new_quarantine()}/{path}", [read_bytes(self.folder / path)])
+        else:
+            self.quarantine([path])
         self.replace(path, data)
 
     def remove(self, path: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from selftrain.errors import RunError
-from selftrain.storage.journal.disk import Disk, read_bytes
+from selftrain.storage.journal.disk import Disk, is_regular, read_bytes
 from selftrain.storage.journal.layout import LOCK
 from selftrain.storage.journal.lines import encode, split
 
@@ -52,6 +52,8 @@ class Lock:
         self._disk, self._path = disk, disk.folder / LOCK
         self._descriptor = disk.open(self._path, os.O_RDWR | os.O_CREAT)
         try:
+            if not is_regular(self._path):
+                raise RunError(f"{self._path} is not a regular file", "it says who writes this run", "move it away")
             self._acquire()
         except BaseException:
             os.close(self._descriptor)

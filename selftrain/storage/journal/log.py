@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from selftrain.errors import RunError
-from selftrain.storage.journal.disk import Disk, disk_errors
+from selftrain.storage.journal.disk import Disk, disk_errors, is_regular
 from selftrain.storage.journal.lines import Line, encode, lines_of, with_checksum
 
 Rows = Sequence[Mapping[str, Any]]
@@ -59,6 +59,8 @@ def scan(path: Path) -> LogIndex:
     """
     spans: dict[str, tuple[int, int]] = {}
     synced, bad = 0, []
+    if path.exists() and not is_regular(path):
+        return LogIndex(path, {}, torn=(), damaged=(1,))
     with disk_errors(path), suppress(FileNotFoundError), path.open("rb") as file:
         for line in lines_of(file):
             head = _head_of(line)

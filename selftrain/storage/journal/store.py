@@ -141,6 +141,13 @@ class Store(Reader):
             self._append(Entry("invalidate", step))
             self.quarantined += self._disk.quarantine(files)
 
+    def restore(self, path: str, data: bytes | None, *, keep: bool) -> None:
+        """Writes an unmanaged file anew, or only takes it away; with `keep` what stood there goes to quarantine."""
+        with self._disk.operation():
+            self.quarantined += self._disk.quarantine([path] * keep)
+            if data is not None:
+                self._disk.replace(path, [data])
+
     def clean_up(self) -> None:
         """Completes what a killed process had started, and moves unknown files to quarantine."""
         with self._disk.operation():

@@ -1,0 +1,96 @@
+"""SQL over the tables of a run's folder, by DuckDB."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from selftrain.errors import RunError
+from selftrain.storage.journal import is_regular
+
+_TABLES = {
+    "samples": ("samples/*.parquet", "read_parquet('{}')"),
+    "evaluations": ("evaluations/*.parquet", "read_parquet('{}')"),
+    "problems": ("problems.parquet", "read_parquet('{}')"),
+    "rounds": ("rounds.jsonl", "read_json('{}', format='newline_delimited')"),
+}
+#: DuckDB needs a package to make Python values of these.
+_AS_TEXT = "TIME ZONE"
+
+
+class Query:
+    """One query.
+
+    Query(folder, "select count(*) from samples").rows()    [(8000,)]
+
+    Raises:
+        RunError: it is wrong, or a file that it reads is damaged; the message is DuckDB's.
+    """
+
+    def __init__(self, folder: Path, sql: str) -> None:
+        import duckdb
+
+        self._folder = folder
+        # What it raises on damaged bytes: its own errors, and those of turning them into text or numbers.
+        self._errors = (duckdb.Error, RuntimeError, ValueError, OverflowError, MemoryError)
+        #: Tables that cannot be read, and why.
+        self._unreadable: dict[str, str] = {}
+        self._connection = duckdb.connect()
+        for table in _TABLES:
+            self._open(table)
+        try:
+            self.relation = self._connection.sql(sql)
+        except self._errors as error:
+            raise self._failure(sql, error) from error
+        if self.relation is None:
+            raise RunError("the query is empty", "", "for example: select count(*) from samples")
+        self._sql = sql
+
+    def _open(self, table: str) -> None:
+        pattern, reader = _TABLES[table]
+        files = sorted(self._folder.glob(pattern))
+        if other := [file for file in files if not is_regular(file)]:
+            self._unreadable[table] = f"{other[0]} is not a regular file"
+        elif files:
+            # A view cannot have parameters, so the path is a literal, with quotes doubled.
+            place = str(self._folder / pattern).replace("'", "''")
+            try:
+                self._connection.execute(f"create view {table} as select * from {reader.format(place)}")
+            except self._errors as error:
+                self._unreadable[table] = str(error)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns, no two the same."""
+        names: list[str] = []
+        for name in self.relation.columns:
+            number, own = 1, name
+            while own in names:
+                own, number = f"{name}_{number}", number + 1
+            names.append(own)
+        return names
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """
+        Raises:
+            RunError: a file is damaged, or a value cannot be computed.
+        """
+        kinds = [str(kind) for kind in self.relation.types]
+        relation = self.relation
+        try:
+            if any(_AS_TEXT in kind for kind in kinds):
+                columns = [f"#{i}::varchar as c{i}" if _AS_TEXT in kind else f"#{i}" for i, kind in enumerate(kinds, 1)]
+                relation = relation.project(", ".join(columns))
+            return list(relation.fetchall())
+        except self._errors as error:
+            raise self._failure(self._sql, error) from error
+
+    def _failure(self, sql: str, error: Exception) -> RunError:
+        damaged = [why for table, why in self._unreadable.items() if table in sql]
+        return RunError(
+            f"the query failed: {'; '.join(damaged) or error}",
+            "",
+            f"`selftrain check {self._folder}` tells which files are damaged"
+            if damaged
+            else f"tables: {', '.join(_TABLES)}; if the query is right, `selftrain check {self._folder}`",
+        )

@@ -1,0 +1,145 @@
+"""Runs commands in children that are forked with everything imported, so that thousands take minutes.
+
+`Commands` is the tests' end, the module itself the other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+_ROOT = Path(__file__).parents[2]
+#: Exit code of a command that raised what is no message.
+TRACEBACK = 98
+#: Bytes of address space and of memory that a command may take beyond those of the process it is forked from.
+ADDRESSES, MEMORY = 6 << 30, 2 << 30
+
+
+@dataclass(frozen=True)
+class Ran:
+    """Ran(code=66, seconds=0.08, memory=31_000_000, output="selftrain: run/config.json is not JSON...")"""
+
+    #: Negative where a signal ended it: -14 after its time was up.
+    code: int
+    #: Of processor time, which does not depend on what else the machine does.
+    seconds: float
+    #: Bytes at its peak, beyond those of the process it was forked from.
+    memory: int
+    output: str
+
+    def wrong(self, limit: float) -> str:
+        """What is wrong with it; empty where it was accepted, or refused with a message."""
+        if self.code == TRACEBACK or "Traceback (most recent call last)" in self.output:
+            return "a traceback"
+        if self.code == -signal.SIGALRM:
+            return "no end"
+        if self.seconds > limit:
+            return f"{self.seconds:.0f} s"
+        if self.code < 0:
+            return f"signal {-self.code}"
+        if self.memory > MEMORY:
+            return f"{self.memory:,} bytes"
+        silent = self.code and "selftrain: " not in self.output and "DAMAGED" not in self.output
+        return "no message" if silent else ""
+
+
+class Commands:
+    def __init__(self) -> None:
+        threads = {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT,
+            env={**os.environ, **threads},
+        )  # fmt: skip
+
+    def run(self, words: Sequence[str], folder: Path, seconds: float) -> Ran:
+        """A command in that folder; it is killed when its time is up."""
+        assert self._process.stdin and self._process.stdout
+        output = folder.parent / f"{folder.name}.output"
+        order = {"words": [*words], "folder": str(folder), "seconds": seconds, "output": str(output)}
+        print(json.dumps(order), file=self._process.stdin, flush=True)
+        told = json.loads(self._process.stdout.readline())
+        return Ran(**told, output=output.read_text(errors="replace"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
+
+
+def _import_all() -> None:
+    import importlib
+    import pkgutil
+
+    import torch
+    from transformers import Gemma2ForCausalLM, LlamaForCausalLM, Qwen2ForCausalLM  # noqa: F401
+
+    from selftrain.cli.command import all_commands
+
+    torch.set_num_threads(1)
+    all_commands()
+    for room in ("cli", "engines.packed", "graders", "loop", "models", "problems", "report", "storage", "training"):
+        package = importlib.import_module(f"selftrain.{room}")
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith(".kernels"):  # a library for ctypes
+                importlib.import_module(module.name)
+
+
+def _obey(order: Mapping[str, Any]) -> int:
+    from selftrain.__main__ import main
+
+    out = os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for descriptor in (1, 2):
+        os.dup2(out, descriptor)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    os.chdir(order["folder"])
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * resource.getpagesize() + ADDRESSES
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, order["seconds"])
+    sys.argv = ["selftrain", *order["words"]]
+    try:
+        code = main()
+    except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else 0 if left.code is None else 1
+    except BaseException:
+        traceback.print_exc()
+        code = TRACEBACK
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
+
+
+def _serve() -> None:
+    _import_all()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            os._exit(_obey(json.loads(line)) & 0xFF)
+        _, status, used = os.wait4(child, 0)
+        told = {
+            "code": os.waitstatus_to_exitcode(status),
+            "seconds": used.ru_utime + used.ru_stime,
+            "memory": max(0, (used.ru_maxrss << 10) - before),
+        }
+        print(json.dumps(told), flush=True)
+
+
+if __name__ == "__main__":
+    _serve()
