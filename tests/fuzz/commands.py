@@ -82,19 +82,20 @@ class Commands:
 def _import_all() -> None:
     import importlib
     import pkgutil
+    import re
 
     import torch
     from transformers import Gemma2ForCausalLM, LlamaForCausalLM, Qwen2ForCausalLM  # noqa: F401
 
+    import selftrain
     from selftrain.cli.command import all_commands
 
     torch.set_num_threads(1)
     all_commands()
-    for room in ("cli", "engines.packed", "graders", "loop", "models", "problems", "report", "storage", "training"):
-        package = importlib.import_module(f"selftrain.{room}")
-        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not module.name.endswith(".kernels"):  # a library for ctypes
-                importlib.import_module(module.name)
+    for module in pkgutil.walk_packages(selftrain.__path__, "selftrain."):
+        # Not a library for ctypes, nor what runs elsewhere: in a sandbox, in vLLM's or Ray's process, as a program.
+        if not re.search(r"\.(kernels|inside|vllm|ray|watchdog|__main__)\b", module.name):
+            importlib.import_module(module.name)
 
 
 def _obey(order: Mapping[str, Any]) -> int:

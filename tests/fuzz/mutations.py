@@ -88,7 +88,7 @@ def damage_file(path: Path, rng: random.Random) -> str:
         return _replace(path, rng)
     data = path.read_bytes()
     if path.suffix in (".json", ".jsonl") and how < 0.7:
-        path.write_text(damaged_json_text(data.decode(), rng), encoding="utf-8", errors="surrogatepass")
+        path.write_text(damaged_json_text(data.decode(errors="replace"), rng), encoding="utf-8", errors="surrogatepass")
         return "other JSON"
     if path.suffix == ".safetensors" and how < 0.5:
         path.write_bytes(damaged_header(data, rng))
