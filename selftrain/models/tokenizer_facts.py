@@ -38,11 +38,18 @@ class TokenizerFacts:
 
 
 def read_facts(name_or_path: str, revision: str = "main") -> TokenizerFacts:
-    """Of a folder or hub id. What cannot be read is left for `load_model` to say, which reads all of it."""
+    """Of a folder or hub id. What cannot be read is left for `load_model` to say, which reads all of it.
+
+    Raises:
+        ModelError: a file of the folder is not whole.
+    """
     import transformers
 
     from selftrain.models.adapter import base_model_of
+    from selftrain.models.check_files import check_files
 
+    if Path(name_or_path).is_dir():
+        check_files(Path(name_or_path))
     name = Path(name_or_path).name or name_or_path
     try:
         tokenizer: Any = transformers.AutoTokenizer.from_pretrained(
@@ -76,10 +83,12 @@ def write_stated(folder: Path, config: PromptConfig) -> None:
 
 def _read_stated(path: Path) -> Mapping[str, Any]:
     """Nothing where there is no such file, or it is not ours: another tool may use the name."""
+    if not path.is_file():
+        return {}
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         known = {name: found[name] for name in _STATED if name in found}
         checked = PromptConfig.from_dict({"stop_strings": (), **known})
-    except (OSError, ValueError, TypeError, KeyError, SelftrainError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, SelftrainError):
         return {}
     return {name: getattr(checked, name) for name in known}
