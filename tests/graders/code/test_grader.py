@@ -137,10 +137,10 @@ def test_a_program_has_three_times_what_the_reference_takes(kind: str) -> None:
 
 def test_where_the_reference_never_ends_late_programs_are_unjudged() -> None:
     columns = {"text": "Write f.", "test_list": ["assert f(1) == 11"], "code": "def f(n):\n    while True: pass\n"}
-    with CodeGrader(CodeConfig(test_timeout=0.1)) as impatient:
+    with CodeGrader(CodeConfig(test_timeout=0.06)) as impatient:
         late, right = grade_all(impatient, [task(columns)] * 2, [SLOW.replace("{count}", "10**9"), HONEST])
     assert (late.value, right.value) == (None, 1.0)
-    assert "the problem's own solution takes over 2 s" in late.reason
+    assert "the problem's own solution takes over 1.2 s" in late.reason
 
 
 def test_a_function_named_like_a_builtin_has_to_be_written(grader: CodeGrader) -> None:
