@@ -11,6 +11,7 @@ r"""One spelling for all answers that mean the same, so that they can be counted
 | `y = 3, x = 2`                                | `x = 2, y = 3`                                                    |
 | `(B)`, `B)`, `B`; `Odd.`, `odd`               | `B`; `odd`                                                        |
 | `\left( 3 , 4 \right)`                        | `(3,4)`: formulas by their normalized text, never by algebra      |
+| one line of prose, which marks no answer      | nothing: no other answer could agree with it                      |
 
 The grader also equates 50% with 0.5, `x = 2, y = 3` with `2, 3`, and formulas of different form. That relation is not
 transitive, so it has no canonical spelling: answers with one spelling are equal to the grader, but not always the
@@ -19,12 +20,13 @@ other way round.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 
 from selftrain.graders.completion import readable_text
-from selftrain.graders.extract import extract_answer
+from selftrain.graders.extract import extract_answer, has_marker
 from selftrain.graders.math.answers import read_answer
 from selftrain.graders.math.literals import Literal
 from selftrain.graders.math.normalize_latex import normalize_latex, without_idle_spaces
@@ -34,12 +36,31 @@ from selftrain.types import Response
 #: A rounded decimal becomes a simple fraction up to this denominator: nine decimals tell those apart.
 _LARGEST_DENOMINATOR = 10_000
 _ROUNDING = Fraction(1, 10**9)
+_WORD = re.compile(r"(?<![^\W\d_])[^\W\d_]{2,}")
+_VERB = re.compile(
+    r"\b(?:is|are|was|were|has|have|had|will|can|does|do|did|need|makes?|gets?|got|let|know)\b|['’](?:s|re|t)\b",
+    re.IGNORECASE,
+)
+_FORMULA = re.compile(r"[\\$=<>^_{}]")
 
 
 def extract_canonical(response: Response) -> str | None:
     """The canonical spelling of the answer that a response states; None if it states none."""
-    answer = extract_answer(readable_text(response))
-    return None if answer is None else canonical(answer)
+    text = readable_text(response)
+    answer = extract_answer(text)
+    if answer is None or (is_prose(answer) and not has_marker(text)):
+        return None
+    return canonical(answer)
+
+
+def is_prose(answer: str) -> bool:
+    """Whether a text is a sentence rather than a value: `Tom buys 5 more`, not `no real solutions` or `5 miles an hour`.
+
+    A sentence has a common verb, or four words of which one may be a number. No text with a formula is one.
+    """
+    if _FORMULA.search(answer) or read_numbers(answer):
+        return False
+    return bool(_VERB.search(answer)) or (len(answer.split()) > 3 and len(_WORD.findall(answer)) > 2)
 
 
 def canonical(answer: str) -> str:
