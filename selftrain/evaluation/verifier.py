@@ -40,6 +40,11 @@ def verify(
     return [_share(yes, no) for yes, no in zip(both[::2], both[1::2], strict=True)]
 
 
+def gap_answers(problems: int, config: EvalConfig) -> int:
+    """How many answers one measurement of the gap samples, of so many evaluation problems."""
+    return min(config.gv_gap_problems, problems) * config.gv_gap_generations
+
+
 def measure_gv_gap(sampler: Sampler, task: EvalTask, config: EvalConfig) -> GVGap:
     """The gap of a model that samples answers, graded by `task.grade`, and verifies them itself.
 
@@ -50,7 +55,7 @@ def measure_gv_gap(sampler: Sampler, task: EvalTask, config: EvalConfig) -> GVGa
         RunError: no answer has a verdict.
     """
     n = config.gv_gap_generations
-    prompts = random.Random("gv-gap").sample(list(task.prompts), min(config.gv_gap_problems, len(task.prompts)))
+    prompts = random.Random("gv-gap").sample(list(task.prompts), gap_answers(len(task.prompts), config) // n)
     params = task.params(TEMPERATURE, top_p=TOP_P)
     samples = task.graded(sampler.sample(prompts, n, params, f"{task.key}/gv-gap"))
     graded = [i for i, sample in enumerate(samples) if sample.score.value is not None]

@@ -8,6 +8,7 @@ from typing import Any
 from selftrain.config import Resolved
 from selftrain.graders import Grader
 from selftrain.loop.learner import Learner
+from selftrain.loop.preflight import gv_gap_lines
 from selftrain.loop.run import Run
 from selftrain.models.prompts import make_prompts
 from selftrain.problems import ProblemSet
@@ -27,6 +28,7 @@ def describe(run: Run, data: RunData, settings: Resolved) -> None:
     record.describe({"settings.yaml": settings.to_yaml(), "environment.json": as_json(facts)})
     if grader.warning:
         progress.say(grader.warning)
+    progress.say_all(gv_gap_lines(run))
     for learner in run.learners:
         progress.say_all(learner_lines(learner, example))
 

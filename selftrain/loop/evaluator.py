@@ -9,13 +9,14 @@ from selftrain.evaluation import EvalConfig, EvalResult, EvalTask, Sweep, evalua
 from selftrain.evaluation.compare import compare
 from selftrain.evaluation.metrics import measure
 from selftrain.evaluation.sweep import against_best_decoded, sweep
-from selftrain.evaluation.verifier import measure_gv_gap
+from selftrain.evaluation.verifier import gap_answers, measure_gv_gap
 from selftrain.graders import canonical
 from selftrain.loop.learner import Learner
 from selftrain.loop.progress import Progress
 from selftrain.loop.round_record import evaluation_rows
 from selftrain.loop.team import evaluate_in_turn, majority_of
 from selftrain.problems.splits import DataSplits
+from selftrain.report.formatting import as_duration
 from selftrain.report.round_record import RoundRecord
 from selftrain.storage import Record
 
@@ -86,9 +87,15 @@ class Evaluator:
         if not self.config.gv_gap:
             return record
         title = f"round {record.round}: generator-verifier gap of {learner.name}"
-        with self.progress.phase(title, 1, "models") as phase:
+        total = gap_answers(len(self.task.prompts), self.config)
+        if learner.seconds_per_answer is not None:
+            expected = f"about {as_duration(total * learner.seconds_per_answer)} at the speed of its last answers"
+            self.progress.say(f"{title}: {total:,} answers, {expected}")
+        with (
+            self.progress.phase(title, total, "answers") as phase,
+            learner.reporting_to(lambda responses, fresh: phase.advance(len(responses), fresh=fresh)),
+        ):
             gap = measure_gv_gap(learner, self.task.renamed("gap"), self.config)
-            phase.advance()
         return replace(record, gv_gap=gap)
 
     def _aggregate(self, number: int) -> list[EvalResult]:

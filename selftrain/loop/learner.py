@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -49,6 +50,8 @@ class Learner:
         self.answer_cache = answer_cache or AnswerCache()
         #: The round that trained the live weights; 0 for the base model.
         self.weights_version = 0
+        #: As it was last seen, for estimates; None before the first answer.
+        self.seconds_per_answer: float | None = None
         self._on_batch: OnBatch | None = None
         self._description = engine.description
 
@@ -90,6 +93,7 @@ class Learner:
         if missing:
             self._slot.acquire(self.trainer.to)
         responses: list[list[Response]] = [[] for _ in prompts]
+        started = time.monotonic()
         with closing(self.engine.generate_batches(missing)) as generated:
             for batch, request, cache_key, is_known in zip(plan, requests, keys, known, strict=True):
                 rows = self.answer_cache(cache_key, lambda: [response_row(response) for response in next(generated)])
@@ -100,6 +104,8 @@ class Learner:
                     self._on_batch(found, not is_known)
                 if self._watch is not None:
                     self._watch.see(found)
+        if generated_now := sum(request.num_responses for request in missing):
+            self.seconds_per_answer = (time.monotonic() - started) / generated_now
         return [response for to_prompt in responses for response in to_prompt]
 
     def engine_changes(self) -> list[str]:

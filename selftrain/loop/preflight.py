@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from selftrain.errors import DataError, RunError, SettingsError
+from selftrain.evaluation.verifier import gap_answers
 from selftrain.loop.learner import Learner
 from selftrain.loop.run import Run
 from selftrain.methods.base import Method
@@ -63,8 +64,7 @@ def disk_line(run: Run) -> str:
     """
     settings, keep = run.settings, run.context.stops.budget.keep_weights
     saved = sum(learner.saved_bytes for learner in run.learners)
-    last, every = settings.method.num_rounds, settings.evaluation.eval_rounds
-    evaluated = sum(number == last or number % every == 0 for number in range(1, last + 1))
+    last, evaluated = settings.method.num_rounds, _evaluated_rounds(run)
     # The best round may be one more.
     rounds = min(last, evaluated + 1) if keep == "all" else min(last, 2)
     # Weights, two moments each, and the best epoch; the newest state replaces the one before when it is complete.
@@ -79,3 +79,24 @@ def disk_line(run: Run) -> str:
     line = f"disk: at most {as_bytes(rounds * saved + in_training)} ({rounds} x {needs}); {as_bytes(free)} are free"
     full = keep == "all" and rounds * saved + in_training > free
     return f"{line}: too little for all rounds; --keep_weights best or last needs less" if full else line
+
+
+def gv_gap_lines(run: Run) -> list[str]:
+    """What the generator-verifier gap will cost; none where it is not measured."""
+    config, splits = run.settings.evaluation, run.splits
+    if not (config.gv_gap and splits.can_be_graded):
+        return []
+    each, length = gap_answers(len(splits.evaluation), config), run.settings.method.sampling.max_completion_length
+    models, rounds = len(run.learners), 1 + _evaluated_rounds(run)
+    scored = " and judged by the model itself" if config.gv_gap_verifier == "mc" else ""
+    return [
+        f"generator-verifier gap: {each * models * rounds:,} answers of up to {length:,} tokens{scored}, "
+        f"{each:,} for each of {models} models in each of {rounds} evaluated rounds; fewer with --gv_gap_problems, "
+        "--gv_gap_generations or --eval_rounds, none with --gv_gap false"
+    ]
+
+
+def _evaluated_rounds(run: Run) -> int:
+    """Without round 0."""
+    last, every = run.settings.method.num_rounds, run.settings.evaluation.eval_rounds
+    return sum(number == last or number % every == 0 for number in range(1, last + 1))

@@ -48,6 +48,8 @@ class PSTEvalConfig(EvalConfig):
 
     eval_rounds: int = setting(10)
     gv_gap: bool = setting(True, source="PST, abstract")
+    gv_gap_problems: int = setting(64, source="ours, for the cost")
+    gv_gap_generations: int = setting(8, source="ours, for the cost; Song et al. 2412.02674 sample 128")
 
 
 @dataclass(frozen=True)

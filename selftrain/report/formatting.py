@@ -99,6 +99,13 @@ def as_bytes(number: float) -> str:
     return _scaled(number, (" B", " kB", " MB", " GB", " TB", " PB"))
 
 
+def as_duration(seconds: float) -> str:
+    """40 s, 12 min, 3.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def _scaled(number: float, units: Sequence[str]) -> str:
     place = 0
     while number >= 999.5 and place + 1 < len(units):

@@ -102,6 +102,32 @@ def test_nothing_stated_is_nothing_read() -> None:
         assert score.reason == "no answer found"
 
 
+@pytest.mark.parametrize(
+    "prose",
+    [
+        "Tom buys 5 more.", "She sold 5 apples", "I don't know.", "Let's think step by step.", "It is red",
+        "To find the total we add 3 and 4", "The store is open every day", "He has 5 apples left of 12.",
+        "Sure, here are the steps to solve it", "You're right, that was wrong", "20% of 50 is 10",
+    ],
+)  # fmt: skip
+def test_a_line_of_prose_is_no_answer(prose: str) -> None:
+    (score,) = open_reader().grade([response(prose)], {})
+    assert (score.extracted_answer, score.reason) == (None, "no answer found")
+    # A text may be what is asked for, and what is marked is an answer.
+    assert open_reader("exact").grade([response(prose)], {})[0].extracted_answer is not None
+    assert open_reader().grade([response("#### all real numbers except 2")], {})[0].extracted_answer is not None
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["18 apples", "5 cubic inches per minute", "no real solutions", "July 4, 2020", "odd", "x = 5 and y = 3",
+     "[0, 2) and (3, 5]", r"x \in (0, 1) or x > 5", r"\text{all but the first one}", "3 hours and 20 minutes",
+     "Evelyn"],
+)  # fmt: skip
+def test_a_line_that_is_a_value_is_one(value: str) -> None:
+    assert open_reader().grade([response(value)], {})[0].extracted_answer == canonical(value.rstrip("."))
+
+
 def test_a_word_that_was_cut_off_is_not_read() -> None:
     assert open_reader().grade([response("#### 14 1", finish_reason="length")], {})[0].extracted_answer == "14"
     assert open_reader().grade([response("#### 14", finish_reason="length")], {})[0].extracted_answer is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 from selftrain.engines.toy import ToyEngine
 from selftrain.evaluation import EvalConfig
 from selftrain.loop.learner import Learner
+from selftrain.loop.preflight import gv_gap_lines
+from selftrain.loop.progress import Progress
 from selftrain.methods import PST, SePT
 from selftrain.methods.pst import PSTTrainingConfig
 from selftrain.methods.sept import SePTTrainingConfig
@@ -113,6 +116,24 @@ def test_the_gap_of_generator_and_verifier_is_measured_with_labels_only(tmp_path
     for record in records:
         assert not (record.gv_gap or record.sweep or record.against_best_decoded)
         assert not {"greedy", "pass@1"} & record.metrics.keys() and "agreement" in record.metrics
+
+
+def test_what_the_gap_costs_is_said_before_it_is_measured(tmp_path: Path) -> None:
+    gap = EvalConfig(num_generations_eval=1, gv_gap=True, gv_gap_problems=10, gv_gap_generations=4)
+    (line,) = gv_gap_lines(toy_run(tmp_path / "unused", SePT(num_rounds=2), evaluation=gap))
+    assert "120 answers of up to 3,072 tokens and judged by the model itself" in line
+    assert "40 for each of 1 models in each of 3 evaluated rounds; fewer with --gv_gap_problems" in line
+    shown = StringIO()
+    sept_run(tmp_path / "run", evaluation=gap, progress=Progress(stream=shown))
+    (announced, _, _), (measured, _, _) = (
+        [line for line in shown.getvalue().splitlines() if f"gap of toy: 40 answers{end}" in line]
+        for end in (", about", " in")
+    )
+    assert shown.getvalue().index(announced) < shown.getvalue().index(measured)
+
+
+def test_without_the_gap_nothing_is_said_of_it(tmp_path: Path) -> None:
+    assert gv_gap_lines(toy_run(tmp_path / "run", SePT(), evaluation=EvalConfig())) == []
 
 
 def test_all_rounds_are_evaluated_with_the_same_random_numbers(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def extract_canonical(response: Response) -> str | None:
 
 
 def is_prose(answer: str) -> bool:
-    """Whether a text is a sentence rather than a value: `Tom buys 5 more`, not `no real solutions` or `5 miles an hour`.
+    """Whether a text is a sentence rather than a value: `Tom buys 5 more`, not `no real solutions`.
 
     A sentence has a common verb, or four words of which one may be a number. No text with a formula is one.
     """
