@@ -148,8 +148,7 @@ class SelfTrainer:
 
     def _train(self, models: Mapping[str, str], data: RunData, *, resume: bool) -> Result:
         with ExitStack() as stack:
-            if resume:
-                self.progress.say_all(stack.enter_context(recorded_threads(self.output_dir)))
+            self.progress.say_all(stack.enter_context(recorded_threads(self.output_dir, resume=resume)))
             run = self._open(models, data, stack, resume=resume)
             record = run.context.record
             with run.context.stops.handling_signals():

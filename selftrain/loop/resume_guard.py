@@ -77,14 +77,17 @@ def open_record(
 
 
 @contextmanager
-def recorded_threads(path: str | Path) -> Iterator[list[str]]:
-    """As many threads as the run began with, inside; yields lines for the log.
+def recorded_threads(path: str | Path, *, resume: bool) -> Iterator[list[str]]:
+    """As many threads as the run to resume began with, inside; yields lines for the log.
 
     A sum that is divided among other threads is rounded in another way, so weights would differ in their last bits.
 
     Raises:
         RunError: there is no such run.
     """
+    if not resume:
+        yield []
+        return
     import torch
 
     from selftrain.models.logprobs import torch_threads
