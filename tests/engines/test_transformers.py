@@ -8,6 +8,7 @@ import pytest
 import torch
 import transformers
 
+from selftrain.engines.packed.select import fastest_engine
 from selftrain.models.loading import LoadedModel
 from selftrain.models.prompts import PromptConfig, make_prompts
 from selftrain.problems import load_problems
@@ -155,9 +156,10 @@ def test_a_repetition_penalty_gives_the_tokens_of_transformers_generate(
     llama: LoadedModel, prompts: list[Prompt]
 ) -> None:
     engine, params = engine_of(llama), SamplingParams(0.0, max_completion_length=24, repetition_penalty=1.3)
-    changed = 0
+    penalized, changed = generate(engine, prompts[:6], 1, params), 0
+    assert generate(fastest_engine(engine), prompts[:6], 1, params) == penalized
     for ours, plain in zip(
-        generate(engine, prompts[:6], 1, params),
+        penalized,
         generate(engine, prompts[:6], 1, SamplingParams(0.0, max_completion_length=24)),
         strict=True,
     ):
