@@ -21,7 +21,7 @@ class EngineConfig:
     )
     sampling_processes: int | None = setting(
         None,
-        "processes that sample in parallel on a CPU, for models of up to 30 million weights; one per core by default",
+        "processes that sample in parallel on a CPU; by default one per core, as far as they fit into memory",
         ge=1,
         resumable=True,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Sequence
-from contextlib import AbstractContextManager
 from itertools import accumulate
 
 import torch
@@ -76,19 +75,20 @@ class PackedEngine:
         return text + ", matrix products in bfloat16" * self.reference.bf16 + self._splitter.note
 
     def plan(self, prompts: Sequence[Prompt], n: int) -> list[list[int]]:
-        """Batches for a small model hold more responses than rows, so that waiting ones replace those that ended; but
-        there are at least two, one for a second process. Batches for a large model fill the rows once: a killed run
-        loses a batch.
+        """Batches for a small model hold more responses than rows, so that waiting ones replace those that ended. Those
+        for a large model fill the rows once: a killed run loses a batch. There are at least two, for a second process.
         """
         lengths = [len(self.reference.renderer.prompt_ids(prompt)) for prompt in prompts]
         rows = self.reference.batch_size
-        if self._small:
-            rows = max(rows // 2, min(REFILLS * rows, len(prompts) * n // 2))
+        rows = max(rows // 2, min((REFILLS if self._small else 1) * rows, len(prompts) * n // 2))
         return batches_by_length(lengths, max(1, rows // n))
 
+    # One thread for a small model, and where other processes have the other cores: a second one gains little and costs
+    # much beside other load, and the last bits of sums depend on the number of threads, which a run must not.
     @torch.inference_mode()
     def generate(self, request: GenerateRequest) -> list[Response]:
-        with self._threads():
+        alone = self._workers is None or not self._workers.count
+        with torch_threads(1 if self._small or not alone else torch.get_num_threads()):
             return self._splitter.generate(self._generate, request)
 
     def _generate(self, request: GenerateRequest) -> list[Response]:
@@ -135,7 +135,7 @@ class PackedEngine:
         return DecodeState(request, stop_strings, self._matchers, self._end_tokens)
 
     def generate_batches(self, requests: Sequence[GenerateRequest]) -> Generator[list[Response], None, None]:
-        if self._workers is None or not self._small:
+        if self._workers is None or not self._workers.count:
             return one_by_one(self, requests)
         return self._workers.generate_batches(self, self.reference.model, requests)
 
@@ -145,22 +145,18 @@ class PackedEngine:
         rows = renderer.tokenize_completions(prompts, completions)
         if not all(row.prompt_length for row in rows):
             return self.reference.logprob(prompts, completions)
-        with self._threads():
+        with torch_threads(1 if self._small else torch.get_num_threads()):
             return score(self.decoder(bf16=False), rows)
-
-    def _threads(self) -> AbstractContextManager[None]:
-        """One thread for a small model: a second gains little and costs much beside other load, and the last bits of
-        sums depend on the number of threads, which a run must not.
-        """
-        return torch_threads(1 if self._small else torch.get_num_threads())
 
     def update_weights(self, save: SaveWeights) -> None:
         """Each request checks for changes of the live weights."""
 
     def sleep(self) -> None:
-        """Rearranged weights are a second copy of the model."""
+        """Rearranged weights are a second copy of the model, and so is each worker; those of a small one may stay."""
         self._decoders.clear()
         self._packed_from = ()
+        if self._workers is not None and not self._small:
+            self._workers.close()
 
     def close(self) -> None:
         self._decoders.clear()

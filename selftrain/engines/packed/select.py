@@ -16,6 +16,7 @@ from selftrain.engines.context import EngineContext
 from selftrain.engines.packed.architecture import Architecture, NotPackedError, read_architecture
 from selftrain.engines.packed.decoder import Decoder
 from selftrain.engines.packed.engine import SMALL, PackedEngine
+from selftrain.engines.packed.memory import available_bytes, processes_that_fit
 from selftrain.engines.packed.scoring import score
 from selftrain.engines.packed.worker_pool import WorkerPool, spare_cores
 from selftrain.engines.request import GenerateRequest
@@ -33,10 +34,24 @@ _COMPARED_WINDOW = 8
 
 def build(context: EngineContext) -> Engine:
     """`--engine auto`."""
-    wanted = context.config.sampling_processes
-    count = spare_cores() if wanted is None else wanted - 1
-    workers = None if context.on_ray else WorkerPool(context.spec, count)
-    return fastest_engine(context.reference, workers, context.say)
+    return fastest_engine(context.reference, None if context.on_ray else _workers(context), context.say)
+
+
+def _workers(context: EngineContext) -> WorkerPool:
+    """One process per core, as far as a large model fits into memory so many times."""
+    if context.config.sampling_processes is not None:
+        return WorkerPool(context.spec, context.config.sampling_processes - 1)
+    weights, count = sum(one.numel() for one in context.reference.model.parameters()), spare_cores()
+    if weights <= SMALL:
+        return WorkerPool(context.spec, count)
+    # This process's own rearranged copy is still to come.
+    fitting = processes_that_fit(4 * weights, count + 1) - 1
+    if fitting < count:
+        context.say(
+            f"{context.reference.name}: sampling in {max(fitting, 0) + 1} of {count + 1} processes: more do not fit "
+            f"into the {available_bytes() / 2**30:.1f} GiB of memory that are free"
+        )
+    return WorkerPool(context.spec, max(fitting, 0), weight_bytes=4 * weights)
 
 
 def fastest_engine(

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import IO, Any
 
-import safetensors.torch
+import safetensors
 import torch
 
 from selftrain.engines.packed.architecture import read_architecture
@@ -21,11 +21,12 @@ def load(spec: dict[str, Any]) -> PackedEngine:
     return PackedEngine(reference, read_architecture(reference.model))
 
 
-def set_weights(engine: PackedEngine, blob: bytes) -> None:
+def set_weights(engine: PackedEngine, file: str) -> None:
+    engine.sleep()
     parameters = dict(engine.reference.model.named_parameters())
-    with torch.no_grad():
-        for name, value in safetensors.torch.load(blob).items():
-            parameters[name].copy_(value)
+    with torch.no_grad(), safetensors.safe_open(file, framework="pt") as saved:
+        for name in saved.keys():  # noqa: SIM118 - it is no dict
+            parameters[name].copy_(saved.get_tensor(name))
 
 
 def serve(source: IO[bytes], target: IO[bytes]) -> None:
@@ -34,8 +35,8 @@ def serve(source: IO[bytes], target: IO[bytes]) -> None:
     target.flush()
     while line := source.readline():
         message = json.loads(line)
-        if message["weight_bytes"]:
-            set_weights(engine, source.read(message["weight_bytes"]))
+        if message["weights"]:
+            set_weights(engine, message["weights"])
         responses = engine.generate(GenerateRequest.from_json(message["request"]))
         target.write(json.dumps([response_row(response) for response in responses]).encode() + b"\n")
         target.flush()

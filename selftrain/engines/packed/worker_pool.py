@@ -1,7 +1,9 @@
 """Further processes that generate from the same weights, so that every core of this machine samples.
 
 Threads would not do: a third of a step on a small model is Python, and torch's own threads gain a fifth where a second
-process doubles the speed. Responses do not depend on who generates them, so a run does not either.
+process doubles the speed. With a model of hundreds of millions of weights they gain less than a second process too;
+a process takes memory, so there are as many as fit. Responses do not depend on who generates them, so a run does
+not either.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -19,6 +22,7 @@ from typing import IO, Any
 import safetensors.torch
 
 from selftrain.engines.base import Engine
+from selftrain.engines.packed.memory import processes_that_fit
 from selftrain.engines.packed.weights import fingerprint
 from selftrain.engines.request import GenerateRequest
 from selftrain.engines.transformers import ModelSpec
@@ -73,18 +77,18 @@ class WorkerProcess:
         except OSError:
             self.is_lost = True
 
-    def generate(self, request: GenerateRequest, weights: object, packed: Callable[[], bytes]) -> list[dict[str, Any]]:
+    def generate(self, request: GenerateRequest, weights: object, saved: Callable[[], Path]) -> list[dict[str, Any]]:
         """Rows of responses.
 
         Args:
-            weights: equal for equal weights; where the worker has others it is sent what `packed` returns.
+            weights: equal for equal weights; where the worker has others it reads the file that `saved` names.
 
         Raises:
             WorkerLostError: it was killed, or ran out of memory.
         """
-        blob = packed() if weights != self._weights else b""
+        file = str(saved()) if weights != self._weights else None
         try:
-            self._send({"request": request.to_json(), "weight_bytes": len(blob)}, blob)
+            self._send({"request": request.to_json(), "weights": file})
             self._weights = weights
             rows: list[dict[str, Any]] = json.loads(self._stdout.readline())
         except (OSError, ValueError) as error:
@@ -92,8 +96,8 @@ class WorkerProcess:
         self.batches_done += 1
         return rows
 
-    def _send(self, message: Mapping[str, Any], blob: bytes = b"") -> None:
-        self._stdin.write(json.dumps(message).encode() + b"\n" + blob)
+    def _send(self, message: Mapping[str, Any]) -> None:
+        self._stdin.write(json.dumps(message).encode() + b"\n")
         self._stdin.flush()
 
     def close(self) -> None:
@@ -108,11 +112,16 @@ class WorkerPool:
         spec: see `WorkerProcess`.
         count: processes besides this one.
         start_after: seconds of generating alone before they are started.
+        weight_bytes: of the model; None to start them without looking at the machine's memory.
     """
 
-    def __init__(self, spec: ModelSpec, count: int, start_after: float = START_AFTER) -> None:
-        self._spec, self._count, self._start_after = spec, count, start_after
+    def __init__(
+        self, spec: ModelSpec, count: int, start_after: float = START_AFTER, weight_bytes: int | None = None
+    ) -> None:
+        self._spec, self.count, self._start_after, self._weight_bytes = spec, count, start_after, weight_bytes
         self.workers: list[WorkerProcess] = []
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._saved_weights: object = None
         self._seconds_alone = 0.0
 
     def generate_batches(
@@ -124,16 +133,14 @@ class WorkerPool:
             engine: generates in this process.
             model: its module.
         """
-        weights, blobs, packing = fingerprint(model), list[bytes](), threading.Lock()
+        weights, saving = fingerprint(model), threading.Lock()
 
-        def packed() -> bytes:
-            with packing:
-                if not blobs:
-                    blobs.append(safetensors.torch.save(merged_weights(model)))
-                return blobs[0]
+        def saved() -> Path:
+            with saving:
+                return self._saved(model, weights)
 
         def remote(worker: WorkerProcess, request: GenerateRequest) -> list[Response]:
-            return request.responses(worker.generate(request, weights, packed), engine.prompt_text, engine.name)
+            return request.responses(worker.generate(request, weights, saved), engine.prompt_text, engine.name)
 
         def local(request: GenerateRequest) -> list[Response]:
             began = time.monotonic()
@@ -143,9 +150,22 @@ class WorkerPool:
 
         return run_tasks(requests, self, remote=remote, local=local, describe=GenerateRequest.describe)
 
+    def _saved(self, model: Any, weights: object) -> Path:
+        """A file of the current weights: workers read it in place, where messages would be copies in memory."""
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="selftrain-weights-")
+        file = Path(self._folder.name) / "weights.safetensors"
+        if weights != self._saved_weights:
+            part = file.with_suffix(".part")
+            safetensors.torch.save_file(merged_weights(model), part)
+            part.replace(file)  # who reads the old file keeps it
+            self._saved_weights = weights
+        return file
+
     def ready(self) -> list[WorkerProcess]:
         if not self.workers and self._seconds_alone >= self._start_after:
-            self.workers = [WorkerProcess(self._spec) for _ in range(self._count)]
+            fitting = self.count if self._weight_bytes is None else processes_that_fit(self._weight_bytes, self.count)
+            self.workers = [WorkerProcess(self._spec) for _ in range(fitting)]
         return [worker for worker in self.workers if worker.is_ready and not worker.is_lost]
 
     def works_locally(self) -> bool:
@@ -153,9 +173,13 @@ class WorkerPool:
         return True
 
     def close(self) -> None:
+        """Ends the workers; the next requests start others."""
         for worker in self.workers:
             worker.close()
-        self.workers = []
+        self.workers, self._saved_weights = [], None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
 
 
 def spare_cores() -> int:

@@ -7,11 +7,12 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
 
-from selftrain.engines.packed import WorkerPool
+from selftrain.engines.packed import WorkerPool, memory
 from selftrain.engines.packed.architecture import read_architecture
 from selftrain.engines.packed.engine import PackedEngine
 from selftrain.engines.packed.worker_pool import WorkerProcess
@@ -116,3 +117,41 @@ def test_a_short_run_starts_no_process(llama: LoadedModel, prompts: list[Prompt]
     engine = PackedEngine(engine_of(llama), read_architecture(llama.model), workers=pool)
     assert len(list(engine.generate_batches(requests_of([prompts[:2], prompts[2:4]], 2, PARAMS)))) == 2
     assert pool.workers == []
+
+
+def test_processes_for_a_large_model_end_before_it_is_trained(llama: LoadedModel, prompts: list[Prompt]) -> None:
+    pool = WorkerPool(SPEC, 1, start_after=0, weight_bytes=1000)
+    engine = PackedEngine(engine_of(llama), read_architecture(llama.model), workers=pool)
+    engine._small = False
+    requests = requests_of([prompts[:2], prompts[2:4]], 2, PARAMS)
+    assert list(engine.generate_batches(requests)) == [engine.generate(request) for request in requests]
+    (worker,) = pool.workers
+    engine.sleep()
+    assert not worker.is_running
+    pool.ready()
+    assert len(pool.workers) == 1, "none for the round after it"
+    engine.close()
+
+
+def test_no_process_is_started_that_does_not_fit_into_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    weights = 2 * 2**30
+
+    def free(gib: float) -> None:
+        (tmp_path / "meminfo").write_text(f"MemTotal: 99 kB\nMemAvailable:   {int(gib * 2**20)} kB\n")
+
+    free(64)
+    assert memory.processes_that_fit(weights, 3) == 3
+    free(13)
+    assert memory.processes_that_fit(weights, 3) == 2
+    (tmp_path / "memory.max").write_text(f"{9 * 2**30}\n")
+    (tmp_path / "memory.current").write_text(f"{1 * 2**30}\n")
+    assert memory.processes_that_fit(weights, 3) == 1
+    (tmp_path / "memory.max").write_text("max\n")
+    free(4)
+    assert memory.processes_that_fit(weights, 3) == 0
+    pool = WorkerPool(SPEC, 1, start_after=0, weight_bytes=weights)
+    assert pool.ready() == pool.workers == []
+    (tmp_path / "meminfo").unlink()
+    assert memory.processes_that_fit(weights, 3) == 3, "a machine that does not say"
