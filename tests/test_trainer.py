@@ -45,7 +45,12 @@ def test_its_settings_are_a_file_for_the_command(finished: SelfTrainer) -> None:
         assert again.sections[name] == (getattr(finished, name) or getattr(finished.method, name)), name
     # What was left to be chosen stands there as it was chosen.
     assert again.sections["prompts"] == PromptConfig(
-        prompt_format="plain", instruction="", num_fewshot=0, thinking_length=0
+        prompt_format="plain",
+        instruction="",
+        num_fewshot=0,
+        thinking_length=0,
+        stop_at_next_question=False,
+        peer_layout="posted",
     )
     assert again.sections["method"] == finished.method
     lines = {line.split(":")[0]: line.split("# ")[-1] for line in path.read_text().splitlines() if ": " in line}

@@ -15,8 +15,10 @@ from selftrain.training.base import TrainingConfig
 
 #: The longest solutions of the seed models' problems have about 55 tokens.
 LENGTH = 64
-#: What the seed models were trained with.
-PROMPTS = PromptConfig(prompt_format="plain", instruction="", num_fewshot=0, peer_layout="posted")
+#: What the seed models were trained with; they end their answers themselves.
+PROMPTS = PromptConfig(
+    prompt_format="plain", instruction="", num_fewshot=0, stop_at_next_question=False, peer_layout="posted"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
