@@ -12,6 +12,7 @@ import re
 from functools import lru_cache
 
 from selftrain.graders.math.unicode_spellings import spell_plainly
+from selftrain.graders.math.word_lists import split_words
 
 #: What stands between braces, braces in it included.
 _IN_BRACES = r"\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}"
@@ -19,48 +20,57 @@ _FONTS = (
     r"text|mbox|hbox|mathrm|mathbf|mathit|mathsf|mathtt|mathnormal|textbf|textit|textrm|textsf|texttt|textnormal|textup|emph"
     r"|operatorname\*?|underline|bm|boldsymbol|pmb|mathop|mathord|mathbin|mathrel|ensuremath|boxed|fbox|framebox|textmd"
 )
-_SWITCHES = (
-    r"displaystyle|textstyle|scriptstyle|scriptscriptstyle|limits|nolimits|tiny|scriptsize|footnotesize|small|normalsize"
-    r"|large|Large|LARGE|huge|Huge|rm|bf|it|sf|tt|sl|bfseries|itshape|rmfamily|mathstrut|strut|middle"
-    r"|[bB]igg?[lrm]?|hfill|quad|qquad|enspace|thinspace|medspace|thickspace|negthinspace|nobreak|nobreakspace|space"
+#: Commands for looks alone.
+_SWITCHES = split_words(
+    """
+    displaystyle textstyle scriptstyle scriptscriptstyle limits nolimits tiny scriptsize footnotesize small normalsize
+    large Large LARGE huge Huge rm bf it sf tt sl bfseries itshape rmfamily mathstrut strut middle big Big bigg Bigg
+    bigl Bigl biggl Biggl bigr Bigr biggr Biggr bigm Bigm left right left. right. hfill quad qquad enspace thinspace
+    medspace thickspace negthinspace nobreak nobreakspace space
+    """
 )
-
-
-def _rewrites(*pairs: tuple[str, str]) -> tuple[tuple[re.Pattern[str], str], ...]:
-    return tuple((re.compile(pattern), replacement) for pattern, replacement in pairs)
-
-
-#: Where two backslashes end a row, the first of these is skipped.
-_REWRITES = _rewrites(
-    (r"\\\\(?=[a-zA-Z])", r"\\"),  # a backslash escaped twice
-    (r"\\\\\s*\[[^\]]*(?:pt|em|ex|mm|cm|in)\]", r"\\\\"),  # space between rows
-    (r"(?<!\\)\\[()\[\]]", " "),
-    (r"\\!\s*", ""),
-    (r"\s*(?:\{\s*,\s*\}|\\mathord\s*\{\s*,\s*\})\s*", ","),
-    (r"\{\s*\.\s*\}", "."),
-    (r"(?<=\d)\\,(?=\d{3}(?!\d))", ","),  # a thin space between groups of three digits
-    (r"(?<!\\)\\[,;:> ]|~", " "),
-    (r"\\textcolor\s*\{[^{}]*\}\s*(?=\{)", r"\\text"),
-    (r"\\(vec|hat|bar|overline|tilde)\s+([A-Za-z])(?![A-Za-z])", r"\\\1{\2}"),
-    (r"\\(?:text)?color\s*\{[^{}]*\}|\\[hv]space\*?\s*\{[^{}]*\}|\\[hv]?phantom\s*\{[^{}]*\}", " "),
-    (rf"\\(?:{_SWITCHES})(?![a-zA-Z])|\\(?:left|right)(?![a-zA-Z])\.?", " "),
-    (r"\\(?:[dtc]frac|nicefrac|sfrac|tfrac|xfrac|flatfrac)(?![a-zA-Z])", r"\\frac"),
-    (r"\{([^{}]*)\\over(?![a-zA-Z])([^{}]*)\}", r"\\frac{\1}{\2}"),
-    (r"\^\s*\{?\s*\\circ(?![a-zA-Z])\s*\}?|\\degree\b", r"^\\circ "),
-    (r"\\(?:geq?slant|geq)(?![a-zA-Z])", r"\\ge"),
-    (r"\\(?:leq?slant|leq)(?![a-zA-Z])", r"\\le"),
-    (r"\\neq(?![a-zA-Z])", r"\\ne"),
-    (r"\\lt(?![a-zA-Z])", "<"),
-    (r"\\gt(?![a-zA-Z])", ">"),
-    (r"\\(?:lbrace)(?![a-zA-Z])", r"\\{"),
-    (r"\\(?:rbrace)(?![a-zA-Z])", r"\\}"),
-    (r"\\(?:varnothing|emptyset|O)(?![a-zA-Z])", r"\\emptyset"),
-    (r"\\mathbb\s*(?:\{\s*)?([A-Z])(?:\s*\})?", r"\\mathbb{\1}"),
-    (r"\\(?:prime)(?![a-zA-Z])|\^\s*\{?\s*\\prime\s*\}?", "'"),
-    (r"\\(?:colon)(?![a-zA-Z])", ":"),
-    (r"\\(?:lvert|rvert|vert)(?![a-zA-Z])", "|"),
-    (r"\\(?:ldots|dots|dotsc|cdots)(?![a-zA-Z])", "..."),
-    (r"\\([%#&_\"])", r"\1"),
+#: Commands with a plainer name.
+_SYNONYMS = {
+    **dict.fromkeys(_SWITCHES, " "),
+    **dict.fromkeys(split_words("dfrac tfrac cfrac nicefrac sfrac xfrac flatfrac"), r"\frac"),
+    **dict.fromkeys(split_words("geq geqslant"), r"\ge"),
+    **dict.fromkeys(split_words("leq leqslant"), r"\le"),
+    **dict.fromkeys(split_words("lvert rvert vert"), "|"),
+    **dict.fromkeys(split_words("ldots dots dotsc cdots"), "..."),
+    "neq": r"\ne",
+    "lt": "<",
+    "gt": ">",
+    "lbrace": r"\{",
+    "rbrace": r"\}",
+    "colon": ":",
+    "degree": r"^\circ ",
+    "varnothing": r"\emptyset",
+    "O": r"\emptyset",
+}
+_COMMAND = re.compile(r"\\((?:left|right)\.|[a-zA-Z]+)")
+#: What a text must hold one of for a pattern to be tried, the pattern, and what takes its place. Where two backslashes
+#: end a row, the first is skipped.
+_REWRITES = tuple(
+    (needles, re.compile(pattern), replacement)
+    for needles, pattern, replacement in (
+        (("\\\\",), r"\\\\(?=[a-zA-Z])", r"\\"),  # a backslash escaped twice
+        (("\\\\",), r"\\\\\s*\[[^\]]*(?:pt|em|ex|mm|cm|in)\]", r"\\\\"),  # space between rows
+        (("\\(", "\\["), r"(?<!\\)\\[()\[\]]", " "),
+        (("\\!",), r"\\!\s*", ""),
+        (("{,", "{ ,"), r"\s*(?:\\mathord\s*)?\{\s*,\s*\}\s*", ","),
+        (("{.", "{ ."), r"\{\s*\.\s*\}", "."),
+        (("\\,",), r"(?<=\d)\\,(?=\d{3}(?!\d))", ","),  # a thin space between groups of three digits
+        (("\\,", "\\;", "\\:", "\\>", "\\ ", "~"), r"(?<!\\)\\[,;:> ]|~", " "),
+        (("color",), r"\\textcolor\s*\{[^{}]*\}\s*(?=\{)", r"\\text"),
+        (("color",), r"\\(?:text)?color\s*\{[^{}]*\}", " "),
+        (("space", "phantom"), r"\\[hv]space\*?\s*\{[^{}]*\}|\\[hv]?phantom\s*\{[^{}]*\}", " "),
+        (("c ", "t ", "r ", "e "), r"\\(vec|hat|bar|overline|tilde)\s+([A-Za-z])(?![A-Za-z])", r"\\\1{\2}"),
+        (("\\over",), r"\{([^{}]*)\\over(?![a-zA-Z])([^{}]*)\}", r"\\frac{\1}{\2}"),
+        (("circ",), r"\^\s*\{?\s*\\circ(?![a-zA-Z])\s*\}?", r"^\\circ "),
+        (("prime",), r"(?:\^\s*)?\{?\s*\\prime(?![a-zA-Z])\s*\}?", "'"),
+        (("mathbb",), r"\\mathbb\s*(?:\{\s*)?([A-Z])(?:\s*\})?", r"\\mathbb{\1}"),
+        (("\\%", "\\#", "\\&", "\\_", '\\"'), r"\\([%#&_\"])", r"\1"),
+    )
 )
 _UNIT_LETTERS = {"m": "meters", "g": "grams", "s": "seconds", "h": "hours", "L": "liters", "l": "liters"}
 #: A letter in `\text` behind a number is a unit, not an unknown.
@@ -106,9 +116,12 @@ def _without_dollars(text: str) -> str:
 
 def _without_commands(text: str) -> str:
     in_rows = "matrix" in text or "array" in text  # here two backslashes end a row
-    text = _UNIT_LETTER.sub(lambda m: " " + _UNIT_LETTERS[m[1]], text)
-    for pattern, replacement in _REWRITES[in_rows:]:
-        text = pattern.sub(replacement, text)
+    if "\\text" in text:
+        text = _UNIT_LETTER.sub(lambda m: " " + _UNIT_LETTERS[m[1]], text)
+    for needles, pattern, replacement in _REWRITES[in_rows:]:
+        if any(map(text.__contains__, needles)):
+            text = pattern.sub(replacement, text)
+    text = _COMMAND.sub(lambda m: _SYNONYMS.get(m[1], m[0]), text)
     for _ in range(8):  # fonts within fonts
         plain = _FONT.sub(_font_content, text)
         if plain == text:

@@ -46,6 +46,8 @@ from selftrain.types import Score
 _MALFORMED = re.compile(r"\\(?:frac|sqrt|boxed|begin|end|sum|int)(?![a-zA-Z])")
 #: A gold that a program printed as a list of one.
 _LIST_OF_ONE = re.compile(r"\[\s*(?:'([^',]*)'|\"([^\",]*)\"|([^\[\]',\"]*))\s*\]")
+#: Characters of numbers alone, without a text around them.
+_SHORT = 60
 #: Letters that may be a product of unknowns, if the other side has those unknowns.
 _LETTERS = re.compile(r"[a-z]{2,4}")
 
@@ -63,8 +65,8 @@ class Gold:
     """
 
     text: str
-    plain: str
     numbers: tuple[Number, ...] | None
+    plain: str = ""
     listing: Listing | None = None
     formulas: tuple[str, ...] = ()
 
@@ -97,6 +99,8 @@ def read_gold(reference: str | None) -> Gold:
     """Raises UnreadableGoldError if there is no gold, it states no answer, or math-verify must not be given it."""
     if reference is None or not reference.strip():
         raise UnreadableGoldError("there is none")
+    if len(reference) <= _SHORT and (numbers := read_numbers(reference.strip())):
+        return Gold(reference.strip(), numbers)
     text = gold_answer(reference)
     if text is None and (left_open := reference.count("{") - reference.count("}")) > 0:
         text = gold_answer(reference + "}" * left_open)  # a box that never closes ends with the gold
@@ -108,9 +112,9 @@ def read_gold(reference: str | None) -> Gold:
 
 
 def _read(text: str) -> Gold:
-    plain = normalize_latex(text)
     if numbers := read_numbers(text):
-        return Gold(text, plain, numbers)
+        return Gold(text, numbers)
+    plain = normalize_latex(text)
     if why := too_hard(text) or too_hard(plain):
         raise UnreadableGoldError(f"{_brief(text)} {why}")
     listing = read_answer(plain)
@@ -120,7 +124,7 @@ def _read(text: str) -> Gold:
     ):
         raise UnreadableGoldError(f"{_brief(text)} is no answer that can be read")
     formulas = tuple(for_math_verify(formula.latex) for formula in formulas_of(listing))
-    return Gold(text, plain, None, listing, formulas)
+    return Gold(text, None, plain, listing, formulas)
 
 
 def is_right(gold: Gold, answer: str, comparer: Comparer) -> tuple[bool, str]:
@@ -128,7 +132,7 @@ def is_right(gold: Gold, answer: str, comparer: Comparer) -> tuple[bool, str]:
     if gold.numbers:
         numbers = read_numbers(answer)
         if not numbers:
-            if normalize_latex(answer[:600]).replace(" ", "") == gold.plain.replace(" ", ""):
+            if len(answer) <= _SHORT and _without_spaces(answer) == _without_spaces(gold.text):
                 return True, "same text"
             return False, f"{_brief(answer)} is no plain number, {_brief(gold.text)} is"
         right = same_numbers(gold.numbers, numbers)
@@ -146,6 +150,10 @@ def is_right(gold: Gold, answer: str, comparer: Comparer) -> tuple[bool, str]:
     comparison = Comparison(comparer)
     right = comparison.same_answers(*_typed(gold, gold.listing, plain))
     return right, comparison.why
+
+
+def _without_spaces(text: str) -> str:
+    return normalize_latex(text).replace(" ", "")
 
 
 def _typed(gold: Gold, listing: Listing, plain: str) -> tuple[Listing, Listing]:
