@@ -19,6 +19,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import resource
 import signal
 import sys
@@ -33,6 +34,7 @@ from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, veri
 _MEMORY = 4 << 30
 #: Decimals compared if one side is a decimal number.
 _DECIMALS = 9
+_DECIMAL = re.compile(r"-?\d+\.(\d+)", re.ASCII)
 _TOLERANCE = sympy.Rational(1, 10**9)
 
 #: Without its rule for units, which takes the h of `2\\pi r h` for hours.
@@ -56,10 +58,21 @@ def gold_is_readable(gold: str) -> bool:
 
 def is_equal(gold: str, answer: str) -> bool:
     golds, answers = parse_latex(gold), parse_latex(answer)
+    if len(golds) == len(answers) == 1 and (written := _DECIMAL.fullmatch(answer) or _DECIMAL.fullmatch(gold)):
+        return rounds_to(answers[0] if written.string is gold else golds[0], written)
     # Numbers first: to simplify what is not equal takes most of the time.
     if len(golds) == len(answers) == 1 and differs_at_a_point(golds[0], answers[0]):
         return False
     return bool(verify(golds, answers, float_rounding=_DECIMALS, timeout_seconds=None))
+
+
+def rounds_to(value: Any, written: re.Match[str]) -> bool:
+    """Whether a value is a decimal to half a unit of its last place, of which it has nine or more."""
+    if not isinstance(value, sympy.Expr) or value.free_symbols:
+        return False
+    decimals = len(written[1])
+    difference = abs(sympy.N(value.doit(), decimals + 30) - sympy.Rational(written[0]))
+    return bool(2 * difference <= sympy.Rational(1, 10**decimals)) and decimals >= _DECIMALS
 
 
 def differs_at_a_point(a: Any, b: Any) -> bool:

@@ -63,6 +63,11 @@ _HEDGE = re.compile(r"(?:or|nor|and|but|either|both|except|unless|if|is|was)\b|[
 _DOUBT = re.compile(
     r"\b(?:not|wrong|incorrect|false|unsure|maybe|perhaps|possibly)\b|(?<![\w'])(?!A [a-z]{3})[A-H](?![\w'])"
 )
+_IDLE_BRACES = re.compile(r"(?<![A-Za-z])\{([^{}]*)\}")
+_IDLE_SIGN = re.compile(r"[\"“”]|(?<=\w)\.(?=\s|$|\w\.)")
+_SPACED_SIGN = re.compile(r" ?([-/:=+*^_]) ?")
+_CAPITALS_COUNT = re.compile(r"[A-Za-z]\d|\d[A-Za-z]")
+_INDEXED = re.compile(r"[A-Za-z]_\d")
 _REMAINDER = re.compile(r"(?<=\d) ?(?:\b(?:with )?(?:a )?remainder(?: of)?\b|\brem\b\.?|\br\b\.?|\bR\b\.?) ?(?=\d)")
 
 
@@ -79,13 +84,15 @@ def read_literal(plain: str) -> Literal | None:
 
 def words(plain: str) -> Literal:
     """A normalized text as words. Capitals count where digits stand between letters, as in `CO2`, and in letters."""
-    text = plain.replace("\\", " ")
+    text = _IDLE_BRACES.sub(r"\1", plain).replace("\\", " ")
     text = _REMAINDER.sub(" remainder ", text)
-    text = " ".join(re.sub(r"[{}\"“”]|(?<=\w)\.(?=\s|$|\w\.)", "", text).split()).strip(" .,;:!`")
+    text = " ".join(_IDLE_SIGN.sub("", text).split()).strip(" .,;:!`")
     if len(text) > 2 and text[0] == text[-1] == "'":
         text = text[1:-1].strip()
-    text = re.sub(r" ?([-/:=+*^_]) ?", r"\1", text)
-    if len(text) > 1 and not re.search(r"[A-Za-z]\d|\d[A-Za-z]", text):
+    text = _SPACED_SIGN.sub(r"\1", text)
+    if _INDEXED.search(text):  # H_2O is H2O
+        text = text.replace("_", "").replace(" ", "")
+    if len(text) > 1 and not _CAPITALS_COUNT.search(text):
         text = text.casefold()
     return Literal("words", (text,))
 

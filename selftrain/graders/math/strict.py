@@ -46,6 +46,8 @@ from selftrain.types import Score
 _MALFORMED = re.compile(r"\\(?:frac|sqrt|boxed|begin|end|sum|int)(?![a-zA-Z])")
 #: A gold that a program printed as a list of one.
 _LIST_OF_ONE = re.compile(r"\[\s*(?:'([^',]*)'|\"([^\",]*)\"|([^\[\]',\"]*))\s*\]")
+#: Numbers without any text, which need no reading.
+_BARE = re.compile(r"[\d.,/\s$%-]{1,40}")
 #: Characters of numbers alone, without a text around them.
 _SHORT = 60
 #: Letters that may be a product of unknowns, if the other side has those unknowns.
@@ -99,7 +101,7 @@ def read_gold(reference: str | None) -> Gold:
     """Raises UnreadableGoldError if there is no gold, it states no answer, or math-verify must not be given it."""
     if reference is None or not reference.strip():
         raise UnreadableGoldError("there is none")
-    if len(reference) <= _SHORT and (numbers := read_numbers(reference.strip())):
+    if _BARE.fullmatch(reference) and (numbers := read_numbers(reference.strip())):
         return Gold(reference.strip(), numbers)
     text = gold_answer(reference)
     if text is None and (left_open := reference.count("{") - reference.count("}")) > 0:

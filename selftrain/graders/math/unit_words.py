@@ -188,5 +188,14 @@ IRREGULAR_PLURALS = {
     "cookies": "cookie", "movies": "movie", "pies": "pie", "ties": "tie", "brownies": "brownie", "calories": "calorie",
     "selfies": "selfie", "shoes": "shoe", "axes": "axis", "boxes": "box", "slices": "slice",
 }  # fmt: skip
+#: What makes a date or a time of the number before it.
+DATES_AND_TIMES = frozenset(
+    split_words(
+        """
+        january february march april may june july august september october november december jan feb mar apr jun jul
+        aug sep sept oct nov dec am pm bc ad bce ce o'clock oclock
+        """
+    )
+)
 #: Chinese measure words, which count and name nothing else.
 CHINESE_COUNTERS = frozenset("个個只本人名条條支枝张張辆輛棵朵颗件袋箱盒瓶杯次种種页頁台把头頭双位座间根篇首")

@@ -23,6 +23,7 @@ from typing import NamedTuple
 from selftrain.graders.math.unit_words import (
     ALTERING,
     CHINESE_COUNTERS,
+    DATES_AND_TIMES,
     IRREGULAR_PLURALS,
     KNOWN,
     NO_PLURALS,
@@ -173,6 +174,8 @@ def _name(text: str, scale: int) -> Unit | None:
         return None
     if any(len(word) == 1 and word != "a" for word in words) or max(map(len, words)) < 3:
         return None
+    if words[0].lower() in DATES_AND_TIMES:
+        return None  # 5 June, 10 AM
     content = [singular(word) for word in map(str.lower, words) if word not in TRAILING]
     return Unit(" ".join(content), optional=_is_harmless(words), scale=scale, named=True)
 
