@@ -34,7 +34,8 @@ from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, veri
 _MEMORY = 4 << 30
 #: Decimals compared if one side is a decimal number.
 _DECIMALS = 9
-_DECIMAL = re.compile(r"-?\d+\.(\d+)", re.ASCII)
+#: A decimal that may be a rounding.
+_DECIMAL = re.compile(rf"-?\d+\.(\d{{{_DECIMALS},}})", re.ASCII)
 _TOLERANCE = sympy.Rational(1, 10**9)
 
 #: Without its rule for units, which takes the h of `2\\pi r h` for hours.
@@ -67,12 +68,12 @@ def is_equal(gold: str, answer: str) -> bool:
 
 
 def rounds_to(value: Any, written: re.Match[str]) -> bool:
-    """Whether a value is a decimal to half a unit of its last place, of which it has nine or more."""
+    """Whether a value is a decimal to half a unit of its last place."""
     if not isinstance(value, sympy.Expr) or value.free_symbols:
         return False
     decimals = len(written[1])
     difference = abs(sympy.N(value.doit(), decimals + 30) - sympy.Rational(written[0]))
-    return bool(2 * difference <= sympy.Rational(1, 10**decimals)) and decimals >= _DECIMALS
+    return bool(2 * difference <= sympy.Rational(1, 10**decimals))
 
 
 def differs_at_a_point(a: Any, b: Any) -> bool:
