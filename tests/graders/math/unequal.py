@@ -341,6 +341,7 @@ def named(rng: random.Random) -> Pair:
 
 #: Formulas with operands, and what they are changed to: another operand, operator, order.
 FORMULAS = [
+    ("H_{a}O", ["H_{b}O", "HO_{a}", "O_{a}H", "H_{a}", "HO", "{a}HO"]),
     ("{a}x^{b} + {c}", ["{c}x^{b} + {a}", "{a}x^{c} + {b}", "{a}x^{b} - {c}", "{a}y^{b} + {c}", "{a}x^{b}",
     "({a}x)^{b} + {c}"]),
     ("\\sqrt{{{a}}} + {b}", ["\\sqrt{{{b}}} + {a}", "\\sqrt[3]{{{a}}} + {b}", "\\sqrt{{{a} + {b}}}",
@@ -387,7 +388,7 @@ def formulas(rng: random.Random) -> Pair:
 
 
 _TEXTS = [
-    "CO2", "H2O", "C2H6", "NaCl", "C6H12O6", "H_2O", "CO_2", "IX", "XI", "XIV", "XVI", "MCM", "12B", "B12", "A1",
+    "CO2", "H2O", "C2H6", "NaCl", "C6H12O6",   "IX", "XI", "XIV", "XVI", "MCM", "12B", "B12", "A1",
     "1A", "7C3", "AB", "ABC",
     "\\angle ABC", "\\triangle DEF", "\\overline{AB}", "\\overrightarrow{AB}", "AB \\parallel CD", "e-mail", "stop",
     "listen", "on",
