@@ -90,7 +90,7 @@ def test_a_thinking_model_gets_room_for_its_thought() -> None:
 def test_a_trained_model_is_prompted_as_it_was_trained(tmp_path, llama: LoadedModel) -> None:
     assert choose(PromptConfig(), "auto", fit(read_facts(seed_model("llama")))).prompts.num_fewshot == 0
     llama.tokenizer.save_pretrained(tmp_path)
-    llama.model.config.save_pretrained(tmp_path)
+    llama.model.save_pretrained(tmp_path)
     write_stated(tmp_path, PromptConfig(prompt_template="Q: {question}\nA:", num_fewshot=0, stop_strings=("\n\n",)))
     facts = read_facts(str(tmp_path))
     chosen = choose(PromptConfig(), 64, fit(facts))
