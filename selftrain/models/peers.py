@@ -10,10 +10,11 @@ from selftrain.types import Prompt
 
 PeerLayout = Literal["block", "posted"]
 
-#: The words are ours: no source prints those of the paper.
+#: The words are ours: no source prints those of the paper. The question is last, too, or base models go on with the
+#: list and weak chat models lose sight of it.
 PEER_TEMPLATE = (
     "{question}\n\nResponses of other models to this question, which may be wrong:\n\n{answers}\n\n"
-    "These were the responses of others. Now give your own answer to the question."
+    "These were the responses of others. Now give your own answer to the question.\n\n{question}"
 )
 #: In its place where a model is to judge one answer, and where it stands in the layout 'posted'.
 _VERDICT_TEMPLATE = (

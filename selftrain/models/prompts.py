@@ -119,10 +119,10 @@ class PromptConfig:
                 "every prompt would be the same text",
                 "write it with {question}, for example 'Question: {question}\\nAnswer:'",
             )
-        if self.peer_template.count("{question}") != 1 or self.peer_template.count("{answers}") != 1:
+        if "{question}" not in self.peer_template or self.peer_template.count("{answers}") != 1:
             raise SettingsError(
                 f"peer_template is {self.peer_template!r}",
-                "it needs {question} and {answers} once each, or a model would miss one or read it twice",
+                "it needs {question}, and {answers} once, or a model would miss something or read it twice",
                 f"write it like {PEER_TEMPLATE!r}",
             )
         if "" in self.stop_strings:

@@ -25,7 +25,9 @@ Responses of other models to this question, which may be wrong:
 #### 7
 </response 2>
 
-These were the responses of others. Now give your own answer to the question."""
+These were the responses of others. Now give your own answer to the question.
+
+How much is 3+4?"""
 
 
 def asked(*answers: str, **fields: bool) -> Prompt:
@@ -103,6 +105,6 @@ def test_the_words_are_a_setting() -> None:
         Prompt("p", "What is {answers}?", peer_answers=("{question}",))
     )
     assert text == "Question: <response 1>\n{question}\n</response 1>\nWhat is {answers}? {x}\nAnswer:"
-    for wrong in ("", "{question}", "{answers}", "{question}{question}{answers}"):
+    for wrong in ("", "{question}", "{answers}", "{question}{answers}{answers}"):
         with pytest.raises(SettingsError, match="peer_template is"):
             PromptConfig(peer_template=wrong)
