@@ -106,14 +106,17 @@ def load(model: Model) -> None:
 
 def sampling(model: Model) -> None:
     asked, packed = model.asked, fastest_engine(model.reference)
-    filtered = replace(model.sampling, top_p=0.95)
+    filtered, loop = replace(model.sampling, top_p=0.95), model.reference
+    in_bf16 = TransformersEngine(loop.model, loop.renderer, loop.name, batch_size=loop.batch_size, bf16=True)
+    rounded = PackedEngine(in_bf16, read_architecture(model.model))
     ours, top_p = "ours", "ours, top-p 0.95"
     ways = [
         here(name, partial(model.ours, engine, model.prompts, asked.samples, params))
         for name, engine, params in (
             (ours, packed, model.sampling),
             (top_p, packed, filtered),
-            ("our loop around transformers'", model.reference, model.sampling),
+            ("our loop around transformers'", loop, model.sampling),
+            ("ours, bfloat16", rounded, model.sampling),
         )
     ]
     ways += generate_ways(model, model.prompts, asked.samples, asked.at_once)
@@ -128,7 +131,7 @@ def shots(model: Model) -> None:
     worked = load_problems("word_problems", split="train", max_problems=8)
     with suppress(SelftrainError):
         worked = load_problems("gsm8k", split="train", max_problems=8)
-    few_shot = tuple((one.question, one.solution or str(one.answer)) for one in worked)
+    few_shot = tuple((one.question, one.solution or "") for one in worked)
     prompts = [replace(prompt, few_shot=few_shot) for prompt in model.prompts[: asked.shot_prompts]]
     length = median(len(model.renderer.prompt_ids(prompt)) for prompt in prompts)
     # As in an evaluation: one answer a prompt.

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from selftrain.engines.packed import weights
+from selftrain.engines.packed import linear, weights
 from selftrain.engines.packed.engine import PackedEngine
+from selftrain.engines.packed.select import bf16_line
 from selftrain.models.loading import LoadedModel
 from selftrain.training.base import TrainingConfig, TrainingJob
 from selftrain.training.trainer import TransformersTrainer
@@ -102,3 +103,12 @@ def test_weights_that_did_not_change_are_packed_once(
         generate(packed, prompts[:2], 2, AT_RANDOM, weights_version=version)
         packed.logprob(prompts[:2], TEXTS)
     assert len(made) == 1
+
+
+def test_a_processor_that_gains_by_bfloat16_is_measured_and_said() -> None:
+    assert 0 < linear.bf16_gain() < 100
+    assert bf16_line(True, 2.0) == bf16_line(False, 0.2) == ""
+    assert bf16_line(True, 0.2) == (
+        "--bf16 gains nothing here: this processor multiplies in bfloat16 0.2 times as fast as in float32"
+    )
+    assert "2.1 times as fast as in float32: --bf16 would use it" in bf16_line(False, 2.1)
