@@ -41,7 +41,9 @@ ANOTHER_OPTION = re.compile(
     r"(?<![\w(])\(?[A-Z]\)|(?:\b(?:or|and|nor|versus|vs)\b\.?|[/,&])\s*(?:(?:option|choice)\s+)?[(\[]?[A-Z](?![\w'’])"
 )
 _HEDGE = re.compile(
-    r"\b(?:not|never|nor|or|either|neither|maybe|perhaps|wrong|incorrect|no)\b|n['’]t\b|\?", re.IGNORECASE
+    r"\b(?:not|never|nor|or|either|neither|maybe|perhaps|wrong|incorrect|no|than|at least|at most|about|almost|nearly"
+    r"|roughly|around|approximately|between|over|under|above|below|up to|doubt\w*|unsure|unlikely)\b|n['’]t\b|\?",
+    re.IGNORECASE,
 )
 
 

@@ -76,7 +76,19 @@ def test_one_spelling_is_equal_to_the_grader_too(math_grader: MathGrader) -> Non
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("x = 2, y = 3", "x = 3, y = 2"), ("3", "-3"), ("28", "0.28"), ("A", "a"), ("3x", "3"), ("", "0")],
+    [
+        ("x = 2, y = 3", "x = 3, y = 2"),
+        ("3", "-3"),
+        ("28", "0.28"),
+        ("A", "a"),
+        ("3x", "3"),
+        ("", "0"),
+        ("12:30", "12"),
+        ("12 sevenths", "12"),
+        ("2 boys and 3 girls", "3 boys and 2 girls"),
+        ("204_5", "204"),
+        ("10-20", "10"),
+    ],
 )
 def test_different_answers_stay_apart(one: str, other: str) -> None:
     assert canonical(one) != canonical(other)

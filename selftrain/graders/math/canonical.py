@@ -9,13 +9,14 @@ r"""One spelling for all answers that mean the same, so that they can be counted
 | `50%`                                         | `50`: the grader accepts 50 and 0.5, but one has to be chosen     |
 | `9, 15`, `15 and 9`, `x = 9, x = 15`          | `9, 15`                                                           |
 | `y = 3, x = 2`                                | `x = 2, y = 3`                                                    |
+| `12 sevenths`, `2 boys and 3 girls`           | `12 seventh`; `2 boy, 3 girl`: names that must not be left out    |
 | `(B)`, `B)`, `B`; `Odd.`, `odd`               | `B`; `odd`                                                        |
 | `\left( 3 , 4 \right)`                        | `(3,4)`: formulas by their normalized text, never by algebra      |
 | one line of prose, which marks no answer      | nothing: no other answer could agree with it                      |
 
 The grader also equates 50% with 0.5, `x = 2, y = 3` with `2, 3`, and formulas of different form. That relation is not
 transitive, so it has no canonical spelling: answers with one spelling are equal to the grader, but not always the
-other way round.
+other way round. Units are left out, as in most golds, so `5 km` and `5 m` have one spelling.
 """
 
 from __future__ import annotations
@@ -71,19 +72,20 @@ def canonical(answer: str) -> str:
     plain = normalize_latex(answer)
     # An answer that normalizes to nothing is still an answer, unlike all others.
     listing = read_answer(plain)
-    said = [entry.value.says[0] for entry in listing.entries if isinstance(entry.value, Literal)]
-    if len(said) == len(listing.entries) == 1 and isinstance(said[0], str) and said[0]:
-        return said[0]
+    value = listing.entries[0].value
+    if len(listing.entries) == 1 and isinstance(value, Literal) and value.kind in ("letter", "words") and value.says[0]:
+        return str(value.says[0])
     return without_idle_spaces(plain) or answer
 
 
 def _spell_numbers(numbers: Sequence[Number]) -> str:
-    if len(numbers) == 1:
-        return _spell(_value(numbers[0]))
     names = {number.name for number in numbers}
-    if "" not in names and len(names) == len(numbers):
+    if len(numbers) > 1 and "" not in names and len(names) == len(numbers):
         return ", ".join(f"{n.name} = {_spell(_value(n))}" for n in sorted(numbers, key=lambda n: n.name))
-    return ", ".join(_spell(value) for value in sorted(map(_value, numbers)))
+    kinds = {number.unit.kind for number in numbers if number.unit}
+    several = len(kinds) > 1
+    found = sorted((_value(n), n.unit.kind if n.unit and (several or not n.unit.optional) else "") for n in numbers)
+    return ", ".join(f"{_spell(value)} {kind}".strip() for value, kind in found)
 
 
 def _value(number: Number) -> Fraction:
