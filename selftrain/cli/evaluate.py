@@ -162,9 +162,10 @@ def _choose(
 
 def _training_part(data: DatasetConfig) -> ProblemSet | None:
     """For worked examples; None where the data has no part of its own for training."""
+    other = data.eval_dataset_name is not None
     by_name = data.dataset_train_split is not None or data.dataset_name in known_datasets()
     # A single file is one split, whatever it is called.
-    if not by_name and not Path(data.dataset_name).expanduser().is_dir():
+    if not other and not by_name and not Path(data.dataset_name).expanduser().is_dir():
         return None
     try:
         return load_problems(data.dataset_name, split=data.dataset_train_split or "train", **data.columns)

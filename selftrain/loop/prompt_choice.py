@@ -119,8 +119,8 @@ def choose(config: PromptConfig, max_completion_length: Length, fit: PromptFit) 
         asked = INSTRUCTIONS[fit.kind] if fit.kind and any(facts.chat for facts in fit.models) else ""
         config = replace(config, instruction=asked if config.prompt_format != "plain" else "")
         reasons["instruction"] = fit.about if chat or config.instruction else "base models are shown examples"
-    chosen = _shots(config, fit, chat=chat)
-    if config.num_fewshot == "auto":
+    chosen = _shots(config, fit, chat=chat, given="num_fewshot" not in reasons)
+    if config.num_fewshot != len(chosen.shots):  # 'auto', or fewer are to be had than the model was trained with
         config = replace(config, num_fewshot=len(chosen.shots))
         reasons["num_fewshot"] = chosen.source
     if config.thinking_length == "auto":
@@ -148,12 +148,14 @@ def _format_reason(fit: PromptFit, chat: bool) -> str:
     return f"{names} {'has a' if chat else 'has no'} chat template"
 
 
-def _shots(config: PromptConfig, fit: PromptFit, *, chat: bool) -> ChosenShots:
+def _shots(config: PromptConfig, fit: PromptFit, *, chat: bool, given: bool) -> ChosenShots:
     wanted = config.num_fewshot
     if wanted == 0 or (wanted == "auto" and chat):
         return ChosenShots((), "chat models are told what to do")
     count = None if wanted == "auto" else wanted
     found = choose_shots(count, fit.train, fit.evaluation, kind=fit.kind, seed=fit.seed)
+    if count is not None and len(found.shots) < count and not given:
+        return _that_fit(choose_shots(None, fit.train, fit.evaluation, kind=fit.kind, seed=fit.seed), fit)
     if count is not None and len(found.shots) < count:
         raise DataError(
             f"num_fewshot is {count}, and there are not so many problems with a human solution",

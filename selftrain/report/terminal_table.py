@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _CAPTION = "by round: percent right [95 % interval]; below: points gained on the base, p of this one paired test"
+_ALONE = "percent right [95 % interval]"
 #: Columns where no evaluation problem has an answer.
 _BLIND = ("validation_score", "agreement", "token_entropy", "mean_length", "parse_failure_rate")
 
@@ -68,7 +69,12 @@ def _is_measured(history: RunHistory, metric: str) -> bool:
 
 
 def _caption(history: RunHistory) -> str:
-    caption = _CAPTION if history.accuracies else "by round: no accuracy, since no evaluation problem has an answer"
+    compared = any(record.against_base for record in history.records)
+    caption = (
+        (_CAPTION if compared else _ALONE)
+        if history.accuracies
+        else "by round: no accuracy, since no evaluation problem has an answer"
+    )
     if history.headline_round is None:
         return caption
     by = "the last that trained"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -87,10 +89,9 @@ def test_a_thinking_model_gets_room_for_its_thought() -> None:
     assert choose(PromptConfig(thinking_length=0), 100, fit(replace(CHAT, thinks=True))).response_length == 100
 
 
-def test_a_trained_model_is_prompted_as_it_was_trained(tmp_path, llama: LoadedModel) -> None:
+def test_a_trained_model_is_prompted_as_it_was_trained(tmp_path: Path) -> None:
     assert choose(PromptConfig(), "auto", fit(read_facts(seed_model("llama")))).prompts.num_fewshot == 0
-    llama.tokenizer.save_pretrained(tmp_path)
-    llama.model.save_pretrained(tmp_path)
+    shutil.copytree(seed_model("llama"), tmp_path, dirs_exist_ok=True)
     write_stated(tmp_path, PromptConfig(prompt_template="Q: {question}\nA:", num_fewshot=0, stop_strings=("\n\n",)))
     facts = read_facts(str(tmp_path))
     chosen = choose(PromptConfig(), 64, fit(facts))
@@ -98,6 +99,10 @@ def test_a_trained_model_is_prompted_as_it_was_trained(tmp_path, llama: LoadedMo
     assert "was trained with it" in "".join(chosen.lines())
     # What is asked for goes before.
     assert choose(PromptConfig(num_fewshot=1), 64, fit(facts, train=SOLVED)).prompts.num_fewshot == 1
+    # A data set that has fewer examples than it was trained with is no error.
+    write_stated(tmp_path, PromptConfig(num_fewshot=9))
+    few = choose(PromptConfig(), 64, fit(read_facts(str(tmp_path))))
+    assert 0 < few.prompts.num_fewshot == len(few.shots) < 9
     (tmp_path / "prompt.json").write_text("[not ours")
     assert read_facts(str(tmp_path)).stated == {}
 
