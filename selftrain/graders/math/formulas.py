@@ -61,6 +61,8 @@ _RENAMED = re.compile(
 )
 #: To math-verify f(2x + 2) would be a product, and so 2f(x + 1).
 _CALL = re.compile(r"(?<![\\A-Za-z\d}])[fgFG]'*(?:_(?:\{[^{}]*\}|\w))?\((?:[^()]|\([^()]*\))*\)")
+#: The inverse function, which is no power of a value.
+_INVERSE = re.compile(r"(?<![\\A-Za-z\d}])([fghFGH])\s*\^\s*\{\s*-1\s*\}(?=\s*\()")
 _DECIMAL = re.compile(r"(?<![\d.])(\d*)\.(\d+)(?![\d.])")
 #: What may be unknowns: one or two letters, but for these.
 _UNKNOWNS = re.compile(r"(?<![A-Za-z\\])(?!(?:cm|km|mm|ft|in|kg|lb|oz|yd)(?![A-Za-z]))[A-Za-z]{1,2}(?![A-Za-z])")
@@ -160,6 +162,7 @@ def for_math_verify(latex: str) -> str:
     """A formula as math-verify shall see it; see the top of this file."""
     text = _DEGREES.sub(r"(\1 \\cdot \\frac{\\pi}{180})", latex)
     text = _DECIMAL.sub(_fraction, text)
+    text = _INVERSE.sub(r"\1_{inverse}", text)
     text = _CALL.sub(lambda m: _hidden(m[0]), text)
     text = _RENAMED.sub(_renamed, text).replace(";", ",")
     return re.sub(r"(?<=\d) (?=[a-z])", "", text)

@@ -58,11 +58,14 @@ _DECIMAL = re.compile(
 _MONEY = re.compile(
     r"(US\$|CA\$|AU\$|[AC]\$|[$€£¥₹₽₩]|(?:USD|EUR|GBP|JPY|CNY|RMB|INR|CAD|AUD|CHF|MXN|KRW|RUB)\b|[Rr]s\.?(?=[\s\d]))\s*(?=[-+]?[.\d\\])"
 )
-_NAME_FREE = re.compile(r"\\[a-zA-Z]+|_\{\w+\}|_\w|\([\w, ]*\)")
+_NAME_FREE = re.compile(r"\\[a-zA-Z]+|(?<=[a-zA-Z])\^\{-1\}(?=\()|_\{\w+\}|_\w|\([\w, ]*\)")
 _NAME = re.compile(r"[A-Za-z\s|:'{}]*[A-Za-z][A-Za-z\s|:'{}]*|[{}|:\s]+")
 _SUM = re.compile(r"(?:[\d\s.,+\-*/%(){}^]|\\(?:times|cdot|div|frac)(?![a-zA-Z]))+")
 _OPERATOR = re.compile(r"[+*/^]|(?<=[\d)}])\s*-|\\(?:times|cdot|div|frac)")
 _SEPARATOR = re.compile(r"\s*(?:,(?!\d{3}(?!\d))|;|\band\b|\bor\b|(?<=\d)(?:or|and)(?=[A-Z(\[\\]|[a-z]\s*=))\s*")
+#: |x| is not x, but |AB| is AB.
+_SIZE = re.compile(r"\|[A-Za-z]\|")
+_EITHER = re.compile(r"\bor\b")
 _ARGUMENT = re.compile(r"\([xyztnkm]\)$")
 _ONE_LETTER = re.compile(r"[A-Za-z](?![A-Za-z])")
 _OF_WHAT = re.compile(r"^ of (?:the |all (?:the )?|his |her |their |its )?")
@@ -93,6 +96,9 @@ def read_numbers(text: str) -> tuple[Number, ...] | None:
         text = text[2:-2]
     parts = [part for part in _SEPARATOR.split(text) if part]
     numbers = [number for part in parts if (number := _read_number(part))]
+    if len(numbers) > 1 and _EITHER.search(text) and any(number.unit and number.unit.named for number in numbers):
+        # `2 boys or 3 girls` leaves open which.
+        return None
     found = numbers if numbers and len(numbers) == len(parts) else _compound(text)
     return _one_quantity(found) if found else None
 
@@ -156,7 +162,7 @@ def _read_number(text: str) -> Number | None:
             number = found and _with_unit(found, text[match.end() :], money and money[1])
             if number is None:
                 return None
-            is_named = name[:1].isalpha() or name[:1] == "\\"
+            is_named = name[:1].isalpha() or name[:1] == "\\" or _SIZE.fullmatch(name)
             return number._replace(
                 value=-number.value if negative else number.value, name=free_name(name) if is_named else ""
             )

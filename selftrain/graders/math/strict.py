@@ -93,7 +93,8 @@ def grade_strictly(reference: str | None, text: str, comparer: Comparer) -> Scor
         return Score(None, answer, f"gold answer cannot be read: {error}")
     except OSError as error:
         return Score(None, answer, f"grader failed: {error}")
-    return Score(float(right), answer, why or f"{_brief(answer)} is not {_brief(gold.text)}")
+    default = "equal" if right else f"{_brief(answer)} is not {_brief(gold.text)}"
+    return Score(float(right), answer, why or default)
 
 
 @lru_cache(maxsize=1 << 16)

@@ -70,6 +70,7 @@ def test_words_are_compared_as_words(math_grader: MathGrader, gold: str, answer:
         ("15\\pi", "15\\pi\\text{ square units}"), ("15\\pi\\text{ cm}^2", "15\\pi"), ("y=2x+1", "2x+1"),
         ("x>5", "5<x"),
         ("\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}", "\\begin{bmatrix} 1 \\\\ 2 \\end{bmatrix}"), ("√2", "\\sqrt{2}"),
+        ("f^{-1}(x)=\\frac{x-1}{2}", "\\frac{x}{2} - \\frac12"), ("|AB| = 7\\pi", "7\\pi"),
         ("D = (0, 1)", "(0,1)"), ("(p,q) = (3,2)", "(3,2)"), ("\\sqrt{7919}", "7919^{1/2}"),
         ("e^{-x^2}", "\\frac{1}{e^{x^2}}"),
         ("1 - \\frac{1}{\\mathrm{e}}", "1 - e^{-1}"), ("\\{1\\pm\\sqrt5, -2\\}", "-2, 1+\\sqrt5, 1-\\sqrt5"),
@@ -94,6 +95,8 @@ def test_equal_formulas_are_right(math_grader: MathGrader, gold: str, answer: st
         ("\\frac{1}{2^{50}}", "\\frac{1}{2^{60}}"), ("\\sqrt2", "1.414"), ("2(x+1)", "2x+1"), ("a-(b-c)", "a-b-c"),
         ("\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}", "\\begin{pmatrix} 1 & 2 \\end{pmatrix}"),
         ("3\\sqrt2", "3\\sqrt2\\text{ million}"),
+        # An inverse function is no power, |x| not x, and "or" leaves open which.
+        ("f^{-1}(x)", "f(x)^{-1}"), ("x = 7", "|x| = 7"), ("2 boys and 3 girls", "2 boys or 3 girls"),
     ],
 )  # fmt: skip
 def test_formulas_that_only_look_equal_are_wrong(math_grader: MathGrader, gold: str, answer: str) -> None:
