@@ -30,6 +30,8 @@ _OBJECTS = (
 _OTHERS = ("chat_template.jinja", "chat_template.json", "merges.txt", "vocab.txt", "tokenizer.model", "spiece.model")
 #: One of them holds the vocabulary.
 _VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.tiktoken", "*.model")
+#: Every tokenizer has to turn it into ids.
+TRIED = "1 + 1 = 2"
 #: Bytes of the largest JSON that is read; the tokenizers of large vocabularies have some thirty million.
 _LARGEST = 1 << 28
 #: Numbers of a config that may not go beyond what its weights hold: building the module would take memory or hours.

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from selftrain.errors import ModelError
+from selftrain.models.check_files import TRIED
 
 #: Tensors named in a message.
 _SHOWN = 3
@@ -30,6 +31,8 @@ def check_loaded(name_or_path: str, model: Any, tokenizer: Any, info: Mapping[st
     _check_names(name_or_path, model, info)
     _check_finite(name_or_path, model)
     _check_ids(name_or_path, model, tokenizer)
+    # Settings of a tokenizer are looked at when it is used.
+    tokenizer.decode(tokenizer(TRIED)["input_ids"], skip_special_tokens=True)
 
 
 def _check_names(name_or_path: str, model: Any, info: Mapping[str, Collection[str]]) -> None:

@@ -46,7 +46,7 @@ def read_facts(name_or_path: str, revision: str = "main") -> TokenizerFacts:
     import transformers
 
     from selftrain.models.adapter import base_model_of
-    from selftrain.models.check_files import check_files
+    from selftrain.models.check_files import TRIED, check_files
 
     if Path(name_or_path).is_dir():
         check_files(Path(name_or_path))
@@ -55,6 +55,7 @@ def read_facts(name_or_path: str, revision: str = "main") -> TokenizerFacts:
         tokenizer: Any = transformers.AutoTokenizer.from_pretrained(
             name_or_path, revision=revision, trust_remote_code=False
         )
+        tokenizer(TRIED, add_special_tokens=False)
         base, base_revision = base_model_of(name_or_path, revision)
         config: Any = transformers.AutoConfig.from_pretrained(base, revision=base_revision, trust_remote_code=False)
     except BaseException as error:

@@ -143,7 +143,10 @@ def _damage_table(path: Path, rng: random.Random) -> str:
     """A table is also written anew, with a column missing, of another type or without values."""
     if path.suffix != ".parquet" or rng.random() < 0.5:
         return damage_file(path, rng)
-    table = pq.read_table(path)
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException):  # it was damaged before
+        return damage_file(path, rng)
     number = rng.randrange(table.num_columns)
     name, how = table.column_names[number], rng.choice(("dropped", "renamed", "null", "numbers", "bytes"))
     if how == "dropped":

@@ -178,6 +178,7 @@ BROKEN: Mapping[str, Breakage] = {
         f"the end token is {value!r}": edit("generation_config.json", partial(_with_end, value=value))
         for value in (10**9, -1, "x", [[1]], [None], {"a": 1}, 1.5, True)
     },
+    "the longest text is a list": edit("tokenizer_config.json", lambda t: t.update(model_max_length=[1])),
     "the vocabulary is empty": edit("tokenizer.json", lambda t: t["model"].update(vocab={})),
     "the tokenizer has no model": edit("tokenizer.json", lambda t: t.pop("model")),
     "an added token has no embedding": edit(
