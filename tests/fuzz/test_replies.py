@@ -1,4 +1,4 @@
-"""Replies of a server with one thing about them changed: each is used or costs a retry, and none ends in a traceback."""
+"""Replies of a server with one thing changed: each is used or costs a retry, and none ends in a traceback."""
 
 from __future__ import annotations
 
