@@ -81,14 +81,14 @@ def test_model_folders(commands: Commands, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_data_files(commands: Commands, tmp_path: Path) -> None:
-    tried(commands, tmp_path, data, 700, "data")
+    tried(commands, tmp_path, data, 1000, "data")
 
 
 @pytest.mark.slow
 def test_folders_of_finished_runs(commands: Commands, tmp_path: Path, finished: Path) -> None:
-    tried(commands, tmp_path, run_folder(finished), 300, "finished")
+    tried(commands, tmp_path, run_folder(finished), 150, "finished")
 
 
 @pytest.mark.slow
 def test_folders_of_stopped_runs(commands: Commands, tmp_path: Path, stopped: Path) -> None:
-    tried(commands, tmp_path, run_folder(stopped), 200, "stopped")
+    tried(commands, tmp_path, run_folder(stopped), 100, "stopped")
