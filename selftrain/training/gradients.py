@@ -100,7 +100,8 @@ class GradientAccumulator:
 
         ids = torch.tensor([token_ids], device=self.model.device)
         counting = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
-        with counting, autocast(self.model, self.config.bf16):
+        # Dropout draws here, too: the caller's generator stays as it is.
+        with seeded(self.model.device, "memory"), counting, autocast(self.model, self.config.bf16):
             # Held until all is counted, so that no place in memory is used twice.
             _out = self.model(input_ids=ids, use_cache=False, logits_to_keep=1)
         return sum(kept.values())

@@ -60,11 +60,11 @@ def test_the_packed_engine_splits_a_batch_that_is_too_large(
     whole = PackedEngine(engine_of(llama), read_architecture(llama.model)).generate(request)
     tried: list[int] = []
 
-    def cramped(decoder: Any, prompts: Any, n: int, rows: torch.Tensor) -> SequenceGroup:
+    def cramped(decoder: Any, prompts: Any, n: int, rows: torch.Tensor, start: Any) -> SequenceGroup:
         tried.append(len(rows))
         if len(rows) > 4:
             raise CPU
-        return SequenceGroup(decoder, prompts, n, rows)
+        return SequenceGroup(decoder, prompts, n, rows, start)
 
     monkeypatch.setattr("selftrain.engines.packed.engine.SequenceGroup", cramped)
     engine = PackedEngine(engine_of(llama), read_architecture(llama.model))

@@ -71,7 +71,7 @@ def data(folder: Path, rng: random.Random) -> Case:
     if rng.random() < 0.6:
         content, how = damaged_bytes(content, rng), "bytes"
     for other in folder.iterdir():  # perhaps a pipe
-        other.rmdir() if other.is_dir() and not other.is_symlink() else other.unlink()
+        shutil.rmtree(other) if other.is_dir() and not other.is_symlink() else other.unlink()
     (folder / name).write_bytes(content)
     if rng.random() < 0.05:
         how = damage_file(folder / name, rng)

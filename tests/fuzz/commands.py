@@ -94,7 +94,7 @@ def _import_all() -> None:
     all_commands()
     for module in pkgutil.walk_packages(selftrain.__path__, "selftrain."):
         # Not a library for ctypes, nor what runs elsewhere: in a sandbox, in vLLM's or Ray's process, as a program.
-        if not re.search(r"\.(kernels|inside|vllm|ray|watchdog|__main__)\b", module.name):
+        if not re.search(r"\.(kernels|sampling|inside|vllm|ray|watchdog|__main__)\b", module.name):
             importlib.import_module(module.name)
 
 
