@@ -66,7 +66,7 @@ _DOUBT = re.compile(
 _IDLE_BRACES = re.compile(r"(?<![A-Za-z])\{([^{}]*)\}")
 _IDLE_SIGN = re.compile(r"[\"“”]|(?<=\w)\.(?=\s|$|\w\.)")
 _SPACED_SIGN = re.compile(r" ?([-/:=+*^_]) ?")
-_CAPITALS_COUNT = re.compile(r"[A-Za-z]\d|\d[A-Za-z]")
+_CAPITALS_COUNT = re.compile(r"[A-Za-z]\d|\d[A-Za-z]|\\[a-z]")
 _INDEXED = re.compile(r"[A-Za-z]_\d")
 _REMAINDER = re.compile(r"(?<=\d) ?(?:\b(?:with )?(?:a )?remainder(?: of)?\b|\brem\b\.?|\br\b\.?|\bR\b\.?) ?(?=\d)")
 
@@ -83,9 +83,8 @@ def read_literal(plain: str) -> Literal | None:
 
 
 def words(plain: str) -> Literal:
-    """A normalized text as words. Capitals count where digits stand between letters, as in `CO2`, and in letters."""
-    text = _IDLE_BRACES.sub(r"\1", plain).replace("\\", " ")
-    text = _REMAINDER.sub(" remainder ", text)
+    """A normalized text as words. Capitals count beside digits, as in `CO2`, behind commands, and in letters."""
+    text = _REMAINDER.sub(" remainder ", _IDLE_BRACES.sub(r"\1", plain))
     text = " ".join(_IDLE_SIGN.sub("", text).split()).strip(" .,;:!`")
     if len(text) > 2 and text[0] == text[-1] == "'":
         text = text[1:-1].strip()

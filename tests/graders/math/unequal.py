@@ -198,7 +198,7 @@ def places(rng: random.Random) -> Pair:
 
 
 def codes(rng: random.Random) -> Pair:
-    parts = [str(rng.randint(0, 30)) for _ in range(rng.randint(2, 4))]
+    parts = [str(rng.randint(1, 30)) for _ in range(rng.randint(2, 4))]
     joint = rng.choice(["-", "-", ".", "/", " - ", "–", ":"])
     said = rng.choice(
         [
@@ -392,7 +392,7 @@ _TEXTS = [
     "1A", "7C3", "AB", "ABC",
     "\\angle ABC", "\\triangle DEF", "\\overline{AB}", "\\overrightarrow{AB}", "AB \\parallel CD", "e-mail", "stop",
     "listen", "on",
-    "30'", "5'6", "R2D2", "f'", "x1", "3rd", "T-shirt", "A+", "B-", "N/A", "Pb", "KMnO4", "no", "\\odot O", "Fe2O3",
+    "30'", "5'6", "R2D2", "f'", "x1", "3rd", "t-shirt", "A+", "B-", "N/A", "Pb", "KMnO4", "no", "\\odot O", "Fe2O3",
     "v1.2", "Q4", "G7",
 ]  # fmt: skip
 
