@@ -120,7 +120,7 @@ def sampling(model: Model) -> None:
         )
     ]
     ways += generate_ways(model, model.prompts, asked.samples, asked.at_once)
-    taken = take_turns(ways, asked.repeats)
+    taken = take_turns(ways, asked.repeats, warm_up=False)
     show(model, taken, f"{asked.prompts} prompts, {asked.samples} samples each, up to {asked.tokens} tokens")
     share = sorted(times(taken[top_p], taken[ours]))
     print(f"{model.name}: with top-p {median(share):.0%} ({share[0]:.0%} to {share[-1]:.0%}) of the speed without\n")
@@ -140,7 +140,7 @@ def shots(model: Model) -> None:
         here("our loop around transformers'", partial(model.ours, model.reference, prompts, 1, model.sampling)),
         *generate_ways(model, prompts, 1, [4]),
     ]
-    taken = take_turns(ways, asked.repeats)
+    taken = take_turns(ways, asked.repeats, warm_up=False)
     show(model, taken, f"8 shots, {len(prompts)} prompts of {length:.0f} tokens, up to {asked.tokens} tokens")
 
 

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from selftrain.models.rendering import TokenizedExample, batches_by_tokens
 
-#: Logits held at once where they are computed some at a time: 64 MiB.
-MAX_LOGITS = 2**24
+#: Logits held at once where they are computed some at a time: 64 MiB, and so many times as many on a GPU, which is slow
+#: with small products.
+MAX_LOGITS, ON_GPU = 2**24, 8
 #: Classes of transformers whose logits are a matrix times the last hidden states, and perhaps a soft cap.
 PLAIN_HEADS = {
     f"{name}ForCausalLM" for name in ("Llama", "Mistral", "Qwen2", "Qwen3", "Gemma", "Gemma2", "Gemma3", "Olmo2")
@@ -68,7 +69,11 @@ class PlainHead:
         return cls(model.lm_head.weight, getattr(model.config, "final_logit_softcapping", None))
 
     def rows_at_once(self) -> int:
-        return max(1, MAX_LOGITS // len(self.weight))
+        return max(1, self.max_logits // len(self.weight))
+
+    @property
+    def max_logits(self) -> int:
+        return MAX_LOGITS * (ON_GPU if self.weight.is_cuda else 1)
 
     def logits(self, states: Tensor) -> Tensor:
         """`[rows, hidden]` to `[rows, vocabulary]`, float32."""
@@ -79,7 +84,7 @@ class PlainHead:
 def too_many_logits(examples: Sequence[TokenizedExample], head: PlainHead | None) -> bool:
     """Whether `token_logprobs` would hold more logits than `MAX_LOGITS`, and there is another way."""
     tokens = max(len(example.token_ids) for example in examples) - min(example.prompt_length for example in examples)
-    return head is not None and len(examples) * tokens * len(head.weight) > MAX_LOGITS
+    return head is not None and len(examples) * tokens * len(head.weight) > head.max_logits
 
 
 def completion_states(model: Any, examples: Sequence[TokenizedExample], pad_id: int) -> tuple[Tensor, Tensor, Tensor]:
