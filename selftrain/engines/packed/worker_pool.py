@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import safetensors.torch
+from safetensors import SafetensorError
 
 from selftrain.engines.base import Engine
 from selftrain.engines.packed.memory import processes_that_fit
@@ -86,13 +87,13 @@ class WorkerProcess:
         Raises:
             WorkerLostError: it was killed, or ran out of memory.
         """
-        file = str(saved()) if weights != self._weights else None
         try:
+            file = str(saved()) if weights != self._weights else None
             self._send({"request": request.to_json(), "weights": file})
             self._weights = weights
             rows: list[dict[str, Any]] = json.loads(self._stdout.readline())
-        except (OSError, ValueError) as error:
-            raise WorkerLostError(f"a sampling process ended: {error}") from error
+        except (OSError, ValueError, SafetensorError) as error:  # also where the disk has no room for the weights
+            raise WorkerLostError(f"a sampling process cannot be used: {error}") from error
         self.batches_done += 1
         return rows
 

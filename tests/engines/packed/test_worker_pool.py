@@ -133,6 +133,22 @@ def test_processes_for_a_large_model_end_before_it_is_trained(llama: LoadedModel
     engine.close()
 
 
+@pytest.mark.slow
+def test_a_full_disk_costs_nothing_but_the_help(
+    llama: LoadedModel, prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    pool = WorkerPool(SPEC, 1, start_after=0)
+    engine = PackedEngine(engine_of(llama), read_architecture(llama.model), workers=pool)
+    wait_until_ready(pool)
+    requests = requests_of([prompts[:2], prompts[2:4], prompts[4:6]], 2, PARAMS)
+    assert list(engine.generate_batches(requests)) == [engine.generate(request) for request in requests]
+    engine.close()
+
+
 def test_no_process_is_started_that_does_not_fit_into_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
     monkeypatch.setattr(memory, "_CGROUP", tmp_path)
