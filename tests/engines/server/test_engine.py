@@ -57,9 +57,13 @@ def said(responses: list[Response]) -> list[tuple[str, int, str, tuple[int, ...]
 def test_greedy_responses_are_those_of_the_engine_with_the_same_weights(
     llama: LoadedModel, prompts: list[Prompt], words: tuple[str, ...], settings: dict[str, bool], gives: bool
 ) -> None:
-    """Texts, tokens, ends and log-probabilities, whatever a server returns of them."""
-    expected = generate(engine_of(llama), prompts[:4], 1, GREEDY, weights_version=2)
-    with serving(*words) as state, asking(state, llama, **settings) as engine:
+    """Texts, tokens, ends and log-probabilities, whatever a server returns of them.
+
+    Without stop strings: a server that tells nothing of the end leaves open which of the two it was.
+    """
+    ends_itself = PromptConfig(stop_at_next_question=False)
+    expected = generate(engine_of(llama, prompt_config=ends_itself), prompts[:4], 1, GREEDY, weights_version=2)
+    with serving(*words) as state, asking(state, llama, ends_itself, **settings) as engine:
         found = generate(engine, prompts[:4], 1, GREEDY, weights_version=2)
         drawn = generate(engine, prompts[:4], 2, SamplingParams(0.8, max_completion_length=24))
         assert all(("logprobs" in one["body"]) == gives for one in state.asked)
@@ -91,12 +95,13 @@ def test_a_stop_string_that_begins_within_a_token_leaves_the_same_tokens(
     """Servers cut the text where the stop string begins; the token that it begins in is not part of the response."""
     own = engine_of(llama, prompt_config=PromptConfig(stop_strings=("####",)))
     (expected,) = generate(own, prompts[:1], 1, GREEDY)
-    for space in ("", " "):  # the model writes " ####" as one token
+    assert (expected.token_ids, expected.text) == ((), " ")  # the model writes " ####" as one token
+    for text in ("", " "):
         figures = {"token_logprobs": [-0.1] * (len(expected.token_ids) + 1)}
-        choice = {"text": expected.text + space, "finish_reason": "stop", "stop_reason": "####", "logprobs": figures}
+        choice = {"text": text, "finish_reason": "stop", "stop_reason": "####", "logprobs": figures}
         reply = read_reply({"choices": [choice]}, max_tokens=40, vocabulary=1024, stop_strings=["####"])
         found = tokens_and_text(reply, own.renderer, ("####",))
-        assert found == (expected.token_ids, expected.text)
+        assert found == (expected.token_ids, text)
         assert logprob_of(reply, found[0]) == pytest.approx(-0.1 * len(expected.token_ids))
 
 
