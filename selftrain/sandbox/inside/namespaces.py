@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 from collections.abc import Sequence
@@ -32,10 +33,15 @@ def enter(profile: str, control: int) -> None:
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
         Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+    alive, held = os.pipe()
     first = os.fork()
     if first:
         _wait_and_end(first, control)
+    os.close(held)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if select.select([alive], [], [], 0)[0]:
+        os._exit(1)  # the process outside, which holds the other end, was killed before that signal was asked for
+    os.close(alive)
     _new_root(profile)
 
 
