@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -101,6 +102,8 @@ def _import_all() -> None:
 def _obey(order: Mapping[str, Any]) -> int:
     from selftrain.__main__ import main
 
+    # Of its own, so that no signal to a group reaches others, and nothing that it started is left.
+    os.setsid()
     out = os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for descriptor in (1, 2):
         os.dup2(out, descriptor)
@@ -134,6 +137,8 @@ def _serve() -> None:
         if child == 0:
             os._exit(_obey(json.loads(line)) & 0xFF)
         _, status, used = os.wait4(child, 0)
+        with contextlib.suppress(OSError):
+            os.killpg(child, signal.SIGKILL)
         told = {
             "code": os.waitstatus_to_exitcode(status),
             "seconds": used.ru_utime + used.ru_stime,
