@@ -99,9 +99,11 @@ class CheckpointManager:
         Those that the run would resume from are kept until it has `ended`.
         """
         keep = self._stops.budget.keep_weights
+        if keep == "all":
+            return
         newest = next((earlier for earlier in range(number, 0, -1) if self._can_resume(earlier)), None)
         kept = {best} if keep == "best" and ended and best is not None else {best, newest}
-        for earlier in range(1, number + 1) if keep != "all" else ():
+        for earlier in range(1, number + 1):
             if earlier not in kept:
                 self._record.drop(earlier, "weights")
 
