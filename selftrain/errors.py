@@ -5,12 +5,16 @@
     ├── DataError            a data file or data set cannot be used as it stands
     ├── ModelError           a model or tokenizer cannot be loaded, or cannot do what is asked
     ├── GraderError          a grader broke its contract (a wrong count, no number), or there is none
-    └── RunError             a run cannot start, go on, or be read
+    ├── RunError             a run cannot start, go on, or be read
+    └── SeveralError         several of these, which do not hang on one another
 
 A message has three parts: what was found (and where), why it cannot work, what to do.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 
 class SelftrainError(Exception):
@@ -41,3 +45,31 @@ class GraderError(SelftrainError):
 
 class RunError(SelftrainError):
     exit_code = 74
+
+
+class SeveralError(SelftrainError):
+    """Told together, so that nobody mends one only to meet the next. The exit code is the first one's."""
+
+    def __init__(self, errors: Sequence[SelftrainError]) -> None:
+        self.errors, self.exit_code = tuple(errors), errors[0].exit_code
+        told = (str(error).replace("\n", "\n   ") for error in errors)
+        super().__init__("\n".join(f"{number}. {text}" for number, text in enumerate(told, 1)))
+
+
+def all_checked(*checks: Callable[[], Any]) -> list[Any]:
+    """What the checks return; each is made, also after one that failed.
+
+    Raises:
+        SelftrainError: the error of the one that failed, or `SeveralError`.
+    """
+    found, errors = [], list[SelftrainError]()
+    for check in checks:
+        try:
+            found.append(check())
+        except SelftrainError as error:
+            errors.append(error)
+    if len(errors) > 1:
+        raise SeveralError(errors)
+    if errors:
+        raise errors[0]
+    return found

@@ -16,37 +16,35 @@ from selftrain.engines.ray.config import RayConfig
 from selftrain.engines.registry import EngineUsage, check_engine
 from selftrain.engines.server.config import ServerConfig
 from selftrain.engines.vllm.config import VllmConfig
+from selftrain.errors import all_checked
 from selftrain.evaluation import EvalConfig
+from selftrain.graders import check_rewards
 from selftrain.graders.code.config import CodeConfig
 from selftrain.loop.answer_watch import AnswerWatch
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.loop.describe import data_lines, describe
 from selftrain.loop.learner import Learner
 from selftrain.loop.model_factory import ModelFactory
-from selftrain.loop.preflight import disk_line, name_models, too_long_problems
+from selftrain.loop.preflight import DiskNeed, check_models, name_models, without_long_prompts
 from selftrain.loop.progress import Progress
 from selftrain.loop.prompt_choice import PromptChoice, PromptFit, choose
 from selftrain.loop.result import Result
 from selftrain.loop.resume_guard import inputs_of, open_record, recorded_threads
-from selftrain.loop.round_loop import RoundLoop
 from selftrain.loop.run import Run, RunContext, RunSettings
 from selftrain.loop.run_config import ModelConfig, PeerModelsConfig, RunConfig
 from selftrain.loop.run_graders import Rewards, RunGraders, grader_of, open_run_graders
+from selftrain.loop.run_to_end import run_to_end
 from selftrain.loop.stopping import BudgetConfig, StopController
 from selftrain.methods.base import Method
 from selftrain.models.adapter import AdapterConfig
-from selftrain.models.prompts import PromptConfig, make_prompts
+from selftrain.models.placement import check_device
+from selftrain.models.prompts import PromptConfig
 from selftrain.models.tokenizer_facts import read_facts
 from selftrain.problems import ProblemSet
 from selftrain.problems.answer_kind import answer_kind
 from selftrain.problems.config import DataConfig
-from selftrain.problems.splits import Data, DataSplits, RunData, load_data, split
-from selftrain.report.best_round import BestRound
-from selftrain.report.history import RunHistory
-from selftrain.report.round_record import read_rounds
-from selftrain.report.run_report import write_report
+from selftrain.problems.splits import Data, RunData, load_data, split
 from selftrain.storage import AnswerCache, Record
-from selftrain.storage.typed_json import from_plain, to_plain
 from selftrain.training.base import TrainingConfig
 from selftrain.types import Shots
 
@@ -65,7 +63,7 @@ class SelfTrainer:
         method: which method, with its settings.
         model: a local folder or a hub id; several for a method whose models learn together.
         train_dataset: a known name, a file, a hub id, a `datasets.Dataset` or a list of dicts.
-        eval_dataset: the same; by default the test split of a known set, else a tenth of the problems.
+        eval_dataset: the same; by default the test split of a known set, else problems that are held out.
         reward_funcs: names of graders, or reward functions in TRL's form; by default the dataset's own grader.
             Evaluations use the same, or the dataset's own where it is an ablation such as "always_one".
         training, evaluation: by default the method's.
@@ -110,19 +108,35 @@ class SelfTrainer:
             StoppedError: it was told to stop, or its budget is used up; it can be resumed.
             SelftrainError: something cannot work; the message says what, why and what to do.
         """
-        self.adapter.require_packages()
-        if not resume:
-            Record.require_free(self.output_dir)
         models = name_models(self.method, self.model)
-        self._check_engine()
-        train, evaluation = load_data(
-            self.train_dataset, self.eval_dataset, self.data, seed=self.seed, require_answers=self.method.needs_grader
-        )
+        train, evaluation = self._load_data(models, resume=resume)
         choice = choose(
             self.prompts, getattr(self.method, "max_completion_length", 0), self._fit(models, train, evaluation)
         )
         run = self._with(choice)
         return run._train(models, run._split(train, evaluation, choice.shots), resume=resume)
+
+    def _load_data(self, models: Mapping[str, str], *, resume: bool) -> tuple[ProblemSet, ProblemSet]:
+        """The data, and with it all that can be known to be wrong before a model is loaded, told at once."""
+        settings, rewards = self._run_settings(), self.reward_funcs if self.method.needs_grader else ()
+        # How many weights an adapter has is known when the model is loaded.
+        folder = None if resume or self.adapter.use_peft else Path(self.output_dir)
+        found = all_checked(
+            lambda: None if resume else Record.require_free(self.output_dir),
+            self.adapter.require_packages,
+            self._check_engine,
+            lambda: check_device(self.engine.device),
+            lambda: check_rewards(rewards or ()),
+            lambda: check_models(
+                models.values(), settings, revision=self.model_revision, keep=self.budget.keep_weights, folder=folder
+            ),
+            lambda: load_data(
+                self.train_dataset, self.eval_dataset, self.data, seed=self.seed,
+                require_answers=self.method.needs_grader,
+            ),
+        )  # fmt: skip
+        data: tuple[ProblemSet, ProblemSet] = found[-1]
+        return data
 
     def _fit(self, models: Mapping[str, str], train: ProblemSet, evaluation: ProblemSet) -> PromptFit:
         # Without a grader no answer or solution of a training problem is looked at, unless examples are asked for.
@@ -150,15 +164,7 @@ class SelfTrainer:
         with ExitStack() as stack:
             self.progress.say_all(stack.enter_context(recorded_threads(self.output_dir, resume=resume)))
             run = self._open(models, data, stack, resume=resume)
-            record = run.context.record
-            with run.context.stops.handling_signals():
-                history = finished_history(record) if record.is_done else RoundLoop(run).run()
-                best = to_plain(history.best)
-                record.point_best(best, models)
-                write_report(record, history)
-                record.finish("done", best)
-                record.discard_answers(range(self.method.num_rounds + 1))
-                return Result(record.folder.path, history)
+            return run_to_end(run, models)
 
     def _open(self, models: Mapping[str, str], data: RunData, stack: ExitStack, *, resume: bool) -> Run:
         """Opens everything that a run needs, to be closed with the `stack`; cheap checks come first."""
@@ -182,7 +188,9 @@ class SelfTrainer:
             return learners
 
         learners = load()
-        splits = self._drop_too_long(data.splits, learners)
+        splits = without_long_prompts(data.splits, learners, self.method.sampling.max_completion_length, self.prompts)
+        if dropped := len(data.splits.all) - len(splits.all):
+            progress.say(f"data: {dropped:,} problems are dropped, their prompts are too long")
         resolved = self._settings()
         inputs = inputs_of(self.command, splits, models, resolved)
         resumable = resolved.resumable if resume else None
@@ -198,7 +206,8 @@ class SelfTrainer:
             base_models=cache(load),
         )
         if not record.is_described:
-            progress.say(disk_line(run))
+            keep, saved = self.budget.keep_weights, [learner.saved_bytes for learner in learners]
+            progress.say(DiskNeed.of(saved, settings, keep).check(record.folder.path, keep))
             describe(run, data, resolved)
         return run
 
@@ -263,20 +272,6 @@ class SelfTrainer:
             ray=ray,
         )
 
-    def _drop_too_long(self, splits: DataSplits, learners: Sequence[Learner]) -> DataSplits:
-        """
-        Raises:
-            DataError: prompts leave no room for a response, and are not to be dropped.
-        """
-        prompts = make_prompts(splits.all, splits.few_shot)
-        # The last of several models reads the responses of all others before it writes its own.
-        prompts = [replace(prompt, peer_answers=("",) * (len(learners) - 1)) for prompt in prompts]
-        length = self.method.sampling.max_completion_length * len(learners)
-        dropped = {i for learner in learners for i in too_long_problems(learner, prompts, length, self.prompts)}
-        if dropped:
-            self.progress.say(f"data: {len(dropped):,} problems are dropped, their prompts are too long")
-        return splits.without(dropped)
-
     def _settings(self) -> Resolved:
         """Every setting, under the names of the command line."""
         if self.settings is not None:
@@ -292,9 +287,3 @@ class SelfTrainer:
                 **self.engine_sections,
             }
         )
-
-
-def finished_history(record: Record) -> RunHistory:
-    """The history of a finished run."""
-    best = from_plain(BestRound, record.metadata("done"), "the end of the journal")
-    return RunHistory(read_rounds(record.folder), best)

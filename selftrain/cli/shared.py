@@ -11,7 +11,7 @@ from selftrain.problems.config import DataConfig
 class DatasetConfig(DataConfig):
     dataset_name: str = required("known name (gsm8k, math, ...), local file or folder, or hub id", example="gsm8k")
     eval_dataset_name: str | None = setting(
-        None, "dataset to evaluate on; by default the test split, or a tenth of the problems held out"
+        None, "dataset to evaluate on; by default the test split, or problems that are held out (see eval_size)"
     )
 
 

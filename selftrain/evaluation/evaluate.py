@@ -60,6 +60,10 @@ class EvalConfig:
         source="ours among the verifiers of Song et al. 2412.02674: it needs no generation",
     )
 
+    def evaluates(self, number: int, num_rounds: int) -> bool:
+        """Whether a round of so many is evaluated: the base model (0), every `eval_rounds`, and the last."""
+        return number in (0, num_rounds) or number % self.eval_rounds == 0
+
 
 def evaluate(sampler: Sampler, task: EvalTask, config: EvalConfig) -> list[EvalResult]:
     """One greedy answer and `config.num_generations_eval` sampled ones to each prompt, graded; in prompt order."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from selftrain.errors import GraderError, SettingsError
@@ -127,6 +129,17 @@ def _open(reward_func: str | RewardFunction, options: Options) -> Grader:
     return entry.open(reward_func, options)
 
 
+def check_rewards(reward_funcs: str | RewardFunction | Sequence[str | RewardFunction]) -> None:
+    """Imports the functions that are named, and nothing else.
+
+    Raises:
+        GraderError: there is no such function.
+    """
+    for reward in [reward_funcs] if isinstance(reward_funcs, str) or callable(reward_funcs) else reward_funcs:
+        if isinstance(reward, str) and reward.partition(":")[0] not in _GRADERS:
+            _import(reward)
+
+
 def _base(name: str) -> str:
     return name.partition(":")[2] or "math"
 
@@ -136,6 +149,10 @@ def _import(path: str) -> RewardFunction:
     known = f"Name one of {', '.join(map(repr, _GRADERS))}, or a function as 'package.module:function'."
     if not module or not name:
         raise GraderError(f"There is no grader {path!r}.", "It is no known name and no dotted path.", known)
+    # The current folder counts, as in TRL's scripts; last, so that no file there hides a package.
+    here = str(Path.cwd())
+    if not {"", here} & {*sys.path}:
+        sys.path.append(here)
     try:
         function: Any = importlib.import_module(module)
         for attribute in name.split("."):
@@ -144,7 +161,7 @@ def _import(path: str) -> RewardFunction:
         raise GraderError(
             f"The reward function {path!r} cannot be imported: {error}.",
             "No response can be graded without it.",
-            f"Check the spelling, and that its folder is on PYTHONPATH. {known}",
+            f"Check the spelling; its module lies in the current folder, or on PYTHONPATH. {known}",
         ) from error
     if not callable(function):
         raise GraderError(f"{path!r} is a {type(function).__name__}, not a function.", "It cannot be called.", known)

@@ -8,7 +8,7 @@ from typing import Any
 from selftrain.config import Resolved
 from selftrain.graders import Grader
 from selftrain.loop.learner import Learner
-from selftrain.loop.preflight import gv_gap_lines
+from selftrain.loop.preflight import gv_gap_lines, power_line
 from selftrain.loop.run import Run
 from selftrain.models.prompts import make_prompts
 from selftrain.problems import ProblemSet
@@ -28,7 +28,7 @@ def describe(run: Run, data: RunData, settings: Resolved) -> None:
     record.describe({"settings.yaml": settings.to_yaml(), "environment.json": as_json(facts)})
     if grader.warning:
         progress.say(grader.warning)
-    progress.say_all(gv_gap_lines(run))
+    progress.say_all([*filter(None, [power_line(run)]), *gv_gap_lines(run)])
     for learner in run.learners:
         progress.say_all(learner_lines(learner, example))
 
@@ -64,8 +64,9 @@ def data_mapping(problems: ProblemSet) -> list[str]:
 
 def data_lines(data: RunData) -> list[str]:
     """How the data was read, and how many problems there are."""
-    lines = [*data.train.mapping, *data.train.warnings, *(f"evaluation: {w}" for w in data.evaluation.warnings)]
-    splits = data.splits
+    train, evaluation, splits = data.train, data.evaluation, data.splits
+    other = [line for line in (*evaluation.mapping, *evaluation.warnings) if line not in train.mapping]
+    lines = [*train.mapping, *train.warnings, *(f"evaluation: {line}" for line in other)]
     counts = (
         f"{len(splits.train):,} problems to train on, {len(splits.validation):,} to validate on, "
         f"{len(splits.evaluation):,} to evaluate on"

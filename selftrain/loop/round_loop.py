@@ -101,7 +101,7 @@ class RoundLoop:
         return self._finish(outcome, collapsed=collapsed)
 
     def _is_evaluated(self, number: int) -> bool:
-        return number in (0, self._settings.method.num_rounds) or number % self._settings.evaluation.eval_rounds == 0
+        return self._settings.evaluation.evaluates(number, self._settings.method.num_rounds)
 
     def _finish(self, outcome: RoundOutcome, *, collapsed: bool) -> FinishedRound:
         number, stop_reason = outcome.number, ""

@@ -97,6 +97,33 @@ class Placement:
             yield f"{device}: {', '.join(models)}{how}"
 
 
+def check_device(device: str) -> None:
+    """
+    Raises:
+        SettingsError: there is no such device here.
+    """
+    if device in ("auto", "cpu"):
+        return
+    import torch
+
+    kind, _, number = device.partition(":")
+    count = torch.cuda.device_count()
+    if kind == "cuda" and not count:
+        raise SettingsError(
+            f"device is {device!r}, and torch sees no GPU",
+            "there is none, its driver does not work, or this torch was built for CPUs",
+            "use --device cpu, or see what `nvidia-smi` and `python -c 'import torch; print(torch.version.cuda)'` say",
+        )
+    if kind == "cuda" and number.isdecimal() and int(number) >= count:
+        raise SettingsError(
+            f"device is {device!r}, and torch sees {count} GPUs", do=f"use cuda:0 to cuda:{count - 1}, or auto"
+        )
+    try:
+        torch.device(device)
+    except RuntimeError as error:
+        raise SettingsError(f"device is {device!r}: {error}".splitlines()[0], do="use cpu, cuda or cuda:1") from error
+
+
 def gpus() -> list[Device]:
     import torch
 

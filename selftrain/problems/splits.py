@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from selftrain.errors import DataError
+from selftrain.errors import DataError, SettingsError
 from selftrain.problems import ProblemSet, check_overlap, known_datasets, load_problems
 from selftrain.problems.config import DataConfig
 from selftrain.problems.shots import without_shots
@@ -16,8 +16,9 @@ from selftrain.types import Problem, Shots
 
 Data = str | Path | ProblemSet | Iterable[Mapping[str, Any]]
 
-#: Share of the problems for evaluation where the data has no test split; ours.
-EVAL_SHARE = 0.1
+#: Where the data has no test split: the share of the problems that is held out for evaluation, but no fewer than show a
+#: gain of 10 points (`selftrain.evaluation.power`), unless these would be more than a third of them. All ours.
+EVAL_SHARE, ENOUGH, MOST = 0.1, 170, 1 / 3
 #: Evaluation problems are chosen with this seed, so that runs with different seeds are evaluated on the same ones.
 EVALUATION_SEED = 0
 
@@ -93,10 +94,11 @@ def load_data(
 ) -> tuple[ProblemSet, ProblemSet]:
     """Training problems and evaluation problems.
 
-    Without `eval_data` the latter are the test split where the data has one of its own, else a tenth of the problems.
+    Without `eval_data` the latter are the test split where the data has one of its own, else held out (`eval_size`).
 
     Raises:
         DataError: the data cannot be read, or training problems are in the evaluation set.
+        SettingsError: `eval_size` is given, and nothing is held out.
     """
     known = isinstance(train_data, str) and train_data in known_datasets()
     max_train, max_eval, test_split = config.max_train_samples, config.max_eval_samples, config.dataset_test_split
@@ -104,16 +106,38 @@ def load_data(
     train_split = config.dataset_train_split
     if eval_data is None and (known or test_split is not None):
         eval_data, test_split = train_data, test_split or "test"
+    if eval_data is not None and config.eval_size is not None:
+        raise SettingsError(
+            f"eval_size is {config.eval_size:g}, and there are evaluation problems already",
+            "none are held out of the training problems then",
+            "leave it out; --max_eval_samples evaluates on fewer",
+        )
     if eval_data is not None:
         train = _load(train_data, train_split, max_train, seed, **reading)
         evaluation = _load(eval_data, test_split, max_eval, EVALUATION_SEED, **reading)
     else:
         # Held out of all problems before any limit: fewer training problems are not fewer evaluation problems.
-        train, evaluation = _load(train_data, train_split, None, seed, **reading).split_off(EVAL_SHARE, seed)
+        every = _load(train_data, train_split, None, seed, **reading)
+        train, evaluation = every.split_off(held_out(len(every), config.eval_size), seed)
+        chosen = f"{len(evaluation):,} of {len(every):,} problems are held out (--eval_size)"
+        evaluation = replace(evaluation, mapping=(*evaluation.mapping, chosen))
         train = train if max_train is None else train.take(max_train, seed)
         evaluation = evaluation if max_eval is None else evaluation.take(max_eval, EVALUATION_SEED)
     check_overlap(train, evaluation, allow=config.allow_overlap)
     return train, evaluation
+
+
+def held_out(problems: int, eval_size: float | None) -> int:
+    """How many of so many problems are held out for evaluation.
+
+    held_out(300, None) == 100    held_out(1000, None) == 170    held_out(7500, None) == 750
+
+    Args:
+        eval_size: a share below 1, or a number of problems; None chooses.
+    """
+    if eval_size is None:
+        return max(1, min(max(round(problems * EVAL_SHARE), ENOUGH), int(problems * MOST)))
+    return max(1, round(problems * eval_size)) if eval_size < 1 else int(eval_size)
 
 
 def _load(data: Data, split: str | None, max_problems: int | None, seed: int, **reading: Any) -> ProblemSet:

@@ -42,7 +42,7 @@ class Plan:
     def evaluated_rounds(self) -> list[int]:
         """The base model (0), every `eval_rounds`, and the last."""
         last = self.method.num_rounds
-        return [n for n in range(last + 1) if n in (0, last) or n % self.evaluation.eval_rounds == 0]
+        return [number for number in range(last + 1) if self.evaluation.evaluates(number, last)]
 
     @property
     def probed_rounds(self) -> list[int]:

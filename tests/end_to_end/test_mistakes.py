@@ -122,8 +122,18 @@ def test_8_a_full_disk(here: Path) -> None:
 
 def test_9_a_reward_function_that_returns_the_wrong_count(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("one_reward.py").write_text("def short(prompts, completions, **columns):\n    return [1.0]\n")
-    monkeypatch.syspath_prepend(here)
+    # As when the `selftrain` command runs: the current folder is not on the path yet.
+    monkeypatch.setattr(sys, "path", [one for one in sys.path if one not in ("", str(here))])
     fails("--reward_funcs", "one_reward:short", says=["short", "1"], code=69)
+
+
+def test_several_mistakes_are_told_together(here: Path) -> None:
+    Path("data.jsonl").write_text('{"qestion": "1+1?", "answer": "2"}\n' * 3)
+    told = ["1. device is 'cuda:99'", "2. The reward function 'nowhere:f'", "3. no such model folder", "4. ", "qestion"]
+    fails(
+        "--device", "cuda:99", "--reward_funcs", "nowhere:f", model="./nothing", data="data.jsonl", says=told, code=64
+    )
+    assert not Path("run").exists()
 
 
 @pytest.mark.slow
