@@ -207,7 +207,8 @@ class SelfTrainer:
         )
         if not record.is_described:
             keep, saved = self.budget.keep_weights, [learner.saved_bytes for learner in learners]
-            progress.say(DiskNeed.of(saved, settings, keep).check(record.folder.path, keep))
+            trained = [learner.trainer.trained_bytes for learner in learners]
+            progress.say(DiskNeed.of(saved, settings, keep, trained).check(record.folder.path, keep))
             describe(run, data, resolved)
         return run
 

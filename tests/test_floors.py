@@ -29,7 +29,8 @@ HEAVY = {"torch", "transformers", "vllm", "ray", "accelerate", "peft", "trl"}
 HEAVY_AT_HOME = {
     "engines.transformers", "engines.sampler", "training.trainer", "training.step", "training.tensors",
     "training.loss", "training.seeding", "training.exchange", "training.follower", "training.followers",
-    "training.gradients", "training.lora", "models.merging", "models.logprobs", "models.loading", "models.check_loaded",
+    "training.gradients", "training.lora", "models.merging", "models.merge_adapter",
+    "models.logprobs", "models.loading", "models.check_loaded",
     "models.out_of_memory", "engines.ray.workers", "engines.ray.weights", "engines.compiled",
 }  # fmt: skip
 #: A room in which it may.

@@ -79,7 +79,7 @@ def without_long_prompts(
 
 @dataclass(frozen=True, kw_only=True)
 class DiskNeed:
-    """What a run's weights take on disk, in bytes: of a saved round, and of the largest model alone.
+    """What a run's weights take on disk, in bytes: of a saved round, and what is trained of one model at most.
 
     DiskNeed(saved=29.7e9, largest=9.9e9, rounds=3)
     """
@@ -90,16 +90,17 @@ class DiskNeed:
     rounds: int
 
     @classmethod
-    def of(cls, saved: Sequence[float], settings: RunSettings, keep: str) -> DiskNeed:
+    def of(cls, saved: Sequence[float], settings: RunSettings, keep: str, trained: Sequence[float] = ()) -> DiskNeed:
         """
         Args:
             saved: bytes of the saved weights of each model.
             keep: as the setting `keep_weights`.
+            trained: bytes of the trained weights of each model; by default all that are saved.
         """
         last = settings.method.num_rounds
         # The best round may be one more than those that are evaluated.
         rounds = len(evaluated_rounds(settings)) if keep == "all" else 2
-        return cls(saved=sum(saved), largest=max(saved), rounds=min(last, rounds))
+        return cls(saved=sum(saved), largest=max(trained or saved), rounds=min(last, rounds))
 
     @property
     def in_training(self) -> float:

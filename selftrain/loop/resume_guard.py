@@ -12,7 +12,7 @@ from typing import Any
 
 from selftrain.config import Resolved
 from selftrain.errors import RunError
-from selftrain.models.adapter import base_model_of
+from selftrain.models.source import find_source
 from selftrain.problems.splits import DataSplits
 from selftrain.storage import AnswerCache, Record
 from selftrain.storage.journal import Reader
@@ -123,18 +123,28 @@ def _fingerprint(problems: Iterable[Problem]) -> str:
 
 
 def _model_fingerprint(path: str) -> str:
-    """A hash of the files of a local folder, and of an adapter's base model. A hub id stands for itself: its revision
-    is a setting.
+    """A hash of the files of a local folder or GGUF, and of an adapter's base model. A hub id stands for itself: its
+    revision is a setting.
     """
-    folder, base = Path(path), base_model_of(path)[0]
-    if not folder.is_dir():
+    if not Path(path).exists():
         return path
-    digest = hashlib.sha256(b"" if base == path else _model_fingerprint(base).encode())
-    for file in sorted(path for path in folder.iterdir() if path.is_file()):
+    source = find_source(path)
+    digest = hashlib.sha256()
+    for part in (source.base, *source.adapters):
+        _add_files(digest, part)
+    return digest.hexdigest()
+
+
+def _add_files(digest: hashlib._Hash, part: str) -> None:
+    if not Path(part).exists():
+        digest.update(part.encode())
+        return
+    for file in (
+        sorted(path for path in Path(part).iterdir() if path.is_file()) if Path(part).is_dir() else [Path(part)]
+    ):
         size = file.stat().st_size
         digest.update(f"{file.name} {size}\n".encode())
         with file.open("rb") as content:
             digest.update(content.read(_ENDS))
             content.seek(max(0, size - _ENDS))
             digest.update(content.read(_ENDS))
-    return digest.hexdigest()

@@ -1,13 +1,11 @@
-"""Settings of LoRA adapters, and which base model a saved adapter belongs to."""
+"""Settings of LoRA adapters."""
 
 from __future__ import annotations
 
-import json
 from importlib.util import find_spec
-from pathlib import Path
 
 from selftrain.config import config_dataclass, setting
-from selftrain.errors import ModelError, SettingsError
+from selftrain.errors import SettingsError
 
 #: In the folder of an adapter; names its base model.
 ADAPTER_CONFIG = "adapter_config.json"
@@ -59,30 +57,3 @@ class AdapterConfig:
                     "it is an optional dependency",
                     f"pip install 'selftrain[{extra}]'",
                 )
-
-
-def base_model_of(name_or_path: str, revision: str = "main") -> tuple[str, str]:
-    """The base model and its revision of an adapter's folder; else the model itself.
-
-    Raises:
-        ModelError: an adapter's folder does not name its base model.
-    """
-    path = Path(name_or_path) / ADAPTER_CONFIG
-    if not path.exists():
-        return name_or_path, revision
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        base, its_revision = config["base_model_name_or_path"], config.get("revision") or "main"
-    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        raise _no_adapter(path) from error
-    if not (isinstance(base, str) and base and isinstance(its_revision, str)):
-        raise _no_adapter(path)
-    return base, its_revision
-
-
-def _no_adapter(path: Path) -> ModelError:
-    return ModelError(
-        f"{path} does not name a base model",
-        "an adapter is loaded into the model that it was trained on",
-        "save the adapter again, or set base_model_name_or_path",
-    )

@@ -39,10 +39,15 @@ _COUNT = re.compile(r"(?:num|n)_\w*(?:layers?|experts?)|n_layer|layers")
 _WIDTH = re.compile(r"\w*hidden_(?:size|dim)|intermediate_size|vocab_size|n_embd|n_inner|d_model|ffn_dim")
 
 
-def check_files(folder: Path) -> None:
+def has_tokenizer(folder: Path) -> bool:
+    return any(place.is_file() for pattern in _VOCABULARIES for place in folder.glob(pattern))
+
+
+def check_files(folder: Path, *, tokenizer: bool = True) -> None:
     """
     Args:
         folder: of a model or an adapter.
+        tokenizer: whether it has to hold one.
 
     Raises:
         ModelError: a file that loading would read is missing, cut or of another kind, or leads out of the folder.
@@ -50,13 +55,15 @@ def check_files(folder: Path) -> None:
     found = {name: _read_object(folder, name) for name in _OBJECTS if _exists(folder / name)}
     for name in filter(lambda name: _exists(folder / name), _OTHERS):
         _require_file(folder / name)
-    if not any(place.is_file() for pattern in _VOCABULARIES for place in folder.glob(pattern)):
+    if tokenizer and not has_tokenizer(folder):
         raise ModelError(
             f"{str(folder)!r} has no tokenizer",
             "texts could not be turned into the model's tokens",
             "add tokenizer.json and tokenizer_config.json of the model that it was made from",
         )
     if ADAPTER_CONFIG in found:
+        if not _exists(folder / ADAPTER_WEIGHTS):
+            raise _no_safetensors(folder, ADAPTER_WEIGHTS, "PeftModel")
         _tensors_of(folder / ADAPTER_WEIGHTS)
     elif CONFIG in found:
         _check_weights(folder, found[CONFIG], found.get(INDEX))
@@ -68,17 +75,27 @@ def _check_weights(folder: Path, config: Mapping[str, Any], index: Mapping[str, 
     whole = index is None or _exists(folder / named)
     files = [named] if whole or index is None else check_index(folder / INDEX, index)
     if whole and not _exists(folder / named):
-        raise ModelError(
-            f"{str(folder)!r} has no {named}",
-            "weights are read from safetensors only: other formats can run code when they are loaded",
-            "save it anew: AutoModelForCausalLM.from_pretrained(...).save_pretrained(...), on a machine that trusts it",
-        )
+        raise _no_safetensors(folder, named, "AutoModelForCausalLM")
     shapes = {name: shape for file in files for name, shape in _tensors_of(folder / file).items()}
     if index is not None and not whole:
         missing = sorted(index["weight_map"].keys() - shapes.keys())
         if missing:
             _refuse(folder / INDEX, f"names {missing[0]!r:.100}, and no file of the folder holds that tensor")
     _check_size(folder / CONFIG, config, shapes)
+
+
+def _no_safetensors(folder: Path, name: str, loader: str) -> ModelError:
+    if shards := sorted(file.name for file in folder.glob("*.safetensors")):
+        return ModelError(
+            f"{str(folder)!r} has neither {name} nor {INDEX}",
+            f"which tensors {shards[0]} should hold is not known",
+            "download or save the model again, with its index",
+        )
+    return ModelError(
+        f"{str(folder)!r} has no {name}",
+        "weights are read from safetensors only: other formats can run code when they are loaded",
+        f"save it anew: {loader}.from_pretrained(...).save_pretrained(...), on a machine that trusts it",
+    )
 
 
 def check_index(path: Path, index: Mapping[str, Any]) -> list[str]:

@@ -43,21 +43,15 @@ def read_facts(name_or_path: str, revision: str = "main") -> TokenizerFacts:
     Raises:
         ModelError: a file of the folder is not whole.
     """
-    import transformers
+    from selftrain.models.check_files import TRIED
+    from selftrain.models.source import find_source
 
-    from selftrain.models.adapter import base_model_of
-    from selftrain.models.check_files import TRIED, check_files
-
-    if Path(name_or_path).is_dir():
-        check_files(Path(name_or_path))
+    source = find_source(name_or_path, revision)
     name = Path(name_or_path).name or name_or_path
     try:
-        tokenizer: Any = transformers.AutoTokenizer.from_pretrained(
-            name_or_path, revision=revision, trust_remote_code=False
-        )
+        tokenizer = source.load_tokenizer()
         tokenizer(TRIED, add_special_tokens=False)
-        base, base_revision = base_model_of(name_or_path, revision)
-        config: Any = transformers.AutoConfig.from_pretrained(base, revision=base_revision, trust_remote_code=False)
+        config = source.load_config()
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise

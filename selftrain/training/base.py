@@ -192,6 +192,11 @@ class Trainer(Protocol):
         """Bytes of the weights that `save` writes."""
         ...
 
+    @property
+    def trained_bytes(self) -> int:
+        """Bytes of the weights that are trained: fewer where an adapter is saved with its base model."""
+        ...
+
     def save(self, folder: Path) -> None:
         """Writes the live model for plain `from_pretrained`; with an adapter, the adapter only."""
         ...

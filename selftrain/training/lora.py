@@ -17,10 +17,13 @@ from selftrain.errors import ModelError, SettingsError
 from selftrain.models.adapter import ADAPTER_CONFIG, AdapterConfig
 from selftrain.models.loading import no_progress_bars
 from selftrain.models.merging import is_lora_matrix, merged_weights
+from selftrain.models.source import find_source
 from selftrain.training import tensors
 from selftrain.training.seeding import seeded
 
 WEIGHTS = "adapter_model.safetensors"
+#: Beside a whole model, to go on training. Programs take every *.safetensors of a folder for weights of the model.
+MATRICES = "lora_matrices.tensors"
 #: peft's prefix of parameter names in a file, and its name of the only adapter of a model.
 _PREFIX, _NAME = "base_model.model.", "default"
 
@@ -29,21 +32,16 @@ class LoraAdapter:
     """
     Args:
         model: the adapter is inserted into its linear layers, in place.
-        base: folder or hub id that the model was loaded from; loading it resets the adapter.
+        base: what the model was loaded from; loading it resets the adapter. Where that is an adapter itself, which
+            is merged into the model, or a GGUF file, whole models are saved: peft would not find or load such a base.
 
     Raises:
         SettingsError: the model does not have the layers that `adapter` names.
-        ModelError: `base` is itself an adapter.
     """
 
     def __init__(self, model: Any, adapter: AdapterConfig, base: str, revision: str = "main") -> None:
-        if (Path(base) / ADAPTER_CONFIG).exists():
-            raise ModelError(
-                f"{base!r} is an adapter",
-                "the new adapter would need this one as well, and peft loads only one onto a whole model",
-                "merge it first: peft's AutoPeftModelForCausalLM.from_pretrained(...).merge_and_unload()",
-            )
         self._model, self._base = model, base
+        self._saves_whole = not find_source(base, revision).is_plain
         self._config = peft.LoraConfig(
             r=adapter.lora_r, lora_alpha=adapter.lora_alpha, lora_dropout=adapter.lora_dropout,
             target_modules=_targets(adapter), task_type="CAUSAL_LM", revision=revision,
@@ -76,7 +74,7 @@ class LoraAdapter:
         if str(weights) == self._base:
             self._reset()
             return
-        file, own = Path(weights) / WEIGHTS, self._tensors()
+        file, own = Path(weights) / (MATRICES if self._saves_whole else WEIGHTS), self._tensors()
         try:
             saved = load_file(file)
         except (OSError, SafetensorError) as error:
@@ -89,11 +87,22 @@ class LoraAdapter:
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        save_file({name: value.contiguous() for name, value in self._tensors().items()}, folder / WEIGHTS)
+        matrices = {name: value.contiguous() for name, value in self._tensors().items()}
+        if self._saves_whole:
+            self.save_merged(folder)
+            save_file(matrices, folder / MATRICES)
+            return
+        save_file(matrices, folder / WEIGHTS)
         # An absolute path is found from any working folder.
         base = str(Path(self._base).resolve()) if Path(self._base).is_dir() else self._base
         config = self._config.to_dict() | {"inference_mode": True, "base_model_name_or_path": base}
         (folder / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True, default=_plain) + "\n")
+
+    @property
+    def saved_bytes(self) -> int:
+        return sum(
+            value.nbytes for value in (self._model.parameters() if self._saves_whole else self._tensors().values())
+        )
 
     def save_merged(self, folder: Path) -> None:
         merged = merged_weights(self._model)

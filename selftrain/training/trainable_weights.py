@@ -23,6 +23,11 @@ class TrainableWeights(Protocol):
         """Writes a folder for `from_pretrained`, without the tokenizer."""
         ...
 
+    @property
+    def saved_bytes(self) -> int:
+        """Of what `save` writes."""
+        ...
+
     def save_merged(self, folder: Path) -> None:
         """The same with an adapter merged into its base model."""
         ...
@@ -44,6 +49,10 @@ class WholeModel:
     def save(self, folder: Path) -> None:
         with no_progress_bars():
             self._model.save_pretrained(folder)
+
+    @property
+    def saved_bytes(self) -> int:
+        return sum(weight.nbytes for weight in self._model.parameters())
 
     def save_merged(self, folder: Path) -> None:
         self.save(folder)

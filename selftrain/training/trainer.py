@@ -44,6 +44,10 @@ class TransformersTrainer:
 
     @property
     def saved_bytes(self) -> int:
+        return self._trained.saved_bytes
+
+    @property
+    def trained_bytes(self) -> int:
         return sum(weight.nbytes for weight in tensors.trainable(self.model).values())
 
     def save(self, folder: Path) -> None:

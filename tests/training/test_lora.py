@@ -23,7 +23,7 @@ from selftrain.models.rendering import Renderer
 from selftrain.models.seeds import SEED_MODELS, seed_model
 from selftrain.types import Prompt, SamplingParams
 from tests.conftest import engine_of, generate
-from tests.training.small import EXAMPLES, Folders, InterruptedTrainingError, train, weights
+from tests.training.small import EXAMPLES, Folders, InterruptedTrainingError, train, trainer_of, weights
 from tests.training.test_training_loop import CONFIG
 
 peft = pytest.importorskip("peft", reason="adapters are trained through peft: pip install 'selftrain[peft]'")
@@ -225,12 +225,26 @@ def test_layers_that_are_neither_linear_nor_embeddings_are_refused() -> None:
         LoraAdapter(model, replace(ADAPTER, lora_target_modules=("odd_one",)), seed_model("llama"))
 
 
-def test_an_adapter_on_an_adapter_is_refused(trained: tuple[str, LoadedModel, Path]) -> None:
+def test_an_adapter_on_an_adapter_is_saved_as_a_whole_model(
+    trained: tuple[str, LoadedModel, Path], tmp_path: Path
+) -> None:
     from selftrain.training.lora import LoraAdapter
+    from selftrain.training.trainer import TransformersTrainer
 
-    folder = trained[2] / "adapter"
-    with pytest.raises(ModelError, match="is an adapter"):
-        LoraAdapter(load_model(str(folder), device="cpu").model, ADAPTER, str(folder))
+    first = str(trained[2] / "adapter")
+    loaded = load_model(first, device="cpu")
+    before = logits(loaded.model)
+    lora = LoraAdapter(loaded.model, ADAPTER, first)
+    trainer = TransformersTrainer(loaded.model, trainer_of(loaded).renderer, trained=lora)
+    train(trainer, CONFIG)
+    after = logits(loaded.model.eval())
+    trainer.save(tmp_path)
+    whole = sum(value.nbytes for value in load_model(first, device="cpu").model.parameters())
+    assert trainer.trained_bytes < whole < trainer.saved_bytes
+    assert (logits(AutoModelForCausalLM.from_pretrained(tmp_path)) - after).abs().max() < 1e-4
+    for weights_of, expected in ((first, before), (tmp_path, after)):
+        trainer.load(weights_of)
+        assert (logits(loaded.model) - expected).abs().max() < 1e-4
 
 
 def test_4_bits_without_an_adapter_are_refused() -> None:

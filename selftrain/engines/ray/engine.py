@@ -13,6 +13,7 @@ from selftrain.engines.ray.workers import RayWorker, RayWorkers
 from selftrain.engines.request import GenerateRequest
 from selftrain.engines.workers import run_tasks
 from selftrain.models.logprobs import torch_threads
+from selftrain.models.source import find_source
 from selftrain.types import Response
 
 _IDS = count()
@@ -36,7 +37,9 @@ class RayEngine:
         self._loading = {"spec": context.spec, "config": context.config, "options": context.options}
         # Numbered, as two learners may have one name: the live model, and the base model beside it.
         self._key = f"{reference.name}/{next(_IDS)}"
-        self._save: SaveWeights | None = None
+        # The files of an adapter or a GGUF are not all of a model: workers get it whole.
+        plain = find_source(self._model, context.spec.revision).is_plain
+        self._save: SaveWeights | None = None if plain else context.save
         self._stored: tuple[StoredWeights, Numerics] | None = None
 
     @property

@@ -18,6 +18,7 @@ from selftrain.engines.vllm.config import VllmConfig
 from selftrain.engines.vllm.find_vllm import vllm_version
 from selftrain.engines.vllm.process import VllmProcess
 from selftrain.errors import RunError
+from selftrain.models.source import find_source
 from selftrain.types import Prompt, Response
 
 
@@ -45,7 +46,9 @@ class VllmEngine:
         self._dtype = "bfloat16" if self.reference.bf16 else "float32"
         version = vllm_version(self._config.vllm_python) or "of unknown version"
         self.description = f"vLLM {version} in {self._dtype}, in a process of its own"
-        self._save: SaveWeights | None = None
+        # vLLM could not load an adapter or a GGUF file as it is loaded here.
+        plain = find_source(model, context.spec.revision).is_plain
+        self._save: SaveWeights | None = None if plain else context.save
         self._process: VllmProcess | None = None
 
     def too_long(self, prompts: Sequence[Prompt], max_completion_length: int) -> list[tuple[str, int]]:

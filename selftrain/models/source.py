@@ -1,0 +1,187 @@
+"""Where the parts of a model are: whole weights, adapters to be merged into them, and a tokenizer."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from selftrain.errors import ModelError
+from selftrain.models.adapter import ADAPTER_CONFIG
+from selftrain.models.check_files import CONFIG, check_files, has_tokenizer
+from selftrain.models.gguf import check_gguf, find_gguf, gguf_config, gguf_tokenizer
+
+#: Adapters on adapters; more are a circle.
+_DEEPEST = 8
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """ModelSource("runs/lora", base="/models/qwen", tokenizer="/models/qwen", adapters=("runs/lora",))"""
+
+    #: As it was given.
+    name: str
+    #: A folder or hub id of whole weights, or a GGUF file.
+    base: str
+    #: A folder, a hub id or a GGUF file.
+    tokenizer: str
+    #: Of `base`, and of the tokenizer where it is the same.
+    revision: str = "main"
+    #: Folders, in the order in which they are merged.
+    adapters: tuple[str, ...] = ()
+
+    @property
+    def gguf(self) -> Path | None:
+        return Path(self.base) if Path(self.base).is_file() else None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether `from_pretrained(name)` alone loads whole weights, as other programs call it."""
+        return not self.adapters and self.gguf is None
+
+    def load_tokenizer(self) -> Any:
+        import transformers
+
+        if self.gguf is not None and self.tokenizer == self.base:
+            return gguf_tokenizer(self.gguf)
+        # Remote code is refused: transformers would else ask on the terminal.
+        return transformers.AutoTokenizer.from_pretrained(
+            self.tokenizer, revision=self.revision, trust_remote_code=False
+        )
+
+    def load_config(self) -> Any:
+        import transformers
+
+        if self.gguf is not None:
+            return gguf_config(self.gguf)
+        return transformers.AutoConfig.from_pretrained(self.base, revision=self.revision, trust_remote_code=False)
+
+
+def find_source(name_or_path: str, revision: str = "main") -> ModelSource:
+    """
+    Args:
+        name_or_path: a folder, a GGUF file, or a hub id, which stands for itself unless its repository is an adapter
+            that is in the cache or can be downloaded.
+
+    Raises:
+        ModelError: there is no such folder; or a file of it, or of what it is made from, is missing or not whole.
+    """
+    source = _find(name_or_path, revision, 0)
+    for folder in (*source.adapters, *([source.base] if Path(source.base).is_dir() else [])):
+        check_files(Path(folder), tokenizer=folder == source.tokenizer)
+    if source.gguf is not None:
+        check_gguf(source.gguf)
+    return source
+
+
+def _find(name: str, revision: str, depth: int) -> ModelSource:
+    path = Path(name)
+    _check_path(name)
+    if not path.exists():
+        path = _hub_adapter(name, revision) or path
+    if not (path / ADAPTER_CONFIG).exists():
+        base = str(find_gguf(path) or name)
+        return ModelSource(name, base, base, revision)
+    if depth > _DEEPEST:
+        raise _no_adapter(path / ADAPTER_CONFIG, "names a base model that leads back to it")
+    inner = _find(*_base_of(path), depth + 1)
+    tokenizer = str(path) if has_tokenizer(path) else inner.tokenizer
+    return replace(inner, name=name, tokenizer=tokenizer, adapters=(*inner.adapters, str(path)))
+
+
+def _base_of(folder: Path) -> tuple[str, str]:
+    """Name or path, and revision, of an adapter's base model. A relative path is one of the working folder or, as a
+    folder may have moved with its base, of the adapter's own.
+    """
+    config = _adapter_config(folder / ADAPTER_CONFIG)
+    base, revision = config.get("base_model_name_or_path"), config.get("revision") or "main"
+    if not (isinstance(base, str) and base and isinstance(revision, str)):
+        raise _no_adapter(folder / ADAPTER_CONFIG)
+    beside = Path(os.path.normpath(folder / base))
+    if not Path(base).exists() and beside.exists():
+        base = str(beside)
+    if not Path(base).exists() and _looks_local(base):
+        raise ModelError(
+            f"the base model of {str(folder)!r} is not there: {base!r}",
+            "an adapter is loaded into the model that it was trained on",
+            f"set base_model_name_or_path in {folder / ADAPTER_CONFIG} to the folder or hub id of that model",
+        )
+    return base, revision
+
+
+def _adapter_config(path: Path) -> Mapping[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise _no_adapter(path) from error
+    if not isinstance(config, dict):
+        raise _no_adapter(path)
+    return config
+
+
+def _no_adapter(path: Path, wrong: str = "does not name a base model") -> ModelError:
+    return ModelError(
+        f"{path} {wrong}",
+        "an adapter is loaded into the model that it was trained on",
+        "save the adapter again, or set base_model_name_or_path",
+    )
+
+
+@lru_cache
+def _hub_adapter(name: str, revision: str) -> Path | None:
+    """The folder of a hub repository that is an adapter; None for any other."""
+    if name.count("/") != 1:
+        return None
+    from huggingface_hub import snapshot_download
+    from transformers.utils import cached_file
+
+    try:
+        found = cached_file(
+            name, ADAPTER_CONFIG, revision=revision, _raise_exceptions_for_gated_repo=False,
+            _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False,
+        )  # fmt: skip
+    except OSError:  # there is no such repository: loading says so
+        return None
+    # Checkpoints in folders of their own are left out.
+    return found and Path(snapshot_download(name, revision=revision, ignore_patterns=["*/*", "*.bin", "*.pt"]))
+
+
+def _looks_local(name: str) -> bool:
+    # A hub id is at most owner/name; anything else can only be a path.
+    return Path(name).is_absolute() or name.startswith((".", "~")) or name.count("/") > 1
+
+
+def _check_path(name: str) -> None:
+    """A missing path would otherwise be taken for a hub id and end in a network error."""
+    path = Path(name)
+    if path.is_dir():
+        if not any((path / own).exists() for own in (CONFIG, ADAPTER_CONFIG)) and find_gguf(path) is None:
+            inside = [file.parent for own in (CONFIG, ADAPTER_CONFIG) for file in sorted(path.glob(f"*/{own}"))]
+            raise ModelError(
+                f"{name!r} has no config.json",
+                "it is a folder, but not one that save_pretrained wrote",
+                f"did you mean {str(inside[-1])!r}?"
+                if inside
+                else "give the folder that holds config.json and model.safetensors, or a GGUF file",
+            )
+        return
+    if path.exists():
+        if find_gguf(path) is None:
+            raise ModelError(
+                f"{name!r} is not a folder", "a model is a folder of files, or one GGUF file", "give its folder"
+            )
+        return
+    if not (_looks_local(name) or (path.parent != Path() and path.parent.exists())):
+        return
+    there = path.parent.iterdir() if path.parent.is_dir() else ()
+    near = difflib.get_close_matches(name, [str(p) for p in there if p.is_dir() or p.suffix == ".gguf"], n=1)
+    raise ModelError(
+        f"no such model folder or GGUF file: {name!r}",
+        "it is not on this disk, and a hub id has the form owner/name",
+        f"did you mean {near[0]!r}?" if near else "check the path",
+    )

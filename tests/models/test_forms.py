@@ -1,0 +1,170 @@
+"""Every form in which real models come: each loads, or one message says what to do."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from selftrain.errors import ModelError
+from selftrain.models.loading import load_model
+from selftrain.models.prompts import PromptConfig
+from selftrain.models.rendering import Renderer
+from selftrain.models.seeds import seed_model
+from selftrain.models.tokenizer_facts import read_facts
+from tests.models.broken_folders import edit
+from tests.training.small import train, trainer_of, weights
+from tests.training.test_training_loop import CONFIG
+
+
+def logits(model: Any) -> torch.Tensor:
+    with torch.no_grad():
+        found: torch.Tensor = model.eval()(input_ids=torch.arange(3, 24)[None]).logits
+    return found
+
+
+def copied(name: str, seed: str = "llama") -> Path:
+    return Path(shutil.copytree(seed_model(seed), name))
+
+
+def adapter(folder: str, base: str, **options: Any) -> torch.Tensor:
+    """Saves an adapter with weights of its own, as peft does; its logits beside the base model."""
+    peft = pytest.importorskip("peft", reason="adapters are loaded through peft: pip install 'selftrain[peft]'")
+    kind = options.pop("kind", "LoraConfig")
+    options = ({"r": 4, "target_modules": ["q_proj", "v_proj"]} if kind == "LoraConfig" else {}) | options
+    loaded = load_model(base, device="cpu")
+    if rows := options.pop("rows", None):
+        loaded.model.resize_token_embeddings(rows)
+    model = peft.get_peft_model(loaded.model, getattr(peft, kind)(task_type="CAUSAL_LM", **options))
+    torch.manual_seed(0)
+    for value in model.parameters():
+        if value.requires_grad:
+            value.data += 0.05 * torch.randn_like(value)
+    model.save_pretrained(folder)
+    edit("adapter_config.json", lambda config: config.update(base_model_name_or_path=base))(Path(folder))
+    return torch.empty(0) if kind == "PromptTuningConfig" else logits(model)
+
+
+#: Of the tied seed model: of LoRA on head or embeddings peft's own merge makes another model.
+KINDS: dict[str, dict[str, Any]] = {
+    "LoRA": {},
+    "DoRA and rsLoRA": {"use_dora": True, "use_rslora": True},
+    "IA3": {"kind": "IA3Config", "target_modules": ["k_proj", "down_proj"], "feedforward_modules": ["down_proj"]},
+    "a head of its own": {"modules_to_save": ["lm_head"]},
+    "embeddings of its own": {"modules_to_save": ["embed_tokens"]},
+    "LoRA on the head": {"target_modules": ["q_proj", "lm_head"]},
+    "LoRA on the embeddings": {"target_modules": ["q_proj", "embed_tokens"]},
+    "a larger vocabulary": {"modules_to_save": ["embed_tokens", "lm_head"], "rows": 570},
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_adapter_as_peft_saves_it_answers_as_it_did(here: Path, kind: str) -> None:
+    expected = adapter("adapter", seed_model("qwen2"), **KINDS[kind])
+    assert not list(here.glob("adapter/*token*"))
+    loaded = load_model("adapter", device="cpu")
+    assert (logits(loaded.model) - expected).abs().max() < 1e-4
+    assert loaded.tokenizer("Tom has 3")["input_ids"] and read_facts("adapter").context == 1024
+    loaded.model.save_pretrained("saved")
+    again = AutoModelForCausalLM.from_pretrained("saved")
+    assert torch.equal(logits(again), logits(loaded.model))
+
+
+def test_an_adapter_is_found_with_its_base_and_on_another_adapter(here: Path) -> None:
+    copied("base")
+    adapter("first", "base")
+    (here / "elsewhere").mkdir()
+    for name in ("base", "first"):
+        shutil.move(name, here / "elsewhere")
+    edit("adapter_config.json", lambda c: c.update(base_model_name_or_path="../base"))(here / "elsewhere" / "first")
+    expected = adapter("second", "elsewhere/first")
+    assert (logits(load_model("second", device="cpu").model) - expected).abs().max() < 1e-4
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("breakage", "says"),
+    [
+        ({"base_model_name_or_path": "/nowhere/base"}, "base model of 'adapter' is not there: '/nowhere/base'"),
+        ({"base_model_name_or_path": "../adapter"}, "leads back to it"),
+        ({"peft_type": "NEWEST"}, "this version of peft does not know"),
+        ({"task_type": "SEQ_CLS"}, "for SEQ_CLS"),
+        ("PromptTuningConfig", "PROMPT_TUNING"),
+        ("a pickle", "'adapter' has no adapter_model.safetensors"),
+    ],
+)
+def test_an_adapter_that_cannot_be_loaded_says_why(here: Path, breakage: Any, says: str) -> None:
+    prompts = {"num_virtual_tokens": 3, "token_dim": 128, "num_transformer_submodules": 1, "num_attention_heads": 4,
+               "num_layers": 4}  # fmt: skip
+    adapter(
+        "adapter", seed_model("llama"), **({"kind": breakage} | prompts if breakage == "PromptTuningConfig" else {})
+    )
+    if isinstance(breakage, dict):
+        edit("adapter_config.json", lambda config: config.update(breakage))(here / "adapter")
+    elif breakage == "a pickle":
+        (here / "adapter" / "adapter_model.safetensors").rename("adapter/adapter_model.bin")
+    with pytest.raises(ModelError) as refused:
+        load_model("adapter", device="cpu")
+    assert says in str(refused.value) and refused.value.do
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_halved_weights_are_loaded_into_float32(here: Path, dtype: torch.dtype) -> None:
+    folder = copied("half")
+    halved = load_model(str(folder), device="cpu").model.to(dtype)
+    halved.save_pretrained(folder)
+    loaded = load_model(str(folder), device="cpu").model
+    assert loaded.dtype == torch.float32 and loaded.config.dtype == torch.float32
+    assert all(torch.equal(a, b.float()) for a, b in zip(loaded.parameters(), halved.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        (lambda f: edit("config.json", lambda c: c.update(quantization_config={"quant_method": "gptq"}))(f), "(gptq)"),
+        (lambda f: (f / "model.safetensors").rename(f / "model-00001-of-00002.safetensors"), "with its index"),
+        (lambda f: shutil.copytree(f, f / "checkpoint-7") and (f / "config.json").unlink(), "checkpoint-7'?"),
+    ],
+)
+def test_what_cannot_be_loaded_says_what_to_do(here: Path, broken: Callable[[Path], object], says: str) -> None:
+    folder = copied("model")
+    broken(folder)
+    with pytest.raises(ModelError) as refused:
+        load_model("model", device="cpu")
+    assert says in str(refused.value)
+
+
+def test_the_pad_token_is_no_matter(here: Path) -> None:
+    """None, the end token, the unknown token: the same weights are trained, and the end token with them."""
+    changes: list[Callable[[dict[str, Any]], object]] = [
+        lambda c: c.pop("pad_token"),
+        lambda c: c.update(pad_token=c["eos_token"]),
+        lambda c: c.update(unk_token=c["pad_token"]),
+    ]
+    trained = []
+    for number, change in enumerate([lambda c: None, *changes]):
+        folder = copied(f"pad{number}")
+        edit("tokenizer_config.json", change)(folder)
+        loaded = load_model(str(folder), device="cpu")
+        trainer = trainer_of(loaded)
+        assert trainer.renderer.completion_ids("7")[-1] == 0
+        train(trainer, replace(CONFIG, num_train_epochs=1))
+        trained.append(weights(loaded))
+    assert all(torch.equal(one, trained[0]) for one in trained)
+
+
+def test_all_end_tokens_end_an_answer(here: Path) -> None:
+    folder = copied("model")
+    edit("generation_config.json", lambda c: c.update(eos_token_id=[5, 6]))(folder)
+    loaded = load_model(str(folder), device="cpu")
+    assert Renderer(loaded.tokenizer, PromptConfig(), loaded.stop_ids).stop_ids == {0, 5, 6}
+    (folder / "generation_config.json").unlink()
+    edit("config.json", lambda c: c.update(eos_token_id=[0, 8]))(folder)
+    assert load_model(str(folder), device="cpu").stop_ids == {0, 8}
