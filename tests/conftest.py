@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+# Before what reads it once, when it is imported.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import pytest
 
@@ -19,8 +23,6 @@ from selftrain.models.seeds import SEED_MODELS, seed_model
 from selftrain.problems import load_problems
 from selftrain.types import Prompt, Response, SamplingParams
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
 _DATA = Path(os.environ.get("SELFTRAIN_DATA") or Path(__file__).parents[1].parent / "shared" / "data")
 
 
@@ -29,6 +31,12 @@ def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: many tests wait for a clock, a server or a process that was killed."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return cores + 1
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays until the end, so that no collection of garbage need look at it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -5,20 +5,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import resource
 import signal
-import subprocess
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-_ROOT = Path(__file__).parents[2]
+from tests.forking import Ended, Forking, serve
+
 #: Exit code of a command that raised what is no message.
 TRACEBACK = 98
 #: Bytes of address space and of memory that a command may take beyond those of the process it is forked from.
@@ -26,15 +24,9 @@ ADDRESSES, MEMORY = 6 << 30, 2 << 30
 
 
 @dataclass(frozen=True)
-class Ran:
-    """Ran(code=66, seconds=0.08, memory=31_000_000, output="selftrain: run/config.json is not JSON...")"""
+class Ran(Ended):
+    """Its code is -14 after its time was up."""
 
-    #: Negative where a signal ended it: -14 after its time was up.
-    code: int
-    #: Of processor time, which does not depend on what else the machine does.
-    seconds: float
-    #: Bytes at its peak, beyond those of the process it was forked from.
-    memory: int
     output: str
 
     def wrong(self, limit: float) -> str:
@@ -53,31 +45,15 @@ class Ran:
         return "no message" if silent else ""
 
 
-class Commands:
+class Commands(Forking):
     def __init__(self) -> None:
-        threads = {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT,
-            env={**os.environ, **threads},
-        )  # fmt: skip
+        super().__init__(__name__)
 
     def run(self, words: Sequence[str], folder: Path, seconds: float) -> Ran:
         """A command in that folder; it is killed when its time is up."""
-        assert self._process.stdin and self._process.stdout
         output = folder.parent / f"{folder.name}.output"
-        order = {"words": [*words], "folder": str(folder), "seconds": seconds, "output": str(output)}
-        print(json.dumps(order), file=self._process.stdin, flush=True)
-        told = json.loads(self._process.stdout.readline())
-        return Ran(**told, output=output.read_text(errors="replace"))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.wait()
+        ended = self.order({"words": [*words], "folder": str(folder), "seconds": seconds, "output": str(output)})
+        return Ran(**vars(ended), output=output.read_text(errors="replace"))
 
 
 def _import_all() -> None:
@@ -102,8 +78,6 @@ def _import_all() -> None:
 def _obey(order: Mapping[str, Any]) -> int:
     from selftrain.__main__ import main
 
-    # Of its own, so that no signal to a group reaches others, and nothing that it started is left.
-    os.setsid()
     out = os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for descriptor in (1, 2):
         os.dup2(out, descriptor)
@@ -129,23 +103,6 @@ def _obey(order: Mapping[str, Any]) -> int:
     return code
 
 
-def _serve() -> None:
-    _import_all()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
-    for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
-            os._exit(_obey(json.loads(line)) & 0xFF)
-        _, status, used = os.wait4(child, 0)
-        with contextlib.suppress(OSError):
-            os.killpg(child, signal.SIGKILL)
-        told = {
-            "code": os.waitstatus_to_exitcode(status),
-            "seconds": used.ru_utime + used.ru_stime,
-            "memory": max(0, (used.ru_maxrss << 10) - before),
-        }
-        print(json.dumps(told), flush=True)
-
-
 if __name__ == "__main__":
-    _serve()
+    _import_all()
+    serve(_obey)

@@ -59,13 +59,10 @@ def tried(commands: Commands, folder: Path, prepare: Prepare, count: int, seed: 
     assert not found, f"{len(found)} of {count}\n" + "\n\n".join(found[:20])
 
 
-def test_a_few_broken_files(commands: Commands, tmp_path: Path) -> None:
-    tried(commands, tmp_path, model, 5, "quick models")
-    tried(commands, tmp_path, data, 5, "quick data")
-
-
-def test_a_few_broken_runs(commands: Commands, tmp_path: Path, stopped: Path) -> None:
-    tried(commands, tmp_path, run_folder(stopped), 3, "quick runs")
+def test_a_few_broken_files_and_runs(commands: Commands, tmp_path: Path, stopped: Path) -> None:
+    tried(commands, tmp_path, model, 4, "quick models")
+    tried(commands, tmp_path, data, 4, "quick data")
+    tried(commands, tmp_path, run_folder(stopped), 2, "quick runs")
 
 
 @pytest.mark.slow

@@ -91,8 +91,8 @@ class Driver(Forking):
         """Starts or resumes a run in a process that the plan may kill."""
         notes = folder.with_name(f"{folder.name}.notes")
         notes.write_text("")
-        code = self.order({"method": method, "folder": str(folder), "notes": str(notes), "plan": dict(plan or {})})
-        return Ran(code, notes.read_text().splitlines(), (plan or {}).get("how") == "power")
+        order = {"method": method, "folder": str(folder), "notes": str(notes), "plan": dict(plan or {})}
+        return Ran(self.order(order).code, notes.read_text().splitlines(), (plan or {}).get("how") == "power")
 
 
 def outcome(folder: Path) -> dict[str, bytes]:

@@ -114,7 +114,7 @@ def test_seeds_fit_every_server(engine: ServerEngine, state: State, prompts: lis
 
 @pytest.mark.parametrize("fault", ["reset", "429", "500", "truncate", "garbage", "other"])
 def test_a_passing_fault_costs_one_retry_and_nothing_else(
-    engine: ServerEngine, state: State, prompts: list[Prompt], fault: str
+    engine: ServerEngine, state: State, prompts: list[Prompt], impatient: None, fault: str
 ) -> None:
     expected = generate(engine, prompts[:3], 2, AT_RANDOM)
     state.begin(["-", fault, "-", fault])
@@ -208,7 +208,7 @@ def test_the_key_is_sent_and_never_shown(llama: LoadedModel, monkeypatch: pytest
         assert "secret" not in f"{error}{error!r}" and "Bearer ***" in str(error)
 
 
-def test_a_server_that_cannot_be_used_is_refused_before_any_request(llama: LoadedModel) -> None:
+def test_a_server_that_cannot_be_used_is_refused_before_any_request(llama: LoadedModel, impatient: None) -> None:
     with serving("--names", "small", "large") as state:
         with (
             pytest.raises(ModelError, match=r"lists 2 models: small, large[\s\S]*--server_model"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -24,39 +23,26 @@ SHORT = SamplingParams(0.8, max_completion_length=12)
 QUICK = 8
 
 
-def some(names: object) -> list[object]:
+def some(names: object, first: int = 0) -> list[object]:
     listed = list(names)  # type: ignore[call-overload]
-    return [pytest.param(one, marks=[pytest.mark.slow] * bool(i % QUICK)) for i, one in enumerate(listed)]
-
-
-@pytest.fixture(scope="module")
-def state() -> Iterator[State]:
-    with serving("--key", KEY) as served:
-        yield served
-
-
-@pytest.fixture
-def engine(state: State, llama: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServerEngine]:
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    with asking(state, llama, request_timeout=2.0, max_retries=1) as one:
-        yield one
+    return [pytest.param(one, marks=[pytest.mark.slow] * (i % QUICK != first)) for i, one in enumerate(listed)]
 
 
 @pytest.mark.parametrize("name", some(COSTS_A_RETRY))
-def test_a_bad_reply_costs_that_reply(engine: ServerEngine, state: State, prompts: list[Prompt], name: str) -> None:
-    expected = generate(engine, prompts[:2], 1, SHORT)
-    state.begin(["-", name])
+def test_a_bad_reply_costs_that_reply(lied_to: ServerEngine, liar: State, prompts: list[Prompt], name: str) -> None:
+    expected = generate(lied_to, prompts[:2], 1, SHORT)
+    liar.begin(["-", name])
     started = time.monotonic()
-    assert generate(engine, prompts[:2], 1, SHORT) == expected
-    assert len(state.asked) == 3 and time.monotonic() - started < 10
+    assert generate(lied_to, prompts[:2], 1, SHORT) == expected
+    assert len(liar.asked) == 3 and time.monotonic() - started < 10
 
 
-@pytest.mark.parametrize("name", some({**COSTS_A_RETRY, **ENDS_THE_RUN}))
-def test_a_lasting_one_is_a_message(engine: ServerEngine, state: State, prompts: list[Prompt], name: str) -> None:
-    state.begin([f"{name}..."])
+@pytest.mark.parametrize("name", some({**COSTS_A_RETRY, **ENDS_THE_RUN}, first=7))
+def test_a_lasting_one_is_a_message(lied_to: ServerEngine, liar: State, prompts: list[Prompt], name: str) -> None:
+    liar.begin([f"{name}..."])
     started = time.monotonic()
     with pytest.raises(RequestRejectedError if name in ENDS_THE_RUN else RetriesExhaustedError) as failed:
-        generate(engine, prompts[:1], 1, SHORT)
+        generate(lied_to, prompts[:1], 1, SHORT)
     assert time.monotonic() - started < 12
     assert not reveals(str(failed.value)) and len(str(failed.value)) < 3000
     assert str(failed.value).replace("\n", "").isprintable()
@@ -65,7 +51,7 @@ def test_a_lasting_one_is_a_message(engine: ServerEngine, state: State, prompts:
 @pytest.mark.parametrize("name", some(SPELLINGS))
 @pytest.mark.parametrize("where", ["error", "body", "status"])
 def test_the_key_is_in_no_message(
-    engine: ServerEngine, state: State, prompts: list[Prompt], name: str, where: str
+    lied_to: ServerEngine, liar: State, prompts: list[Prompt], name: str, where: str
 ) -> None:
     spelled = SPELLINGS[name]
     told = {
@@ -73,10 +59,10 @@ def test_the_key_is_in_no_message(
         "body": f"<p>{spelled}</p>".encode(),
         "status": f"{spelled} ".encode() * 3,
     }[where]
-    state.answers["key"] = send(told, 400 if where == "status" else 500)
-    state.begin(["key..."])
+    liar.answers["key"] = send(told, 400 if where == "status" else 500)
+    liar.begin(["key..."])
     with pytest.raises(RunError) as failed:
-        generate(engine, prompts[:1], 1, SHORT)
+        generate(lied_to, prompts[:1], 1, SHORT)
     for shown in (str(failed.value), repr(failed.value)):
         assert spelled not in shown and not reveals(shown) and not Secret(KEY).is_in(shown)
 
@@ -95,7 +81,7 @@ def test_a_message_without_the_key_stays() -> None:
     "names", [[], [KEY], ["a", KEY], ["x" * 10_000], [5], [None], [{"a": 1}], [f"m{i}" for i in range(20_000)]]
 )
 def test_a_list_of_models_that_is_none(
-    llama: LoadedModel, monkeypatch: pytest.MonkeyPatch, names: list[object]
+    llama: LoadedModel, impatient: None, monkeypatch: pytest.MonkeyPatch, names: list[object]
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with serving() as state:

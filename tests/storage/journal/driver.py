@@ -46,7 +46,7 @@ class Driver(Forking):
         ledger = Path(self._own.name) / "ledger"
         ledger.write_text("")
         order = {"folder": str(folder), "ledger": str(ledger), "plan": plan or {}, "script": dict(script)}
-        return Played(self.order(order), ledger.read_text().splitlines())
+        return Played(self.order(order).code, ledger.read_text().splitlines())
 
     def __exit__(self, *raised: object) -> None:
         super().__exit__(*raised)

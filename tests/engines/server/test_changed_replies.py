@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -13,12 +12,10 @@ import pytest
 
 from selftrain.engines.server.engine import ServerEngine
 from selftrain.errors import SelftrainError
-from selftrain.models.loading import LoadedModel
 from selftrain.types import Prompt, SamplingParams
 from tests.conftest import generate
-from tests.engines.server.hostile import KEY, SPELLINGS, Answer, raw, reveals, send
+from tests.engines.server.hostile import SPELLINGS, Answer, raw, reveals, send
 from tests.engines.server.openai_server import State
-from tests.engines.server.serving import asking, serving
 from tests.fuzz.mutations import damaged_bytes, damaged_json
 
 SHORT = SamplingParams(0.8, max_completion_length=6)
@@ -49,30 +46,17 @@ def changed(rng: random.Random) -> Answer:
     return answer
 
 
-@pytest.fixture(scope="module")
-def state() -> Iterator[State]:
-    with serving("--key", KEY) as served:
-        yield served
-
-
-@pytest.fixture
-def engine(state: State, llama: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServerEngine]:
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    with asking(state, llama, request_timeout=2.0, max_retries=1) as one:
-        yield one
-
-
 @pytest.mark.parametrize("count", [20, pytest.param(600, marks=pytest.mark.slow)])
-def test_replies(engine: ServerEngine, state: State, count: int) -> None:
+def test_replies(lied_to: ServerEngine, liar: State, count: int) -> None:
     prompt, found = Prompt("p", "1+1?"), []
     for number in range(count):
         rng = random.Random(f"replies/{number}")
-        state.answers["changed"] = changed(rng)
+        liar.answers["changed"] = changed(rng)
         lasting = rng.random() < 0.3
-        state.begin(["changed..."] if lasting else ["changed"])
+        liar.begin(["changed..."] if lasting else ["changed"])
         started, message = time.monotonic(), ""
         try:
-            (response,) = generate(engine, [prompt], 1, SHORT)
+            (response,) = generate(lied_to, [prompt], 1, SHORT)
             message = response.text
             assert all(0 <= one < 10**6 for one in response.token_ids) and len(response.token_ids) <= 13
         except SelftrainError as error:
