@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -40,7 +42,13 @@ def by_sorting(logits: Tensor, uniform: Tensor, sampling: SamplingParams) -> Ten
     return torch.searchsorted(cumulative, uniform[:, None] * cumulative[:, -1:], right=True).squeeze(-1)
 
 
-@pytest.mark.parametrize("sampling", [*SETTINGS, SamplingParams(1.0, 0, 0.5), SamplingParams(2.0, 900, 0.99)])
+def quick(*rows: SamplingParams) -> list[Any]:
+    """All rows, of which only these are tried with the quick tests."""
+    every = [*SETTINGS, SamplingParams(1.0, 0, 0.5), SamplingParams(2.0, 900, 0.99)]
+    return [pytest.param(one, marks=[] if one in rows else pytest.mark.slow, id=str(one)) for one in every]
+
+
+@pytest.mark.parametrize("sampling", quick(*SETTINGS[:4]))
 def test_tokens_are_those_of_sorting_the_whole_vocabulary(sampling: SamplingParams) -> None:
     """Narrow nuclei beside wide ones in a batch, and vocabularies of every remainder."""
     torch.manual_seed(1)
@@ -75,7 +83,7 @@ def test_a_broken_model_gives_tokens_of_its_vocabulary(sampling: SamplingParams)
         assert all(0 <= one < 300 for one in token.tolist())
 
 
-@pytest.mark.parametrize("sampling", SETTINGS)
+@pytest.mark.parametrize("sampling", quick(*SETTINGS[2:4]))
 def test_samples_have_the_distribution_of_transformers_own_filters(sampling: SamplingParams) -> None:
     torch.manual_seed(0)
     logits = torch.randn(1, 60) * 2

@@ -22,8 +22,8 @@ SECRET = "canary-7f3a91"
 LATEST_SECONDS, LATEST_WALL = 2.0, 20.0
 
 
-def contain(sandbox: Sandbox, seconds: float = 1.5) -> dict[str, str]:
-    """What each program that was not held did, by its name."""
+def contain(sandbox: Sandbox, seconds: float = 1.5, step: int = 1) -> dict[str, str]:
+    """What each program that was not held did, by its name; of all, or of one in so many."""
     with tempfile.TemporaryDirectory(prefix="selftrain-corpus-") as folder:
         canary, outside = Path(folder) / "canary", Path(folder) / "outside"
         canary.write_text(SECRET)
@@ -31,7 +31,7 @@ def contain(sandbox: Sandbox, seconds: float = 1.5) -> dict[str, str]:
         for path, mode in ((Path(folder), 0o777), (canary, 0o666), (outside, 0o777)):
             path.chmod(mode)
         os.environ["SELFTRAIN_CORPUS_SECRET"] = SECRET
-        corpus = programs()
+        corpus = dict(list(programs().items())[::step])
         jobs = [
             StdinJob(text.replace("CANARY", str(canary)).replace("OUTSIDE", str(outside))) for text in corpus.values()
         ]

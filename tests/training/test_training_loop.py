@@ -193,6 +193,13 @@ def cut(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-100])
 
 
+@pytest.fixture(scope="module")
+def trained_anew() -> LoadedModel:
+    """By SHORT."""
+    train(trainer_of(loaded := fresh()), **SHORT)
+    return loaded
+
+
 @pytest.mark.parametrize(
     ("change", "spoil"),
     [
@@ -208,7 +215,9 @@ def cut(file: Path) -> None:
     ],
     ids=["seed", "examples", "settings", "round", "validation_metric", "weights", "optimizer", "json", "initial"],
 )
-def test_a_state_of_another_training_or_a_damaged_one_is_ignored(tmp_path: Path, state: Path, change, spoil) -> None:
+def test_a_state_of_another_training_or_a_damaged_one_is_ignored(
+    tmp_path: Path, state: Path, trained_anew: LoadedModel, llama: LoadedModel, change, spoil
+) -> None:
     own = tmp_path / "state"
     own.mkdir()
     for file in state.iterdir():
@@ -216,12 +225,12 @@ def test_a_state_of_another_training_or_a_damaged_one_is_ignored(tmp_path: Path,
     if spoil:
         spoil(own)
     arguments = SHORT | change
-    anew, given = fresh(), fresh()
-    steps: list[int] = []
-    train(trainer_of(anew), **arguments)
+    anew, given, steps = trained_anew if spoil else fresh(), fresh(), list[int]()
+    if not spoil:
+        train(trainer_of(anew), **arguments)
     train(trainer_of(given), **arguments, checkpoints=Folders(None, own), on_step=lambda done, *_: steps.append(done))
     assert steps == [1, 2]
-    assert torch.equal(weights(given), weights(anew)) and not torch.equal(weights(given), weights(fresh()))
+    assert torch.equal(weights(given), weights(anew)) and not torch.equal(weights(given), weights(llama))
 
 
 def test_a_state_of_another_model_is_ignored(state: Path) -> None:

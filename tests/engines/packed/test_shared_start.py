@@ -64,7 +64,12 @@ def test_shots_are_read_once_and_the_tokens_are_those_of_the_reference(
     assert max(lengths) < shots
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if "windows" in name or "capped" in name])
+WINDOWS = [name for name in MODELS if "windows" in name or "capped" in name]
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if "capped low" in name else pytest.mark.slow) for name in WINDOWS]
+)
 def test_windows_reach_into_the_shared_start(
     name: str, llama: LoadedModel, prompts: list[Prompt], compiled: bool
 ) -> None:

@@ -133,8 +133,8 @@ def test_a_server_that_ends_says_why(llama: LoadedModel, tmp_path: Path, monkeyp
 
 
 def test_the_wait_for_a_server_that_never_replies_ends(llama: LoadedModel, tmp_path: Path) -> None:
-    told = fails(llama, "import time; print('still compiling', flush=True); time.sleep(600)", server_start_timeout=2.0)
-    assert "did not reply within 2 s" in told and "still compiling" in told
+    told = fails(llama, "import time; print('still compiling', flush=True); time.sleep(600)", server_start_timeout=1.0)
+    assert "did not reply within 1 s" in told and "still compiling" in told
     assert folders(tmp_path) == []
 
 

@@ -132,4 +132,4 @@ def test_an_error_while_workers_start_is_raised_here() -> None:
             return super().ready()
 
     with pytest.raises(RunError, match="while they started"):
-        results(Broken(InThread(lambda task: time.sleep(2) or task)))
+        results(Broken(InThread(lambda task: time.sleep(0.2) or task)))

@@ -232,8 +232,17 @@ for i, (inp, exp) in enumerate(zip([[1]], [1])):
 """
 
 
-@pytest.mark.parametrize("form", ["full", "sanitized", "EvalPlus", "without programs"])
-@pytest.mark.parametrize("suffix", [".jsonl", ".json", ".parquet"])
+FORMS = ["full", "sanitized", "EvalPlus", "without programs"]
+
+
+@pytest.mark.parametrize(
+    ("form", "suffix"),
+    [
+        pytest.param(form, suffix, marks=[] if at == place % 3 else pytest.mark.slow)
+        for place, form in enumerate(FORMS)
+        for at, suffix in enumerate([".jsonl", ".parquet", ".json"])
+    ],
+)
 def test_every_form_of_mbpp_loads_whole(data, tmp_path, form, suffix):
     from datasets import Dataset
 
