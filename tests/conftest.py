@@ -12,6 +12,7 @@ from typing import Any
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from selftrain.engines.base import Engine
 from selftrain.engines.request import GenerateRequest
@@ -22,6 +23,10 @@ from selftrain.models.rendering import Renderer
 from selftrain.models.seeds import SEED_MODELS, seed_model
 from selftrain.problems import load_problems
 from selftrain.types import Prompt, Response, SamplingParams
+
+# A machine that is busy with other work is no fault.
+settings.register_profile("any_speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any_speed")
 
 _DATA = Path(os.environ.get("SELFTRAIN_DATA") or Path(__file__).parents[1].parent / "shared" / "data")
 

@@ -33,6 +33,8 @@ class Command:
     profiles: Profiles = field(default_factory=dict)
     #: Whether `selftrain resume` can continue what it began.
     resumable: bool = False
+    #: Whole commands, shown by `--help`.
+    examples: Sequence[str] = ()
 
     def parse(self, argv: Sequence[str], recorded: Mapping[str, Given] | None = None) -> Resolved:
         """The settings in `argv`, over those of an earlier run. Raises as `selftrain.config.parse`."""
@@ -43,6 +45,7 @@ class Command:
             summary=self.summary,
             profiles=self.profiles,
             recorded=recorded,
+            examples=self.examples,
         )
 
 
@@ -57,12 +60,14 @@ def command(
     *,
     profiles: Profiles | None = None,
     resumable: bool = False,
+    examples: Sequence[str] = (),
 ) -> Callable[[Run], Run]:
     """Registers the decorated function as a command; the arguments are the fields of `Command`."""
 
     def register(run: Run) -> Run:
-        own = profiles or {}
-        _COMMANDS[name] = Command(name, summary, group, sections, run=run, profiles=own, resumable=resumable)
+        _COMMANDS[name] = Command(
+            name, summary, group, sections, run=run, profiles=profiles or {}, resumable=resumable, examples=examples
+        )
         return run
 
     return register

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from typing import get_args
 
 from selftrain.cli.command import Command, Group, all_commands
@@ -31,6 +32,9 @@ def _dispatch(commands: Mapping[str, Command], argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         print(_overview(commands))
         return 0
+    if argv == ["--version"]:
+        print(f"selftrain {version('selftrain')}")
+        return 0
     name, *words = argv
     if name not in commands:
         raise unknown(f"{name} is not a command", name, commands)
@@ -47,4 +51,4 @@ def _overview(commands: Mapping[str, Command]) -> str:
     for group in get_args(Group):
         members = [command for command in commands.values() if command.group == group]
         lines += ["", f"{group}:", *(f"  {member.name:<{width}}  {member.summary}" for member in members)]
-    return "\n".join([*lines, "", "selftrain COMMAND --help shows its settings."])
+    return "\n".join([*lines, "", "selftrain COMMAND --help shows its settings; selftrain --version the version."])

@@ -22,6 +22,7 @@ class RewardConfig:
         "graders: 'math', 'choice', 'exact', 'code', module:function of any TRL reward function, or an ablation: "
         "'always_one', 'majority', 'shuffled' ('shuffled:choice' where 'choice' grades); by default the dataset's "
         "own. Evaluations use the same graders, but never an ablation",
+        essential=True,
     )
     reward_weights: tuple[float, ...] | None = setting(None, "weight of each grader; all 1 by default", source="TRL")
 

@@ -45,6 +45,8 @@ class Setting:
     flag_only: bool = False
     resumable: bool = False
     forkable: bool = False
+    #: Shown by `--help`; the others by `--help all`.
+    essential: bool = False
 
     @property
     def required(self) -> bool:
@@ -125,6 +127,7 @@ def setting(
     flag_only: bool | None = None,
     resumable: bool | None = None,
     forkable: bool | None = None,
+    essential: bool | None = None,
 ) -> T:
     """A field with a default.
 
@@ -140,6 +143,7 @@ def setting(
         flag_only: not accepted from a file.
         resumable: may change when a run is resumed, or forked.
         forkable: may change when a run is forked.
+        essential: one of the dozen that `--help` shows; all are shown by `--help all`.
     """
     given = {name: value for name, value in locals().items() if name != "default" and value not in (None, "")}
     if isinstance(default, list):
@@ -148,8 +152,9 @@ def setting(
 
 
 def required(help: str, *, example: str, positional: bool = False, resumable: bool = False) -> Any:
-    """A field that has to be given; `example` is shown to those who did not."""
-    return field(metadata={"help": help, "example": example, "positional": positional, "resumable": resumable})
+    """A field that has to be given, and so an essential one; `example` is shown to those who did not."""
+    given = {"help": help, "example": example, "positional": positional, "resumable": resumable}
+    return field(metadata=given | {"essential": True})
 
 
 @overload

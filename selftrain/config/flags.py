@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import functools
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+import textwrap
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -27,15 +28,26 @@ class _Parser(argparse.ArgumentParser):
 
 
 def make_parser(
-    prog: str, summary: str, sections: Mapping[str, type[Any]], profiles: Collection[str] = ()
+    prog: str,
+    summary: str,
+    sections: Mapping[str, type[Any]],
+    profiles: Collection[str] = (),
+    *,
+    examples: Sequence[str] = (),
+    brief: bool = False,
 ) -> argparse.ArgumentParser:
+    """
+    Args:
+        examples: commands, shown below the settings.
+        brief: the help shows the essential settings alone.
+    """
     free = [name.upper() for name, target in settings_in(sections).items() if target.positional]
     parser = _Parser(
         prog=prog,
         usage=" ".join([prog, *free, "[--config FILE] [--name value ...]"]),
-        description=summary,
-        epilog="A true|false setting is set by --name, --name false or --no_name.",
-        formatter_class=functools.partial(argparse.HelpFormatter, max_help_position=8),
+        description=textwrap.fill(summary, 78),
+        epilog="\n".join(_epilog(len(settings_in(sections)), prog, examples, brief=brief)),
+        formatter_class=functools.partial(argparse.RawDescriptionHelpFormatter, max_help_position=8),
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
@@ -52,14 +64,24 @@ def make_parser(
     for name, section in sections.items():
         group = parser.add_argument_group(name)
         for target in settings_of(section):
-            _add(group, replace(target, choices=(*profiles,)) if target.name == "profile" else target)
+            shown = not brief or target.essential
+            _add(group, replace(target, choices=(*profiles,)) if target.name == "profile" else target, shown=shown)
     return parser
 
 
-def _add(group: argparse._ArgumentGroup, target: Setting) -> None:
+def _epilog(settings: int, prog: str, examples: Sequence[str], *, brief: bool) -> Iterator[str]:
+    yield "A true|false setting is set by --name, --name false or --no_name."
+    if brief:
+        yield f"All {settings} settings: {prog} --help all"
+    if examples:
+        yield "\nexamples:"
+        yield from (f"  {line}" for line in examples)
+
+
+def _add(group: argparse._ArgumentGroup, target: Setting, *, shown: bool) -> None:
     item = item_type(target.type)
     # argparse formats help texts with %.
-    text = target.describe().replace("%", "%%")
+    text = target.describe().replace("%", "%%") if shown else argparse.SUPPRESS
     if target.positional:
         # Never required by argparse: it may come from the file.
         group.add_argument(target.name, nargs="?" if item is None else "*", metavar=target.name.upper(), help=text)

@@ -9,6 +9,32 @@ from typing import Any, Literal, get_args
 
 from selftrain.errors import SettingsError
 
+#: What people type -> our settings for it, where the command has them; TRL's, transformers' and lm-eval's words.
+_OTHER_NAMES: Mapping[str, Sequence[str]] = {
+    **dict.fromkeys(("model", "model_name", "model_path", "pretrained"), ("model_name_or_path", "models")),
+    **dict.fromkeys(("data", "dataset", "train_dataset", "train_file", "tasks"), ("dataset_name",)),
+    **dict.fromkeys(("eval_dataset", "test_dataset", "validation_file"), ("eval_dataset_name",)),
+    **dict.fromkeys(("output", "out", "save_dir"), ("output_dir",)),
+    "lr": ("learning_rate",),
+    **dict.fromkeys(("epochs", "num_epochs"), ("num_train_epochs",)),
+    **dict.fromkeys(("batch_size", "per_device_batch_size"), ("train_batch_size", "sampling_batch_size")),
+    **dict.fromkeys(("per_device_train_batch_size", "gradient_accumulation_steps"), ("train_batch_size",)),
+    "per_device_eval_batch_size": ("sampling_batch_size",),
+    **dict.fromkeys(("rounds", "iterations", "num_iterations"), ("num_rounds",)),
+    **dict.fromkeys(("n", "num_samples", "samples", "num_return_sequences"), ("num_generations",)),
+    **dict.fromkeys(("max_new_tokens", "max_length", "max_seq_length"), ("max_completion_length",)),
+    **dict.fromkeys(("reward", "reward_func", "grader", "reward_model"), ("reward_funcs",)),
+    **dict.fromkeys(("prompt", "system", "system_prompt"), ("instruction", "prompt_template")),
+    **dict.fromkeys(("fewshot", "few_shot", "shots", "n_shot"), ("num_fewshot",)),
+    **dict.fromkeys(("lora", "peft", "use_lora"), ("use_peft",)),
+    **dict.fromkeys(("stop", "until"), ("stop_strings",)),
+    **dict.fromkeys(("use_vllm", "vllm"), ("engine vllm",)),
+    **dict.fromkeys(("limit", "max_samples"), ("max_train_samples", "max_eval_samples")),
+    **dict.fromkeys(("gpus", "num_processes", "nproc_per_node"), ("training_processes",)),
+    **dict.fromkeys(("fp16", "dtype", "torch_dtype"), ("bf16",)),
+    "max_steps": ("max_rounds", "num_rounds"),
+}
+
 _Kind = Literal["default", "profile", "file", "flag", "python", "auto"]
 
 
@@ -71,6 +97,8 @@ def from_record(
 
 
 def unknown(found: str, name: str, names: Iterable[str], prefix: str = "") -> SettingsError:
-    """The error for a name that does not exist, with the nearest one that does."""
-    near = difflib.get_close_matches(name, list(names), n=1)
-    return SettingsError(found, do=f"did you mean {prefix}{near[0]}?" if near else "see --help")
+    """The error for a name that does not exist, with those that do and may be meant."""
+    known = list(names)
+    meant = [other for other in _OTHER_NAMES.get(name, ()) if other.partition(" ")[0] in known]
+    near = meant or difflib.get_close_matches(name, known, n=1)
+    return SettingsError(found, do=f"did you mean {prefix}{f' or {prefix}'.join(near)}?" if near else "see --help")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -88,16 +89,20 @@ def parse(
     summary: str = "",
     profiles: Profiles | None = None,
     recorded: Mapping[str, Given] | None = None,
+    examples: Sequence[str] = (),
 ) -> Resolved:
     """The settings in `argv` and in the files it names. `--help` prints and raises SystemExit, as argparse does.
 
     Args:
+        examples: commands that `--help` shows; a command that has some shows its essential settings alone, and all by
+            `--help all`.
         recorded: settings of an earlier run, which files and `argv` override.
 
     Raises:
         SettingsError: an unknown, missing or unsuitable setting.
     """
-    parser = make_parser(prog, summary, sections, profiles or {})
+    whole = any(pair in (("-h", "all"), ("--help", "all")) for pair in pairwise(argv))
+    parser = make_parser(prog, summary, sections, profiles or {}, examples=examples, brief=bool(examples) and not whole)
     files, flags = read_flags(parser, sections, argv)
     given = dict(recorded or {})
     for path in files:

@@ -22,6 +22,7 @@ class EngineConfig:
         "transformers, else transformers; 'transformers' always; 'vllm' is vLLM in a process of its own; 'openai' is "
         "an OpenAI-compatible server, see --base_url and --server_command; others come from installed packages",
         choices=engine_names,
+        essential=True,
     )
     sampling_processes: int | None = setting(
         None,

@@ -20,6 +20,7 @@ class EvalConfig:
         "responses sampled for each evaluation problem, the n of pass@k and maj@n; 0 for the greedy response alone",
         source="ours, for the cost; the ReST-EM paper samples up to 64",
         ge=0,
+        essential=True,
     )
     temperature_eval: float = setting(
         1.0, "sampling temperature of evaluations", source="ReST-EM paper, pass@K curves", gt=0

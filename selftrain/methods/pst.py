@@ -64,9 +64,9 @@ class Turn:
 class PST:
     """Settings of PST. What the paper leaves unknown is a setting here, and the default is ours."""
 
-    num_rounds: int = setting(30, "rounds of sampling and training", ge=1)
+    num_rounds: int = setting(30, "rounds of sampling and training", ge=1, essential=True)
     problems_per_round: int | None = setting(128, "problems per round", ge=1)
-    num_generations: int = setting(1, "conversations about each problem (K)", ge=1)
+    num_generations: int = setting(1, "conversations about each problem (K)", ge=1, essential=True)
     temperature: float = setting(0.7, "sampling temperature", source="ours, after Song et al., arXiv 2412.02674", ge=0)
     top_p: float = setting(
         0.9,
@@ -76,7 +76,11 @@ class PST:
         le=1,
     )
     max_completion_length: int = setting(
-        512, "maximum tokens of a response", source="ours, after Song et al., arXiv 2412.02674", ge=1
+        512,
+        "maximum tokens of a response",
+        source="ours, after Song et al., arXiv 2412.02674",
+        ge=1,
+        essential=True,
     )
     order: Literal["random", "fixed", "rotate"] = setting(
         "random", "order of the models: random for each conversation; as given; or rotated by one each round"

@@ -40,10 +40,18 @@ class RestEM:
     """Settings of ReST-EM; the defaults are the `recommended` profile."""
 
     num_rounds: int = setting(
-        3, "rounds of sampling and training (I)", source="ReST-EM, section 5: 3 for MATH, 2 for APPS", ge=1
+        3,
+        "rounds of sampling and training (I)",
+        source="ReST-EM, section 5: 3 for MATH, 2 for APPS",
+        ge=1,
+        essential=True,
     )
     num_generations: int = setting(
-        32, "responses sampled for each problem (n)", source="ReST-EM, section 4: 32 for MATH, 64 for APPS", ge=1
+        32,
+        "responses sampled for each problem (n)",
+        source="ReST-EM, section 4: 32 for MATH, 64 for APPS",
+        ge=1,
+        essential=True,
     )
     temperature: float = setting(0.7, "sampling temperature", source="ReST-EM, section 4", ge=0)
     top_k: int = setting(40, "top-k sampling; 0 is off", source="ReST-EM, section 4", ge=0)
@@ -51,7 +59,10 @@ class RestEM:
         1.0, "top-p (nucleus) sampling; 1 is off", source="ReST-EM names no top-p for sampling", gt=0, le=1
     )
     max_completion_length: int | Literal["auto"] = setting(
-        "auto", "maximum tokens of a response; 'auto' goes by the kind of answer and the human solutions", ge=1
+        "auto",
+        "maximum tokens of a response; 'auto' goes by the kind of answer and the human solutions",
+        ge=1,
+        essential=True,
     )
     reward_threshold: float = setting(
         0.5, "keep rewards above this; any value between 0 and 1 is the paper's rule for 0/1 rewards"

@@ -61,12 +61,17 @@ class SePT:
         "rounds of sampling and training",
         source="ours: the paper's curves have four fifths of their gain there; the paper runs about 942",
         ge=1,
+        essential=True,
     )
     problems_per_round: int | None = setting(
         128, "problems per round; all are used once before any is used again", source="SePT, appendix B.1", ge=1
     )
     num_generations: int = setting(
-        1, "responses sampled for each problem (G)", source="SePT, section 5: 1; 4 and 8 tried", ge=1
+        1,
+        "responses sampled for each problem (G)",
+        source="SePT, section 5: 1; 4 and 8 tried",
+        ge=1,
+        essential=True,
     )
     temperature: float = setting(
         0.6,
@@ -94,7 +99,9 @@ class SePT:
         "'round' samples from the newest weights; 'never' from the base model, all else equal (the offline control)",
         source="SePT, algorithm 1; its own offline arm differs in more than this",
     )
-    max_completion_length: int = setting(3072, "maximum tokens of a response", source="SePT's code", ge=1)
+    max_completion_length: int = setting(
+        3072, "maximum tokens of a response", source="SePT's code", ge=1, essential=True
+    )
     mask_truncated_completions: bool = setting(
         False,
         "drop responses cut off at max_completion_length",

@@ -20,6 +20,7 @@ class AdapterConfig:
         "train a LoRA adapter and freeze the model's own weights; use about ten times the learning rate of full "
         "training",
         source="TRL",
+        essential=True,
     )
     lora_r: int = setting(16, "rank of the adapter's matrices", source="TRL", ge=1)
     lora_alpha: int = setting(32, "the adapter's output is scaled by lora_alpha / lora_r", source="TRL", ge=1)

@@ -15,13 +15,21 @@ class DataConfig:
     dataset_train_split: str | None = setting(None, "training split; 'train' where there is one", source="TRL")
     dataset_test_split: str | None = setting(None, "evaluation split; 'test' where there is one", source="TRL")
     question_column: str | None = setting(None, "column of the question; by default recognised by its name")
-    answer_column: str | None = setting(None, "column of the answer; by default recognised by its name")
+    answer_column: str | None = setting(None, "column of the answer; by default recognised by its name", essential=True)
     id_column: str | None = setting(None, "column of ids; by default the position in the file")
     max_train_samples: int | None = setting(
-        None, "train on at most this many problems", source="Hugging Face examples", ge=1
+        None,
+        "train on at most this many problems",
+        source="Hugging Face examples",
+        ge=1,
+        essential=True,
     )
     max_eval_samples: int | None = setting(
-        None, "evaluate on at most this many problems", source="Hugging Face examples", ge=1
+        None,
+        "evaluate on at most this many problems",
+        source="Hugging Face examples",
+        ge=1,
+        essential=True,
     )
     eval_size: float | None = setting(
         None,

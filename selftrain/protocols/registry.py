@@ -25,6 +25,7 @@ class ProtocolConfig:
         "evaluate exactly as another harness does: its prompt, worked examples, stop strings, length, penalties and "
         "filters; see docs/protocols.md. Settings of ours that it fixes are refused beside it",
         choices=tuple(PROTOCOLS),
+        essential=True,
     )
     apply_chat_template: bool = setting(
         False, "with protocol: put the prompt into the model's chat template", source="lm-eval"

@@ -23,7 +23,10 @@ class TrainingConfig:
         "base", "weights that each round's training starts from", source="ReST-EM, section 3: the base pretrained model"
     )
     learning_rate: float = setting(
-        1e-5, "peak learning rate of AdamW; choose it once on the validation problems, then freeze it", gt=0
+        1e-5,
+        "peak learning rate of AdamW; choose it once on the validation problems, then freeze it",
+        gt=0,
+        essential=True,
     )
     train_batch_size: int = setting(64, "examples per optimizer step, however they are split into micro-batches", ge=1)
     num_train_epochs: int = setting(3, "passes over a round's kept samples, at most", ge=1)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from selftrain.cli.command import all_commands
 from selftrain.cli.main import run_cli
 from tests.config.example import COMMANDS
 
@@ -57,6 +60,36 @@ def test_help_shows_sections_defaults_and_sources(
     assert "--num_generations int answers drawn for each problem. Default: 32 (ReST-EM, section 4: n = 32)" in words
     assert "--model_name_or_path [str ...] the models to train. Required, e.g. Qwen/Qwen2.5-0.5B-Instruct" in words
     assert "keep the 40% or so likeliest tokens" in words
+
+
+@pytest.mark.parametrize("name", ["rest-em", "sept", "pst", "eval"])
+def test_help_is_short_and_all_of_it_one_word_away(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = []
+    for words in (["--help"], ["--help", "all"]):
+        with pytest.raises(SystemExit):
+            run_cli([name, *words])
+        texts.append(capsys.readouterr().out)
+    flags = [set(re.findall(r"^  (--\w+)", text, flags=re.MULTILINE)) for text in texts]
+    assert flags[0] < flags[1] and len(flags[0]) <= 16 and "--dataset_name" in flags[0]
+    examples = re.findall(r"^  (selftrain .*)", texts[0], flags=re.MULTILINE)
+    assert len(examples) == 3
+    for example in examples:  # each is a command as it stands
+        all_commands()[name].parse([*example.split()[2:]])
+
+
+def test_what_people_type_is_answered_by_our_name(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = {"--model": "model_name_or_path", "--dataset": "dataset_name", "--lr": "learning_rate"}
+    asked |= {"--batch_size": "train_batch_size or --sampling_batch_size", "--epochs": "num_train_epochs"}
+    for flag, ours in asked.items():
+        assert run_cli(["rest-em", flag, "x"]) == 64
+        assert f"did you mean --{ours}?" in capsys.readouterr().err
+    assert run_cli(["pst", "--model", "x"]) == 64
+    assert "did you mean --models?" in capsys.readouterr().err
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_cli(["--version"]) == 0
+    assert capsys.readouterr().out == f"selftrain {version('selftrain')}\n"
 
 
 def test_help_is_light() -> None:

@@ -126,7 +126,7 @@ def test_bootstrap_of_equal_differences_is_not_certainty() -> None:
     assert iv.bootstrap(np.ones(1))[1] == 1.0
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(st.sampled_from([-0.5, -0.25, 0.0, 0.125, 0.75]), min_size=1, max_size=9))
 def test_sign_flips_against_all_flips(differences: list[float]) -> None:
     total = abs(sum(differences))

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from selftrain.errors import DataError, SettingsError
@@ -25,7 +25,6 @@ def test_a_set_is_a_sequence():
     assert problems[2] in problems
 
 
-@settings(deadline=None)
 @given(st.integers(2, 60), st.floats(0.01, 0.99), st.integers(0, 5), st.randoms(use_true_random=False))
 def test_split_off_is_a_partition_that_ignores_the_order(count, share, seed, chance):
     problems = numbered(count)

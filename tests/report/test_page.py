@@ -172,7 +172,7 @@ def test_hostile_text_stays_text_wherever_it_stands() -> None:
     html(records, examples=(example,)).encode("utf-8")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.text(st.characters(), max_size=40))
 def test_no_text_changes_the_page_around_it(text: str) -> None:
     example = SolvedExample(text, text, text, text, True, True)

@@ -14,11 +14,18 @@ _OF_TRAINING = ("training", "monitor", "budget", "adapter")
 @config_dataclass
 class EvalCommandConfig:
     max_completion_length: int | Literal["auto"] = setting(
-        "auto", "maximum tokens of a response; 'auto' goes by the kind of answer and the human solutions", ge=1
+        "auto",
+        "maximum tokens of a response; 'auto' goes by the kind of answer and the human solutions",
+        ge=1,
+        essential=True,
     )
-    baseline: str | None = setting(None, "model to compare with, problem by problem: local folder or hub id")
+    baseline: str | None = setting(
+        None, "model to compare with, problem by problem: local folder or hub id", essential=True
+    )
     output_dir: str | None = setting(
-        None, "save responses, settings, log and versions in this folder; by default they are not saved"
+        None,
+        "save responses, settings, log and versions in this folder; by default they are not saved",
+        essential=True,
     )
     seed: int = setting(42, "seed of all randomness", source="transformers")
     json: bool = setting(False, "print the result as JSON on standard output")
@@ -42,7 +49,17 @@ def sections() -> Sections:
     }
 
 
-@command("eval", "evaluate a model, or compare two on the same problems", "Evaluate", sections)
+@command(
+    "eval",
+    "evaluate a model, or compare two on the same problems",
+    "Evaluate",
+    sections,
+    examples=[
+        "selftrain eval --model_name_or_path ./my-model --dataset_name gsm8k --max_eval_samples 200",
+        "selftrain eval --model_name_or_path runs/first/best --baseline ./my-model --dataset_name gsm8k",
+        "selftrain eval --model_name_or_path ./my-model --dataset_name gsm8k --protocol lm-eval:gsm8k",
+    ],
+)
 def run(settings: Resolved) -> int:
     from selftrain.cli.evaluate import evaluate_models
     from selftrain.cli.protocol import evaluate_by_protocol

@@ -76,6 +76,16 @@ def print_result(result: Result, as_json: bool) -> int:
     return 0
 
 
+def _examples(method: type[Method]) -> list[str]:
+    models = "--models google/gemma-2-2b Qwen/Qwen2.5-1.5B" if method.needs_peers else "--model_name_or_path ./my-model"
+    start = f"selftrain {method.name} {models}"
+    return [
+        f"{start} --dataset_name gsm8k --output_dir runs/first",
+        f"{start} --dataset_name mine.csv --answer_column label --use_peft --output_dir runs/mine",
+        f"{start} --dataset_name gsm8k --output_dir runs/first --engine vllm --print_config",
+    ]
+
+
 for _method in all_methods().values():
     command(
         _method.name,
@@ -84,4 +94,5 @@ for _method in all_methods().values():
         partial(run_sections, _method),
         profiles=_method.profiles,
         resumable=True,
+        examples=_examples(_method),
     )(run)
