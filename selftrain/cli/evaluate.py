@@ -118,9 +118,9 @@ class _Evaluation:
 
     def _describe(self, learner: Learner) -> None:
         example = self.task.prompts[0]
-        self.progress.say_all(learner_lines(learner, example))
+        self.progress.say_all(learner_lines(learner, example, self.settings.to_dict()))
         found = facts_of([learner], example, self.grader, {"evaluation": self.problems})
-        for name in ("models", "engines", "prompt_examples"):
+        for name in ("models", "engines", "loading", "shipped_generation_settings", "prompt_examples"):
             found[name] = {**self.facts.get(name, {}), **found[name]}
         self.facts = found
         if self.record is not None:

@@ -107,7 +107,9 @@ class Asked:
         length = self.protocol.max_completion_length
         by_id = {self.problem_id(request): request for request in self.requests}
         prompts = [_prompt(problem_id, request, config) for problem_id, request in by_id.items()]
-        progress.say_all(learner_lines(learner, prompts[0]))
+        penalty = self._penalty(learner, model, progress)
+        used = self.settings.to_dict() | {"repetition_penalty": penalty}
+        progress.say_all(learner_lines(learner, prompts[0], used))
         dropped = self._too_long(learner, prompts, progress)
         prompts = [prompt for prompt in prompts if prompt.problem_id not in dropped]
         verdicts: list[Verdict] = []
@@ -116,7 +118,6 @@ class Asked:
             verdicts.extend(judge(self.protocol, by_id[r.prompt.problem_id], r.text) for r in responses)
             return [verdict.score for verdict in verdicts[-len(responses) :]]
 
-        penalty = self._penalty(learner, model, progress)
         task = EvalTask(prompts, grade, length, key=self.protocol.name, repetition_penalty=penalty)
         greedy_alone = replace(self.settings[EvalConfig], num_generations_eval=0)
         results = evaluate_with_progress(learner, task, greedy_alone, progress, title=f"evaluating {model}")

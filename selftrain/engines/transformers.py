@@ -19,6 +19,7 @@ from selftrain.engines.sampler import RepetitionPenalty, sample_with_logprobs
 from selftrain.engines.shared_start import shared_start
 from selftrain.models.loading import load_model
 from selftrain.models.logprobs import autocast, evaluating, sequence_logprobs
+from selftrain.models.origin import ModelOrigin
 from selftrain.models.prompts import PromptConfig
 from selftrain.models.rendering import Renderer
 from selftrain.types import Prompt, Response
@@ -95,6 +96,7 @@ class TransformersEngine:
         self.batch_size, self.max_tokens_per_batch = batch_size, max_tokens_per_batch
         #: Why a faster engine does not stand in for this one; appended to the description.
         self.reason = ""
+        self.origin = ModelOrigin()
         self._splitter = OomSplitter()
 
     @classmethod
@@ -105,7 +107,9 @@ class TransformersEngine:
         """
         loaded = load_model(spec.model, revision=spec.revision, device=device, load_in_4bit=spec.load_in_4bit)
         renderer = Renderer(loaded.tokenizer, spec.prompt_config, loaded.stop_ids)
-        return cls(loaded.model, renderer, spec.name, batch_size=spec.batch_size, bf16=spec.bf16)
+        engine = cls(loaded.model, renderer, spec.name, batch_size=spec.batch_size, bf16=spec.bf16)
+        engine.origin = loaded.origin
+        return engine
 
     @property
     def description(self) -> str:

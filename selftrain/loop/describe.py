@@ -30,7 +30,7 @@ def describe(run: Run, data: RunData, settings: Resolved) -> None:
         progress.say(grader.warning)
     progress.say_all([*filter(None, [power_line(run)]), *gv_gap_lines(run)])
     for learner in run.learners:
-        progress.say_all(learner_lines(learner, example))
+        progress.say_all(learner_lines(learner, example, settings.to_dict()))
 
 
 def facts_of(
@@ -40,6 +40,8 @@ def facts_of(
     return environment() | {
         "models": {learner.name: learner.base for learner in learners},
         "engines": {learner.name: learner.engine.description for learner in learners},
+        "loading": {learner.name: list(learner.origin.notes) for learner in learners},
+        "shipped_generation_settings": {learner.name: dict(learner.origin.shipped) for learner in learners},
         "prompt_examples": {learner.name: learner.engine.prompt_text(example) for learner in learners},
         "grader": {"name": grader.name} | grader.metadata,
         **{
@@ -49,9 +51,10 @@ def facts_of(
     }
 
 
-def learner_lines(learner: Learner, example: Prompt) -> list[str]:
-    """What generates, and what it is shown."""
+def learner_lines(learner: Learner, example: Prompt, settings: Mapping[str, Any]) -> list[str]:
+    """How the model came, what generates, and what it is shown."""
     return [
+        *learner.origin.lines(learner.name, settings),
         f"{learner.name} is sampled by {learner.engine.description}",
         f"a whole prompt of {learner.name}:\n{visible(learner.engine.prompt_text(example))}",
     ]

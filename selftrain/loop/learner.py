@@ -14,6 +14,7 @@ from typing import Any
 from selftrain.engines.base import Engine
 from selftrain.engines.request import GenerateRequest
 from selftrain.loop.answer_watch import AnswerWatch
+from selftrain.models.origin import ModelOrigin
 from selftrain.models.placement import DeviceSlot
 from selftrain.storage import AnswerCache
 from selftrain.storage.rows import response_row
@@ -47,6 +48,8 @@ class Learner:
     ) -> None:
         self.engine, self.trainer, self.base, self._slot = engine, trainer, base, slot or DeviceSlot("cpu")
         self._watch = watch
+        #: How the model came.
+        self.origin = ModelOrigin()
         self.answer_cache = answer_cache or AnswerCache()
         #: The round that trained the live weights; 0 for the base model.
         self.weights_version = 0

@@ -105,7 +105,9 @@ class ModelFactory:
         )
         # Other engines expect the model to stay on its device.
         engine = reference if slot.offload else self._engine(reference, spec, trainer.save_merged)
-        return Learner(engine, trainer, model, answer_cache=answer_cache, slot=slot, watch=self.watch)
+        learner = Learner(engine, trainer, model, answer_cache=answer_cache, slot=slot, watch=self.watch)
+        learner.origin = reference.origin
+        return learner
 
     def _engine(self, reference: TransformersEngine, spec: ModelSpec, save: SaveWeights) -> Engine:
         from selftrain.engines.context import EngineContext

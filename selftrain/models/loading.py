@@ -15,8 +15,9 @@ import transformers
 from selftrain.errors import ModelError
 from selftrain.models.check_files import INDEX, check_index
 from selftrain.models.check_loaded import check_forward, check_loaded, end_ids
-from selftrain.models.gguf import load_gguf
+from selftrain.models.gguf import gguf_metadata, load_gguf
 from selftrain.models.merge_adapter import merge_adapter
+from selftrain.models.origin import ModelOrigin, all_shipped
 from selftrain.models.source import ModelSource, find_source
 
 
@@ -27,6 +28,7 @@ class LoadedModel:
     model: Any
     tokenizer: Any
     stop_ids: frozenset[int]
+    origin: ModelOrigin = ModelOrigin()
 
 
 def count_parameters(name_or_path: str, revision: str) -> int:
@@ -90,7 +92,23 @@ def load_model(
         check_loaded(name_or_path, model, tokenizer, info)
         model = (model if load_in_4bit else model.to(device)).eval()
         check_forward(name_or_path, model)
-    return LoadedModel(model, tokenizer, frozenset(end_ids(model)))
+    return LoadedModel(model, tokenizer, frozenset(end_ids(model)), _origin_of(source, model))
+
+
+def _origin_of(source: ModelSource, model: Any) -> ModelOrigin:
+    notes, shipped = [], all_shipped(model.generation_config)
+    if source.gguf is not None:
+        notes.append(
+            f"the weights of {source.gguf} are dequantized to float32; what is trained is saved in safetensors"
+        )
+        shipped |= gguf_metadata(source.gguf)[1]
+    elif str(model.dtype) == "torch.float32":
+        dtype = getattr(source.load_config(), "dtype", None)
+        if dtype not in (None, model.dtype, "float32"):
+            name = str(dtype).removeprefix("torch.")
+            notes.append(f"its weights are in {name}, and are held, trained and saved in float32")
+    notes += [f"the adapter of {folder} is merged into {source.base}" for folder in source.adapters]
+    return ModelOrigin(tuple(notes), shipped)
 
 
 def _load_base(source: ModelSource, options: Mapping[str, Any]) -> tuple[Any, Any]:

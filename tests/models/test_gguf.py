@@ -54,11 +54,14 @@ def test_it_is_the_model_of_the_folder_that_it_was_made_from(here: Path, seed: s
 def test_blocks_are_dequantized_and_all_its_end_tokens_known(here: Path) -> None:
     from tests.models.gguf_files import write_gguf
 
-    loaded = load_model(str(write_gguf("llama", here / "m.gguf", q8=True, eot_token_id=7)), device="cpu")
+    loaded = load_model(
+        str(write_gguf("llama", here / "m.gguf", q8=True, eot_token_id=7, penalty_repeat=1.5)), device="cpu"
+    )
     whole = load_model(seed_model("llama"), device="cpu")
     assert {value.dtype for value in loaded.model.parameters()} == {torch.float32}
     assert 0 < float((logits(loaded.model) - logits(whole.model)).abs().max()) < 1
-    assert loaded.stop_ids == {0, 7}
+    assert loaded.stop_ids == {0, 7} and loaded.origin.shipped == {"repetition_penalty": 1.5}
+    assert "dequantized" in loaded.origin.notes[0]
 
 
 @pytest.mark.parametrize("use_peft", [False, True])

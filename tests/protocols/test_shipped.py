@@ -6,7 +6,8 @@ import pytest
 from transformers import GenerationConfig
 
 from selftrain.errors import ModelError
-from selftrain.protocols.shipped import repetition_penalty, shipped_settings
+from selftrain.models.origin import shipped_settings
+from selftrain.protocols.shipped import repetition_penalty
 
 
 def test_what_only_concerns_sampling_or_the_tokens_of_the_model_is_no_matter() -> None:

@@ -54,9 +54,11 @@ class ServerEngine:
 
     @property
     def description(self) -> str:
+        # What is not sent it takes from the model's files, or has defaults of its own.
+        own = "" if self._config.server_extras else ", which may use top_k, min_p and a repetition penalty of its own"
         if self._managed is not None:
-            return "servers that the run starts for its weights"
-        return f"a server at {self._config.base_url}"
+            return f"servers that the run starts for its weights{own}"
+        return f"a server at {self._config.base_url}{own}"
 
     def plan(self, prompts: Sequence[Prompt], n: int) -> list[list[int]]:
         lengths = [len(self.reference.renderer.prompt_ids(prompt)) for prompt in prompts]

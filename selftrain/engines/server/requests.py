@@ -24,6 +24,8 @@ def request_bodies(request: GenerateRequest, renderer: Renderer, *, extras: bool
             "max_tokens": params.max_completion_length,
             "temperature": params.temperature,
             "top_p": params.top_p,
+            "frequency_penalty": 0.0,
+            "presence_penalty": 0.0,
             # 31 bits: servers take 32 or 64, signed or not, and one reserves the largest number for "any".
             "seed": start >> 33,
         }
