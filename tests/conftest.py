@@ -1,4 +1,7 @@
-"""Shared by all tests: the shipped seed models, the real thing, loaded once."""
+"""Shared by all tests: the shipped seed models, the real thing, loaded once.
+
+Nothing heavy is imported at the top, for the process that only hands tests out to others.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import gc
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # Before what reads it once, when it is imported.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -14,15 +17,16 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import pytest
 from hypothesis import HealthCheck, settings
 
-from selftrain.engines.base import Engine
 from selftrain.engines.request import GenerateRequest
-from selftrain.engines.transformers import TransformersEngine
-from selftrain.models.loading import LoadedModel, load_model
 from selftrain.models.prompts import PromptConfig, make_prompts
-from selftrain.models.rendering import Renderer
 from selftrain.models.seeds import SEED_MODELS, seed_model
 from selftrain.problems import load_problems
 from selftrain.types import Prompt, Response, SamplingParams
+
+if TYPE_CHECKING:
+    from selftrain.engines.base import Engine
+    from selftrain.engines.transformers import TransformersEngine
+    from selftrain.models.loading import LoadedModel
 
 # A machine that is busy with other work is no fault.
 settings.register_profile("any_speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -38,10 +42,17 @@ def pytest_xdist_auto_num_workers() -> int:
     return cores + 1
 
 
+# What is imported stays until the end, so that no collection of garbage need look at it.
+gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """What was imported stays until the end, so that no collection of garbage need look at it."""
-    gc.collect()
     gc.freeze()
+    gc.enable()
+
+
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +66,9 @@ def data() -> Path:
 def engine_of(
     loaded: LoadedModel, name: str = "seed", batch_size: int = 64, prompt_config: PromptConfig | None = None
 ) -> TransformersEngine:
+    from selftrain.engines.transformers import TransformersEngine
+    from selftrain.models.rendering import Renderer
+
     renderer = Renderer(loaded.tokenizer, prompt_config or PromptConfig(), loaded.stop_ids)
     return TransformersEngine(loaded.model, renderer, name, batch_size=batch_size)
 
@@ -72,21 +86,27 @@ def requests_of(
     return [GenerateRequest(batch, n, params, key, **fields) for batch in batches]
 
 
+def load(name: str) -> LoadedModel:
+    from selftrain.models.loading import load_model
+
+    return load_model(seed_model(name), device="cpu")
+
+
 @pytest.fixture(scope="session", params=SEED_MODELS)
 def loaded(request: pytest.FixtureRequest) -> LoadedModel:
     """Each seed model in turn. Not to be trained: it is shared."""
-    return load_model(seed_model(request.param), device="cpu")
+    return load(request.param)
 
 
 @pytest.fixture(scope="session")
 def llama() -> LoadedModel:
-    return load_model(seed_model("llama"), device="cpu")
+    return load("llama")
 
 
 @pytest.fixture
 def trainable() -> LoadedModel:
     """A llama of its own for a test that changes weights."""
-    return load_model(seed_model("llama"), device="cpu")
+    return load("llama")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import pytest
 from selftrain.sandbox import CallJob, CheckJob, Limits, Sandbox, StdinJob
 from tests.sandbox.forging import EXPECTED, HONEST, OBJECTS, STDIN, STDIN_HONEST, TESTS, WRONG, programs, stdin_programs
 
-LIMITS = Limits(seconds=0.5)
+LIMITS = Limits(seconds=0.3)
 CALLS = ((1,), (2,), (5,), (40,))
 RIGHT = (11, 17, 47, 1727)
 

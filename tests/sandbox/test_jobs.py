@@ -325,16 +325,16 @@ def test_time_in_which_a_program_is_kept_from_running_is_not_its_own() -> None:
     tier = next((tier for tier in (2, 1) if holds(tier)), None)
     if tier is None:
         pytest.skip("no tier without namespaces holds here")
-    work = "import time\nwhile time.process_time() < 0.4: pass\nprint(1)"
+    work = "import time\nwhile time.process_time() < 0.25: pass\nprint(1)"
     with open_sandbox(tier=tier, workers=1) as opened, ThreadPoolExecutor(1) as background:
         opened.run_stdin([StdinJob("pass")])
-        job = background.submit(opened.run_stdin, [StdinJob(work)], Limits(seconds=0.8))
+        job = background.submit(opened.run_stdin, [StdinJob(work)], Limits(seconds=0.5))
         child = _stop_child(opened)
-        time.sleep(1.2)
+        time.sleep(0.7)
         os.kill(child, signal.SIGCONT)
         outcome = job.result()[0]
-        assert outcome.status == "ran" and outcome.seconds > 1.2 and outcome.own_seconds < 0.8, outcome
-        job = background.submit(opened.run_stdin, [StdinJob(work)], Limits(seconds=0.8, wall_seconds=1.5))
+        assert outcome.status == "ran" and outcome.seconds > 0.7 and outcome.own_seconds < 0.5, outcome
+        job = background.submit(opened.run_stdin, [StdinJob(work)], Limits(seconds=0.5, wall_seconds=0.9))
         _stop_child(opened)
         outcome = job.result()[0]
         assert outcome.status == "unjudged" and "no time for it" in outcome.reason, outcome

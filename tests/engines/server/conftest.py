@@ -16,7 +16,7 @@ from tests.engines.server.serving import asking, serving
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries follow at once; `test_engine.py` waits as a run does."""
+    """Retries follow at once."""
     monkeypatch.setattr(client, "FIRST_WAIT", 0.02)
 
 

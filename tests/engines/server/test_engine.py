@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import pytest
 
+from selftrain.engines.server import client
 from selftrain.engines.server.client import RequestRejectedError, RetriesExhaustedError
 from selftrain.engines.server.engine import RESPONSES_PER_BATCH, ServerEngine
 from selftrain.engines.server.replies import logprob_of, read_reply, tokens_and_text
@@ -161,9 +162,10 @@ def test_a_rejected_request_ends_the_run_with_the_servers_message(
 
 
 def test_batches_that_were_complete_before_a_lasting_fault_are_returned(
-    state: State, llama: LoadedModel, prompts: list[Prompt]
+    state: State, llama: LoadedModel, prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And the failing request is tried as often as allowed."""
+    """And the failing request is tried as often as allowed, each time after twice the wait."""
+    monkeypatch.setattr(client, "FIRST_WAIT", 0.1)
     # One at a time: of several, any may come first.
     with asking(state, llama, max_concurrency=1, max_retries=3) as engine:
         state.begin(["-", "-", "500..."])
@@ -174,7 +176,7 @@ def test_batches_that_were_complete_before_a_lasting_fault_are_returned(
     assert max(seeds(state).values()) == 4
     times = [one["time"] for one in state.asked if one["body"]["seed"] == seeds(state).most_common(1)[0][0]]
     waits = [after - before for before, after in pairwise(times)]
-    assert waits[0] >= 0.25 and waits[1] >= 0.5 and waits[2] >= 1.0
+    assert waits[0] >= 0.05 and waits[1] >= 0.1 and waits[2] >= 0.2
 
 
 def test_requests_nobody_waits_for_are_cancelled(engine: ServerEngine, state: State, prompts: list[Prompt]) -> None:
@@ -183,9 +185,9 @@ def test_requests_nobody_waits_for_are_cancelled(engine: ServerEngine, state: St
     batches = engine.generate_batches(requests_of(asked_for, 8, GREEDY))
     next(batches)
     batches.close()
-    time.sleep(0.6)
+    time.sleep(0.4)
     count = len(state.asked)
-    time.sleep(0.5)
+    time.sleep(0.3)
     assert len(state.asked) == count < 8 * len(asked_for)
 
 
