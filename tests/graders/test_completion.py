@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
@@ -24,18 +25,18 @@ NEXT_TURNS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("turn", NEXT_TURNS)
 @pytest.mark.parametrize("own", ["17 * 2 = 34\n#### 34", "34", "The answer is 34.", "Therefore, she has 34 apples."])
-def test_a_next_turn_is_not_answered_by_this_one(turn: str, own: str) -> None:
-    for gap in ("\n", "\n\n"):
-        assert (extract_answer(f"{own}{gap}{turn}\nThe answer is 50.\n#### 50") or "").removesuffix(" apples") == "34"
+def test_a_next_turn_is_not_answered_by_this_one(own: str) -> None:
+    for turn, gap in product(NEXT_TURNS, ("\n", "\n\n")):
+        answer = extract_answer(f"{own}{gap}{turn}\nThe answer is 50.\n#### 50") or ""
+        assert answer.removesuffix(" apples") == "34", turn
 
 
-@pytest.mark.parametrize("turn", NEXT_TURNS)
 @pytest.mark.parametrize("name", ["exact", "choice"])
-def test_letters_and_words_are_cut_there_too(name: str, turn: str) -> None:
-    text = f"Let's think. So the answer is (A).\n\n{turn} Let's think. So the answer is (B)."
-    assert grade(open_grader(name), problem("(A)"), text).value == 1.0
+def test_letters_and_words_are_cut_there_too(name: str) -> None:
+    for turn in NEXT_TURNS:
+        text = f"Let's think. So the answer is (A).\n\n{turn} Let's think. So the answer is (B)."
+        assert grade(open_grader(name), problem("(A)"), text).value == 1.0, turn
 
 
 def test_what_answers_nothing_before_the_next_turn_reads_no_answer_of_that() -> None:

@@ -173,10 +173,9 @@ REMARKS = [
 ]
 
 
-@pytest.mark.parametrize("remark", REMARKS)
 @pytest.mark.parametrize("stated", ["\\boxed{18}", "#### 18", "<answer>18</answer>", "The answer is 18."])
-def test_a_remark_takes_no_value_back(stated: str, remark: str) -> None:
-    assert extract_answer(f"9 * 2 = 18.\n{stated}\n{remark}") == "18"
+def test_a_remark_takes_no_value_back(stated: str) -> None:
+    assert [remark for remark in REMARKS if extract_answer(f"9 * 2 = 18.\n{stated}\n{remark}") != "18"] == []
 
 
 TAKEN_BACK = [
