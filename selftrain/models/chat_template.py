@@ -91,18 +91,22 @@ class ChatTemplate:
             position = place + len(content.strip())
         return text
 
+    def messages(self, turns: Turns) -> list[dict[str, str]]:
+        """The turns with the instruction, as templates take them: {"role": "user", "content": "..."}."""
+        if self._takes_system_message:
+            turns = [("system", self._instruction), *turns]
+        elif self._instruction:
+            (role, first), *others = turns
+            turns = [(role, f"{self._instruction}\n\n{first}"), *others]
+        return [{"role": role, "content": content} for role, content in turns]
+
     def fill(self, turns: Turns, write: Callable[[str], str] = str, *, for_answer: bool = True) -> str:
         """The text of `turns` as the template has it, each message passed through `write` before.
 
         Raises:
             ModelError: the template fails.
         """
-        if self._takes_system_message:
-            turns = [("system", self._instruction), *turns]
-        elif self._instruction:
-            (role, first), *others = turns
-            turns = [(role, f"{self._instruction}\n\n{first}"), *others]
-        messages = [{"role": role, "content": write(content)} for role, content in turns]
+        messages = [message | {"content": write(message["content"])} for message in self.messages(turns)]
         try:
             return str(
                 self._tokenizer.apply_chat_template(

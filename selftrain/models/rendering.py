@@ -107,6 +107,10 @@ class Renderer:
     def text(self, prompt: Prompt) -> str:
         return self._cached_text(prompt)
 
+    def messages(self, prompt: Prompt) -> list[dict[str, str]] | None:
+        """The messages of a chat prompt; None in the plain layout."""
+        return self._template.messages(self._turns(prompt)) if self._template else None
+
     def _render(self, prompt: Prompt) -> str:
         if self._template is None:
             return self._plain_text(prompt, str)

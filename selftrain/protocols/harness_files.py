@@ -89,21 +89,18 @@ class Evaluated:
         """The lines of samples_*.jsonl: every document by the first filter, then by the next."""
         for filtered in self.protocol.filters:
             for verdict, prompt in zip(self.verdicts, self.prompts, strict=True):
-                request, metrics = verdict.request, verdict.metrics.get(filtered, {})
-                yield {
-                    "doc_id": request.doc_id,
-                    "doc": dict(request.doc),
-                    "target": request.target,
-                    "arguments": {"gen_args_0": {"arg_0": prompt, "arg_1": dict(self.protocol.generation)}},
-                    "resps": [[verdict.response]],
-                    "filtered_resps": [verdict.read[filtered]],
-                    "filter": filtered,
-                    "metrics": list(metrics),
-                    "doc_hash": _hash(json.dumps(dict(request.doc), indent=2, default=str, ensure_ascii=False)),
-                    "prompt_hash": _hash(prompt),
-                    "target_hash": _hash(request.target),
-                    **metrics,
-                }
+                request = verdict.request
+                yield sample_line(
+                    doc_id=request.doc_id,
+                    doc=request.doc,
+                    target=request.target,
+                    prompt=prompt,
+                    generation=self.protocol.generation,
+                    responses=[verdict.response],
+                    read=[verdict.read[filtered]],
+                    filtered=filtered,
+                    metrics=verdict.metrics.get(filtered, {}),
+                )
 
     def write(self, folder: Path, results: Mapping[str, Any], date: datetime) -> tuple[Path, Path]:
         """Writes results_{date}.json and samples_{task}_{date}.jsonl into a folder named after the model."""
@@ -114,6 +111,40 @@ class Evaluated:
         with lines.open("w", encoding="utf-8") as file:
             file.writelines(json.dumps(sample, default=str, ensure_ascii=False) + "\n" for sample in self.samples())
         return figures, lines
+
+
+def sample_line(
+    *,
+    doc_id: int,
+    doc: Mapping[str, Any],
+    target: str,
+    prompt: str,
+    generation: Mapping[str, Any],
+    responses: Sequence[str],
+    read: Sequence[str | None],
+    filtered: str,
+    metrics: Mapping[str, float],
+) -> dict[str, Any]:
+    """A line of samples_*.jsonl: one document by one filter.
+
+    Args:
+        read: what the filter made of each response.
+        metrics: empty where the comparison failed.
+    """
+    return {
+        "doc_id": doc_id,
+        "doc": dict(doc),
+        "target": target,
+        "arguments": {"gen_args_0": {"arg_0": prompt, "arg_1": dict(generation)}},
+        "resps": [list(responses)],
+        "filtered_resps": list(read),
+        "filter": filtered,
+        "metrics": list(metrics),
+        "doc_hash": _hash(json.dumps(dict(doc), indent=2, default=str, ensure_ascii=False)),
+        "prompt_hash": _hash(prompt),
+        "target_hash": _hash(target),
+        **metrics,
+    }
 
 
 def stderr(values: Sequence[float]) -> float:
