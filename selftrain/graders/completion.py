@@ -42,11 +42,16 @@ _NEXT_TURN = re.compile(
     r"|^(?:assistant|model)[ \t]*$",
     re.MULTILINE | re.IGNORECASE,
 )
-#: No next turn begins without one of these, in small letters, or a capital Q: the quick look at most texts.
-_TURN_WORDS = (
-    *("user", "human", "assistant", "model", "question", "problem", "exercise", "instruction", "query", "posted"),
-    *("<|", "</s>", "inst]", "sys>>", "_of_turn>", "<eos>", "<bos>"),
+#: What an opened thought ends with: `<think>`, `[THINK]`, `analysis`, `commentary`.
+_THOUGHT_ENDS = (*">]▷sySY",)
+#: No thought, token or turn begins without one of these two, but for `[THINK]` and `[INST]`.
+_SIGN = re.compile(r"<[a-zA-Z/|]")
+_TURN_LINE = re.compile(
+    rf"\n[>#*_ \t]*(?:(?:next|new|another)[ ])?(?:question|problem|exercise|instruction|query|posted|(?-i:Q)|{_SPEAKER}"
+    r"|model)",
+    re.IGNORECASE,
 )
+_TURN_SIGNS = ("<|", "</s>", "inst]", "sys>>", "_of_turn>", "<eos>", "<bos>")
 #: What may stand before a repeated question: no attempt at an answer.
 _LEAD_IN = re.compile(
     r"[^\d\\]{0,300}[:!]|(?:sure|okay|ok|certainly|of course|here|let|to solve)\b[^\d\\\n]{0,200}"
@@ -82,13 +87,14 @@ def after_thoughts(text: str) -> str | None:
 
 def own_text(text: str) -> str | None:
     """The part that answers the question asked; None if the text never ends its thought."""
-    if _has(text, "hink", "hought", "THINK", "channel|") and (thoughts := list(_THOUGHT.finditer(text))):
-        if thoughts[-1]["open"]:
+    signs = "[" in text or not text.isascii() or _SIGN.search(text)
+    if signs and _has(text, "hink", "hought", "THINK", "channel|"):
+        own = after_thoughts(text)
+        if own is None:
             return None
-        text = text[thoughts[-1].end() :]
+        text = own
     start = 0
-    plain = text.isascii() or not _has(text, "问", "题目", "用户", "｜")
-    if plain and "Q" not in text and not _has(text.lower(), *_TURN_WORDS):
+    if not _TURN_LINE.search("\n" + text) and not (signs and _has_turn_sign(text)):
         return text
     for turn in _NEXT_TURN.finditer(text):
         before = text[start : turn.start()].strip()
@@ -96,6 +102,10 @@ def own_text(text: str) -> str | None:
             return before
         start = turn.end()
     return text[start:]
+
+
+def _has_turn_sign(text: str) -> bool:
+    return _has(text.lower(), *_TURN_SIGNS) or _has(text, "问", "题目", "用户", "｜")
 
 
 def _has(text: str, *parts: str) -> bool:
@@ -111,6 +121,8 @@ def _leads_in(text: str) -> bool:
 
 def _opens_thought(prompt_text: str) -> bool:
     prompt_text = prompt_text.rstrip()
+    if not prompt_text.endswith(_THOUGHT_ENDS):
+        return False
     tail = max(prompt_text.rfind(sign) for sign in "<[◁")
     match = _THOUGHT.fullmatch(prompt_text, tail) if tail >= 0 else None
     return bool(match and match["open"])

@@ -16,8 +16,10 @@ How often this is right was measured: docs/grading.md.
 from __future__ import annotations
 
 import re
+import string
 
 from selftrain.graders.math.units import is_plural
+from selftrain.graders.math.word_lists import split_words
 
 #: Characters of a sentence that is looked at.
 _LONGEST = 600
@@ -28,8 +30,10 @@ _CONCLUDES = re.compile(
     r"|(?:this|that|which) means)\b",
     re.IGNORECASE,
 )
+#: It begins with what it consumes, which `re` looks for at once: only what stands behind it is read.
 _SENTENCE_END = re.compile(
-    r"(?<=[.!?])(?<!\bM[rs]\.)(?<!\bMrs\.)(?<!\b[DS][rt]\.)(?:[*_)$]{0,3}|\\[)\]])\s+(?=[\W_]{0,4}[A-Z\d\\])|\n+"
+    r"[.!?\n](?:(?<=\n)\n*|(?<!\n)(?<!\bM[rs]\.)(?<!\bMrs\.)(?<!\b[DS][rt]\.)(?:[*_)$]{0,3}|\\[)\]])\s+"
+    r"(?=[\W_]{0,4}[A-Z\d\\]))"
 )
 #: What stands on the line below "is:" belongs to its sentence.
 _DISPLAYED = re.compile(r":[*_]{0,2}[ ]*\n+[ ]*(?=\\\[|\$|\*\*|[\d-])")
@@ -54,17 +58,42 @@ _BOUND = re.compile(
     r"|than|every|per|step|day|number)[\s$€£*(]*$|[≈~±<>]\s*$",
     re.IGNORECASE,
 )
+#: What a text in small letters ends with where `_BOUND` or `_IS` finds something.
+_BEFORE_VALUE = string.whitespace + "\u00a0\u2009\u202f$€£*("
+_BOUND_ENDS = tuple(
+    split_words(
+        """
+        about around approximately roughly nearly almost least most to between over under above below within until
+        before after by first last another than every per step day number ≈ ~ ± < >
+        """
+    )
+)
 _NUMBER_WORD = re.compile(
     r"\b(?:zero|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w{3,5}teen|(?:twen|thir|for|fif|six|seven|eigh"
     r"|nine)ty|hundreds?|thousands?|[mb]illions?|trillions?|dozens?|half|halves|thirds?|quarters?|fourths?|fifths?|twice"
     r"|double|triple|nothing|none)\b",
     re.IGNORECASE,
 )
+#: A sentence without any of these words, as most are, is in no doubt and holds no number in words.
+_TELLING = frozenset(
+    split_words(
+        """
+        or nor not never cannot neither either maybe perhaps probably possibly might could unless suppose incorrect
+        wrong if let need next zero two three four five six seven eight nine ten eleven twelve twenty thirty forty
+        fifty sixty seventy eighty ninety hundred hundreds million millions billion billions trillion trillions dozen
+        dozens half halves third thirds quarter quarters fourth fourths fifth fifths twice double triple nothing none
+        divided multiplied plus minus times squared cubed t
+        """
+    )
+)
+_LETTERS = re.compile("[a-z]+")
 _ARITHMETIC = re.compile(r"\b(?:divided|multiplied|plus|minus|times|squared|cubed)\b", re.IGNORECASE)
 #: What makes the number before it a part of a number: `5 and a half`, `118 000`.
 _PART = re.compile(r"^\s*\d|^\s*and\b.{0,20}\b(?:half|third|quarter|one|two|three|four)", re.IGNORECASE)
 _VALUE = r"-?[$€£]?-?(?:\d{1,3}(?:,\d{3})+|\d{1,18})(?:\.\d{1,18})?(?:/\d{1,9})?%?"
-_TOKEN = re.compile(r"\S*\d\S*")
+#: Numbers and formulas have one of these.
+_VALUE_SIGN = re.compile(r"[\d$\\]")
+_TOKEN = re.compile(r"(?<!\S)[^\s\d]*\d\S*")
 _LONE_VALUE = re.compile(rf"[(\"']?({_VALUE})[)\"'.,;:!]*")
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
 _BOLD_VALUE = re.compile(rf"\s*({_VALUE}(?: [a-zA-Z]+){{0,3}})[.,:]?\s*")
@@ -72,12 +101,13 @@ _FORMULA = re.compile(r"\$\$[^$]+\$\$|\$[^$]+\$(?!\d)|\\\([^\n]+?\\\)|\\\[[^\n]+
 #: A sum, with what it comes to behind it: `48 + 24 =`, `3 boxes * 4 eggs =`.
 _SUM = re.compile(r"\d%?\)?(?: [a-zA-Z/]+){0,4}\s*[-+*/–×÷x]\s*[-$€£(]*\d[^=]{0,200}=")
 #: `x^2`, `2y`, `n -`; x between numbers is a times sign.
-_UNKNOWN = re.compile(r"[\\^_]|\d[a-wyz](?![a-z])|\dx(?!\s*[\d$(])|(?<![\w'’.])[b-hj-z](?![\w'’])\s*[-+*/^=(]")
+_UNKNOWN = re.compile(r"[\\^_]|\d(?:[a-wyz](?![a-z])|x(?!\s*[\d$(]))|[b-hj-z](?<![\w'’.].)(?![\w'’])\s*[-+*/^=(]")
 #: GSM8K's calculator: `48 + 24 = <<48+24=72>>72`.
 _CALCULATED = re.compile(r"<<[^<>]{0,100}>>")
 _OPERATOR = re.compile(r"[-+*/^×÷=<>]\s*$")
 _NAMED = re.compile(r"(?:^|[\s(*])[A-Za-z]\w{0,20}\s*=\s*$")
 _IS = re.compile(r"\b(?:is|are|was|were|be|equals|equal to|total of|makes?|leaves?)[\s*]*$")
+_IS_ENDS = tuple(split_words("is are was were be equals to of make makes leave leaves"))
 _NOUN = re.compile(r" ([^\W\d_]+(?:-[^\W\d_]+)*(?:\^[23]|²|³)?)(?![\w&]|\s*=)")
 #: Words behind a number that are no noun of it.
 _NO_NOUN = re.compile(
@@ -95,56 +125,77 @@ def concludes(sentence: str) -> bool:
 
 def concluding_value(text: str) -> str | None:
     """The value that the last sentence of a text concludes with; None if it does not conclude, or with several."""
+    if not _VALUE_SIGN.search(text):
+        return None
     sentence = _CALCULATED.sub("", last_sentence(text))
-    if not sentence or "\\box" in sentence or "####" in sentence:
+    if not _VALUE_SIGN.search(sentence) or "\\box" in sentence or "####" in sentence:
         return None
     if _CONCLUDES.match(sentence) or len(_BOLD.findall(sentence)) == 1 or _is_sum(sentence):
         return only_value(sentence)
     return only_value(sentence) if _TELLS.fullmatch(sentence) else None
 
 
+def _tells_words(sentence: str) -> bool:
+    """Whether one of the patterns of words may find something: `_UNSURE`, `_OPEN`, `_NUMBER_WORD`, `_ARITHMETIC`."""
+    small = sentence.lower()
+    return (
+        not _TELLING.isdisjoint(_LETTERS.findall(small))
+        or "?" in small
+        or "teen" in small
+        or "assum" in small
+        or "mistake" in small
+    )
+
+
 def only_value(sentence: str) -> str | None:
     """The one value that a sentence states, with its unit; None if there are several, or it is in doubt."""
-    if _UNSURE.search(sentence):
+    worded = _tells_words(sentence)
+    if worded and _UNSURE.search(sentence):
         return None
     bold = [(match, value) for match in _BOLD.finditer(sentence) if (value := _BOLD_VALUE.fullmatch(match[1]))]
     if len(bold) == 1:
         return None if _BOUND.search(sentence[: bold[0][0].start()]) else bold[0][1][1]
     plain = sentence.replace("**", "").replace("`", "")
+    worded = worded or (plain != sentence and _tells_words(plain))
     if formulas := _FORMULA.findall(plain):
         alone = len(formulas) == 1 and not any(map(str.isdigit, _FORMULA.sub("", plain)))
         return formulas[0] if alone and not re.search(r"(?<!\\)\b[a-zA-Z]{3,}", formulas[0]) else None
     if _is_sum(plain):
         result = plain.rpartition("=")[2]
         token = _TOKEN.match(result.lstrip())
-        return _spell(result.lstrip(), token) if token else None
-    return None if _OPEN.search(plain) else _closing_value(plain)
+        return _spell(result.lstrip(), token, worded) if token else None
+    return None if worded and _OPEN.search(plain) else _closing_value(plain, worded)
 
 
 def _is_sum(text: str) -> bool:
     """Whether this is a sum with what it comes to; an equation with an unknown is none."""
-    return bool(_SUM.search(text)) and not _UNKNOWN.search(text.rpartition("=")[0])
+    return "=" in text and bool(_SUM.search(text)) and not _UNKNOWN.search(text.rpartition("=")[0])
 
 
-def _closing_value(text: str) -> str | None:
+def _closing_value(text: str, worded: bool) -> str | None:
     """The only value in a sentence, or of several the one that it closes with."""
     tokens = list(_TOKEN.finditer(text))
     if not tokens:
         return None
     before, after = text[: tokens[-1].start()], text[tokens[-1].end() :]
-    closes = _IS.search(before) and len(after.split()) <= 3
-    if not closes and (len(tokens) > 1 or _NUMBER_WORD.search(before)):
+    last_word = before.rstrip(_BEFORE_VALUE).lower()
+    closes = last_word.endswith(_IS_ENDS) and _IS.search(before) and len(after.split()) <= 3
+    if not closes and (len(tokens) > 1 or (worded and _NUMBER_WORD.search(before))):
         return None
-    if _BOUND.search(before) or _NUMBER_WORD.search(after) or _ARITHMETIC.search(after):
+    if last_word.endswith(_BOUND_ENDS) and _BOUND.search(before):
         return None
-    return _spell(text, tokens[-1])
+    if worded and (_NUMBER_WORD.search(after) or _ARITHMETIC.search(after)):
+        return None
+    return _spell(text, tokens[-1], worded)
 
 
-def _spell(text: str, token: re.Match[str]) -> str | None:
+def _spell(text: str, token: re.Match[str], worded: bool) -> str | None:
     """A value with the noun behind it; None if it is part of something else."""
     value = _LONE_VALUE.fullmatch(token[0])
     before, after = text[: token.start()], text[token.end() :]
-    if value is None or _NUMBER_WORD.match(after.lstrip()) or _PART.search(after) or _is_operand(before, after):
+    if value is None or _PART.search(after) or _is_operand(before, after):
+        return None
+    if worded and _NUMBER_WORD.match(after.lstrip()):
         return None
     spelled, at = value[1], token.start() + value.end(1)
     for _ in range(3):  # 40 cubic inches
@@ -163,7 +214,9 @@ def last_sentence(text: str) -> str:
     if len(tail) == _LONGEST:  # what is left of a sentence without its beginning concludes nothing
         tail = _SENTENCE_END.split(tail, maxsplit=1)[-1]
     tail = _DISPLAYED.sub(": ", text[text.rfind(tail) :]).strip() if tail else ""
-    return _SENTENCE_END.split(_DISPLAY.sub(r"\1 ", tail))[-1]
+    if "\n" in tail and ("\\]" in tail or "$$" in tail or "[\n" in tail):
+        tail = _DISPLAY.sub(r"\1 ", tail)
+    return _SENTENCE_END.split(tail)[-1]
 
 
 def _is_operand(before: str, after: str) -> bool:

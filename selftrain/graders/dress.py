@@ -39,7 +39,7 @@ def undress(answer: str) -> str:
         answer = _PAIRED.sub(r"\2", answer)
     if match := _BEFORE.match(answer):
         answer = answer[match.end() :]
-    if not _ENDLESS.search(answer):
+    if not (answer.endswith(("...", "…")) and _ENDLESS.search(answer)):
         answer = _without_end(answer)
     if match := _OPTION_WORD.match(answer):
         answer = answer[match.end() :]
@@ -59,6 +59,9 @@ def without_latex(answer: str) -> str:
 
 
 def _without_end(answer: str) -> str:
+    last = answer[-1:]
+    if last.isascii() and last.isalnum() and last != "d":  # of a quad
+        return answer
     match = _BEHIND.search(answer)
     return answer[: match.start()] if match else answer
 

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import re
 
+from selftrain.graders.closing import closing_number, lone_number
 from selftrain.graders.completion import CUT_OFF, own_text
 from selftrain.graders.conclusion import concluding_value, only_value
 from selftrain.graders.dress import MAX_LENGTH, undress
@@ -57,6 +58,8 @@ _PROSE = re.compile(
 
 def extract_answer(text: str) -> str | None:
     """The answer that the text states, or None."""
+    if number := lone_number(text):
+        return number
     own = own_text(text)
     if own is None:
         return None
@@ -86,6 +89,8 @@ def has_marker(text: str) -> bool:
 
 def _marked_answer(text: str) -> tuple[bool, str | None]:
     """Whether there is a marker, and the answer at the last one that states something."""
+    if number := closing_number(text):
+        return True, number
     remark = heading = ""
     marked = False
     for answer, kind, weak in statements(text):
@@ -102,7 +107,8 @@ def _marked_answer(text: str) -> tuple[bool, str | None]:
             return True, stated
     if not remark and CUT_OFF not in text and (value := concluding_value(text)):
         return True, value
-    return marked or bool(heading), undress(remark or heading) or None
+    stated = remark or heading
+    return marked or bool(heading), (undress(stated) or None) if stated else None
 
 
 def _unmarked_answer(text: str) -> str | None:
@@ -110,7 +116,7 @@ def _unmarked_answer(text: str) -> str | None:
     text = text.replace(CUT_OFF, "").strip().lstrip("# ")
     if "\n" in text or len(text) > MAX_LENGTH:
         return None
-    formulas = list(FORMULA.finditer(text))
+    formulas = list(FORMULA.finditer(text)) if "$" in text or "\\" in text else []
     if len(formulas) == 1:
         around = FORMULA.sub("", text)
         if not _HEDGE.search(around) and not any(map(str.isdigit, around)):

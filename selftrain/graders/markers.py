@@ -29,11 +29,12 @@ _HEADS = re.compile(r"answer[*_ ]{0,3}(?:\([^()\n]{0,40}\)[*_ ]{0,3})?(?=\n)", r
 _BEFORE_HEAD = re.compile(r"[#*_ ]{0,8}(?:final )?", re.IGNORECASE)
 #: "The answer is" in Chinese, Japanese and Korean.
 _ELSEWHERE = re.compile(r"(?:答案|正解|答え|정답)\s?(?:是|为|為|は|:|：|=)")
-_SHORT = re.compile(r"^(?:[#*_ ]{0,8}[Aa](?:ns|NS)\.?[*_ ]{0,3}[:=：]|A[ ]{0,3}:)", re.MULTILINE)
+_SHORT = re.compile(r"\n(?:[#*_ ]{0,8}[Aa](?:ns|NS)\.?[*_ ]{0,3}[:=：]|A[ ]{0,3}:)")
 _BOX = re.compile(r"\\f?box(?:ed)?(?![a-zA-Z])")
 _TAG = re.compile(r"<(?:final[_ ]?)?answer>", re.IGNORECASE)
 _TAG_END = re.compile(r"</(?:final[_ ]?)?answer>", re.IGNORECASE)
 _HASHES = re.compile(r"####+")
+_FLAT = re.compile(r" *\{([^{}\\]{0,200})\}")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _JOINT = re.compile(
     r"(?:[\s,;$]|and|or|\\quad|\\text\s?\{\s?(?:and|or)\s?\}|\\[()\[\]]|\\?[A-Za-z](?:_\{?\w{1,3}\}?)?\s?=)*"
@@ -96,6 +97,7 @@ _CHECK = re.compile(
     r"\b(?:check\w*|verif\w+|confirm\w*|explain\w*|explanation of|justif\w+|if|whether|hope|unless)\b[^.\n:]{0,20}$",
     re.IGNORECASE,
 )
+_IS = re.compile(r"\bis\b")
 _CLAUSE = re.compile(
     r"\b(?:that|there|has|have|had|is|are|was|were|will|can|needs?|makes?|made|earns?|earned|spends?|spent|gets?|got|sold"
     r"|pays?|paid|costs?|takes?|took)\b",
@@ -116,15 +118,18 @@ class Statement(NamedTuple):
 def statements(text: str) -> Iterator[Statement]:
     """What the markers of a text state, the last one first."""
     text = text[-_MAX_LENGTH:]
-    boxes = list(_BOX.finditer(text))[-_MAX_MARKERS:] if "box" in text else []
-    spans = [_braced(text, box.end()) for box in boxes]
-    tags = list(_TAG.finditer(text))[-_MAX_MARKERS:] if "nswer>" in text or "NSWER>" in text else []
-    ends = [_TAG_END.search(text, tag.end(), tag.end() + 4 * MAX_LENGTH) for tag in tags]
-    inside = [(box.start(), end) for box, (content, end) in zip(boxes, spans, strict=True) if content is not None]
-    inside += [(tag.start(), end.start()) for tag, end in zip(tags, ends, strict=True) if end]
-    found: list[tuple[int, Literal["phrase", "hashes", "tag", "box"], int]] = _phrases(text)
-    found += [(box.start(), "box", at) for at, box in enumerate(boxes)]
-    found += [(tag.start(), "tag", at) for at, tag in enumerate(tags)]
+    found = _phrases(text)
+    inside: list[tuple[int, int]] = []
+    if "box" in text:
+        boxes = list(_BOX.finditer(text))[-_MAX_MARKERS:]
+        spans = [_braced(text, box.end()) for box in boxes]
+        inside += [(box.start(), end) for box, (content, end) in zip(boxes, spans, strict=True) if content is not None]
+        found += [(box.start(), "box", at) for at, box in enumerate(boxes)]
+    if "nswer>" in text or "NSWER>" in text:
+        tags = list(_TAG.finditer(text))[-_MAX_MARKERS:]
+        ends = [_TAG_END.search(text, tag.end(), tag.end() + 4 * MAX_LENGTH) for tag in tags]
+        inside += [(tag.start(), end.start()) for tag, end in zip(tags, ends, strict=True) if end]
+        found += [(tag.start(), "tag", at) for at, tag in enumerate(tags)]
     if "####" in text:
         found += [(match.start(), "hashes", match.end()) for match in list(_HASHES.finditer(text))[-_MAX_MARKERS:]]
     for start, kind, at in sorted(found, reverse=True)[:_MAX_MARKERS]:
@@ -138,9 +143,14 @@ def statements(text: str) -> Iterator[Statement]:
             yield Statement(_tagged(text[tags[at].end() : end.start() if end else None]), "tag")
         elif kind == "hashes":
             yield _behind_hashes(text, at)
-        elif not _CHECK.search(text, max(text.rfind("\n", max(0, start - 40), start) + 1, start - 40, 0), start):
+        elif not is_checked(text, start):
             stated = _stated(text[at : at + MAX_LENGTH])
             yield Statement(stated, "phrase", weak=bool(stated and _OPENER.match(stated)))
+
+
+def is_checked(text: str, start: int) -> bool:
+    """Whether words right before the word "answer" at `start` say that it is yet to be checked."""
+    return bool(_CHECK.search(text, max(text.rfind("\n", max(0, start - 40), start) + 1, start - 40, 0), start))
 
 
 def _phrases(text: str) -> list[tuple[int, Literal["phrase", "hashes", "tag", "box"], int]]:
@@ -157,8 +167,8 @@ def _phrases(text: str) -> list[tuple[int, Literal["phrase", "hashes", "tag", "b
                 elif (match := _HEADS.match(text, start)) and _BEFORE_HEAD.fullmatch(text, line, start):
                     found.append((line, "phrase", match.end()))
             at = text.find(word, at + 1)
-    if "\nA" in text or "ns:" in text or "ns." in text or "ns*" in text or "NS" in text or text[:1] == "A":
-        found += [(match.start(), "phrase", match.end()) for match in _SHORT.finditer(text)]
+    # From one character before each match on, where its line begins.
+    found += [(match.start(), "phrase", match.end() - 1) for match in _SHORT.finditer("\n" + text)]
     if not text.isascii():
         found += [(match.start(), "phrase", match.end()) for match in _ELSEWHERE.finditer(text)]
     return found
@@ -203,6 +213,8 @@ def _unlabelled(content: str) -> str:
 
 def _braced(text: str, start: int) -> tuple[str | None, int]:
     """The content of the braces that open at `start`, and where they end; None if they never close."""
+    if flat := _FLAT.match(text, start):
+        return flat[1], flat.end()
     while text[start : start + 1] == " ":
         start += 1
     if text[start : start + 1] != "{":
@@ -258,13 +270,14 @@ def _stated(rest: str) -> str | None:
     end = display.end() if display else 0
     sentence = rest[:end] + _SENTENCE_END.split(rest[end:], maxsplit=1)[0]
     behind = rest[len(sentence) : len(sentence) + 80]
-    sentence = _EMPTY_BOX.sub("", sentence)
+    if "box" in sentence:
+        sentence = _EMPTY_BOX.sub("", sentence)
     plain = _REASON.split(sentence, maxsplit=1)[0]
     if starts_with_value(plain):
         return None if is_denied(behind) or is_denied(sentence[len(plain) :]) else plain
     if is_remark(sentence):
         return sentence
-    behind = re.split(r"\bis\b", sentence)[-1]
+    behind = _IS.split(sentence)[-1]
     if starts_with_value(behind) or not _CLAUSE.search(sentence):
         return behind
     return only_value(sentence) or behind

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _VALUE = re.compile(
     r"[\s*_`\"“'$€£¥(\[{+\-−~<≤≥√±]*(?:\d|\\|\.\d|[A-Z](?![\w'’]|\s[a-z])|[a-zA-Z]\s*=|[a-z]\(|[½⅓⅔¼¾π∞∅√])"
@@ -73,6 +74,7 @@ def is_plain_praise(text: str) -> bool:
     return bool(_PLAIN_PRAISE.match(text.strip(" *_\"'.!,:")))
 
 
+@lru_cache(maxsize=256)
 def is_remark(text: str) -> bool:
     """Whether a sentence behind "the answer is" only says something about the answer."""
     text = text.strip(" *_\"'.!,:")

@@ -291,3 +291,29 @@ def test_reading_is_quick_whatever_the_text(text: str) -> None:
     started = time.process_time()  # others may load the machine
     extract_answer(text)
     assert time.process_time() - started < 1.0
+
+
+@pytest.mark.parametrize(
+    "number", ["42", "-3", "$1,200.50", "$42$", "\\(42\\)", "$$-7$$", "$\\frac{1}{2}$", "**42**", "42.", "`42`."]
+)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#### {}", "The answer is {}", "**Answer:** {}", "so\nA: {}", "Final answer is: {}\n", "<answer>{}</answer>",
+        "<answer>5 or <answer>{}</answer>", "#### 5\n#### {}", "Hence \\boxed{{5}}, answer: {}",
+        "The answer is 5\nThe answers: {}", "Q: 1+1?\nA: 2\n#### {}",
+    ],
+)  # fmt: skip
+def test_a_number_at_the_end_is_read_as_it_is_with_words_behind_it(text: str, number: str) -> None:
+    quick = extract_answer(text.format(number))
+    slow = extract_answer(text.format(number) + "\n\nI hope this helps.")
+    assert quick == slow
+
+
+@pytest.mark.parametrize("number", ["42", "-3", "$5", "\\frac{1}{2}", "1,234.5"])
+@pytest.mark.parametrize(
+    "text",
+    ["\\boxed{{{}}}", "So \\[\\boxed{{{}}}\\].", "\\boxed{{1}}, \\boxed{{{}}}", "\\fbox{{8}} or $\\boxed{{{}}}$."],
+)
+def test_a_box_at_the_end_is_read_as_it_is_with_words_behind_it(text: str, number: str) -> None:
+    assert extract_answer(text.format(number)) == extract_answer(text.format(number) + "\n\nI hope this helps.")

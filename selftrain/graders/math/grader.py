@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Literal
 
 from selftrain.graders.base import Grader, problem_of
 from selftrain.graders.completion import readable_text
 from selftrain.graders.math.compare import Comparer
 from selftrain.graders.math.lenient import grade_leniently
-from selftrain.graders.math.strict import UnreadableGoldError, grade_strictly, read_gold
+from selftrain.graders.math.strict import UnreadableGoldError, Verdict, grade_strictly, read_gold
 from selftrain.graders.math.worker import MathWorker
 from selftrain.types import Problem, Response, Score
 
@@ -51,20 +50,21 @@ class MathGrader(Grader):
 
     def _grade_one(self, response: Response, problem: Problem) -> Score:
         start = time.perf_counter()
-        score = _RULES[self._strictness](problem.reference, readable_text(response), self._worker)
-        return replace(score, seconds=time.perf_counter() - start)
+        found = _RULES[self._strictness](problem.reference, readable_text(response), self._worker)
+        extra_scores = {} if found.lenient is None else {"lenient": found.lenient}
+        seconds = time.perf_counter() - start
+        return Score(found.value, found.answer, found.reason, seconds=seconds, extra_scores=extra_scores)
 
 
-def _grade_both(reference: str | None, text: str, comparer: Comparer) -> Score:
-    score = grade_strictly(reference, text, comparer)
-    if score.value is None:
-        return score
+def _grade_both(reference: str | None, text: str, comparer: Comparer) -> Verdict:
+    strict = grade_strictly(reference, text, comparer)
+    if strict.value is None:
+        return strict
     # What is strictly right is leniently right, too.
-    lenient = 1.0 if score.value else grade_leniently(reference, text, comparer).value
-    return replace(score, extra_scores={} if lenient is None else {"lenient": lenient})
+    return strict._replace(lenient=1.0 if strict.value else grade_leniently(reference, text, comparer).value)
 
 
-_RULES: Mapping[Strictness, Callable[[str | None, str, Comparer], Score]] = {
+_RULES: Mapping[Strictness, Callable[[str | None, str, Comparer], Verdict]] = {
     "strict": grade_strictly,
     "lenient": grade_leniently,
     "both": _grade_both,

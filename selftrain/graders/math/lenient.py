@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from fractions import Fraction
 
 from selftrain.graders.extract import has_marker
@@ -29,8 +28,7 @@ from selftrain.graders.math.compare import Comparer, Comparison
 from selftrain.graders.math.math_verify_guard import too_hard
 from selftrain.graders.math.normalize_latex import normalize_latex
 from selftrain.graders.math.plain_numbers import Number, is_tautology, read_numbers
-from selftrain.graders.math.strict import Gold, UnreadableGoldError, grade_strictly, is_right, read_gold
-from selftrain.types import Score
+from selftrain.graders.math.strict import Gold, UnreadableGoldError, Verdict, grade_strictly, is_right, read_gold
 
 #: Zero to twenty, then the tens.
 _WORDS = (
@@ -48,17 +46,17 @@ _ROUNDING = Fraction(1, 10_000)
 _TAIL = 4000
 
 
-def grade_leniently(reference: str | None, text: str, comparer: Comparer) -> Score:
+def grade_leniently(reference: str | None, text: str, comparer: Comparer) -> Verdict:
     """The lenient verdict on a completion: the strict one, unless it is "wrong" and one of the ways makes it right."""
     strict = grade_strictly(reference, text, comparer)
     if strict.value != 0.0:
         return strict
     try:
-        for way, gold, answer in _readings(read_gold(reference), strict.extracted_answer, text):
+        for way, gold, answer in _readings(read_gold(reference), strict.answer, text):
             if _is_right(gold, answer, comparer):
-                return replace(strict, value=1.0, extracted_answer=answer, reason=f"leniently equal: {way}")
+                return Verdict(1.0, answer, f"leniently equal: {way}")
     except (UnreadableGoldError, OSError) as error:
-        return replace(strict, value=None, reason=f"grader failed: {error}")
+        return Verdict(None, strict.answer, f"grader failed: {error}")
     return strict
 
 

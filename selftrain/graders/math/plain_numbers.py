@@ -41,10 +41,12 @@ ROUNDED_DECIMALS = 9
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
 #: The most common spellings, read without normalization.
 _COMMON = re.compile(
-    r"(?P<digits>-?(?:[1-9]\d{0,2}(?:,\d{3}){1,5}|\d{1,18}))(?:\.(?P<decimals>\d{1,8}))?"
+    r"(?P<money>\$)?(?P<digits>-?(?:[1-9]\d{0,2}(?:,\d{3}){1,5}|\d{1,18}))(?:\.(?P<decimals>\d{1,8}))?(?P<percent>\\?%)?"
     r"|\\frac\{(?P<above>-?\d{1,18})\}\{(?P<below>[1-9]\d{0,17})\}",
     re.ASCII,
 )
+_COUNTED = re.compile(r"(\d{1,18})((?: (?!and\b|or\b|per|pct)[a-z]{2,}){1,3})", re.ASCII)
+_IN_FORMULA = re.compile(r"(\$\$?)([^$]+)\1|\\\(([^$]+)\\\)")
 _FRACTION = re.compile(
     r"(?:(?P<whole>\d+)\s*(?=\\)|(?P<spaced>\d+)(?:\s|-)(?=\d+/))?"
     r"(?:\\frac\s*(?:\{\s*(?P<a>-?\d+)\s*\}|(?P<a1>\d))\s*(?:\{\s*(?P<b>-?\d+)\s*\}|(?P<b1>\d))"
@@ -87,8 +89,16 @@ def read_numbers(text: str) -> tuple[Number, ...] | None:
     """The plain numbers that an answer lists (mostly one), or None if it is anything else."""
     if _INTEGER.fullmatch(text):
         return (Number(int(text)),)
-    if common := _COMMON.fullmatch(text):
-        return (Number(_common_value(common)),)
+    formula = _IN_FORMULA.fullmatch(text) if text[:1] in "$\\" else None
+    if common := _COMMON.fullmatch(formula[2] or formula[3] if formula else text):
+        unit = currency("$") if common["money"] else None
+        return (Number(_common_value(common), percent=bool(common["percent"]), unit=unit),)
+    if (counted := _COUNTED.fullmatch(text)) and (unit := read_unit(counted[2])):
+        return (Number(int(counted[1]) * unit.scale, unit=unit if unit.kind else None),)
+    return _read_numbers(text)
+
+
+def _read_numbers(text: str) -> tuple[Number, ...] | None:
     if len(text) > _MAX_LENGTH:
         return None
     text = normalize_latex(text)

@@ -29,8 +29,8 @@ A formula that math-verify cannot read, or not within its second, is an unreadab
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from selftrain.graders.extract import extract_answer, gold_answer
 from selftrain.graders.math.answers import Listing, formulas_of, read_answer
@@ -41,12 +41,12 @@ from selftrain.graders.math.math_verify_guard import too_hard
 from selftrain.graders.math.normalize_latex import normalize_latex, without_idle_spaces
 from selftrain.graders.math.plain_numbers import Number, is_tautology, read_numbers
 from selftrain.graders.math.same_numbers import same_numbers
-from selftrain.types import Score
 
 _MALFORMED = re.compile(r"\\(?:frac|sqrt|boxed|begin|end|sum|int)(?![a-zA-Z])")
 #: A gold that a program printed as a list of one.
 _LIST_OF_ONE = re.compile(r"\[\s*(?:'([^',]*)'|\"([^\",]*)\"|([^\[\]',\"]*))\s*\]")
 #: Numbers without any text, which need no reading.
+_DIGIT = re.compile(r"\d")
 _BARE = re.compile(r"[\d.,/\s$%-]{1,40}")
 #: Characters of numbers alone, without a text around them.
 _SHORT = 60
@@ -58,8 +58,7 @@ class UnreadableGoldError(Exception):
     """The gold answer cannot be read, so no answer can be graded."""
 
 
-@dataclass(frozen=True)
-class Gold:
+class Gold(NamedTuple):
     """A gold answer: plain numbers, or else what `read_answer` reads.
 
     Attributes:
@@ -78,7 +77,17 @@ class Gold:
         return bool(self.formulas)
 
 
-def grade_strictly(reference: str | None, text: str, comparer: Comparer) -> Score:
+class Verdict(NamedTuple):
+    """What a rule says of a completion; see `selftrain.types.Score`."""
+
+    value: float | None
+    answer: str | None
+    reason: str
+    #: The lenient rule's value beside the strict one, if that was asked for.
+    lenient: float | None = None
+
+
+def grade_strictly(reference: str | None, text: str, comparer: Comparer) -> Verdict:
     """The strict verdict on a completion."""
     answer = extract_answer(text)
     try:
@@ -87,14 +96,14 @@ def grade_strictly(reference: str | None, text: str, comparer: Comparer) -> Scor
             if why := comparer.why_unreadable(formula):
                 raise UnreadableGoldError(f"{_brief(gold.text)}: {why}")
         if answer is None:
-            return Score(0.0, None, "no answer found")
+            return Verdict(0.0, None, "no answer found")
         right, why = is_right(gold, answer, comparer)
     except UnreadableGoldError as error:
-        return Score(None, answer, f"gold answer cannot be read: {error}")
+        return Verdict(None, answer, f"gold answer cannot be read: {error}")
     except OSError as error:
-        return Score(None, answer, f"grader failed: {error}")
-    default = "equal" if right else f"{_brief(answer)} is not {_brief(gold.text)}"
-    return Score(float(right), answer, why or default)
+        return Verdict(None, answer, f"grader failed: {error}")
+    why = why or ("equal" if right else f"{_brief(answer)} is not {_brief(gold.text)}")
+    return Verdict(float(right), answer, why)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -135,7 +144,7 @@ def is_right(gold: Gold, answer: str, comparer: Comparer) -> tuple[bool, str]:
     if gold.numbers:
         numbers = read_numbers(answer)
         if not numbers:
-            if len(answer) <= _SHORT and _without_spaces(answer) == _without_spaces(gold.text):
+            if _may_be_number(answer) and _without_spaces(answer) == _without_spaces(gold.text):
                 return True, "same text"
             return False, f"{_brief(answer)} is no plain number, {_brief(gold.text)} is"
         right = same_numbers(gold.numbers, numbers)
@@ -153,6 +162,10 @@ def is_right(gold: Gold, answer: str, comparer: Comparer) -> tuple[bool, str]:
     comparison = Comparison(comparer)
     right = comparison.same_answers(*_typed(gold, gold.listing, plain))
     return right, comparison.why
+
+
+def _may_be_number(text: str) -> bool:
+    return len(text) <= _SHORT and (not text.isascii() or bool(_DIGIT.search(text)))
 
 
 def _without_spaces(text: str) -> str:

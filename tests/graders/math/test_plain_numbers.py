@@ -157,3 +157,14 @@ def test_clothes_do_not_change_a_number(value: Fraction, clothes: str) -> None:
 def test_common_spellings_are_read_as_all_others_are(text: str) -> None:
     """With a space behind it, a text takes the long way."""
     assert read_numbers(text) == read_numbers(f"{text} ")
+
+
+@pytest.mark.parametrize("before", ["", "$", "$$", "\\(", "-"])
+@pytest.mark.parametrize(
+    "behind", ["", "$", "$$", "\\)", "%", "\\%", " apples", " red apples", " dollars", " million", " or"]
+)
+@pytest.mark.parametrize("number", ["42", "1,234", "0.5", "007", "\\frac{1}{2}", "12.123456789"])
+def test_common_spellings_are_read_as_the_rare_ones_are(before: str, number: str, behind: str) -> None:
+    # A space at the end is no part of a spelling, but makes it a rare one.
+    written = f"{before}{number}{behind}"
+    assert read_numbers(written) == read_numbers(written + " ")
