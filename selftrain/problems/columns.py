@@ -228,6 +228,12 @@ def find_column(role: str, table: Table, named: str | None, usual: tuple[str, ..
     if found is not None:
         return found
     names = table.column_names
+    if len(names) == 1 and (mark := next((mark for mark in ";\t|" if mark in names[0]), "")):
+        raise DataError(
+            f"{table.name} has one column, {excerpt(names[0])}, which looks like several that {mark!r} separates.",
+            "Columns of a CSV file are separated by commas.",
+            f"Write it so, for example by pandas.read_csv(FILE, sep={mark!r}).to_csv(FILE, index=False).",
+        )
     near = nearest(named, names) if named else next(filter(None, (nearest(name, names) for name in usual)), "")
     raise DataError(
         f"{table.name} has no column for the {role}: looked for {named or ', '.join(usual)}; "

@@ -103,6 +103,11 @@ def test_broken_binary_files(tmp_path, name):
     assert name in refused(file(tmp_path, "no such thing", name))
 
 
+def test_a_csv_file_with_other_separators_is_named_as_such(tmp_path):
+    message = refused(file(tmp_path, "question;answer\na;1\n", "a.csv"))
+    assert "one column, 'question;answer', which looks like several that ';' separates" in message
+
+
 def test_empty_questions_have_their_lines(tmp_path):
     path = file(tmp_path, GOOD + "\n" + '{"question": "  ", "answer": "1"}\n' + '{"answer": "1"}\n')
     message = refused(path)
