@@ -78,7 +78,7 @@ def test_an_engine_of_another_package_generates(words: list[str], here: Path, pl
 
 
 def test_its_name_flags_and_checks_are_those_of_our_own_engines(here: Path, plugins: dict[str, str]) -> None:
-    help_text = selftrain("rest-em", "--help", env=plugins).stdout
+    help_text = selftrain("rest-em", "--help", "all", env=plugins).stdout
     assert "auto|transformers|vllm|openai|loud" in help_text and "--loud_mark" in help_text
     assert (
         "nobody could hear it" in selftrain(*TRAIN, "--engine", "loud", "--top_k", "500", env=plugins, code=64).stderr
