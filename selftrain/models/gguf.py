@@ -7,7 +7,7 @@ import io
 import json
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from functools import lru_cache
 from importlib.util import find_spec
@@ -89,6 +89,8 @@ def load_gguf(file: Path, **options: Any) -> tuple[Any, Any]:
     import torch
     import transformers
 
+    from selftrain.models.check_loaded import end_ids
+
     # Of newer versions, which keep blocks packed where they can.
     if hasattr(transformers, "GgufConfig"):
         options["quantization_config"] = transformers.GgufConfig(dequantize=True)
@@ -101,11 +103,8 @@ def load_gguf(file: Path, **options: Any) -> tuple[Any, Any]:
     # Else it could not be saved, nor would it be trained.
     model.hf_quantizer, model.is_quantized = None, False
     model.config.__dict__.pop("quantization_config", None)
-    ends, _ = gguf_metadata(file)
-    own = model.generation_config.eos_token_id
-    ends = [*([] if own is None else own if isinstance(own, list) else [own]), *ends]
-    if ends:
-        model.generation_config.eos_token_id = [*dict.fromkeys(ends)]
+    if ends := gguf_metadata(file)[0]:
+        model.generation_config.eos_token_id = [*dict.fromkeys([*end_ids(model), *ends])]
     return model, info
 
 
@@ -116,14 +115,24 @@ def gguf_metadata(file: Path) -> tuple[list[int], Mapping[str, Any]]:
 
 @lru_cache(4)
 def _metadata(path: str, *_: int) -> tuple[list[int], Mapping[str, Any]]:
-    from gguf import GGUFReader
-
-    fields = GGUFReader(path).fields
     sampling = {ours: f"general.sampling.{theirs}" for theirs, ours in _SAMPLING.items()}
+    fields = _fields(path, (*_ENDS, *sampling.values()))
     return (
-        [int(fields[name].contents()) for name in _ENDS if name in fields],
-        {ours: fields[name].contents() for ours, name in sampling.items() if name in fields},
+        [int(fields[name]) for name in _ENDS if name in fields],
+        {ours: fields[name] for ours, name in sampling.items() if name in fields},
     )
+
+
+def _fields(path: str, names: Collection[str]) -> dict[str, Any]:
+    """Those metadata of the file that it has."""
+    try:
+        from transformers.integrations.gguf import read_gguf_metadata
+    except ImportError:  # of older transformers; gguf's own reader takes ten times as long
+        from gguf import GGUFReader
+
+        return {name: field.contents() for name, field in GGUFReader(path).fields.items() if name in names}
+    found, _ = read_gguf_metadata(path)
+    return {name: found[name] for name in names if name in found}
 
 
 # Reading the vocabulary takes seconds, and is needed before the weights and with them.

@@ -144,8 +144,15 @@ def _loading(source: ModelSource) -> Iterator[None]:
     except BaseException as error:  # those of Rust, a panic, are no Exception
         what = (str(error).strip() or type(error).__name__).splitlines()
         base = f", whose base model is {source.base!r}" if source.adapters else ""
+        found = f"cannot load {source.name!r}{base}: {' '.join(line.strip() for line in what[:2]):.300}"
+        if source.gguf is not None:
+            raise ModelError(
+                found,
+                "the file is damaged, or its architecture is none that transformers reads from GGUF",
+                "download it again, or use the model's folder of safetensors",
+            ) from error
         raise ModelError(
-            f"cannot load {source.name!r}{base}: {' '.join(line.strip() for line in what[:2]):.300}",
+            found,
             "a causal language model needs config.json, weights in safetensors and tokenizer files that fit together",
             "give a folder made by save_pretrained, a GGUF file, or a hub id (offline, one that is in the cache)",
         ) from error

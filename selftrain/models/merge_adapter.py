@@ -67,7 +67,8 @@ def merge_adapter(model: Any, folder: str) -> Any:
     difference = float((_logits(merged) - before).abs().max() / before.abs().max())
     if not difference <= _TOLERANCE:
         raise _not_mergeable(folder, f"would change logits by {difference:.2%} if it were merged")
-    return merged
+    # peft froze them.
+    return merged.requires_grad_(True)
 
 
 def _fit_embeddings(model: Any, shapes: Mapping[str, list[int]]) -> None:

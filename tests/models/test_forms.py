@@ -85,7 +85,11 @@ def test_an_adapter_is_found_with_its_base_and_on_another_adapter(here: Path) ->
         shutil.move(name, here / "elsewhere")
     edit("adapter_config.json", lambda c: c.update(base_model_name_or_path="../base"))(here / "elsewhere" / "first")
     expected = adapter("second", "elsewhere/first")
-    assert (logits(load_model("second", device="cpu").model) - expected).abs().max() < 1e-4
+    loaded = load_model("second", device="cpu")
+    assert (logits(loaded.model) - expected).abs().max() < 1e-4
+    trainer, before = trainer_of(loaded), dict(load_model("second", device="cpu").model.named_parameters())
+    train(trainer, replace(CONFIG, num_train_epochs=1))
+    assert not any(torch.equal(value, before[name]) for name, value in loaded.model.named_parameters())
 
 
 @pytest.mark.filterwarnings("ignore")

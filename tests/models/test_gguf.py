@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,3 +114,12 @@ def test_what_is_not_one_model_is_refused(here: Path) -> None:
     one.rename(here / "c-00001-of-00002.gguf")
     with pytest.raises(ModelError, match="llama-gguf-split"):
         load_model("c-00001-of-00002.gguf", device="cpu")
+
+
+def test_older_transformers_and_newer_read_the_same_metadata(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.models.gguf_files import write_gguf
+
+    told = ([7], {"repetition_penalty": 1.5})
+    assert reading.gguf_metadata(write_gguf("llama", here / "a.gguf", eot_token_id=7, penalty_repeat=1.5)) == told
+    monkeypatch.setitem(sys.modules, "transformers.integrations.gguf", None)
+    assert reading.gguf_metadata(write_gguf("llama", here / "b.gguf", eot_token_id=7, penalty_repeat=1.5)) == told
