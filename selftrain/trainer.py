@@ -20,6 +20,7 @@ from selftrain.errors import all_checked
 from selftrain.evaluation import EvalConfig
 from selftrain.graders import check_rewards
 from selftrain.graders.code.config import CodeConfig
+from selftrain.handover.card import write_cards
 from selftrain.loop.answer_watch import AnswerWatch
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.loop.describe import data_lines, describe
@@ -199,6 +200,7 @@ class SelfTrainer:
         resumable = resolved.resumable if resume else None
         record = stack.enter_context(open_record(self.output_dir, inputs, answer_cache, resumable))
         stack.enter_context(progress.log_to(record.folder.path / "log.txt"))
+        stack.callback(write_cards, record, progress.say)
         progress.say_all(f"unknown to the journal, moved to {path}" for path in record.quarantined)
         run = Run(
             settings=settings,

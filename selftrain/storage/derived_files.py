@@ -13,9 +13,12 @@ from typing import Any
 from selftrain.storage.journal import disk_errors
 from selftrain.storage.run_folder import RunFolder
 
+#: Model cards beside weights: they tell of what came after these were saved.
+CARDS = "weights/*/README.md"
 #: Not in the journal: rewritten from it, or about the machine and the clock.
 UNMANAGED = (
     "settings.yaml", "environment.json", "rounds.jsonl", "timings.jsonl", "log.txt", "report.html", "best", "best.json",
+    CARDS,
 )  # fmt: skip
 
 
@@ -27,7 +30,7 @@ class DerivedFiles:
 
     def write_text(self, name: str, text: str) -> None:
         path = self.folder.path / name
-        partial = path.with_name(f".{name}.partial")
+        partial = path.with_name(f".{path.name}.partial")
         with disk_errors(path):
             partial.write_text(text, encoding="utf-8")
             with partial.open("rb+") as file:

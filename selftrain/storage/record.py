@@ -12,7 +12,7 @@ from typing import Any, Self
 from selftrain.errors import RunError
 from selftrain.storage.answer_cache import AnswerCache
 from selftrain.storage.derived_check import DESCRIBED, mends
-from selftrain.storage.derived_files import UNMANAGED, DerivedFiles
+from selftrain.storage.derived_files import CARDS, UNMANAGED, DerivedFiles
 from selftrain.storage.fork_rounds import LATE, RECORD, round_step, saved_as, share_rounds
 from selftrain.storage.journal import Reader, Store, StoreOptions, disk_errors, holds_run, is_occupied
 from selftrain.storage.rows import problem_rows, problem_schema, sample_schema
@@ -241,7 +241,10 @@ class Record(DerivedFiles):
 
     def drop(self, number: int, kind: str) -> None:
         if self._has_files(number, kind):
-            self._store.drop(saved_as(number, kind)[0])
+            step, path = saved_as(number, kind)
+            for card in (self.folder.path / path).rglob(Path(CARDS).name):
+                card.unlink()
+            self._store.drop(step)
 
     def checkpoints(self) -> list[tuple[int, str]]:
         """Round and kind of everything that is saved, but for `weights`."""

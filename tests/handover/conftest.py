@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
 from selftrain.engines.toy import ToyEngine
 from selftrain.evaluation import EvalConfig
+from selftrain.handover.card import write_cards
 from selftrain.loop.learner import Learner
-from selftrain.loop.round_loop import RoundLoop
+from selftrain.loop.run_to_end import run_to_end
 from selftrain.methods import RestEM
 from selftrain.models.prompts import PromptConfig
 from selftrain.models.rendering import Renderer
@@ -20,20 +22,39 @@ from selftrain.models.toy import ToyModel
 from selftrain.storage import Record, RunFolder
 from selftrain.training.toy import ToyTrainer
 from tests.models.tokenizers import CHATML
-from tests.toys import grade, graders_of, run_toys, toy, toy_run
+from tests.toys import grade, graders_of, toy, toy_run
 
 METHOD = RestEM(num_rounds=2, num_generations=4)
-GRADED = {
-    "graders": graders_of(grade, grade, grade, labelled=True), "evaluation": EvalConfig(num_generations_eval=2)
+#: As the command line records them, with paths of somebody's machine.
+GIVEN = {
+    "model_name_or_path": "/home/somebody/models/base", "dataset_name": "gsm8k",
+    "output_dir": "/home/somebody/runs/first", "num_rounds": 2, "stop_strings": ["\n\n", "it's"], "base_url": "http://gpu7.example:8000/v1",
 }  # fmt: skip
+
+
+def finish(learner: Learner, folder: Path) -> RunFolder:
+    """A run of two rounds by labels, with all that a run of the command line writes down."""
+    settings = {**asdict(METHOD), **asdict(PromptConfig(instruction="Add up.")), "start_from": "base", **GIVEN}
+    origins = {name: ["flag", f"--{name}"] if name in GIVEN else ["default", "ours"] for name in settings}
+    record = Record.create(folder, {"command": "rest-em", "settings": settings, "origins": origins})
+    sets = {part: {"name": f"gsm8k/{part}"} for part in ("train", "evaluation")}
+    facts = {"models": {"toy": learner.base}, "packages": {"selftrain": "0.1.0"}, **sets}
+    record.describe({"environment.json": json.dumps(facts), "settings.yaml": "num_rounds: 2\n"})
+    run = toy_run(
+        folder.parent / "unused", METHOD, [learner], record=record,
+        graders=graders_of(grade, grade, grade, labelled=True), evaluation=EvalConfig(num_generations_eval=2),
+    )  # fmt: skip
+    with record:
+        run_to_end(run, {"toy": learner.base})
+        write_cards(record, pytest.fail)
+    return record.folder
 
 
 @pytest.fixture(scope="session")
 def done(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     base = tmp_path_factory.mktemp("graded") / "base"
     ToyModel().save(base)
-    run_toys(base.parent / "run", METHOD, [toy(base=str(base))], **GRADED)
-    return RunFolder(base.parent / "run")
+    return finish(toy(base=str(base)), base.parent / "run")
 
 
 class ChatToy(ToyEngine):
@@ -49,16 +70,10 @@ def chat(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run whose prompts were turns of a chat, with a system message."""
     from transformers import AutoTokenizer
 
-    base = tmp_path_factory.mktemp("chat") / "model"
+    base, model = tmp_path_factory.mktemp("chat") / "model", ToyModel()
     shutil.copytree(seed_model("llama"), base)
     told = json.loads((base / "tokenizer_config.json").read_text())
     (base / "tokenizer_config.json").write_text(json.dumps(told | {"chat_template": CHATML}))
-    ToyModel().save(base)
-    config, model = PromptConfig(instruction="Add up."), ToyModel()
-    learner = Learner(
-        ChatToy(model, Renderer(AutoTokenizer.from_pretrained(base), config)), ToyTrainer(model), str(base)
-    )
-    record = Record.create(base.parent / "run", {"settings": asdict(config)})
-    record.describe({"environment.json": json.dumps({"models": {"toy": str(base)}})})
-    RoundLoop(toy_run(base.parent / "unused", METHOD, [learner], record=record, **GRADED)).run()
-    return record.folder
+    model.save(base)
+    renderer = Renderer(AutoTokenizer.from_pretrained(base), PromptConfig(instruction="Add up."))
+    return finish(Learner(ChatToy(model, renderer), ToyTrainer(model), str(base)), base.parent / "run")

@@ -12,6 +12,7 @@ quarantine/1/    damaged files, and files that the journal does not know
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, unquote
 
@@ -45,14 +46,19 @@ def is_allowed(path: str) -> bool:
 
 
 def unknown_files(folder: Path, journaled: Collection[str], unmanaged: Collection[str]) -> Iterator[str]:
-    """Files that are neither the journal's, nor in it, nor `unmanaged`; a folder without any known file as a whole."""
+    """Files that are neither the journal's, nor in it, nor `unmanaged`; a folder without any known file as a whole.
+
+    Args:
+        unmanaged: paths, and patterns with a *; a pattern makes no folder known.
+    """
+    patterns = [path for path in unmanaged if "*" in path]
     known = {*INTERNAL, *journaled, *unmanaged, *existing_logs(folder).values()} - {LOGS}
     parents = {LOGS} | {str(parent) for path in known for parent in PurePosixPath(path).parents}
     queue = sorted(folder.iterdir(), reverse=True)
     while queue:
         place = queue.pop()
         path = place.relative_to(folder).as_posix()
-        if path in known:
+        if path in known or any(fnmatchcase(path, pattern) for pattern in patterns):
             continue
         if path in parents and place.is_dir() and not place.is_symlink():
             queue += sorted(place.iterdir(), reverse=True)

@@ -34,7 +34,7 @@ from selftrain.storage.journal.reader import Reader
 class StoreOptions:
     """StoreOptions(unmanaged=("log.txt", "report.html"))"""
 
-    #: Files and folders that the caller changes freely: not journaled, and not moved to quarantine.
+    #: Files and folders that the caller changes freely, or patterns of them: not journaled, not moved to quarantine.
     unmanaged: Collection[str] = ()
     #: Disk space that is freed when the disk is full, to complete the operation in progress.
     reserve_bytes: int = 16 << 20

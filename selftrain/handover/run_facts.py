@@ -1,0 +1,124 @@
+"""What a run was, in words that can be shown to anybody: no path and no address of the machine that it ran on."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from selftrain.config.values import yaml_text
+from selftrain.methods import all_methods
+from selftrain.methods.base import Method
+from selftrain.problems.registry import find_known
+from selftrain.report.best_round import BestRound
+from selftrain.report.history import RunHistory
+from selftrain.report.round_record import read_rounds
+from selftrain.storage import RunFolder
+from selftrain.storage.journal import Reader
+from selftrain.storage.typed_json import from_plain
+
+#: Origins of settings that somebody gave, rather than ones that follow from these.
+_GIVEN = ("flag", "file", "python")
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """RunFacts(RunFolder("runs/first")).command == "selftrain rest-em --model_name_or_path Qwen/Qwen2.5-0.5B ..." """
+
+    folder: RunFolder
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return Reader.read(self.folder.path)
+
+    @property
+    def _journal(self) -> Mapping[str, Any]:
+        return self._reader.journal[0].metadata
+
+    @cached_property
+    def history(self) -> RunHistory:
+        """So far; the decision which round is the best is made at the end."""
+        end = self._reader.finished("done")
+        best = None if end is None else from_plain(BestRound, end.metadata, "the end of the journal")
+        return RunHistory(read_rounds(self.folder), best)
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Every setting that is known, by name; some of a run begun by `selftrain demo`."""
+        found: Mapping[str, Any] = self._journal.get("settings", {})
+        return found
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The settings that somebody gave."""
+        origins = self._journal.get("origins", {})
+        return {name: self.settings[name] for name, (kind, _) in origins.items() if kind in _GIVEN}
+
+    @cached_property
+    def environment(self) -> Mapping[str, Any]:
+        return self.folder.environment()
+
+    @property
+    def bases(self) -> Mapping[str, str]:
+        """Model -> folder or hub id of the base model."""
+        found: Mapping[str, str] = self.environment.get("models", {})
+        return found
+
+    @property
+    def command(self) -> str:
+        """A command that gives the same settings; empty for a run begun in Python."""
+        name = self._journal.get("command", "")
+        if not name:
+            return ""
+        words = ["selftrain", name]
+        for setting, value in self.given.items():
+            values = value if isinstance(value, list) else [value]
+            words += [f"--{setting}", *(public(item if isinstance(item, str) else yaml_text(item)) for item in values)]
+        return shlex.join(words)
+
+    @property
+    def method(self) -> type[Method] | None:
+        """None where it is no longer installed."""
+        methods = all_methods()
+        named = (str(self._journal.get("command")), str(self.settings.get("method")))
+        if found := next((methods[name] for name in named if name in methods), None):
+            return found
+        # A run begun in Python has its settings alone.
+        own = {method: {field.name for field in fields(method)} for method in methods.values()}  # type: ignore[arg-type]
+        fits = [method for method, names in own.items() if names and names <= self.settings.keys()]
+        return max(fits, key=lambda method: len(own[method]), default=None)
+
+    def dataset(self, part: str) -> tuple[str, str | None]:
+        """Name of the data of "train" or "evaluation", and its hub id where it has one."""
+        name = str(self.environment.get(part, {}).get("name", ""))
+        given = self.settings.get("dataset_name")
+        if part == "evaluation" and self.settings.get("eval_dataset_name"):
+            given = self.settings["eval_dataset_name"]
+        known = find_known(given) if isinstance(given, str) else None
+        hub_id = known[1].hub_id if known else given if isinstance(given, str) and is_hub_id(given) else None
+        return public(name), hub_id
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether it is owner/name, and not a path here."""
+    return name.count("/") == 1 and not name.startswith((".", "~", "/")) and not Path(name).exists()
+
+
+def model_name(name_or_path: str) -> str:
+    """A hub id, or the name of a local folder."""
+    return name_or_path if is_hub_id(name_or_path) else Path(name_or_path).name or name_or_path
+
+
+def public(text: str) -> str:
+    """`text` with every word that is a path from the root or from home, or an address, cut to its name."""
+    return " ".join(_public_word(word) for word in text.split(" "))
+
+
+def _public_word(word: str) -> str:
+    if "://" in word:
+        return word.partition("://")[0] + "://..."
+    path = Path(word)
+    return path.name if (path.is_absolute() and len(path.parts) > 2) or word.startswith("~/") else word
