@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 import string
+from functools import lru_cache
 
 from selftrain.graders.math.units import is_plural
 from selftrain.graders.math.word_lists import split_words
@@ -167,6 +168,7 @@ def only_value(sentence: str) -> str | None:
     return None if worded and _OPEN.search(plain) else _closing_value(plain, worded)
 
 
+@lru_cache(maxsize=64)
 def _is_sum(text: str) -> bool:
     """Whether this is a sum with what it comes to; an equation with an unknown is none."""
     return "=" in text and bool(_SUM.search(text)) and not _UNKNOWN.search(text.rpartition("=")[0])
