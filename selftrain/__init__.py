@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from selftrain.evaluation import EvalConfig as EvalConfig
     from selftrain.graders import open_grader as open_grader
     from selftrain.graders.code.config import CodeConfig as CodeConfig
+    from selftrain.handover.config import HubConfig as HubConfig
     from selftrain.loop.collapse_monitor import MonitorConfig as MonitorConfig
     from selftrain.loop.result import Result as Result
     from selftrain.loop.stopping import BudgetConfig as BudgetConfig
@@ -66,6 +67,7 @@ _EXPORTS = {
     "EvalConfig": "evaluation",
     "GraderError": "errors",
     "ModelError": "errors",
+    "HubConfig": "handover.config",
     "MonitorConfig": "loop.collapse_monitor",
     "PST": "methods",
     "Problem": "types",

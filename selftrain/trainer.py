@@ -20,7 +20,8 @@ from selftrain.errors import all_checked
 from selftrain.evaluation import EvalConfig
 from selftrain.graders import check_rewards
 from selftrain.graders.code.config import CodeConfig
-from selftrain.handover.card import write_cards
+from selftrain.handover.config import HubConfig
+from selftrain.handover.finish import handing_over
 from selftrain.loop.answer_watch import AnswerWatch
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.loop.describe import data_lines, describe
@@ -96,6 +97,7 @@ class SelfTrainer:
     engine_sections: Mapping[str, Any] = field(default_factory=dict)
     ray: RayConfig = RayConfig()
     adapter: AdapterConfig = AdapterConfig()
+    hub: HubConfig = HubConfig()
     settings: Resolved | None = None
     command: str = ""
     progress: Progress = field(default_factory=Progress)
@@ -128,6 +130,7 @@ class SelfTrainer:
         found = all_checked(
             lambda: None if resume else Record.require_free(self.output_dir),
             self.adapter.require_packages,
+            self.hub.require_token,
             self._check_engine,
             lambda: check_device(self.engine.device),
             lambda: check_rewards(rewards or ()),
@@ -200,7 +203,7 @@ class SelfTrainer:
         resumable = resolved.resumable if resume else None
         record = stack.enter_context(open_record(self.output_dir, inputs, answer_cache, resumable))
         stack.enter_context(progress.log_to(record.folder.path / "log.txt"))
-        stack.callback(write_cards, record, progress.say)
+        stack.enter_context(handing_over(record, self.hub, progress.say))
         progress.say_all(f"unknown to the journal, moved to {path}" for path in record.quarantined)
         run = Run(
             settings=settings,

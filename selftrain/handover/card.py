@@ -10,7 +10,7 @@ from typing import Any
 
 from selftrain.config.values import yaml_text
 from selftrain.errors import SelftrainError
-from selftrain.handover.run_facts import RunFacts, is_hub_id, model_name, public
+from selftrain.handover.run_facts import RunFacts, model_name, public
 from selftrain.models.adapter import ADAPTER_CONFIG
 from selftrain.report.formatting import difference, estimate, number, p_value, title
 from selftrain.report.round_record import RoundRecord
@@ -66,11 +66,11 @@ class Card:
         """`huggingface_hub.ModelCardData`: lineage, data, and the figures of the evaluation."""
         from huggingface_hub import ModelCardData
 
-        base, method = self.facts.bases[self.model], self.facts.method
+        base, method = self.facts.hub_base(self.model), self.facts.method
         _, hub_id = self.facts.dataset("train")
         return ModelCardData(
-            base_model=base if is_hub_id(base) else None,
-            base_model_relation=("adapter" if self._is_adapter else "finetune") if is_hub_id(base) else None,
+            base_model=base,
+            base_model_relation=base and ("adapter" if self._is_adapter else "finetune"),
             datasets=[hub_id] if hub_id else None,
             eval_results=self._eval_results() or None,
             library_name="peft" if self._is_adapter else "transformers",
@@ -157,7 +157,7 @@ class Card:
         yield "## Where it comes from"
         yield (
             f"Base model: `{visible(model_name(facts.bases[self.model]))}`"
-            + (f", revision `{visible(str(revision))}`" if is_hub_id(facts.bases[self.model]) else "")
+            + (f", revision `{visible(str(revision))}`" if facts.hub_base(self.model) else "")
             + (f". Each round trained {start}" if "start_from" in facts.settings else "")
             + "."
         )

@@ -67,14 +67,20 @@ class RunFacts:
         found: Mapping[str, str] = self.environment.get("models", {})
         return found
 
+    def hub_base(self, model: str) -> str | None:
+        """The hub id of a model's base; None where that was a local folder, which the journal knows by its hash."""
+        base, known = self.bases[model], self._journal.get("models", {}).get(model)
+        is_hub = is_hub_id(base) if known is None else known == base
+        return base if is_hub else None
+
     @property
     def command(self) -> str:
-        """A command that gives the same settings; empty for a run begun in Python."""
+        """A command that gives the same settings, but for the folder; empty for a run begun in Python."""
         name = self._journal.get("command", "")
         if not name:
             return ""
         words = ["selftrain", name]
-        for setting, value in self.given.items():
+        for setting, value in (self.given | {"output_dir": "run"}).items():
             values = value if isinstance(value, list) else [value]
             words += [f"--{setting}", *(public(item if isinstance(item, str) else yaml_text(item)) for item in values)]
         return shlex.join(words)

@@ -46,7 +46,7 @@ def test_a_card_says_what_the_report_says_and_the_command(done: RunFolder) -> No
     words = shlex.split(command)
     parsed = all_commands()["rest-em"].parse(words[2:])
     assert parsed.to_dict()["stop_strings"] == ["\n\n", "it's"] and parsed.to_dict()["num_rounds"] == 2
-    assert parsed.to_dict()["output_dir"] == "first" and parsed.to_dict()["model_name_or_path"] == "base"
+    assert parsed.to_dict()["output_dir"] == "run" and parsed.to_dict()["model_name_or_path"] == "base"
 
 
 def test_cards_are_no_damage_and_go_with_their_weights(done: RunFolder, tmp_path: Path) -> None:
