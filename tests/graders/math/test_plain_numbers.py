@@ -3,6 +3,7 @@ r"""The fast path. The cases are the rows of the table in `selftrain.graders.mat
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import product
 
 import pytest
 from hypothesis import given, settings
@@ -159,12 +160,10 @@ def test_common_spellings_are_read_as_all_others_are(text: str) -> None:
     assert read_numbers(text) == read_numbers(f"{text} ")
 
 
-@pytest.mark.parametrize("before", ["", "$", "$$", "\\(", "-"])
-@pytest.mark.parametrize(
-    "behind", ["", "$", "$$", "\\)", "%", "\\%", " apples", " red apples", " dollars", " million", " or"]
-)
-@pytest.mark.parametrize("number", ["42", "1,234", "0.5", "007", "\\frac{1}{2}", "12.123456789"])
-def test_common_spellings_are_read_as_the_rare_ones_are(before: str, number: str, behind: str) -> None:
+def test_common_spellings_are_read_as_the_rare_ones_are() -> None:
+    before = ["", "$", "$$", "\\(", "-"]
+    numbers = ["42", "1,234", "0.5", "007", "\\frac{1}{2}", "12.123456789"]
+    behind = ["", "$", "$$", "\\)", "%", "\\%", " apples", " red apples", " dollars", " million", " or"]
+    spellings = ["".join(parts) for parts in product(before, numbers, behind)]
     # A space at the end is no part of a spelling, but makes it a rare one.
-    written = f"{before}{number}{behind}"
-    assert read_numbers(written) == read_numbers(written + " ")
+    assert [one for one in spellings if read_numbers(one) != read_numbers(one + " ")] == []
