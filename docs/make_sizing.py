@@ -4,64 +4,86 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from selftrain.cli.commands.size import SizeConfig
-from selftrain.cli.sizing import plan_of, run_settings
+from selftrain.cli.commands.plan import HardwareConfig, parse_words
+from selftrain.cli.plan import shape_of
 from selftrain.config import settings_of
+from selftrain.loop.plan import Assumptions, RunShape
+from selftrain.loop.plan.table import COLUMNS, markdown, rows
 from selftrain.methods import METHODS
-from selftrain.sizing import Assumptions, Plan
-from selftrain.sizing.table import COLUMNS, markdown, rows
 
-PARAMS, GPUS = (1e6, 1e8, 1e9, 7e9, 7e10), (1, 8, 64, 512)
+PARAMS, GPUS = (1e8, 1e9, 7e9, 7e10), (1, 8, 64)
 RECIPES = ("rest_em_math.yaml", "rest_em_apps.yaml", "sept_v1.yaml", "sept_v2.yaml", "pst.yaml")
 
 HEADER = """# What a run will cost
 
 Generated from the code by `python docs/make_sizing.py`.
 
+## On this machine: `selftrain plan`
+
 ```bash
-selftrain size rest-em --params 1.5e9 --recipe recipes/rest_em_math.yaml
-selftrain size sept --params 7.6e9 --gpus 8 --set bf16=true num_rounds=100 --completion_tokens 900
+selftrain plan rest-em --model_name_or_path Qwen/Qwen2.5-0.5B --dataset_name gsm8k --num_rounds 2
 ```
 
-takes a run's own settings and prints how many responses are sampled, graded, scored and trained on and for what, how
-long that takes, and what it leaves on disk. It loads no model and takes seconds. Every assumption is a setting (below):
-measure `completion_tokens` and `share_right` in a run of one round on 50 problems, and set them.
+takes a run's own flags, makes a run's own checks and loads its data, graders and models. It shows how rows are read,
+how many gold answers the grader grades as right, the smallest gain that the [evaluation](evaluation.md) can show, two
+whole prompts with what ends an answer, and at most how many answers are sampled and texts trained on. Then it
+samples, evaluates and trains for some seconds, by the run's own code on few problems, and tells tokens, steps, time,
+memory and disk. Nothing is written, `--output_dir` may be left out, and with an error the exit code is not zero; all
+errors that do not hang on one another are told at once. `--json` prints the same record, of which a run keeps its
+part as plan.json. A run shows what costs nothing, tells after round 0, round 1 and each evaluated round how long it
+will still take, and adds to plan.json what it has come to (`happened`).
 
-**Counts are exact** where nothing depends on the responses: the methods, the collapse monitor and the evaluation run as
-they are, on models that only count. What ReST-EM keeps depends on `share_right`; a run that the monitor stops costs
-less; with `early_stopping: first_drop` the figure is an upper bound.
+Answers grow and shrink as a model learns, which nobody knows before. A sampling batch that is larger than what some
+seconds allow is priced too high, and the plan says so. Memory is that of all processes together, on a GPU that of the
+GPU.
+
+## On other hardware: `--params`
+
+```bash
+selftrain plan rest-em --params 1.5e9 --config recipes/rest_em_math.yaml
+selftrain plan sept --params 3e9 --gpus 8 --bf16 --num_rounds 100 --completion_tokens 900
+```
+
+counts how many responses are sampled, graded, scored and trained on and for what, and prices them by the assumptions
+below: it loads nothing and takes seconds. Measure `completion_tokens` and `share_right` in a run of one round on 50
+problems, and set them. What does not fit is an error: each process that samples or trains holds a whole model,
+nothing is sharded, and weights, gradients, moments and the best epoch's weights may take 80 % of a GPU. `--use_peft`
+and `--load_in_4bit` count.
+
+**Counts are exact** where nothing depends on the responses: the methods, the collapse monitor and the evaluation run
+as they are, on models that only count. What ReST-EM keeps depends on `share_right`; a run that the monitor stops
+costs less; with `early_stopping: first_drop` the figure is an upper bound.
 
 **Hours are an estimate.** Shares of a GPU's peak are assumed, not measured. A decoding step takes the longest of
 reading the weights, the arithmetic, and a minimum time for launching it; a batch takes as many steps as its longest
 response has tokens; a call takes as many waves of batches as the busiest GPU computes. Reading the KV cache, loading,
-and building prompts are left out. Against a simulation with known lengths the waves are right within 7 % from 1 to 512
-GPUs. They are too high by a fifth just above a whole number of waves, and too low by more than half where there are as
-few batches as GPUs and a batch is a single response (`tests/sizing/test_cost.py`).
+and building prompts are left out. Against a simulation with known lengths the waves are right within 7 % from 1 to
+512 GPUs. They are too high by a fifth just above a whole number of waves, and too low by more than half where there
+are as few batches as GPUs and a batch is a single response (`tests/loop/plan/test_cost.py`).
 
 **Several GPUs** were never measured. The same work is spread out: whole copies of the model sample in parallel
-(`--ray`), processes share the micro-batches of a step (`--training_processes`; a model that needs several GPUs for its
-training cannot be trained), and new weights are sent to every other machine after each training. Where hours hardly
-fall with more GPUs, a call has too few batches for them: raise `problems_per_round` or `num_generations`, or lower
-`sampling_batch_size`. Idle GPUs cost as much as busy ones.
+(`--ray`), processes share the micro-batches of a step (`--training_processes`), and new weights are sent to every
+other machine after each training. Where hours hardly fall with more GPUs, a call has too few batches for them: raise
+`problems_per_round` or `num_generations`, or lower `sampling_batch_size`. Idle GPUs cost as much as busy ones.
 
-In methods of many small rounds most tokens may be those of the probe and of the evaluations, not those that are trained
-on: save with `probe_rounds`, `eval_rounds` and `num_generations_eval`.
+In methods of many small rounds most tokens may be those of the probe and of the evaluations, not those that are
+trained on: save with `probe_rounds`, `eval_rounds` and `num_generations_eval`.
 """
 
 
-def plan(method: str, recipe: str | None = None, *changes: str) -> Plan:
-    default = SizeConfig(method=method)
-    settings = run_settings(method, recipe, changes)
-    return plan_of(settings, problems=default.problems, eval_problems=default.eval_problems)
+def shape(method: str, *words: str) -> RunShape:
+    default = HardwareConfig()
+    settings = parse_words([method, "--params", "1e9", *words])
+    return shape_of(settings, problems=default.problems, eval_problems=default.eval_problems)
 
 
 def methods() -> list[str]:
     """A table of sizes for every method."""
     lines = []
     for name in METHODS:
-        one = plan(name, None, "bf16=true", "gradient_checkpointing=true")
+        one = shape(name, "--bf16", "--gradient_checkpointing")
         several = f", {len(one.models)} models of this size each" if len(one.models) > 1 else ""
-        lines += [f"## {name}{several}", ""]
+        lines += [f"### {name}{several}", ""]
         lines += [*markdown(COLUMNS, rows(one, PARAMS, GPUS, Assumptions())), ""]
     return lines
 
@@ -72,25 +94,28 @@ def recipes() -> list[str]:
     for name in RECIPES:
         path = Path(__file__).parents[1] / "recipes" / name
         method = next(one for one in METHODS if f"selftrain {one} " in path.read_text("utf-8").splitlines()[0])
-        (row,) = rows(plan(method, str(path)), [1e9], [1], Assumptions())
-        table.append([f"[{name}](../recipes/{name})", *row[2:5], row[6]])
+        (row,) = rows(shape(method, "--config", str(path)), [1e9], [1], Assumptions())
+        table.append([f"[{name}](../recipes/{name})", *row[3:6], row[7]])
     columns = ("recipe", "tokens sampled", "tokens trained on", "hours", "disk")
     return [*markdown(columns, table), ""]
 
 
 def sizing() -> str:
-    default = SizeConfig(method="rest-em")
+    default = HardwareConfig()
     lines = [
         HEADER,
-        "The tables are for each method's defaults with `bf16` and `gradient_checkpointing`, "
+        "## Tables",
+        "",
+        "For each method's defaults with `bf16` and `gradient_checkpointing`, "
         f"{default.problems:,} training and {default.eval_problems:,} evaluation problems, and the assumptions below. "
-        "GPU-hours count all GPUs for the whole run; disk is what is left at its end.",
+        "GPU-hours count all GPUs for the whole run; disk is what is left at its end. All weights are trained where "
+        "that fits on a GPU, else an adapter, else one beside 4-bit weights.",
         "",
         *methods(),
-        "## The recipes, as if each model had 1 B weights, on one GPU",
+        "### The recipes, as if each model had 1 B weights, on one GPU",
         "",
         *recipes(),
-        "## Assumptions",
+        "### Assumptions",
         "",
         *markdown(
             ("setting", "default", "source", "meaning"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from selftrain.config import Resolved, section_types
@@ -24,10 +26,13 @@ from selftrain.handover.config import HubConfig
 from selftrain.handover.finish import handing_over
 from selftrain.loop.answer_watch import AnswerWatch
 from selftrain.loop.collapse_monitor import MonitorConfig
-from selftrain.loop.describe import data_lines, describe
-from selftrain.loop.learner import Learner
+from selftrain.loop.describe import describe
 from selftrain.loop.model_factory import ModelFactory
-from selftrain.loop.preflight import DiskNeed, check_models, name_models, without_long_prompts
+from selftrain.loop.plan.build import data_plan, plan_of
+from selftrain.loop.plan.estimate import estimate
+from selftrain.loop.plan.needs import ModelChecks, check_models
+from selftrain.loop.plan.record import DataPlan, MemoryPlan, Plan
+from selftrain.loop.preflight import name_models, without_long_prompts
 from selftrain.loop.progress import Progress
 from selftrain.loop.prompt_choice import PromptChoice, PromptFit, choose
 from selftrain.loop.result import Result
@@ -49,7 +54,6 @@ from selftrain.problems.splits import Data, RunData, load_data, split
 from selftrain.storage import AnswerCache, Record
 from selftrain.storage.journal import holds_run
 from selftrain.training.base import TrainingConfig
-from selftrain.types import Shots
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,36 +118,64 @@ class SelfTrainer:
             SelftrainError: something cannot work; the message says what, why and what to do.
         """
         resume = resume and holds_run(Path(self.output_dir))
-        models = name_models(self.method, self.model)
-        train, evaluation = self._load_data(models, resume=resume)
-        choice = choose(
-            self.prompts, getattr(self.method, "max_completion_length", 0), self._fit(models, train, evaluation)
-        )
-        run = self._with(choice)
-        return run._train(models, run._split(train, evaluation, choice.shots), resume=resume)
+        ready = self._ready(resume=resume)
+        with ExitStack() as stack:
+            self.progress.say_all(stack.enter_context(recorded_threads(self.output_dir, resume=resume)))
+            run, _ = ready.trainer._open(ready, Path(self.output_dir), stack, resume=resume)
+            stack.enter_context(handing_over(run.context.record, self.hub, self.progress.say))
+            return run_to_end(run, ready.models)
 
-    def _load_data(self, models: Mapping[str, str], *, resume: bool) -> tuple[ProblemSet, ProblemSet]:
-        """The data, and with it all that can be known to be wrong before a model is loaded, told at once."""
-        settings, rewards = self._run_settings(), self.reward_funcs if self.method.needs_grader else ()
-        # How many weights an adapter has is known when the model is loaded.
-        folder = None if resume or self.adapter.use_peft else Path(self.output_dir)
-        found = all_checked(
-            lambda: None if resume else Record.require_free(self.output_dir),
+    def plan(self) -> Plan:
+        """What `train` would do, need and cost: everything is opened as for a run, and some seconds of its work are
+        done and thrown away. Nothing is written into `output_dir`, which may be "".
+
+        Raises:
+            SelftrainError: as `train` before its first round.
+        """
+        began, ready = time.monotonic(), self._ready(resume=False)
+        with TemporaryDirectory(prefix="selftrain-plan-") as folder, ExitStack() as stack:
+            run, plan = ready.trainer._open(ready, Path(folder) / "run", stack)
+            assert plan is not None
+            self.progress.say("measuring: some seconds of sampling, evaluating and training")
+            return replace(plan, estimate=estimate(run, time.monotonic() - began))
+
+    def _ready(self, *, resume: bool) -> _Ready:
+        """All that is known before a model is loaded. What can be wrong with it is told at once."""
+        models = name_models(self.method, self.model)
+        memory, (train, evaluation) = self._checked(models, resume=resume)
+        length = getattr(self.method, "max_completion_length", 0)
+        choice = choose(self.prompts, length, self._fit(models, train, evaluation))
+        trainer = self._with(choice)
+        splits = split(
+            train, evaluation, few_shot=choice.shots, seed=self.seed, with_answers=self.method.needs_grader,
+            validation_size=self._run_settings().training.validation_size,
+            with_validation_answers=self.monitor.probe_labels,
+        )  # fmt: skip
+        data = RunData(train, evaluation, splits)
+        read = data_plan(data, allow_overlap=self.data.allow_overlap)
+        self.progress.say_all(f"data: {line}" for line in read.lines())
+        return _Ready(trainer, models, data, read, memory)
+
+    def _checked(self, models: Mapping[str, str], *, resume: bool) -> list[Any]:
+        """Of the checks, each made whatever the others find: memory, and the two data sets, come last."""
+        rewards = self.reward_funcs if self.method.needs_grader else None
+        checks = ModelChecks(
+            revision=self.model_revision, engine=self.engine, adapter=self.adapter, keep=self.budget.keep_weights
+        )
+        folder = None if resume else Path(self.output_dir)
+        return all_checked(
+            lambda: Record.require_free(self.output_dir) if self.output_dir and not resume else None,
             self.adapter.require_packages,
             self.hub.require_token,
             self._check_engine,
             lambda: check_device(self.engine.device),
             lambda: check_rewards(rewards or ()),
-            lambda: check_models(
-                models.values(), settings, revision=self.model_revision, keep=self.budget.keep_weights, folder=folder
-            ),
+            lambda: check_models(models.values(), self._run_settings(), checks, folder),
             lambda: load_data(
                 self.train_dataset, self.eval_dataset, self.data, seed=self.seed,
                 require_answers=self.method.needs_grader,
             ),
-        )  # fmt: skip
-        data: tuple[ProblemSet, ProblemSet] = found[-1]
-        return data
+        )[-2:]  # fmt: skip
 
     def _fit(self, models: Mapping[str, str], train: ProblemSet, evaluation: ProblemSet) -> PromptFit:
         # Without a grader no answer or solution of a training problem is looked at, unless examples are asked for.
@@ -167,76 +199,53 @@ class SelfTrainer:
             method = replace(method, max_completion_length=choice.response_length)
         return replace(self, method=method, prompts=choice.prompts, settings=settings)
 
-    def _train(self, models: Mapping[str, str], data: RunData, *, resume: bool) -> Result:
-        with ExitStack() as stack:
-            self.progress.say_all(stack.enter_context(recorded_threads(self.output_dir, resume=resume)))
-            run = self._open(models, data, stack, resume=resume)
-            return run_to_end(run, models)
-
-    def _open(self, models: Mapping[str, str], data: RunData, stack: ExitStack, *, resume: bool) -> Run:
-        """Opens everything that a run needs, to be closed with the `stack`; cheap checks come first."""
+    def _open(self, ready: _Ready, folder: Path, stack: ExitStack, *, resume: bool = False) -> tuple[Run, Plan | None]:
+        """Opens everything that a run needs, to be closed with the `stack`; cheap checks come first. Of a run that is
+        recorded in `folder` already there is no plan.
+        """
+        models, data = ready.models, ready.data
         settings, progress = self._run_settings(), self.progress
         stops = StopController(self.budget, f"resume it with: selftrain resume {self.output_dir}")
         answer_cache = AnswerCache(stops.raise_if_stopping)
         ray = stack.enter_context(open_cluster(self.ray, progress.say))
         graders = stack.enter_context(self._open_graders(data, ray))
-        graders.check(data.splits, progress)
+        graded = graders.check(data.splits)
+        progress.say_all(graded)
         watch = AnswerWatch(progress.say, graders.read, self.prompts.min_read_share)
         factory = self._model_factory(ray, watch)
-        placement = factory.place(models, keeps_moments=settings.training.optimizer_spans == "run")
-        progress.say_all(placement.lines())
-        slots = placement.slots
-
-        def load() -> list[Learner]:
-            learners = []
-            for name, path in models.items():
-                learners.append(factory.load(path, name, answer_cache=answer_cache, slot=slots[name]))
-                stack.callback(learners[-1].close)
-            return learners
-
+        keeps_moments = settings.training.optimizer_spans == "run"
+        load = factory.loader(models, keeps_moments=keeps_moments, answer_cache=answer_cache, stack=stack)
         learners = load()
-        splits = without_long_prompts(data.splits, learners, self.method.sampling.max_completion_length, self.prompts)
-        if dropped := len(data.splits.all) - len(splits.all):
-            progress.say(f"data: {dropped:,} problems are dropped, their prompts are too long")
+        length = self.method.sampling.max_completion_length
+        splits, dropped = without_long_prompts(data.splits, learners, length, self.prompts)
+        progress.say_all(dropped)
         resolved = self._settings()
         inputs = inputs_of(self.command, splits, models, resolved)
-        resumable = resolved.resumable if resume else None
-        record = stack.enter_context(open_record(self.output_dir, inputs, answer_cache, resumable))
+        may_differ = resolved.resumable if resume else None
+        record = stack.enter_context(open_record(folder, inputs, answer_cache, may_differ))
         stack.enter_context(progress.log_to(record.folder.path / "log.txt"))
-        stack.enter_context(handing_over(record, self.hub, progress.say))
         progress.say_all(f"unknown to the journal, moved to {path}" for path in record.quarantined)
+        context = RunContext(record, progress, stops)
         run = Run(
-            settings=settings,
-            context=RunContext(record, progress, stops),
-            learners=learners,
-            splits=splits,
-            graders=graders,
+            settings=settings, context=context, learners=learners, splits=splits, graders=graders,
             base_models=cache(load),
-        )
-        if not record.is_described:
-            keep, saved = self.budget.keep_weights, [learner.saved_bytes for learner in learners]
-            trained = [learner.trainer.trained_bytes for learner in learners]
-            progress.say(DiskNeed.of(saved, settings, keep, trained).check(record.folder.path, keep))
-            describe(run, data, resolved)
-        return run
+        )  # fmt: skip
+        if record.is_described:
+            return run, None
+        where = Path(self.output_dir)
+        plan = plan_of(run, ready.read, ready.memory, resolved, folder=where, grader=graded)
+        describe(run, plan, data, resolved)
+        return run, plan
 
     def _run_settings(self) -> RunSettings:
         return RunSettings(
-            method=self.method,
-            training=self.training or self.method.training,
-            evaluation=self.evaluation or self.method.evaluation,
-            monitor=self.monitor,
-            seed=self.seed,
-            problems_at_once=self.engine.problems_at_once,
-        )
+            method=self.method, monitor=self.monitor, seed=self.seed, problems_at_once=self.engine.problems_at_once,
+            training=self.training or self.method.training, evaluation=self.evaluation or self.method.evaluation,
+        )  # fmt: skip
 
     def _check_engine(self) -> None:
-        usage = EngineUsage(
-            several_weights=True,
-            top_k=self.method.sampling.top_k,
-            ray=self.ray.ray,
-            load_in_4bit=self.adapter.load_in_4bit,
-        )
+        top_k, in_4bit = self.method.sampling.top_k, self.adapter.load_in_4bit
+        usage = EngineUsage(several_weights=True, top_k=top_k, ray=self.ray.ray, load_in_4bit=in_4bit)
         check_engine(self.engine.engine, self._engine_sections, usage)
 
     @property
@@ -245,29 +254,9 @@ class SelfTrainer:
 
     def _model_factory(self, ray: RayBackend, watch: AnswerWatch) -> ModelFactory:
         return ModelFactory(
-            self.prompts,
-            self.engine,
-            revision=self.model_revision,
-            ray=ray,
-            adapter=self.adapter,
-            watch=watch,
-            engine_sections=self._engine_sections,
-            say=self.progress.say,
-        )
-
-    def _split(self, train: ProblemSet, evaluation: ProblemSet, few_shot: Shots) -> RunData:
-        splits = split(
-            train,
-            evaluation,
-            validation_size=self._run_settings().training.validation_size,
-            few_shot=few_shot,
-            seed=self.seed,
-        )
-        if not self.method.needs_grader:
-            splits = splits.without_answers(keep_validation=self.monitor.probe_labels)
-        data = RunData(train, evaluation, splits)
-        self.progress.say_all(data_lines(data))
-        return data
+            self.prompts, self.engine, revision=self.model_revision, ray=ray, adapter=self.adapter, watch=watch,
+            engine_sections=self._engine_sections, say=self.progress.say,
+        )  # fmt: skip
 
     def _open_graders(self, data: RunData, ray: RayBackend) -> AbstractContextManager[RunGraders]:
         return open_run_graders(
@@ -296,3 +285,14 @@ class SelfTrainer:
                 **self.engine_sections,
             }
         )
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A run whose data is read and whose settings are complete; no model is loaded."""
+
+    trainer: SelfTrainer
+    models: Mapping[str, str]
+    data: RunData
+    read: DataPlan
+    memory: MemoryPlan

@@ -21,7 +21,7 @@ FLOORS: list[set[str]] = [
     {"graders", "training"},
     {"engines", "methods", "protocols", "report"},
     {"loop", "handover"},
-    {"trainer", "sizing"},
+    {"trainer"},
     {"cli"},
 ]
 HEAVY = {"torch", "transformers", "vllm", "ray", "accelerate", "peft", "trl"}

@@ -35,9 +35,13 @@ class Command:
     resumable: bool = False
     #: Whole commands, shown by `--help`.
     examples: Sequence[str] = ()
+    #: Of a command whose sections depend on its words.
+    parse_words: Callable[[Sequence[str]], Resolved] | None = None
 
     def parse(self, argv: Sequence[str], recorded: Mapping[str, Given] | None = None) -> Resolved:
         """The settings in `argv`, over those of an earlier run. Raises as `selftrain.config.parse`."""
+        if self.parse_words is not None:
+            return self.parse_words(argv)
         return parse(
             self.sections(),
             argv,
@@ -61,13 +65,15 @@ def command(
     profiles: Profiles | None = None,
     resumable: bool = False,
     examples: Sequence[str] = (),
+    parse_words: Callable[[Sequence[str]], Resolved] | None = None,
 ) -> Callable[[Run], Run]:
     """Registers the decorated function as a command; the arguments are the fields of `Command`."""
 
     def register(run: Run) -> Run:
         _COMMANDS[name] = Command(
-            name, summary, group, sections, run=run, profiles=profiles or {}, resumable=resumable, examples=examples
-        )
+            name, summary, group, sections, run=run, profiles=profiles or {}, resumable=resumable, examples=examples,
+            parse_words=parse_words,
+        )  # fmt: skip
         return run
 
     return register

@@ -77,7 +77,7 @@ def evaluate_models(
         grader = stack.enter_context(
             backend.open_grader(rewards, reward_weights=reward.reward_weights, code=code)
         ).evaluation_grader()
-        check_grader(grader, problems, progress)
+        progress.say_all(check_grader(grader, problems))
         by_id = {problem.id: problem for problem in problems}
         prompts = make_prompts(problems, choice.shots)
         key = f"{seed}/evaluation"

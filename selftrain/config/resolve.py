@@ -90,6 +90,7 @@ def parse(
     profiles: Profiles | None = None,
     recorded: Mapping[str, Given] | None = None,
     examples: Sequence[str] = (),
+    stand_ins: Mapping[str, Given] | None = None,
 ) -> Resolved:
     """The settings in `argv` and in the files it names. `--help` prints and raises SystemExit, as argparse does.
 
@@ -97,6 +98,7 @@ def parse(
         examples: commands that `--help` shows; a command that has some shows its essential settings alone, and all by
             `--help all`.
         recorded: settings of an earlier run, which files and `argv` override.
+        stand_ins: values of required settings that are not given.
 
     Raises:
         SettingsError: an unknown, missing or unsuitable setting.
@@ -104,7 +106,7 @@ def parse(
     whole = any(pair in (("-h", "all"), ("--help", "all")) for pair in pairwise(argv))
     parser = make_parser(prog, summary, sections, profiles or {}, examples=examples, brief=bool(examples) and not whole)
     files, flags = read_flags(parser, sections, argv)
-    given = dict(recorded or {})
+    given = {**(stand_ins or {}), **(recorded or {})}
     for path in files:
         given |= read_file(path, sections)
     return _build(sections, given | flags, profiles or {})

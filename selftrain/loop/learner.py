@@ -55,6 +55,8 @@ class Learner:
         self.weights_version = 0
         #: As it was last seen, for estimates; None before the first answer.
         self.seconds_per_answer: float | None = None
+        #: By this process.
+        self.sampled_tokens = 0
         self._on_batch: OnBatch | None = None
         self._description = engine.description
 
@@ -103,6 +105,7 @@ class Learner:
                 found = request.responses(rows, self.engine.prompt_text, self.name)
                 for place, i in enumerate(batch):
                     responses[i] = found[place * n : (place + 1) * n]
+                self.sampled_tokens += 0 if is_known else sum(len(response.token_ids) for response in found)
                 if self._on_batch is not None:
                     self._on_batch(found, not is_known)
                 if self._watch is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,28 @@ class ModelFactory:
             },
             found,
         )
+
+    def loader(
+        self, models: Mapping[str, str], *, keeps_moments: bool, answer_cache: AnswerCache, stack: ExitStack
+    ) -> Callable[[], list[Learner]]:
+        """Loads all models of a run, each time it is called, each on its device; they are closed with the `stack`.
+
+        Raises:
+            ModelError, SettingsError: as `place`.
+        """
+        placement = self.place(models, keeps_moments=keeps_moments)
+        for line in placement.lines():
+            self.say(line)
+        slots = placement.slots
+
+        def load() -> list[Learner]:
+            learners = []
+            for name, path in models.items():
+                learners.append(self.load(path, name, answer_cache=answer_cache, slot=slots[name]))
+                stack.callback(learners[-1].close)
+            return learners
+
+        return load
 
     def load(
         self, model: str, name: str = "", *, answer_cache: AnswerCache | None = None, slot: DeviceSlot | None = None

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from selftrain.errors import DataError, RunError, SettingsError
-from selftrain.evaluation.power import LOST, smallest_gain
+from selftrain.errors import DataError, SettingsError
 from selftrain.evaluation.verifier import gap_answers
 from selftrain.loop.learner import Learner
-from selftrain.loop.run import Run, RunSettings
+from selftrain.loop.plan.needs import evaluated_rounds
+from selftrain.loop.run import Run
 from selftrain.methods.base import Method
-from selftrain.models.placement import WEIGHT
 from selftrain.models.prompts import PromptConfig, make_prompts
 from selftrain.problems.splits import DataSplits
-from selftrain.report.formatting import as_bytes
 from selftrain.types import Prompt
-
-#: Where only larger gains than this can be seen, more problems are advised; ours.
-LARGE_GAIN = 0.10
 
 
 def name_models(method: Method, model: str | Sequence[str]) -> dict[str, str]:
@@ -65,8 +59,9 @@ def too_long_problems(
 
 def without_long_prompts(
     splits: DataSplits, learners: Sequence[Learner], max_completion_length: int, config: PromptConfig
-) -> DataSplits:
-    """
+) -> tuple[DataSplits, list[str]]:
+    """The splits, and lines that say what was dropped.
+
     Raises:
         DataError: prompts leave no room for a response, and are not to be dropped.
     """
@@ -74,107 +69,9 @@ def without_long_prompts(
     # The last of several models reads the responses of all others before it writes its own.
     prompts = [replace(prompt, peer_answers=("",) * (len(learners) - 1)) for prompt in prompts]
     length = max_completion_length * len(learners)
-    return splits.without({i for learner in learners for i in too_long_problems(learner, prompts, length, config)})
-
-
-@dataclass(frozen=True, kw_only=True)
-class DiskNeed:
-    """What a run's weights take on disk, in bytes: of a saved round, and what is trained of one model at most.
-
-    DiskNeed(saved=29.7e9, largest=9.9e9, rounds=3)
-    """
-
-    saved: float
-    largest: float
-    #: Rounds whose weights are on disk together.
-    rounds: int
-
-    @classmethod
-    def of(cls, saved: Sequence[float], settings: RunSettings, keep: str, trained: Sequence[float] = ()) -> DiskNeed:
-        """
-        Args:
-            saved: bytes of the saved weights of each model.
-            keep: as the setting `keep_weights`.
-            trained: bytes of the trained weights of each model; by default all that are saved.
-        """
-        last = settings.method.num_rounds
-        # The best round may be one more than those that are evaluated.
-        rounds = len(evaluated_rounds(settings)) if keep == "all" else 2
-        return cls(saved=sum(saved), largest=max(trained or saved), rounds=min(last, rounds))
-
-    @property
-    def in_training(self) -> float:
-        """Weights, two moments each, and the best epoch; the newest state replaces the one before when complete."""
-        return 8 * self.largest
-
-    @property
-    def peak(self) -> float:
-        return self.rounds * self.saved + self.in_training
-
-    def check(self, folder: Path, keep: str) -> str:
-        """A line that says it, with what is free.
-
-        Raises:
-            RunError: it does not fit.
-        """
-        there = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
-        free = shutil.disk_usage(there).free
-        states = f"{as_bytes(self.in_training)} for states of a training"
-        needs = f"{as_bytes(self.peak)}: {self.rounds} x {as_bytes(self.saved)} of weights, {states}"
-        if self.peak > free:
-            fewer = keep == "all" and self.rounds > 2
-            raise RunError(
-                f"{there}: {as_bytes(free)} are free",
-                f"the run needs up to {needs}",
-                f"free some, or give another --output_dir{', or --keep_weights best or last' if fewer else ''}",
-            )
-        return f"disk: at most {needs}; {as_bytes(free)} are free"
-
-
-def check_models(
-    models: Iterable[str],
-    settings: RunSettings,
-    *,
-    revision: str,
-    keep: str,
-    folder: Path | None,
-) -> None:
-    """That there are such models, and room for the weights of all rounds that are kept.
-
-    Args:
-        models: folders or hub ids.
-        keep: as the setting `keep_weights`.
-        folder: of the run; None where its weights are few, or there already.
-
-    Raises:
-        ModelError: there is no such model.
-        RunError: its weights do not fit on the disk.
-    """
-    from selftrain.models.loading import count_parameters
-
-    saved = [WEIGHT * count_parameters(model, revision) for model in models]
-    if folder is not None:
-        DiskNeed.of(saved, settings, keep).check(folder, keep)
-
-
-def evaluated_rounds(settings: RunSettings) -> list[int]:
-    """Round 0, the base model, is the first."""
-    last = settings.method.num_rounds
-    return [number for number in range(last + 1) if settings.evaluation.evaluates(number, last)]
-
-
-def power_line(run: Run) -> str:
-    """The smallest gain that the evaluation can show; "" where accuracy cannot be measured."""
-    if not run.splits.can_be_graded:
-        return ""
-    problems, models = len(run.splits.evaluation), len(run.learners)
-    comparisons = models * (len(evaluated_rounds(run.settings)) - 1)
-    gain = smallest_gain(problems, comparisons)
-    several = f" in one of {comparisons} comparisons" if comparisons > 1 else ""
-    found = f"a gain of {100 * gain:.1f} points or more" if gain < 1 else "no gain at all"
-    line = f"evaluation: with {problems:,} problems {found} is found in four of five runs that have it{several}"
-    few = "; more with --eval_size, --max_eval_samples or another test set" if gain > LARGE_GAIN else ""
-    return f"{line} (greedy, paired, {100 * LOST:.0f} % of the problems lost at the same time){few}"
+    dropped = {i for learner in learners for i in too_long_problems(learner, prompts, length, config)}
+    lines = [f"data: {len(dropped):,} problems are dropped, their prompts are too long"] if dropped else []
+    return splits.without(dropped), lines
 
 
 def gv_gap_lines(run: Run) -> list[str]:

@@ -14,6 +14,8 @@ from selftrain.loop import messages
 from selftrain.loop.best_round import BestRoundTracker
 from selftrain.loop.checkpoints import CheckpointManager
 from selftrain.loop.collapse_monitor import CollapseMonitor
+from selftrain.loop.forecast import Forecast
+from selftrain.loop.plan.shape import RunShape
 from selftrain.loop.probe import Probe
 from selftrain.loop.round_record import FinishedRound, RoundOutcome, RoundRecorder
 from selftrain.loop.round_steps import RoundSteps
@@ -34,11 +36,12 @@ class RoundLoop:
         self._checkpoints = CheckpointManager(
             self._record, run.learners, run.context.stops, optimizer_spans=run.settings.training.optimizer_spans
         )
-        self._steps = RoundSteps(run, self._checkpoints)
+        self.steps = RoundSteps(run, self._checkpoints)
         score: ValidatedBy = "reward" if run.graders.labelled else "consensus"
-        validated_by = score if self._steps.validator else None
+        validated_by = score if self.steps.validator else None
         self._monitor = CollapseMonitor(run.settings.monitor, score)
         self._best = BestRoundTracker(validated_by, lambda number: self._record.drop(number, "weights"))
+        self._forecast = Forecast(RunShape.of(run), run.learners, self._record)
         self._recorder = RoundRecorder(
             run.learners, self._record.folder, validated_by, unsafe=run.graders.evaluation_grader.warning
         )
@@ -68,7 +71,7 @@ class RoundLoop:
         return RunHistory(read_rounds(self._record.folder), best)
 
     def _round(self, number: int) -> FinishedRound:
-        steps, checkpoints = self._steps, self._checkpoints
+        steps, checkpoints = self.steps, self._checkpoints
         collected = steps.collect(number) if number else None
         reports = (checkpoints.load_trained(number) or steps.train(number, collected)) if collected else {}
         trained = any(reports.values())
@@ -112,8 +115,9 @@ class RoundLoop:
         finished = FinishedRound(self._recorder.records(outcome), outcome.probes, stop_reason)
         self._progress.say_all(messages.held_back_lines(finished.records))
         finished = FinishedRound.from_journal(self._record.finish_round(number, finished.to_journal()))
-        self._record.write_timings(number, self._steps.seconds)
-        self._steps.seconds.clear()
+        self._record.write_timings(number, self.steps.seconds)
+        self._progress.say_all(self._forecast.round_ended(number, self.steps.seconds))
+        self.steps.seconds.clear()
         self._checkpoints.round_ended(number, outcome.trained)
         self._checkpoints.drop_needless_weights(number, self._best.best_trained)
         return finished
@@ -125,7 +129,7 @@ class RoundLoop:
             return
         self._checkpoints.load(number)
         self._progress.say(f"round {number} was the best on the probe: evaluating it")
-        records = self._recorder.late_records(number, self._steps.evaluate(number, remembered_as="late"))
+        records = self._recorder.late_records(number, self.steps.evaluate(number, remembered_as="late"))
         self._record.finish_late([record.to_dict() for record in records])
 
     # -- rounds that were finished by an earlier process
@@ -145,7 +149,7 @@ class RoundLoop:
     def _remake(self, number: int, lost: set[str]) -> FinishedRound | None:
         """A lost evaluation from the round's own weights; all else from those of the round before."""
         if "evaluations" in lost and self._checkpoints.rewind(number, to_train=False):
-            self._steps.evaluate(number)
+            self.steps.evaluate(number)
         if self._record.invalidated(number) and self._checkpoints.rewind(number - 1, to_train=True):
             return self._round(number)
         return None

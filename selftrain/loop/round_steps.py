@@ -36,12 +36,12 @@ class RoundSteps:
         self._problems = {problem.id: problem for problem in run.splits.all}
         #: By step, since it was last cleared.
         self.seconds = Stopwatch()
-        probe = self._task("probe", run.splits.validation, run.graders.validation)
+        probe = self.task("probe", run.splits.validation, run.graders.validation)
         self.validator = Validator(run.learners, probe, run.settings.monitor, run.graders.labelled)
         self._evaluator = Evaluator(
             learners=run.learners,
             splits=run.splits,
-            task=self._task("evaluation", run.splits.evaluation, run.graders.evaluation),
+            task=self.task("evaluation", run.splits.evaluation, run.graders.evaluation),
             config=run.settings.evaluation,
             record=self._record,
             progress=self._progress,
@@ -49,7 +49,7 @@ class RoundSteps:
 
     def collect(self, number: int) -> CollectedRound:
         """Samples, grades and weighs."""
-        settings, this_round = self._settings, self._round(number)
+        settings, this_round = self._settings, self.round(number)
         with (
             self.seconds.timing("sample"),
             self._counting_responses(this_round),
@@ -100,7 +100,8 @@ class RoundSteps:
         with self.seconds.timing("evaluate"), self._record.caching_answers(number, remembered_as):
             return self._evaluator.evaluate_round(number)
 
-    def _round(self, number: int) -> Round:
+    def round(self, number: int) -> Round:
+        """What the method is given."""
         run, method, seed = self._run, self._settings.method, self._settings.seed
         problems = problems_of_round(run.splits.train, method.problems_per_round, number, seed)
         return Round(
@@ -115,7 +116,7 @@ class RoundSteps:
             scores_independently=run.graders.scores_independently,
         )
 
-    def _task(self, name: str, problems: Sequence[Problem], grade: GradeProblems) -> EvalTask:
+    def task(self, name: str, problems: Sequence[Problem], grade: GradeProblems) -> EvalTask:
         prompts = make_prompts(problems, self._run.splits.few_shot)
         length, key = self._settings.method.sampling.max_completion_length, f"{self._settings.seed}/{name}"
         return EvalTask(prompts, self._timed(grade), length, key)

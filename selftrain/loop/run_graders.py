@@ -12,7 +12,6 @@ from selftrain.errors import DataError
 from selftrain.graders import Grader, RewardFunctionGrader, grader_names, is_ablation, open_reader, self_test
 from selftrain.graders.code.config import CodeConfig
 from selftrain.loop.answer_watch import Read
-from selftrain.loop.progress import Progress
 from selftrain.methods.base import Method
 from selftrain.problems.rows import excerpt
 from selftrain.problems.splits import DataSplits
@@ -39,18 +38,16 @@ class RunGraders:
     #: Whether a score of `samples` depends on one response alone.
     scores_independently: bool = False
 
-    def check(self, splits: DataSplits, progress: Progress) -> None:
-        """Has every gold answer graded that the run will need, before it costs anything.
+    def check(self, splits: DataSplits) -> list[str]:
+        """Has every gold answer graded that the run will need, before it costs anything. Lines that tell of it.
 
         Raises:
             DataError: none is graded right.
         """
         problems = splits.all if self.labelled else splits.evaluation
         labelled = [problem for problem in problems if problem.reference is not None]
-        if not splits.can_be_graded:
-            progress.say("data: no evaluation problem has an answer, so accuracy cannot be measured")
-        if labelled:
-            check_grader(self.evaluation_grader, labelled, progress)
+        blind = [] if splits.can_be_graded else ["data: no evaluation problem has an answer: accuracy is not measured"]
+        return [*blind, *(check_grader(self.evaluation_grader, labelled) if labelled else ())]
 
 
 @contextmanager
@@ -123,8 +120,8 @@ def grader_of(rewards: Rewards | None, dataset_grader: str) -> str:
     return ""
 
 
-def check_grader(grader: Grader, problems: Sequence[Problem], progress: Progress) -> None:
-    """Has every gold answer graded, and reports those that are not right.
+def check_grader(grader: Grader, problems: Sequence[Problem]) -> Iterator[str]:
+    """Has every gold answer graded; a line says how many are right, and others name some that are not.
 
     Raises:
         DataError: none is.
@@ -140,9 +137,9 @@ def check_grader(grader: Grader, problems: Sequence[Problem], progress: Progress
             "check --answer_column, or choose another grader with --reward_funcs",
         )
     for problem, reason in failed[:5]:
-        progress.say(f"grader: the gold answer {excerpt(problem.reference)} of {problem.id} is not right: {reason}")
-    if failed:
-        progress.say(
-            f"grader: {len(failed):,} of {len(problems):,} gold answers are not graded as right; responses to those "
-            "problems are graded all the same, and unjudged where the gold answer cannot be read at all"
-        )
+        yield f"grader: the gold answer {excerpt(problem.reference)} of {problem.id} is not right: {reason}"
+    right = f"grader: {grader.name!r} grades {len(problems) - len(failed):,} of {len(problems):,} gold answers as right"
+    consequence = (
+        "; responses to the others are graded all the same, and unjudged where the gold answer cannot be read at all"
+    )
+    yield right + consequence * bool(failed)

@@ -42,7 +42,7 @@ class MemoryNeed:
         return self.resident + self.training
 
     @classmethod
-    def of(cls, weights: int, trained: int, *, keeps_moments: bool) -> MemoryNeed:
+    def of(cls, weights: float, trained: float, *, keeps_moments: bool) -> MemoryNeed:
         """
         Args:
             weights: number of weights of the model.

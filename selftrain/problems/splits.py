@@ -147,18 +147,27 @@ def _load(data: Data, split: str | None, max_problems: int | None, seed: int, **
 
 
 def split(
-    train: ProblemSet, evaluation: ProblemSet, *, validation_size: float, few_shot: Shots, seed: int
+    train: ProblemSet,
+    evaluation: ProblemSet,
+    *,
+    validation_size: float,
+    few_shot: Shots,
+    seed: int,
+    with_answers: bool = True,
+    with_validation_answers: bool = True,
 ) -> DataSplits:
     """Takes validation problems, and those that are shown as examples, from the training problems.
 
     Args:
         validation_size: a share below 1, or a number of problems; 0 for none.
+        with_answers: False for methods that need no grader; see `DataSplits.without_answers`.
     """
     train = without_shots(train, few_shot) if few_shot else train
     validation: Sequence[Problem] = ()
     if validation_size:
         train, validation = train.split_off(validation_size if validation_size < 1 else int(validation_size), seed)
-    return DataSplits(tuple(train), tuple(validation), tuple(evaluation), few_shot)
+    splits = DataSplits(tuple(train), tuple(validation), tuple(evaluation), few_shot)
+    return splits if with_answers else splits.without_answers(keep_validation=with_validation_answers)
 
 
 def problems_of_round(problems: Sequence[Problem], count: int | None, number: int, seed: int) -> Sequence[Problem]:

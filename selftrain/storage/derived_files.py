@@ -7,18 +7,20 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from selftrain.errors import RunError
 from selftrain.storage.journal import disk_errors
-from selftrain.storage.run_folder import RunFolder
+from selftrain.storage.run_folder import RunFolder, plain_json
 
 #: Model cards beside weights: they tell of what came after these were saved.
 CARDS = "weights/*/README.md"
 #: Not in the journal: rewritten from it, or about the machine and the clock.
 UNMANAGED = (
-    "settings.yaml", "environment.json", "rounds.jsonl", "timings.jsonl", "log.txt", "report.html", "best", "best.json",
-    CARDS,
+    "settings.yaml", "environment.json", "plan.json", "rounds.jsonl", "timings.jsonl", "log.txt", "report.html", "best",
+    "best.json", CARDS,
 )  # fmt: skip
 
 
@@ -45,6 +47,13 @@ class DerivedFiles:
 
     def write_json(self, name: str, value: object) -> None:
         self.write_text(name, as_json(value))
+
+    def complete_plan(self, happened: Mapping[str, Any]) -> None:
+        """Notes in plan.json, where there is one, what the run has come to: it can be compared with the plan."""
+        with suppress(RunError):
+            plan = plain_json(self.folder.text("plan.json") or "")
+            if isinstance(plan, dict):
+                self.write_json("plan.json", {**plan, "happened": happened})
 
     def append(self, name: str, lines: Iterable[Mapping[str, Any]]) -> None:
         path = self.folder.path / name

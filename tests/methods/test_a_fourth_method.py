@@ -86,7 +86,7 @@ def test_a_method_of_another_package_runs_as_our_own_do(here: Path, plugins: dic
 
 def test_the_other_commands_know_it(here: Path, plugins: dict[str, str]) -> None:
     assert "majority  train on what most responses agree on" in selftrain("--help", env=plugins).stdout
-    text = selftrain("size", "majority", "--params", "1e9", "--set", "profile=careful", env=plugins).stdout
+    text = selftrain("plan", "majority", "--params", "1e9", "--profile", "careful", env=plugins).stdout
     assert f"{6750 * 4:,}" in text  # a tenth of 7,500 problems is held out
     message = selftrain("majority", "--num_generations", "0", env=plugins, code=64).stderr
     assert "num_generations is 0 (flag --num_generations)\nexpected int, at least 1" in message

@@ -12,6 +12,7 @@ from selftrain.methods import all_methods
 if TYPE_CHECKING:
     from selftrain.loop.result import Result
     from selftrain.methods.base import Method
+    from selftrain.trainer import SelfTrainer
 
 
 def run_sections(method: type[Method]) -> Sections:
@@ -36,6 +37,16 @@ def run_sections(method: type[Method]) -> Sections:
 
 
 def run(settings: Resolved, resume: bool = False) -> int:
+    from selftrain.cli.shared import RunCommandConfig
+
+    return print_result(trainer_of(settings).train(resume), settings[RunCommandConfig].json)
+
+
+def trainer_of(settings: Resolved, **fields: Any) -> SelfTrainer:
+    """
+    Args:
+        fields: further ones of `SelfTrainer`.
+    """
     from selftrain.cli.shared import DatasetConfig, RewardConfig, RunCommandConfig
     from selftrain.config import section_types
     from selftrain.engines.registry import engine_sections
@@ -46,7 +57,7 @@ def run(settings: Resolved, resume: bool = False) -> int:
     reward = settings[RewardConfig] if "reward" in settings.sections else RewardConfig()
     method: Method = settings.sections["method"]
     own = section_types(SelfTrainer)
-    trainer = SelfTrainer(
+    return SelfTrainer(
         method=method,
         model=models.names,
         model_revision=models.model_revision,
@@ -60,8 +71,8 @@ def run(settings: Resolved, resume: bool = False) -> int:
         command=method.name,
         engine_sections={name: settings.sections[name] for name in engine_sections() if name not in own},
         **{name: settings.sections[name] for name in own},
+        **fields,
     )
-    return print_result(trainer.train(resume), config.json)
 
 
 def print_result(result: Result, as_json: bool) -> int:

@@ -169,6 +169,12 @@ class WorkerPool:
             self.workers = [WorkerProcess(self._spec) for _ in range(fitting)]
         return [worker for worker in self.workers if worker.is_ready and not worker.is_lost]
 
+    def start(self, patience: float) -> None:
+        """Starts them, and waits until they are ready, at most `patience` seconds."""
+        self._seconds_alone, deadline = self._start_after, time.monotonic() + patience
+        while len(self.ready()) < len(self.workers) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
     def works_locally(self) -> bool:
         """This process has a core of its own."""
         return True

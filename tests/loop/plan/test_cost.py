@@ -12,17 +12,18 @@ import pytest
 from selftrain.errors import SettingsError
 from selftrain.evaluation import EvalConfig
 from selftrain.loop.collapse_monitor import MonitorConfig
+from selftrain.loop.plan import Assumptions, RunShape, Scale, size
+from selftrain.loop.plan.batches import mean_of_longest, waves
+from selftrain.loop.plan.cost import cost_of
+from selftrain.loop.plan.counting import SampleCall
+from selftrain.loop.plan.work import Work
 from selftrain.methods import SePT
 from selftrain.methods.sept import SePTTrainingConfig
+from selftrain.models.adapter import AdapterConfig
 from selftrain.report.formatting import as_bytes, short
-from selftrain.sizing import Assumptions, Plan, Scale, size
-from selftrain.sizing.batches import mean_of_longest, waves
-from selftrain.sizing.cost import cost_of
-from selftrain.sizing.counting import SampleCall
-from selftrain.sizing.work import Work
 
 MEAN, SPREAD, LIMIT, ROWS = 400, 0.6, 1024, 32
-PLAN = Plan(
+SHAPE = RunShape(
     method=SePT(num_rounds=10),
     training=SePTTrainingConfig(),
     evaluation=EvalConfig(),
@@ -79,15 +80,15 @@ def test_the_longest_of_one_is_the_mean_and_of_many_the_limit() -> None:
 
 def test_answering_is_timed_by_hand() -> None:
     """One call: 100 prompts in batches of 32, one GPU. 7e9 weights read at 8 bytes: 33.4 ms a step."""
-    given = Assumptions(completion_tokens=MEAN, length_spread=SPREAD)
-    plan = replace(PLAN, method=SePT(num_rounds=1, max_completion_length=LIMIT))
+    given = Assumptions(completion_tokens=MEAN, length_spread=SPREAD, memory_gb=141)
+    shape = replace(SHAPE, method=SePT(num_rounds=1, max_completion_length=LIMIT))
     work = {"samples": Work((SampleCall(100, 1, 150.0),))}
     step = 7e9 * 8 / (3350e9 * 0.5)
     prefill = 7e9 * 2 * 25 * 150 / (989e12 * 0.3)
     by_hand = 4 * (mean_of_longest(25, MEAN, SPREAD, LIMIT) * step + prefill)
-    large = cost_of(plan, Scale(params=(7e9,), gpus=4, assumptions=given), work)
+    large = cost_of(shape, Scale(params=(7e9,), gpus=4, assumptions=given), work)
     assert large.seconds["sampling"] == pytest.approx(by_hand / 4, rel=1e-6)
-    small = cost_of(plan, Scale(params=(1e6,), gpus=1, assumptions=given), work)
+    small = cost_of(shape, Scale(params=(1e6,), gpus=1, assumptions=given), work)
     by_hand = 4 * (mean_of_longest(25, MEAN, SPREAD, LIMIT) + 1) * given.step_seconds
     assert small.seconds["sampling"] == pytest.approx(by_hand)
 
@@ -97,18 +98,21 @@ def test_training_is_timed_by_hand() -> None:
     given, works = Assumptions(completion_tokens=MEAN), {"samples": Work(trained=1280, trained_tokens=1280 * 550)}
     part = 1e9 * 6 * 64 * 550 / 18 / (989e12 * 0.35)
     for gpus, in_turn in ((1, 18), (8, 3), (512, 1)):
-        seconds = cost_of(PLAN, Scale(params=(1e9,), gpus=gpus, assumptions=given), works).seconds["training"]
+        seconds = cost_of(SHAPE, Scale(params=(1e9,), gpus=gpus, assumptions=given), works).seconds["training"]
         assert seconds == pytest.approx(20 * in_turn * max(part, 0.06))
 
 
-def test_models_that_do_not_fit_are_refused_with_what_they_need() -> None:
-    with pytest.raises(SettingsError, match="18 GPUs"):
-        size(PLAN, Scale(params=(70e9,), gpus=8))
-    assert size(PLAN, Scale(params=(70e9,), gpus=18)).gpu_hours > 0
+def test_models_that_do_not_fit_on_a_gpu_are_refused_on_any_number_of_them() -> None:
+    """Nothing is sharded: 7 B weights with gradients and moments take 112 GB on each GPU."""
+    for gpus in (1, 8):
+        with pytest.raises(SettingsError, match="needs 112"):
+            size(SHAPE, Scale(params=(7e9,), gpus=gpus))
+        lora = replace(SHAPE, adapter=AdapterConfig(use_peft=True))
+        assert size(lora, Scale(params=(7e9,), gpus=gpus)).gpu_hours > 0
 
 
 def test_more_gpus_take_less_time_and_never_fewer_gpu_hours() -> None:
-    costs = [size(PLAN, Scale(params=(1e9,), gpus=gpus)) for gpus in (1, 2, 8, 64)]
+    costs = [size(SHAPE, Scale(params=(1e9,), gpus=gpus)) for gpus in (1, 2, 8, 64)]
     hours, gpu_hours = [cost.hours for cost in costs], [cost.gpu_hours for cost in costs]
     assert hours == sorted(hours, reverse=True) and gpu_hours == sorted(gpu_hours)
     assert costs[2].network == 0 and costs[3].network == pytest.approx(10 * 1e9 * 2 * 7)

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 
 from selftrain.evaluation import EvalConfig
 from selftrain.loop.collapse_monitor import MonitorConfig
+from selftrain.loop.run import Run
 from selftrain.methods.base import Method
+from selftrain.models.adapter import AdapterConfig
 from selftrain.training.base import TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class RunShape:
     """
-    Plan(method=SePT(), training=SePT.training, evaluation=SePT.evaluation, monitor=MonitorConfig(), models=("toy",),
-         train_problems=7372, validation_problems=128, eval_problems=500)
+    RunShape(method=SePT(), training=SePT.training, evaluation=SePT.evaluation, monitor=MonitorConfig(),
+             models=("toy",), train_problems=7372, validation_problems=128, eval_problems=500)
 
     Args:
         models: one name per model that learns.
@@ -37,6 +39,23 @@ class Plan:
     num_fewshot: int = 0
     bf16: bool = False
     batch_size: int = 128
+    adapter: AdapterConfig = AdapterConfig()
+
+    @classmethod
+    def of(cls, run: Run) -> RunShape:
+        settings, splits, graders = run.settings, run.splits, run.graders
+        return cls(
+            method=settings.method,
+            training=settings.training,
+            evaluation=settings.evaluation,
+            monitor=settings.monitor,
+            models=tuple(learner.name for learner in run.learners),
+            train_problems=len(splits.train),
+            validation_problems=len(splits.validation),
+            eval_problems=len(splits.evaluation),
+            labelled=graders.labelled,
+            scores_independently=graders.scores_independently,
+        )
 
     @property
     def evaluated_rounds(self) -> list[int]:

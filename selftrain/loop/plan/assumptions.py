@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from selftrain.config import config_dataclass, setting
-from selftrain.models.placement import GRADIENT, MOMENTS, USABLE, WEIGHT
 
 _DATA_SHEET = "NVIDIA's data sheet of the H100 SXM, dense"
 _MEASURED = "measured: docs/results/samples.md"
@@ -49,12 +48,9 @@ class Assumptions:
         "the same with bf16",
         source="our loop: autocast reads float32, writes bfloat16 and reads that, every step",
     )
-    trained_bytes: float = setting(
-        float(WEIGHT + GRADIENT + MOMENTS),
-        "GPU memory per weight in training, in bytes",
-        source="our trainer: float32 weight, gradient, two moments",
+    adapter_share: float = setting(
+        0.005, "weights of an adapter, as a share of its model's; lora_r 16 on two matrices a layer has fewer", le=1
     )
-    usable_memory: float = setting(USABLE, "share of the GPU memory for these; the rest is activations and caches")
     weights_bytes: float = setting(4.0, "bytes per weight of a saved model", source="our trainer: float32")
     state_bytes: float = setting(
         8.0, "bytes per weight of a saved optimizer", source="our trainer: two moments, float32"

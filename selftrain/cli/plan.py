@@ -1,50 +1,25 @@
-"""The work of `selftrain size`."""
+"""The work of `selftrain plan` for hardware that is not here."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from selftrain.cli.command import all_commands
-from selftrain.cli.commands.resume import as_flags
 from selftrain.cli.shared import DatasetConfig, RewardConfig
-from selftrain.config import Resolved, settings_in
-from selftrain.config.yaml_file import read_file
+from selftrain.config import Resolved
 from selftrain.engines.config import EngineConfig
 from selftrain.errors import SettingsError
 from selftrain.evaluation import EvalConfig
 from selftrain.graders import is_ablation
 from selftrain.loop.collapse_monitor import MonitorConfig
+from selftrain.loop.plan import RunShape
 from selftrain.loop.run_config import LoadingConfig
-from selftrain.methods import all_methods
 from selftrain.methods.base import Method
+from selftrain.models.adapter import AdapterConfig
 from selftrain.models.prompts import PromptConfig
-from selftrain.sizing import Plan
 from selftrain.training.base import TrainingConfig
 
 
-def run_settings(method: str, recipe: str | None, changes: Sequence[str]) -> Resolved:
-    """The settings of the run to be sized. Required ones that do not affect its cost are filled in.
-
-    Args:
-        recipe: path of a YAML file of settings.
-        changes: settings as name=value; they override the recipe.
-
-    Raises:
-        SettingsError: there is no such method or setting.
-    """
-    if method not in all_methods():
-        raise SettingsError(f"there is no method {method!r}", do=f"choose among {', '.join(all_methods())}")
-    command = all_commands()[method]
-    given = {change.partition("=")[0] for change in changes} | {
-        *(read_file(recipe, command.sections()) if recipe else ())
-    }
-    missing = [t for t in settings_in(command.sections()).values() if t.required and t.name not in given]
-    examples = [word for target in missing for word in (f"--{target.name}", *target.example.split())]
-    words = [*(["--config", recipe] if recipe else []), *as_flags(changes, lambda name: None)]
-    return command.parse([*examples, *words])
-
-
-def plan_of(settings: Resolved, *, problems: int, eval_problems: int) -> Plan:
+def shape_of(settings: Resolved, *, problems: int, eval_problems: int) -> RunShape:
     """
     Args:
         problems, eval_problems: as many as the data has.
@@ -66,14 +41,14 @@ def plan_of(settings: Resolved, *, problems: int, eval_problems: int) -> Plan:
         raise SettingsError(
             f"validation_size is {share:g} of {available} problems",
             "no problem would be left to train on",
-            "give more --problems, or --set validation_size=0.1",
+            "give more --problems, or a smaller --validation_size",
         )
-    return Plan(
+    return RunShape(
         method=method,
         training=training,
         evaluation=settings[EvalConfig],
         monitor=monitor,
-        models=tuple(f"{number} {name}" for number, name in enumerate(settings[LoadingConfig].names)),
+        models=tuple(f"model {number}" for number, _ in enumerate(settings[LoadingConfig].names, 1)),
         train_problems=available - validation,
         validation_problems=validation,
         eval_problems=min(eval_problems, data.max_eval_samples or eval_problems),
@@ -83,16 +58,17 @@ def plan_of(settings: Resolved, *, problems: int, eval_problems: int) -> Plan:
         num_fewshot=num_fewshot,
         bf16=settings[EngineConfig].bf16,
         batch_size=settings[EngineConfig].sampling_batch_size,
+        adapter=settings[AdapterConfig],
     )
 
 
-def params_of(given: Sequence[float], plan: Plan) -> tuple[float, ...]:
-    """Weights of each model of the plan.
+def params_of(given: Sequence[float], shape: RunShape) -> tuple[float, ...]:
+    """Weights of each model of the shape.
 
     Raises:
         SettingsError: there are neither one number nor as many as models.
     """
-    models = len(plan.models)
+    models = len(shape.models)
     if len(given) not in (1, models):
         raise SettingsError(
             f"params has {len(given)} numbers", f"{models} models learn", "give one number, or one per model"
@@ -100,14 +76,17 @@ def params_of(given: Sequence[float], plan: Plan) -> tuple[float, ...]:
     return tuple(given) if len(given) > 1 else tuple(given) * models
 
 
-def notes(plan: Plan, gpus: int) -> list[str]:
+def notes(shape: RunShape, gpus: int) -> list[str]:
     """How to read these figures."""
     lines = [
         "Shares of a GPU's peak are assumed. Response lengths matter most: measure completion_tokens in a run of one "
         "round on a few problems."
     ]
     if gpus > 1:
-        lines.append("Several GPUs sample with --ray and train with --training_processes; these figures are estimates.")
-    if not plan.bf16:
-        lines.append("The run computes in float32: --set bf16=true.")
+        lines.append(
+            "Several GPUs sample with --ray and train with --training_processes, each with a whole model. That "
+            "was never measured."
+        )
+    if not shape.bf16:
+        lines.append("The run computes in float32: --bf16.")
     return lines

@@ -14,14 +14,13 @@ from selftrain.engines.request import GenerateRequest
 from selftrain.evaluation import EvalConfig
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.loop.learner import Learner
+from selftrain.loop.plan import RunShape, Work, work_of
 from selftrain.loop.round_loop import RoundLoop
-from selftrain.loop.run import Run
 from selftrain.methods import PST, RestEM, SePT
 from selftrain.methods.base import Method
 from selftrain.methods.pst import PSTEvalConfig, PSTTrainingConfig
 from selftrain.methods.sept import SePTTrainingConfig
 from selftrain.models.toy import ToyModel
-from selftrain.sizing import Plan, Work, work_of
 from selftrain.training.base import TrainingConfig, TrainingHooks, TrainingJob, TrainingReport
 from selftrain.types import Prompt, Response
 from tests.toys import grade, graders_of, toy, toy_run
@@ -55,8 +54,8 @@ def counted(learner: Learner, counts: Counter[str]) -> Learner:
     return learner
 
 
-def run_and_size(folder: Path, method: Method, models: int = 1, **fields: Any) -> tuple[Counter[str], Plan]:
-    """What a run of toys did, and the plan of that run."""
+def run_and_size(folder: Path, method: Method, models: int = 1, **fields: Any) -> tuple[Counter[str], RunShape]:
+    """What a run of toys did, and the shape of that run."""
     counts: Counter[str] = Counter()
     base = folder.with_name("base")
     ToyModel(list(TALKATIVE)).save(base)
@@ -76,21 +75,11 @@ def run_and_size(folder: Path, method: Method, models: int = 1, **fields: Any) -
         evaluation=counting(graders.evaluation),
     ))  # fmt: skip
     RoundLoop(run).run()
-    return counts, plan_of(run)
+    return counts, RunShape.of(run)
 
 
-def plan_of(run: Run) -> Plan:
-    settings, splits = run.settings, run.splits
-    return Plan(
-        method=settings.method, training=settings.training, evaluation=settings.evaluation, monitor=settings.monitor,
-        models=tuple(learner.name for learner in run.learners), train_problems=len(splits.train),
-        validation_problems=len(splits.validation), eval_problems=len(splits.evaluation),
-        labelled=run.graders.labelled, scores_independently=run.graders.scores_independently,
-    )  # fmt: skip
-
-
-def work(plan: Plan) -> dict[str, Work]:
-    return work_of(plan, prompt_tokens=20, completion_tokens=5, share_right=0.5)
+def work(shape: RunShape) -> dict[str, Work]:
+    return work_of(shape, prompt_tokens=20, completion_tokens=5, share_right=0.5)
 
 
 def told(works: dict[str, Work]) -> dict[str, float]:
@@ -125,18 +114,18 @@ def told(works: dict[str, Work]) -> dict[str, float]:
 def test_a_run_without_labels_does_what_was_counted(
     tmp_path: Path, method: Method, models: int, fields: dict[str, Any]
 ) -> None:
-    counts, plan = run_and_size(tmp_path / "run", method, models, **fields)
-    works = work(plan)
+    counts, shape = run_and_size(tmp_path / "run", method, models, **fields)
+    works = work(shape)
     assert told(works) == {name: counts[name] for name in told(works)}
 
 
 def test_a_graded_run_asks_what_was_counted(tmp_path: Path) -> None:
-    counts, plan = run_and_size(
+    counts, shape = run_and_size(
         tmp_path / "run", RestEM(num_rounds=2, num_generations=6),
         graders=graders_of(grade, grade, grade, labelled=True),
         training=TrainingConfig(learning_rate=1e-6, num_train_epochs=2),
     )  # fmt: skip
-    works = work(plan)
+    works = work(shape)
     # What is trained on hangs on chance: toys are right as often for every problem, and repeat themselves.
     assert told(works) | {"trained": 0} == {name: counts[name] for name in told(works)} | {"trained": 0}
     assert works["samples"].trained == pytest.approx(2 * 2 * 80 * 6 * 0.5, rel=0.15)
@@ -144,7 +133,7 @@ def test_a_graded_run_asks_what_was_counted(tmp_path: Path) -> None:
 
 def test_problems_that_have_their_cap_are_asked_no_more() -> None:
     method = RestEM(num_rounds=1)
-    plan = Plan(
+    shape = RunShape(
         method=method,
         training=TrainingConfig(),
         evaluation=EvalConfig(),
@@ -155,14 +144,14 @@ def test_problems_that_have_their_cap_are_asked_no_more() -> None:
         eval_problems=1,
         labelled=True,
     )
-    stopped = work(plan)["samples"]
-    every = work(replace(plan, scores_independently=False))["samples"]
+    stopped = work(shape)["samples"]
+    every = work(replace(shape, scores_independently=False))["samples"]
     assert every.responses == 200 * 32 and stopped.responses < 0.8 * every.responses
     assert stopped.trained == pytest.approx(every.trained, rel=0.05)
 
 
 def test_more_problems_than_are_tried_count_in_proportion() -> None:
-    plan = Plan(
+    shape = RunShape(
         method=RestEM(num_rounds=1),
         training=TrainingConfig(),
         evaluation=EvalConfig(),
@@ -174,15 +163,15 @@ def test_more_problems_than_are_tried_count_in_proportion() -> None:
         labelled=True,
         scores_independently=False,
     )
-    small, large = (work(replace(plan, train_problems=count))["samples"] for count in (100, 100_000))
+    small, large = (work(replace(shape, train_problems=count))["samples"] for count in (100, 100_000))
     assert large.responses == pytest.approx(1000 * small.responses)
     assert large.trained_tokens == pytest.approx(1000 * small.trained_tokens, rel=0.1)
 
 
 def test_a_round_keeps_the_weights_that_were_counted(tmp_path: Path) -> None:
-    _, plan = run_and_size(
+    _, shape = run_and_size(
         tmp_path / "run", SePT(num_rounds=5, problems_per_round=16), training=SePTTrainingConfig(),
         evaluation=EvalConfig(eval_rounds=2, num_generations_eval=1), monitor=replace(WATCH, probe_rounds=1),
     )  # fmt: skip
     kept = list((tmp_path / "run/weights").iterdir())
-    assert plan.saved_weights - 1 <= len(kept) <= plan.saved_weights == 4
+    assert shape.saved_weights - 1 <= len(kept) <= shape.saved_weights == 4

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from selftrain.evaluation import EvalConfig, EvalTask, evaluate
 from selftrain.evaluation.sweep import sweep
 from selftrain.evaluation.verifier import measure_gv_gap
+from selftrain.loop.plan.counting import CountingSampler, Counts, SampleCall, num_tokens
+from selftrain.loop.plan.shape import RunShape
 from selftrain.loop.probe import consensus_answers, evaluate_probe
 from selftrain.loop.team import evaluate_in_turn
-from selftrain.sizing.counting import CountingSampler, Counts, SampleCall, num_tokens
-from selftrain.sizing.plan import Plan
 from selftrain.types import Problem, Prompt, Round, TrainingExample
 
-#: A round with more problems is counted on this many and scaled up.
+#: A round with more problems is counted on this many, by default, and scaled up.
 TRIAL_PROBLEMS = 500
 
 Samplers = Sequence[CountingSampler]
@@ -62,43 +62,49 @@ class Work:
         )
 
 
-def work_of(plan: Plan, *, prompt_tokens: int, completion_tokens: int, share_right: float) -> dict[str, Work]:
+def work_of(
+    shape: RunShape, *, prompt_tokens: int, completion_tokens: int, share_right: float, trial: int = TRIAL_PROBLEMS
+) -> dict[str, Work]:
     """By purpose: "samples", "early stopping", "probe", "consensus", "evaluation".
 
     Args:
+        trial: problems of a round that are counted; more are counted in proportion.
         prompt_tokens, completion_tokens: of every prompt and response; responses are capped at the method's limit.
         share_right: as of `CountingSampler`.
     """
-    length = min(completion_tokens, plan.method.sampling.max_completion_length)
-    return _Counting(plan, "?" * prompt_tokens, length, share_right).all()
+    length = min(completion_tokens, shape.method.sampling.max_completion_length)
+    return _Counting(shape, "?" * prompt_tokens, length, share_right, trial).all()
 
 
 @dataclass(frozen=True)
 class _Counting:
-    plan: Plan
+    shape: RunShape
     question: str
     length: int
     share_right: float
+    trial: int
 
     def all(self) -> dict[str, Work]:
-        plan = self.plan
+        shape = self.shape
         found = {"samples": self._samples()}
-        if plan.validation_passes:
+        if shape.validation_passes:
             once = self._counted(lambda samplers: self._greedy(samplers[0]))
-            found["early stopping"] = once.times(1, plan.validation_passes * plan.method.num_rounds * len(plan.models))
-        if plan.probed_rounds:
-            found["probe"] = self._counted(self._probe).times(1, len(plan.probed_rounds))
-            if not plan.labelled:
+            found["early stopping"] = once.times(
+                1, shape.validation_passes * shape.method.num_rounds * len(shape.models)
+            )
+        if shape.probed_rounds:
+            found["probe"] = self._counted(self._probe).times(1, len(shape.probed_rounds))
+            if not shape.labelled:
                 found["consensus"] = self._counted(self._consensus)
-        evaluated = self._counted(self._evaluate).times(1, len(plan.evaluated_rounds))
+        evaluated = self._counted(self._evaluate).times(1, len(shape.evaluated_rounds))
         return found | {"evaluation": evaluated + self._counted(self._sweep)}
 
     def _counted(self, do: Callable[[Samplers], Sequence[TrainingExample] | None]) -> Work:
-        """What `do` asks of the plan's models, and the examples it returns."""
+        """What `do` asks of the shape's models, and the examples it returns."""
         counts = Counts()
         samplers = [
             CountingSampler(name, length=self.length, share_right=self.share_right, counts=counts)
-            for name in self.plan.models
+            for name in self.shape.models
         ]
         examples = do(samplers) or ()
         return Work(
@@ -114,15 +120,15 @@ class _Counting:
         return [Problem(str(number), self.question, "right", solution="." * self.length) for number in range(count)]
 
     def _prompts(self, problems: Sequence[Problem]) -> list[Prompt]:
-        few_shot = ((self.question, "." * self.length),) * self.plan.num_fewshot
+        few_shot = ((self.question, "." * self.length),) * self.shape.num_fewshot
         return [Prompt(problem.id, problem.question, few_shot) for problem in problems]
 
     def _task(self, sampler: CountingSampler, problems: int) -> EvalTask:
         return EvalTask(self._prompts(self._problems(problems)), sampler.grade, self.length, "")
 
     def _samples(self) -> Work:
-        plan, method = self.plan, self.plan.method
-        problems = self._problems(min(plan.problems_per_round, TRIAL_PROBLEMS))
+        shape, method = self.shape, self.shape.method
+        problems = self._problems(min(shape.problems_per_round, self.trial))
 
         def collect(samplers: Samplers) -> list[TrainingExample]:
             round_ = Round(
@@ -134,28 +140,28 @@ class _Counting:
                 seed=0,
                 num_rounds=method.num_rounds,
                 base_models=lambda: samplers,
-                scores_independently=plan.scores_independently,
+                scores_independently=shape.scores_independently,
             )
             return [example for of_model in method.collect(round_).examples.values() for example in of_model]
 
-        work, epochs = self._counted(collect), plan.training.num_train_epochs
+        work, epochs = self._counted(collect), shape.training.num_train_epochs
         work = replace(work, trained=work.trained * epochs, trained_tokens=work.trained_tokens * epochs)
-        return work.times(plan.problems_per_round / len(problems), method.num_rounds)
+        return work.times(shape.problems_per_round / len(problems), method.num_rounds)
 
     def _greedy(self, sampler: CountingSampler) -> None:
-        evaluate(sampler, self._task(sampler, self.plan.validation_problems), EvalConfig(num_generations_eval=0))
+        evaluate(sampler, self._task(sampler, self.shape.validation_problems), EvalConfig(num_generations_eval=0))
 
     def _probe(self, samplers: Samplers) -> None:
         for sampler in samplers:
-            task = self._task(sampler, self.plan.validation_problems)
-            evaluate_probe(sampler, task, self.plan.monitor.probe_generations)
+            task = self._task(sampler, self.shape.validation_problems)
+            evaluate_probe(sampler, task, self.shape.monitor.probe_generations)
 
     def _consensus(self, samplers: Samplers) -> None:
-        task = self._task(samplers[0], self.plan.validation_problems)
-        consensus_answers(samplers, task, self.plan.monitor.consensus_generations)
+        task = self._task(samplers[0], self.shape.validation_problems)
+        consensus_answers(samplers, task, self.shape.monitor.consensus_generations)
 
     def _evaluate(self, samplers: Samplers) -> None:
-        task, config = self._task(samplers[0], self.plan.eval_problems), self.plan.evaluation
+        task, config = self._task(samplers[0], self.shape.eval_problems), self.shape.evaluation
         for sampler in samplers:
             evaluate(sampler, task, config)
             if config.gv_gap:
@@ -164,5 +170,5 @@ class _Counting:
             evaluate_in_turn(samplers, task)
 
     def _sweep(self, samplers: Samplers) -> None:
-        for sampler in samplers if self.plan.evaluation.temperature_sweep else ():
-            sweep(sampler, self._task(sampler, self.plan.eval_problems), self.plan.evaluation)
+        for sampler in samplers if self.shape.evaluation.temperature_sweep else ():
+            sweep(sampler, self._task(sampler, self.shape.eval_problems), self.shape.evaluation)

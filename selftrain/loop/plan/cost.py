@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
-from selftrain.errors import SettingsError
-from selftrain.sizing.assumptions import Assumptions
-from selftrain.sizing.batches import mean_of_longest, waves
-from selftrain.sizing.counting import SampleCall
-from selftrain.sizing.plan import Plan
-from selftrain.sizing.work import Work, work_of
+from selftrain.loop.plan.assumptions import Assumptions
+from selftrain.loop.plan.batches import mean_of_longest, waves
+from selftrain.loop.plan.counting import SampleCall
+from selftrain.loop.plan.needs import model_needs
+from selftrain.loop.plan.shape import RunShape
+from selftrain.loop.plan.work import Work, work_of
+from selftrain.models.placement import Device, place
 from selftrain.training.base import MAX_TOKENS
 
 #: Tokens of one batch of texts that are scored, as in the engine.
@@ -32,12 +32,6 @@ class Scale:
     params: tuple[float, ...]
     gpus: int
     assumptions: Assumptions = Assumptions()
-
-    @property
-    def gpus_needed(self) -> int:
-        """GPUs that hold all models in training."""
-        given = self.assumptions
-        return math.ceil(sum(self.params) * given.trained_bytes / (1e9 * given.memory_gb * given.usable_memory))
 
 
 @dataclass(frozen=True)
@@ -82,41 +76,45 @@ class Cost:
         return sum(size for name, size in self.disk.items() if name != "checkpoints")
 
 
-def size(plan: Plan, scale: Scale) -> Cost:
+def size(shape: RunShape, scale: Scale) -> Cost:
     """What a run costs, from its settings alone. Raises as `cost_of`."""
-    return cost_of(plan, scale, count_work(plan, scale.assumptions))
+    return cost_of(shape, scale, count_work(shape, scale.assumptions))
 
 
-def count_work(plan: Plan, given: Assumptions) -> dict[str, Work]:
+def count_work(shape: RunShape, given: Assumptions) -> dict[str, Work]:
     return work_of(
-        plan,
+        shape,
         prompt_tokens=given.question_tokens,
         completion_tokens=given.completion_tokens,
         share_right=given.share_right,
     )
 
 
-def cost_of(plan: Plan, scale: Scale, works: Mapping[str, Work]) -> Cost:
+def cost_of(shape: RunShape, scale: Scale, works: Mapping[str, Work]) -> Cost:
     """
     Args:
-        works: what `work_of` returned for this plan.
+        works: what `work_of` returned for this shape.
 
     Raises:
-        SettingsError: the models in training do not fit into the memory of so many GPUs.
+        SettingsError: a model does not fit on one GPU for its training, and nothing is sharded.
     """
-    if scale.gpus < scale.gpus_needed:
-        raise SettingsError(
-            f"gpus is {scale.gpus}",
-            f"{sum(scale.params):,.0f} weights in training take {scale.assumptions.trained_bytes:g} bytes each, "
-            f"which need {scale.gpus_needed} GPUs",
-            f"give --gpus {scale.gpus_needed} or more, or smaller models",
-        )
-    return _Costing(plan, scale, works).cost()
+    check_fit(shape, scale)
+    return _Costing(shape, scale, works).cost()
+
+
+def check_fit(shape: RunShape, scale: Scale) -> None:
+    """
+    Raises:
+        SettingsError: as `models.placement.place`.
+    """
+    needs = model_needs(scale.params, shape.training, shape.adapter)
+    gpu = int(1e9 * scale.assumptions.memory_gb)
+    place(dict(zip(shape.models, needs, strict=True)), [Device(f"GPU {number}", gpu) for number in range(scale.gpus)])
 
 
 @dataclass(frozen=True)
 class _Costing:
-    plan: Plan
+    shape: RunShape
     scale: Scale
     works: Mapping[str, Work]
 
@@ -130,22 +128,17 @@ class _Costing:
 
     @property
     def _peak(self) -> float:
-        return 1e12 * (self.given.peak_tflops if self.plan.bf16 else self.given.peak_tflops_float32)
+        return 1e12 * (self.given.peak_tflops if self.shape.bf16 else self.given.peak_tflops_float32)
 
     @property
     def _length(self) -> int:
-        return min(self.given.completion_tokens, self.plan.method.sampling.max_completion_length)
+        return min(self.given.completion_tokens, self.shape.method.sampling.max_completion_length)
 
-    @cached_property
-    def _sampling_group(self) -> int:
-        """GPUs that hold the largest model and sample as one."""
-        usable = 1e9 * self.given.memory_gb * self.given.usable_memory
-        return max(1, math.ceil(max(self.scale.params) * self.given.weights_bytes / usable))
-
-    @cached_property
-    def _training_group(self) -> int:
-        """GPUs that hold all models in training and train as one."""
-        return max(1, self.scale.gpus_needed)
+    @property
+    def _saved(self) -> float:
+        """Weights that a round saves, of all models."""
+        share = self.given.adapter_share if self.shape.adapter.use_peft else 1.0
+        return share * sum(self.scale.params)
 
     def cost(self) -> Cost:
         works = list(self.works.values())
@@ -166,41 +159,43 @@ class _Costing:
         )
 
     def _sampling(self, call: SampleCall) -> float:
-        given, group = self.given, self._sampling_group
-        batches = math.ceil(call.prompts / max(1, self.plan.batch_size // call.n) - 1e-9)
+        given = self.given
+        batches = math.ceil(call.prompts / max(1, self.shape.batch_size // call.n) - 1e-9)
         responses = call.prompts * call.n / batches
-        read_bytes = given.read_bytes_bf16 if self.plan.bf16 else given.read_bytes
-        read = self._mean_params * read_bytes / (1e9 * given.bandwidth_gb * given.bandwidth_share * group)
+        read_bytes = given.read_bytes_bf16 if self.shape.bf16 else given.read_bytes
+        read = self._mean_params * read_bytes / (1e9 * given.bandwidth_gb * given.bandwidth_share)
         step = max(given.step_seconds, read, self._forward(responses, self._peak))
-        limit = self.plan.method.sampling.max_completion_length
+        limit = self.shape.method.sampling.max_completion_length
         longest = mean_of_longest(responses, self._length, given.length_spread, limit)
         prefill = self._forward(responses / call.n * call.prompt_tokens, self._peak)
         batch = longest * step + max(given.step_seconds, prefill)
-        return call.times * waves(batches, self.scale.gpus // group) * batch
+        return call.times * waves(batches, self.scale.gpus) * batch
 
     def _forward(self, tokens: float, peak: float) -> float:
-        """Seconds of a forward pass over so many tokens in one sampling group, bound by arithmetic alone."""
+        """Seconds of a forward pass over so many tokens on one GPU, bound by arithmetic alone."""
         flops = self._mean_params * self.given.forward_flops * tokens
-        return flops / (peak * self.given.scoring_share * self._sampling_group)
+        return flops / (peak * self.given.scoring_share)
 
     def _scoring(self, tokens: float) -> float:
         # In float32 whatever the setting.
         peak = 1e12 * self.given.peak_tflops_float32
         batch = max(self.given.step_seconds, self._forward(SCORE_TOKENS, peak))
-        return tokens / SCORE_TOKENS * batch / (self.scale.gpus // self._sampling_group)
+        return tokens / SCORE_TOKENS * batch / self.scale.gpus
 
     def _training(self, work: Work) -> float:
         if not work.trained:
             return 0.0
-        given, training = self.given, self.plan.training
-        flops = given.forward_flops * (1 + training.gradient_checkpointing) + given.backward_flops
+        given, training = self.given, self.shape.training
+        # A frozen weight has no gradient of its own: half of the backward pass is left.
+        backward = given.backward_flops / (2 if self.shape.adapter.use_peft else 1)
+        flops = given.forward_flops * (1 + training.gradient_checkpointing) + backward
         tokens = min(training.train_batch_size * work.trained_tokens / work.trained, work.trained_tokens)
         micro_batches = math.ceil(tokens / (training.max_tokens_per_batch or MAX_TOKENS))
-        peak = self._peak * given.training_share * self._training_group
+        peak = self._peak * given.training_share
         seconds = max(
             flops / given.forward_flops * given.step_seconds, self._mean_params * flops * tokens / micro_batches / peak
         )
-        return work.trained_tokens / tokens * waves(micro_batches, self.scale.gpus // self._training_group) * seconds
+        return work.trained_tokens / tokens * waves(micro_batches, self.scale.gpus) * seconds
 
     def _other_machines(self) -> int:
         """Machines that get weights from another one; at least 1, to divide by."""
@@ -210,23 +205,23 @@ class _Costing:
         if self.scale.gpus <= self.given.gpus_a_machine:
             return 0.0
         per_round = sum(self.scale.params) * self.given.refresh_bytes * self._other_machines()
-        return self.plan.method.num_rounds * per_round
+        return self.shape.method.num_rounds * per_round
 
     def _disk(self) -> dict[str, float]:
-        given, plan, params = self.given, self.plan, sum(self.scale.params)
-        rounds, models = plan.method.num_rounds, len(plan.models)
+        given, shape, params = self.given, self.shape, self._saved
+        rounds, models = shape.method.num_rounds, len(shape.models)
         row = given.row_bytes + given.row_bytes_a_token * self._length
         question = given.question_bytes_a_token * given.question_tokens
-        evaluated = row * (1 + plan.evaluation.num_generations_eval) + question
+        evaluated = row * (1 + shape.evaluation.num_generations_eval) + question
         samples = self.works["samples"].responses
         journal = (given.log_bytes + given.log_bytes_a_token * self._length) * samples / rounds
-        state = given.state_bytes * (plan.training.optimizer_spans == "run")
-        best = given.weights_bytes * bool(plan.validation_passes)
+        state = given.state_bytes * (shape.training.optimizer_spans == "run")
+        best = given.weights_bytes * bool(shape.validation_passes)
         # While the newest checkpoint of a training replaces the one before, both exist.
         in_training = 2 * (given.weights_bytes + given.state_bytes + best)
         return {
-            "weights": params * given.weights_bytes * plan.saved_weights,
-            "samples": row * samples + question * plan.problems_per_round * rounds * models,
-            "evaluations": evaluated * plan.eval_problems * models * len(plan.evaluated_rounds),
+            "weights": params * given.weights_bytes * shape.saved_weights,
+            "samples": row * samples + question * shape.problems_per_round * rounds * models,
+            "evaluations": evaluated * shape.eval_problems * models * len(shape.evaluated_rounds),
             "checkpoints": params * (given.weights_bytes + state + in_training) + journal,
         }

@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from selftrain.errors import SettingsError
+from selftrain.loop.plan.assumptions import Assumptions
+from selftrain.loop.plan.cost import Cost, Scale, cost_of, count_work
+from selftrain.loop.plan.shape import RunShape
+from selftrain.loop.plan.work import Work
+from selftrain.models.adapter import AdapterConfig
 from selftrain.report.formatting import as_bytes, short
-from selftrain.sizing.assumptions import Assumptions
-from selftrain.sizing.cost import Cost, Scale, cost_of, count_work
-from selftrain.sizing.plan import Plan
-from selftrain.sizing.work import Work
 
-COLUMNS = ("weights", "GPUs", "tokens sampled", "tokens trained on", "hours", "GPU-hours", "disk", "network")
+COLUMNS = ("weights", "trained", "GPUs", "tokens sampled", "tokens trained on", "hours", "GPU-hours", "disk", "network")
+_TRAINED = {"all": AdapterConfig(), "LoRA": AdapterConfig(use_peft=True)}
+_TRAINED["QLoRA"] = AdapterConfig(use_peft=True, load_in_4bit=True)
 
 
-def rows(plan: Plan, params: Sequence[float], gpus: Sequence[int], given: Assumptions) -> list[list[str]]:
-    """A row of `COLUMNS` for each model size and number of GPUs; what does not fit says what it needs."""
-    works, found = count_work(plan, given), []
+def rows(shape: RunShape, params: Sequence[float], gpus: Sequence[int], given: Assumptions) -> list[list[str]]:
+    """Rows of `COLUMNS` for each model size, trained in the first way that fits on a GPU, and number of GPUs."""
+    works, found = count_work(shape, given), []
     for weights in params:
-        for count in gpus:
-            scale = Scale(params=(weights,) * len(plan.models), gpus=count, assumptions=given)
-            if count < scale.gpus_needed:
-                needs = f"needs {scale.gpus_needed} GPUs"
-                found.append([short(weights), f"{count}", "", "", "", needs, "", ""])
+        for trained, adapter in _TRAINED.items():
+            how = replace(shape, adapter=adapter)
+            scales = [Scale(params=(weights,) * len(shape.models), gpus=count, assumptions=given) for count in gpus]
+            try:
+                costs = [cost_of(how, scale, works) for scale in scales]
+            except SettingsError as error:
+                found.append([short(weights), trained, error.found, *[""] * (len(COLUMNS) - 3)])
                 continue
-            cost = cost_of(plan, scale, works)
-            tokens = [short(cost.sampled_tokens), short(cost.trained_tokens)]
-            hours = [f"{cost.hours:,.3g}", f"{cost.gpu_hours:,.3g}"]
-            found.append(
-                [short(weights), f"{count}", *tokens, *hours, as_bytes(cost.kept_bytes), as_bytes(cost.network)]
-            )
+            for cost in costs:
+                tokens = [short(cost.sampled_tokens), short(cost.trained_tokens)]
+                hours = [f"{cost.hours:,.3g}", f"{cost.gpu_hours:,.3g}"]
+                sizes = [as_bytes(cost.kept_bytes), as_bytes(cost.network)]
+                found.append([short(weights), trained, f"{cost.gpus}", *tokens, *hours, *sizes])
+            break
     return found
 
 

@@ -1,0 +1,123 @@
+"""The plan of a run that is ready to start, from what it is made of: nothing is sampled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from selftrain.config import Resolved
+from selftrain.evaluation.power import smallest_gain
+from selftrain.loop.learner import Learner
+from selftrain.loop.plan.needs import disk_plan, evaluated_rounds
+from selftrain.loop.plan.record import DataPlan, EvaluationPlan, MemoryPlan, ModelPlan, Plan, WorkPlan
+from selftrain.loop.plan.shape import RunShape
+from selftrain.loop.plan.work import Work, work_of
+from selftrain.loop.preflight import gv_gap_lines
+from selftrain.loop.run import Run
+from selftrain.models.prompts import make_prompts
+from selftrain.problems.overlap import overlap
+from selftrain.problems.splits import RunData
+from selftrain.types import Prompt
+
+#: Problems that are counted; any number gives the same counts for each.
+_COUNTED = 8
+#: Shares of right answers with which a run samples most, and trains on most.
+_NONE, _ALL = 0.01, 0.99
+
+
+def plan_of(
+    run: Run, data: DataPlan, memory: MemoryPlan, settings: Resolved, *, folder: Path, grader: Sequence[str]
+) -> Plan:
+    """
+    Args:
+        data: before problems with too long prompts were dropped.
+        folder: whose disk has to hold the weights.
+        grader: what was said of the grader.
+
+    Raises:
+        RunError: the disk has no room for the weights that are kept.
+    """
+    splits = run.splits
+    examples = make_prompts(splits.train[:2], splits.few_shot)
+    keep = run.context.stops.budget.keep_weights
+    saved, trained = zip(*((one.saved_bytes, one.trainer.trained_bytes) for one in run.learners), strict=True)
+    return Plan(
+        method=run.settings.method.name,
+        models={learner.name: model_plan(learner, examples, settings.to_dict()) for learner in run.learners},
+        data=replace(
+            data, train=len(splits.train), validation=len(splits.validation), evaluation=len(splits.evaluation)
+        ),
+        evaluation=_evaluation(run),
+        work=_work(RunShape.of(run)),
+        memory=memory,
+        disk=disk_plan(saved, run.settings, keep, folder, trained=trained),
+        grader=tuple(grader),
+        gap=tuple(gv_gap_lines(run)),
+        settings=settings.to_dict(),
+    )
+
+
+def data_plan(data: RunData, *, allow_overlap: bool) -> DataPlan:
+    """
+    Args:
+        allow_overlap: whether there may be questions that are in both sets; else there are none, or no run.
+    """
+    train, evaluation, splits = data.train, data.evaluation, data.splits
+    other = [line for line in (*evaluation.mapping, *evaluation.warnings) if line not in train.mapping]
+    return DataPlan(
+        train=len(splits.train),
+        validation=len(splits.validation),
+        evaluation=len(splits.evaluation),
+        read=(*train.mapping, *train.warnings, *(f"evaluation: {line}" for line in other)),
+        overlap=len(overlap(train, evaluation)) if allow_overlap else 0,
+    )
+
+
+def model_plan(learner: Learner, examples: Sequence[Prompt], settings: Mapping[str, Any]) -> ModelPlan:
+    """
+    Args:
+        settings: of the run, by name: what a model ships is said where it differs.
+    """
+    renderer = getattr(learner.trainer, "renderer", None)
+    return ModelPlan(
+        base=learner.base,
+        loading=tuple(learner.origin.lines(learner.name, settings)),
+        engine=learner.engine.description,
+        saved_bytes=learner.saved_bytes,
+        prompts=tuple(learner.engine.prompt_text(example) for example in examples),
+        stop_strings=tuple(renderer.stop_texts(examples[0])) if renderer is not None else (),
+    )
+
+
+def _evaluation(run: Run) -> EvaluationPlan:
+    rounds = tuple(evaluated_rounds(run.settings))
+    problems, comparisons = len(run.splits.evaluation), (len(rounds) - 1) * len(run.learners)
+    return EvaluationPlan(
+        problems=problems,
+        rounds=rounds,
+        comparisons=comparisons,
+        smallest_gain=smallest_gain(problems, comparisons) if run.splits.can_be_graded else None,
+    )
+
+
+def _work(shape: RunShape) -> WorkPlan:
+    most, kept = (_counted(shape, share) for share in (_NONE, _ALL))
+    rounds, config = shape.method.num_rounds, shape.training
+    trained = round(kept["samples"].trained)
+    # Each model trains by itself, in whole steps.
+    examples = math.ceil(trained / (rounds * len(shape.models) * config.num_train_epochs))
+    steps = math.ceil(examples / config.train_batch_size) * config.num_train_epochs * rounds * len(shape.models)
+    return WorkPlan(
+        responses={name: round(work.responses) for name, work in most.items()},
+        max_completion_length=shape.method.sampling.max_completion_length,
+        trained=trained,
+        steps=steps,
+        rounds=rounds,
+    )
+
+
+def _counted(shape: RunShape, share_right: float) -> Mapping[str, Work]:
+    return work_of(shape, prompt_tokens=1, completion_tokens=1, share_right=share_right, trial=_COUNTED)

@@ -1,0 +1,150 @@
+"""What a run needs of a machine, and whether it has that: checked before a model is loaded."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from selftrain.engines.config import EngineConfig
+from selftrain.engines.registry import find_engine
+from selftrain.errors import RunError, SettingsError
+from selftrain.loop.plan.record import DiskPlan, MemoryPlan
+from selftrain.loop.run import RunSettings
+from selftrain.models.adapter import AdapterConfig
+from selftrain.models.placement import WEIGHT, MemoryNeed, gpus
+from selftrain.report.formatting import as_bytes
+from selftrain.training.base import TrainingConfig
+
+#: Bytes of a weight in 4 bits (NF4), with its block's scale.
+NF4 = 0.55
+
+
+def disk_plan(
+    saved: Sequence[float], settings: RunSettings, keep: str, folder: Path, *, trained: Sequence[float] = ()
+) -> DiskPlan:
+    """What a run's weights take on disk at most.
+
+    Args:
+        saved: bytes of the saved weights of each model.
+        keep: as the setting `keep_weights`.
+        trained: bytes of the trained weights of each model; by default all that are saved.
+
+    Raises:
+        RunError: it does not fit.
+    """
+    last = settings.method.num_rounds
+    # The best round may be one more than those that are evaluated.
+    rounds = min(last, len(evaluated_rounds(settings)) if keep == "all" else 2)
+    there = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+    # Weights, two moments each, and the best epoch; the newest state replaces the one before when it is complete.
+    states = 8 * max(trained or saved)
+    plan = DiskPlan(round=sum(saved), rounds=rounds, states=states, free=shutil.disk_usage(there).free)
+    if plan.peak > plan.free:
+        fewer = ", or --keep_weights best or last" if keep == "all" and rounds > 2 else ""
+        raise RunError(
+            f"{there}: {as_bytes(plan.free)} are free",
+            f"the run needs up to {plan.needs}",
+            f"free some, or give another --output_dir{fewer}",
+        )
+    return plan
+
+
+def memory_plan(
+    weights: Sequence[int], settings: RunSettings, engine: EngineConfig, adapter: AdapterConfig
+) -> MemoryPlan:
+    """
+    Args:
+        weights: how many each model has.
+
+    Raises:
+        SettingsError: they do not fit on the device of the settings.
+    """
+
+    def needed(adapter: AdapterConfig) -> float:
+        needs = model_needs(weights, settings.training, adapter)
+        return sum(one.resident for one in needs) + max(one.training for one in needs)
+
+    plan = MemoryPlan(
+        needed=needed(adapter),
+        whole=needed(AdapterConfig()),
+        adapter=needed(AdapterConfig(use_peft=True)),
+        free=free_memory(engine.device),
+    )
+    several = len(plan.free) > 1 and len(weights) > 1  # which are placed by themselves
+    if find_engine(engine.engine).in_process and not several and plan.needed > max(plan.free.values()):
+        smaller = "" if adapter.use_peft else ", --use_peft"
+        raise SettingsError(
+            f"the models need {as_bytes(plan.needed)} of memory to train, and {plan.free_text}",
+            "weights, gradients and moments are held whole: nothing is sharded over several GPUs",
+            f"use a smaller model{smaller}, or a machine with more memory",
+        )
+    return plan
+
+
+def model_needs(weights: Sequence[float], training: TrainingConfig, adapter: AdapterConfig) -> list[MemoryNeed]:
+    """Of each model; the weights of an adapter are neglected.
+
+    Args:
+        weights: how many each model has.
+    """
+    trained = not adapter.use_peft
+    # A copy of the best epoch's weights.
+    best = WEIGHT * (trained and training.early_stopping != "off" and training.validation_size > 0)
+    found = []
+    for count in weights:
+        need = MemoryNeed.of(count, count * trained, keeps_moments=training.optimizer_spans == "run")
+        resident = NF4 * count if adapter.load_in_4bit else need.resident
+        found.append(MemoryNeed(resident, need.training + best * count))
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelChecks:
+    """What `check_models` looks at besides the models."""
+
+    revision: str
+    engine: EngineConfig
+    adapter: AdapterConfig
+    #: As the setting `keep_weights`.
+    keep: str
+
+
+def check_models(models: Iterable[str], settings: RunSettings, config: ModelChecks, folder: Path | None) -> MemoryPlan:
+    """That there are such models, and room for them in memory and on disk.
+
+    Args:
+        models: folders or hub ids.
+        folder: of the run; None where its weights are there already.
+
+    Raises:
+        ModelError: there is no such model.
+        RunError, SettingsError: it does not fit.
+    """
+    from selftrain.models.loading import count_parameters
+
+    weights = [count_parameters(model, config.revision) for model in models]
+    # How many weights an adapter has is known when the model is loaded.
+    if folder is not None and not config.adapter.use_peft:
+        disk_plan([WEIGHT * count for count in weights], settings, config.keep, folder)
+    return memory_plan(weights, settings, config.engine, config.adapter)
+
+
+def evaluated_rounds(settings: RunSettings) -> list[int]:
+    """Round 0, the base model, is the first."""
+    last = settings.method.num_rounds
+    return [number for number in range(last + 1) if settings.evaluation.evaluates(number, last)]
+
+
+def free_memory(device: str) -> dict[str, float]:
+    """Free bytes by device: of the GPUs that a run may use, or of this machine."""
+    import torch
+
+    from selftrain.engines.packed.memory import available_bytes
+
+    found = {} if device == "cpu" else {gpu.name: float(gpu.free) for gpu in gpus()}
+    if device.startswith("cuda") and found:
+        name = device if ":" in device else f"cuda:{torch.cuda.current_device()}"
+        found = {name: found[name]}
+    return found or {"cpu": available_bytes()}

@@ -1,0 +1,111 @@
+"""What is expected of a run against what it comes to: toys for the counts, a real model for the rest."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selftrain.cli.main import run_cli
+from selftrain.evaluation import EvalConfig
+from selftrain.loop.forecast import Forecast
+from selftrain.loop.plan.estimate import estimate
+from selftrain.loop.plan.memory import peak_memory
+from selftrain.loop.plan.shape import RunShape
+from selftrain.loop.round_loop import RoundLoop
+from selftrain.methods import PST, RestEM, SePT
+from selftrain.methods.base import Method
+from selftrain.methods.pst import PSTTrainingConfig
+from selftrain.methods.sept import SePTTrainingConfig
+from selftrain.models.seeds import seed_model
+from selftrain.training.base import TrainingConfig
+from tests.toys import grade, graders_of, toy, toy_run
+
+
+@pytest.mark.parametrize(
+    ("method", "models", "fields"),
+    [
+        (SePT(num_rounds=4, problems_per_round=16, num_generations=2), 1, {"training": SePTTrainingConfig()}),
+        (PST(num_rounds=2, problems_per_round=16), 2, {"training": PSTTrainingConfig()}),
+        (
+            RestEM(num_rounds=2, num_generations=4, deduplicate="off"), 1,
+            {"graders": graders_of(grade, grade, grade, labelled=True), "training": TrainingConfig(num_train_epochs=2)},
+        ),
+    ],
+    ids=["sept", "pst", "rest-em"],
+)  # fmt: skip
+def test_tokens_are_those_that_a_run_samples(
+    tmp_path: Path, method: Method, models: int, fields: dict[str, Any]
+) -> None:
+    def run(name: str) -> Any:
+        base = tmp_path / f"base-{name}"
+        learners = [toy(f"toy-{number}", 0.0, 0.5, -99.0, base=str(base)) for number in range(models)]
+        learners[0].trainer.save(base)
+        still = {**fields, "training": replace(fields["training"], learning_rate=1e-9)}
+        return toy_run(tmp_path / name, method, learners, evaluation=EvalConfig(eval_rounds=2), **still)
+
+    expected, real = estimate(run("planned"), opening=0.0), run("real")
+    RoundLoop(real).run()
+    # A response of a toy is one token.
+    sampled = sum(learner.sampled_tokens for learner in real.learners)
+    late = 0.2 * sampled  # a best round between two evaluations is evaluated at the end
+    assert sampled - late <= expected.sampled_tokens <= sampled * 1.001
+
+
+def test_what_is_left_is_what_the_rounds_took(tmp_path: Path) -> None:
+    run = toy_run(tmp_path / "run", SePT(num_rounds=4, problems_per_round=8), evaluation=EvalConfig(eval_rounds=2))
+    forecast = Forecast(RunShape.of(run), run.learners, run.context.record)
+    forecast.round_ended(0, {"monitor": 900.0, "evaluate": 60.0})
+    (line,) = forecast.round_ended(1, {"sample": 100.0, "grade": 20.0, "train": 180.0})
+    # Three rounds of five minutes, and two evaluations with their probes, as in round 0.
+    assert line == "round 1 took 5 min; about 47 min left"
+    assert forecast.round_ended(3, {"sample": 1.0}) == []
+
+
+FLAGS = ["--dataset_name", "word_problems", "--max_train_samples", "200", "--max_eval_samples", "60", "--num_rounds",
+         "2", "--num_generations", "8", "--num_generations_eval", "2", "--max_completion_length", "64",
+         "--num_train_epochs", "2", "--learning_rate", "1e-4"]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_plan_is_what_a_real_run_comes_to(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["rest-em", "--model_name_or_path", seed_model("llama"), *FLAGS]
+    assert run_cli(["plan", *flags, "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert not any(here.iterdir())
+    assert run_cli([*flags, "--output_dir", "run"]) == 0
+    stored = json.loads(Path("run/plan.json").read_text())
+    # The run has the same plan, but for what was measured and where it is.
+    for name in ("data", "evaluation", "work", "grader"):
+        assert stored[name] == plan[name]
+    assert {**stored["settings"], "output_dir": ""} == plan["settings"]
+    expected, happened = plan["estimate"], stored["happened"]
+    assert expected["sampled_tokens"] == pytest.approx(happened["sampled_tokens"], rel=0.15)
+    size = sum(file.stat().st_size for file in Path("run").rglob("*") if file.is_file() and not file.is_symlink())
+    assert expected["disk"] == pytest.approx(size, rel=0.1)
+
+
+def test_a_plan_has_the_settings_of_its_run(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["rest-em", "--model_name_or_path", "m", "--dataset_name", "d", "--output_dir", "o", "--temperature", "0.5"]
+    assert run_cli([*words, "--print_config"]) == 0
+    of_run = capsys.readouterr().out
+    assert run_cli(["plan", *words, "--print_config"]) == 0
+    assert of_run in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_memory_is_counted_while_processes_come_and_go() -> None:
+    def come_and_go() -> None:
+        for _ in range(300):
+            subprocess.run(["true"], check=True)
+
+    threads = [threading.Thread(target=come_and_go) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        assert peak_memory() > 0
