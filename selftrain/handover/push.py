@@ -13,7 +13,7 @@ from selftrain.errors import RunError
 from selftrain.handover.card import CARD, Card, saved_weights
 from selftrain.handover.config import HubConfig
 from selftrain.handover.run_facts import RunFacts, model_name
-from selftrain.models.adapter import ADAPTER_CONFIG
+from selftrain.models.adapter import ADAPTER_CONFIG, MATRICES
 from selftrain.models.tokenizer_facts import PROMPT_FILE
 from selftrain.storage import RunFolder
 
@@ -106,7 +106,7 @@ def _staged(card: Card) -> Iterator[Path]:
         if card.merged and (card.weights / ADAPTER_CONFIG).exists():
             _merge(card.weights, staged)
         else:
-            for file in card.weights.iterdir():
+            for file in (one for one in card.weights.iterdir() if one.name != MATRICES):
                 (staged / file.name).symlink_to(file.resolve())
         _replace(staged / CARD, card.text)
         adapter = staged / ADAPTER_CONFIG

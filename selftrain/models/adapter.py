@@ -9,6 +9,9 @@ from selftrain.errors import SettingsError
 
 #: In the folder of an adapter; names its base model.
 ADAPTER_CONFIG = "adapter_config.json"
+#: A trained adapter's matrices beside the whole model that it is merged into, to go on training. Programs take every
+#: *.safetensors of a folder for weights of the model.
+MATRICES = "lora_matrices.tensors"
 
 
 @config_dataclass

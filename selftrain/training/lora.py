@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
 from selftrain.errors import ModelError, SettingsError
-from selftrain.models.adapter import ADAPTER_CONFIG, AdapterConfig
+from selftrain.models.adapter import ADAPTER_CONFIG, MATRICES, AdapterConfig
 from selftrain.models.loading import no_progress_bars
 from selftrain.models.merging import is_lora_matrix, merged_weights
 from selftrain.models.source import find_source
@@ -22,8 +22,6 @@ from selftrain.training import tensors
 from selftrain.training.seeding import seeded
 
 WEIGHTS = "adapter_model.safetensors"
-#: Beside a whole model, to go on training. Programs take every *.safetensors of a folder for weights of the model.
-MATRICES = "lora_matrices.tensors"
 #: peft's prefix of parameter names in a file, and its name of the only adapter of a model.
 _PREFIX, _NAME = "base_model.model.", "default"
 
