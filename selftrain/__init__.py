@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from selftrain.problems import load_problems as load_problems
     from selftrain.problems.config import DataConfig as DataConfig
     from selftrain.storage import RunFolder as RunFolder
+    from selftrain.trackers.config import TrackerConfig as TrackerConfig
     from selftrain.trainer import SelfTrainer as SelfTrainer
     from selftrain.training.base import TrainingConfig as TrainingConfig
     from selftrain.types import Problem as Problem
@@ -87,6 +88,7 @@ _EXPORTS = {
     "SelftrainError": "errors",
     "ServerConfig": "engines.server.config",
     "SettingsError": "errors",
+    "TrackerConfig": "trackers.config",
     "TrainingConfig": "training.base",
     "VllmConfig": "engines.vllm.config",
     "config_dataclass": "config",

@@ -53,6 +53,8 @@ from selftrain.problems.config import DataConfig
 from selftrain.problems.splits import Data, RunData, load_data, split
 from selftrain.storage import AnswerCache, Record
 from selftrain.storage.journal import holds_run
+from selftrain.trackers.config import TrackerConfig
+from selftrain.trackers.observer import open_trackers
 from selftrain.training.base import TrainingConfig
 
 
@@ -102,6 +104,7 @@ class SelfTrainer:
     ray: RayConfig = RayConfig()
     adapter: AdapterConfig = AdapterConfig()
     hub: HubConfig = HubConfig()
+    tracking: TrackerConfig = TrackerConfig()
     settings: Resolved | None = None
     command: str = ""
     progress: Progress = field(default_factory=Progress)
@@ -123,7 +126,8 @@ class SelfTrainer:
             self.progress.say_all(stack.enter_context(recorded_threads(self.output_dir, resume=resume)))
             run, _ = ready.trainer._open(ready, Path(self.output_dir), stack, resume=resume)
             stack.enter_context(handing_over(run.context.record, self.hub, self.progress.say))
-            return run_to_end(run, ready.models)
+            trackers = stack.enter_context(open_trackers(self.tracking, run.context.record, self.progress.say))
+            return run_to_end(run, ready.models, [trackers])
 
     def plan(self) -> Plan:
         """What `train` would do, need and cost: everything is opened as for a run, and some seconds of its work are
@@ -167,6 +171,7 @@ class SelfTrainer:
             lambda: Record.require_free(self.output_dir) if self.output_dir and not resume else None,
             self.adapter.require_packages,
             self.hub.require_token,
+            self.tracking.require_packages,
             self._check_engine,
             lambda: check_device(self.engine.device),
             lambda: check_rewards(rewards or ()),
@@ -260,15 +265,9 @@ class SelfTrainer:
 
     def _open_graders(self, data: RunData, ray: RayBackend) -> AbstractContextManager[RunGraders]:
         return open_run_graders(
-            self.method,
-            data.train.grader,
-            reward_funcs=self.reward_funcs,
-            reward_weights=self.reward_weights,
-            probe_labels=self.monitor.probe_labels,
-            eval_labels=data.splits.can_be_graded,
-            code=self.code,
-            ray=ray,
-        )
+            self.method, data.train.grader, reward_funcs=self.reward_funcs, reward_weights=self.reward_weights,
+            probe_labels=self.monitor.probe_labels, eval_labels=data.splits.can_be_graded, code=self.code, ray=ray,
+        )  # fmt: skip
 
     def _settings(self) -> Resolved:
         """Every setting, under the names of the command line."""

@@ -51,7 +51,7 @@ def test_every_flag_in_the_docs_exists() -> None:
     known |= {"repeats", "prompts", "problems", "tests", "steps", "sizes", "vllm_python"}
     known |= {"port", "dtype"}  # of vLLM's own command
     known |= {"head", "address"}  # of Ray's own command
-    known |= {"merge"}  # of llama-gguf-split
+    known |= {"merge", "logdir"}  # of llama-gguf-split, tensorboard
     for page in (p for p in PAGES if p.parent.name != "decisions"):
         used = set(re.findall(r"(?<![-\w])--([a-z_]+)\b(?!-)", page.read_text()))
         assert used <= known, f"{page.name}: {used - known}"

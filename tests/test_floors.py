@@ -20,7 +20,7 @@ FLOORS: list[set[str]] = [
     {"problems", "models", "evaluation"},
     {"graders", "training"},
     {"engines", "methods", "protocols", "report"},
-    {"loop", "handover"},
+    {"loop", "handover", "trackers"},
     {"trainer"},
     {"cli"},
 ]

@@ -6,7 +6,7 @@ answer cache what was sampled or graded since the last saved weights, and contin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from statistics import fmean
 
@@ -19,9 +19,9 @@ from selftrain.loop.plan.shape import RunShape
 from selftrain.loop.probe import Probe
 from selftrain.loop.round_record import FinishedRound, RoundOutcome, RoundRecorder
 from selftrain.loop.round_steps import RoundSteps
-from selftrain.loop.run import Run
+from selftrain.loop.run import Observer, Run
 from selftrain.report.history import RunHistory
-from selftrain.report.round_record import ValidatedBy, read_rounds
+from selftrain.report.round_record import RoundRecord, ValidatedBy, read_rounds
 
 
 class RoundLoop:
@@ -30,8 +30,8 @@ class RoundLoop:
     Round 0 belongs to the loop: the base models are always evaluated, or no gain could be seen.
     """
 
-    def __init__(self, run: Run) -> None:
-        self._run, self._settings = run, run.settings
+    def __init__(self, run: Run, observers: Sequence[Observer] = ()) -> None:
+        self._run, self._settings, self._observers = run, run.settings, observers
         self._record, self._progress = run.context.record, run.context.progress
         self._checkpoints = CheckpointManager(
             self._record, run.learners, run.context.stops, optimizer_spans=run.settings.training.optimizer_spans
@@ -115,6 +115,7 @@ class RoundLoop:
         finished = FinishedRound(self._recorder.records(outcome), outcome.probes, stop_reason)
         self._progress.say_all(messages.held_back_lines(finished.records))
         finished = FinishedRound.from_journal(self._record.finish_round(number, finished.to_journal()))
+        self._show(f"round-{number:04d}", finished.records)
         self._record.write_timings(number, self.steps.seconds)
         self._progress.say_all(self._forecast.round_ended(number, self.steps.seconds))
         self.steps.seconds.clear()
@@ -131,6 +132,11 @@ class RoundLoop:
         self._progress.say(f"round {number} was the best on the probe: evaluating it")
         records = self._recorder.late_records(number, self.steps.evaluate(number, remembered_as="late"))
         self._record.finish_late([record.to_dict() for record in records])
+        self._show("late", records)
+
+    def _show(self, step: str, records: Sequence[RoundRecord]) -> None:
+        for observer in self._observers:
+            observer.see(step, records)
 
     # -- rounds that were finished by an earlier process
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from selftrain.evaluation import EvalConfig
 from selftrain.loop.collapse_monitor import MonitorConfig
@@ -13,6 +14,7 @@ from selftrain.loop.run_graders import RunGraders
 from selftrain.loop.stopping import StopController
 from selftrain.methods.base import Method
 from selftrain.problems.splits import DataSplits
+from selftrain.report.round_record import RoundRecord
 from selftrain.storage import Record
 from selftrain.training.base import TrainingConfig
 from selftrain.types import Sampler
@@ -32,6 +34,18 @@ class RunSettings:
     seed: int
     #: Problems collected at once, where the method collects by problem.
     problems_at_once: int = 512
+
+
+class Observer(Protocol):
+    """Is shown what each round came to; it may not fail."""
+
+    def see(self, step: str, records: Sequence[RoundRecord]) -> None:
+        """
+        Args:
+            step: "round-0002", or "late" for an evaluation after the last round. After a resume it may come again.
+            records: one for each model, and for several as a team; without seconds.
+        """
+        ...
 
 
 @dataclass(frozen=True)

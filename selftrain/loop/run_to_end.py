@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from selftrain.loop.result import Result
 from selftrain.loop.round_loop import RoundLoop
-from selftrain.loop.run import Run
+from selftrain.loop.run import Observer, Run
 from selftrain.report.best_round import BestRound
 from selftrain.report.history import RunHistory
 from selftrain.report.round_record import read_rounds
@@ -15,17 +15,18 @@ from selftrain.storage import Record
 from selftrain.storage.typed_json import from_plain, to_plain
 
 
-def run_to_end(run: Run, models: Mapping[str, str]) -> Result:
+def run_to_end(run: Run, models: Mapping[str, str], observers: Sequence[Observer] = ()) -> Result:
     """
     Args:
         models: name -> folder or hub id of each base model.
+        observers: are shown each round.
 
     Raises:
         StoppedError: it was told to stop, or its budget is used up.
     """
     record = run.context.record
     with run.context.stops.handling_signals():
-        history = finished_history(record) if record.is_done else RoundLoop(run).run()
+        history = finished_history(record) if record.is_done else RoundLoop(run, observers).run()
         best = to_plain(history.best)
         record.point_best(best, models)
         write_report(record, history)

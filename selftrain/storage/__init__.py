@@ -22,12 +22,14 @@ instruction and resumed.
 
 from selftrain.storage.answer_cache import AnswerCache, cached_grade
 from selftrain.storage.check_run import check_run, repair_run
+from selftrain.storage.derived_files import TENSORBOARD
 from selftrain.storage.fork_rounds import shareable_rounds
 from selftrain.storage.record import Record, StoredRound
 from selftrain.storage.rows import sample_row
 from selftrain.storage.run_folder import RunFolder
 
 __all__ = [
+    "TENSORBOARD",
     "AnswerCache",
     "Record",
     "RunFolder",

@@ -17,10 +17,12 @@ from selftrain.storage.run_folder import RunFolder, plain_json
 
 #: Model cards beside weights: they tell of what came after these were saved.
 CARDS = "weights/*/README.md"
+#: Event files, of runs that are told to write some.
+TENSORBOARD = "tensorboard"
 #: Not in the journal: rewritten from it, or about the machine and the clock.
 UNMANAGED = (
     "settings.yaml", "environment.json", "plan.json", "rounds.jsonl", "timings.jsonl", "log.txt", "report.html", "best",
-    "best.json", CARDS,
+    "best.json", CARDS, TENSORBOARD,
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from selftrain.cli.command import command
 from selftrain.config import Resolved, Sections, config_dataclass, setting
 
 #: Sections of a run that an evaluation does not read.
-_OF_TRAINING = ("training", "monitor", "budget", "adapter", "hub")
+_OF_TRAINING = ("training", "monitor", "budget", "adapter", "hub", "tracking")
 
 
 @config_dataclass
