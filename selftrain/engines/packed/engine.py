@@ -148,10 +148,14 @@ class PackedEngine:
         with torch_threads(1 if self._small else torch.get_num_threads()):
             return score(self.decoder(bf16=False), rows)
 
-    def start_workers(self, patience: float) -> None:
-        """Starts its processes now, and waits for them, at most `patience` seconds: for those who measure its speed."""
-        if self._workers is not None:
-            self._workers.start(patience)
+    def start_workers(self, patience: float) -> int:
+        """Starts its processes now, and waits for them, at most `patience` seconds: for those who measure its speed.
+        How many there are.
+        """
+        if self._workers is None:
+            return 0
+        self._workers.start(patience)
+        return len(self._workers.workers)
 
     def update_weights(self, save: SaveWeights) -> None:
         """Each request checks for changes of the live weights."""

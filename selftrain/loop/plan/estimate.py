@@ -9,7 +9,7 @@ from functools import cached_property
 
 from selftrain.loop.plan.record import Estimate
 from selftrain.loop.plan.shape import RunShape
-from selftrain.loop.plan.trial import SamplingTrial, Seen, TrainingTrial, Trial
+from selftrain.loop.plan.trial import Growth, SamplingTrial, Seen, TrainingTrial, Trial
 from selftrain.loop.plan.work import Work, work_of
 from selftrain.loop.run import Run
 
@@ -27,8 +27,7 @@ def estimate(run: Run, opening: float) -> Estimate:
     """
     trial = Trial(run)
     sampling = trial.sampling()
-    last = sampling.seen[-1]
-    evaluation = {one.name: trial.evaluation(one, last.seconds / last.responses) for one in run.learners}
+    evaluation = {learner.name: trial.evaluation(learner) for learner in run.learners}
     shape = RunShape.of(run)
     works = work_of(shape, prompt_tokens=1, completion_tokens=1, share_right=0.5, trial=_COUNTED)
     others = [work for name, work in works.items() if name != "samples"]
@@ -52,14 +51,14 @@ class _Estimate:
     trial: Trial
     sampling: SamplingTrial
     #: By model.
-    evaluation: Mapping[str, Seen]
+    evaluation: Mapping[str, Growth]
     training: Mapping[str, TrainingTrial]
     #: Seconds to score a text.
     score: float
     opening: float
 
     def estimate(self) -> Estimate:
-        seen, method = self.sampling.seen[-1], self.shape.method
+        seen, method = self.sampling.growth.last, self.shape.method
         samples = self._responses * method.num_rounds
         steps = {name: self._steps(name) for name in self.training}
         trained = {name: self._examples(name) * self._epochs * method.num_rounds for name in self.training}
@@ -69,7 +68,7 @@ class _Estimate:
             steps=sum(steps.values()) * method.num_rounds,
             seconds={
                 "loading": self.opening,
-                "sampling": self.sampling.seconds(self._responses, self._at_once) * method.num_rounds,
+                "sampling": self.sampling.growth.seconds(self._responses, self._at_once) * method.num_rounds,
                 "training": method.num_rounds
                 * sum(one.other_seconds + steps[name] * one.step_seconds for name, one in self.training.items()),
                 **{name: self._seconds(work) for name, work in self.works.items() if name != "samples"},
@@ -89,7 +88,7 @@ class _Estimate:
     @property
     def _responses(self) -> float:
         """Of a round; ReST-EM stops asking where it has enough."""
-        seen, sampling = self.sampling.seen[-1], self.sampling
+        seen, sampling = self.sampling.growth.last, self.sampling
         each = (
             seen.responses / sampling.problems
             if sampling.is_whole
@@ -104,7 +103,7 @@ class _Estimate:
 
     def _examples(self, name: str) -> float:
         """Of a round."""
-        kept = len(self.sampling.collected.examples[name]) / self.sampling.seen[-1].responses
+        kept = len(self.sampling.collected.examples[name]) / self.sampling.growth.last.responses
         return kept * self._responses
 
     def _steps(self, name: str) -> float:
@@ -112,15 +111,16 @@ class _Estimate:
 
     @cached_property
     def _eval(self) -> Seen:
-        """Of all models together."""
-        every = self.evaluation.values()
-        return Seen(
-            responses=sum(one.responses for one in every),
-            tokens=sum(one.tokens for one in every),
-            truncated=sum(one.truncated for one in every),
-            seconds=sum(one.seconds for one in every),
-            bytes=sum(one.bytes for one in every),
-        )
+        """What was seen of all models together, and the seconds of a whole evaluation in proportion."""
+        config, found = self.shape.evaluation, Seen()
+        batch = self.trial.largest_batch(self.trial.evaluated, config.num_generations_eval or 1)
+        whole = self.shape.eval_problems * (1 + config.num_generations_eval)
+        for growth in self.evaluation.values():
+            found.responses += growth.last.responses
+            found.tokens += growth.last.tokens
+            found.bytes += growth.last.bytes
+            found.seconds += growth.seconds(whole, batch) / whole * growth.last.responses
+        return found
 
     @property
     def _other_responses(self) -> float:
@@ -135,7 +135,7 @@ class _Estimate:
         Args:
             best_between: whether the best round lies between two evaluated ones, so that its weights are one set more.
         """
-        run, shape, seen = self.run, self.shape, self.sampling.seen[-1]
+        run, shape, seen = self.run, self.shape, self.sampling.growth.last
         saved = sum(learner.saved_bytes for learner in run.learners)
         keep = run.context.stops.budget.keep_weights
         saves = len(shape.evaluated_rounds) - 1 + best_between
@@ -146,7 +146,7 @@ class _Estimate:
         return saved * rounds + state + samples * seen.bytes / seen.responses + evaluated
 
     def _notes(self) -> Iterator[str]:
-        last = self.sampling.seen[-1]
+        last = self.sampling.growth.last
         if last.responses < min(self._at_once, self._responses):
             yield (
                 f"sampling was measured with {last.responses:,} answers at once, and a full batch has "

@@ -70,7 +70,7 @@ def memory_plan(
         needed=needed(adapter),
         whole=needed(AdapterConfig()),
         adapter=needed(AdapterConfig(use_peft=True)),
-        free=free_memory(engine.device),
+        free=free_memory(engine.device, several=len(weights) > 1),
     )
     several = len(plan.free) > 1 and len(weights) > 1  # which are placed by themselves
     if find_engine(engine.engine).in_process and not several and plan.needed > max(plan.free.values()):
@@ -137,14 +137,20 @@ def evaluated_rounds(settings: RunSettings) -> list[int]:
     return [number for number in range(last + 1) if settings.evaluation.evaluates(number, last)]
 
 
-def free_memory(device: str) -> dict[str, float]:
-    """Free bytes by device: of the GPUs that a run may use, or of this machine."""
+def free_memory(device: str, *, several: bool) -> dict[str, float]:
+    """Free bytes of the GPUs that a run uses, by name, or of this machine.
+
+    Args:
+        several: whether several models learn, which are placed on all GPUs where `device` is "auto". To look at a GPU
+            takes some of its memory, so no other is looked at.
+    """
     import torch
 
     from selftrain.engines.packed.memory import available_bytes
 
-    found = {} if device == "cpu" else {gpu.name: float(gpu.free) for gpu in gpus()}
-    if device.startswith("cuda") and found:
-        name = device if ":" in device else f"cuda:{torch.cuda.current_device()}"
-        found = {name: found[name]}
-    return found or {"cpu": available_bytes()}
+    if not torch.cuda.is_available() or (device not in ("auto", "cuda") and not device.startswith("cuda:")):
+        return {"cpu": available_bytes()}
+    if device == "auto" and several:
+        return {gpu.name: float(gpu.free) for gpu in gpus()}
+    name = device if ":" in device else f"cuda:{torch.cuda.current_device()}"
+    return {name: float(torch.cuda.mem_get_info(name)[0])}

@@ -23,8 +23,8 @@ from selftrain.models.prompts import make_prompts
 from selftrain.training.base import RoundProgress, TrainingHooks, TrainingJob
 from selftrain.types import Prompt, Response, Sample, TrainingExample
 
-#: Seconds that one measurement may take, as far as the one before tells; it is as many times as large.
-BUDGET, GROWTH = 6.0, 4
+#: Seconds that one measurement may take, as far as those before tell; it is as many times as large as the last.
+BUDGET, GROWTH = 8.0, 4
 #: Seconds that are waited for further processes.
 PATIENCE = 20.0
 
@@ -67,15 +67,25 @@ class Collection:
 
 
 @dataclass(frozen=True)
-class SamplingTrial:
-    """Rounds of more and more problems; the last two tell how time grows."""
+class Growth:
+    """What more and more of the same work came to; the last two tell how time grows."""
 
-    seen: Sequence[Seen]
-    #: Of the last.
-    problems: int
-    #: Whether each problem was given all of its samples.
-    is_whole: bool
-    collected: Collection
+    seen: list[Seen] = field(default_factory=list)
+
+    @property
+    def last(self) -> Seen:
+        return self.seen[-1]
+
+    @property
+    def slope(self) -> float:
+        """Seconds of one more response, in a batch that is not full."""
+        last, before = self.last, self.seen[-2] if len(self.seen) > 1 else Seen()
+        grown = last.responses - before.responses
+        return max(0.0, last.seconds - before.seconds) / grown if grown > 0 else last.seconds / last.responses
+
+    @property
+    def may_grow(self) -> bool:
+        return self.last.seconds + self.slope * (GROWTH - 1) * self.last.responses <= BUDGET
 
     def seconds(self, responses: float, at_once: float) -> float:
         """What so many would take.
@@ -84,13 +94,20 @@ class SamplingTrial:
             at_once: responses of one batch. A batch that is not full costs less, but not in proportion; so time is
                 extended to a full batch along a line, and from there on in proportion.
         """
-        last, before = self.seen[-1], self.seen[-2] if len(self.seen) > 1 else Seen()
-        grown = last.responses - before.responses
-        slope = max(0.0, last.seconds - before.seconds) / grown if grown > 0 else last.seconds / last.responses
-        full = min(at_once, responses)
+        last, full = self.last, min(at_once, responses)
         if last.responses >= full:
             return last.seconds / last.responses * responses
-        return (last.seconds + slope * (full - last.responses)) / full * responses
+        return (last.seconds + self.slope * (full - last.responses)) / full * responses
+
+
+@dataclass(frozen=True)
+class SamplingTrial:
+    growth: Growth
+    #: Of the last.
+    problems: int
+    #: Whether each problem was given all of its samples.
+    is_whole: bool
+    collected: Collection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,15 +126,22 @@ class Trial:
     run: Run
     #: Bytes of memory, as far as was seen.
     peak: float = 0.0
-    #: Responses of the largest batch, and the peak then, of each sampling.
+    #: Responses of the largest batch.
+    seen_batch: int = 0
+    #: The same of each sampling, and the peak then.
     peaks: list[tuple[int, float]] = field(default_factory=list)
     _tables: int = 0
     _loop: RoundLoop = field(init=False)
+    #: Further ones of each model.
+    _processes: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         self._loop = RoundLoop(self.run)
-        for learner in self.run.learners:
-            _start_workers(learner)
+        self._processes = [_start_workers(learner) for learner in self.run.learners]
+
+    @property
+    def evaluated(self) -> Sequence[Prompt]:
+        return make_prompts(self.run.splits.evaluation, self.run.splits.few_shot)
 
     @property
     def prompts(self) -> Sequence[Prompt]:
@@ -130,9 +154,13 @@ class Trial:
         return max((len(batch) * n for plan in plans for batch in plan), default=0)
 
     def memory(self) -> float:
-        """The peak of the whole run: what was seen, and what larger batches add, which is extended along a line."""
+        """The peak of the whole run: what was seen, and what larger batches add, which is extended along a line; and no
+        less than the processes are known to come to, since memory that was freed is not given back.
+        """
+        from selftrain.engines.packed.memory import BESIDE_WEIGHTS, COPIES  # with torch
+
         settings, splits = self.run.settings, self.run.splits
-        evaluated, probed = (make_prompts(part, splits.few_shot) for part in (splits.evaluation, splits.validation))
+        evaluated, probed = self.evaluated, make_prompts(splits.validation, splits.few_shot)
         largest = max(
             self.largest_batch(self.prompts, settings.method.num_generations),
             self.largest_batch(evaluated, 1),
@@ -142,21 +170,24 @@ class Trial:
         (batch, peak), *smaller = sorted(self.peaks, reverse=True)
         before = next((one for one in smaller if one[0] < batch), None)
         slope = 0.0 if before is None else (peak - before[1]) / (batch - before[0])
-        return self.peak + slope * max(0, largest - batch)
+        weights = [COPIES * learner.saved_bytes for learner in self.run.learners]
+        others = sum(n * (BESIDE_WEIGHTS + one) for n, one in zip(self._processes, weights, strict=True))
+        known = BESIDE_WEIGHTS + sum(weights) + others if any(self._processes) else 0.0
+        return max(known, self.peak + slope * max(0, largest - self.seen_batch))
 
     def sampling(self) -> SamplingTrial:
         n = self.run.settings.method.num_generations
         whole = self._loop.steps.round(1)
-        size, seen = 1, list[Seen]()
+        size, growth = 1, Growth()
         self._collect(1, 1)  # what is slow the first time only
         while True:
             each = n if size >= 2 * n else 1
             count = min(max(1, size // each), len(whole.problems))
             found, collected = self._collect(count, each)
-            seen.append(found)
+            growth.seen.append(found)
             is_whole = each == n
-            if (is_whole and count == len(whole.problems)) or found.seconds * GROWTH > BUDGET:
-                return SamplingTrial(seen, count, is_whole, collected)
+            if (is_whole and count == len(whole.problems)) or not growth.may_grow:
+                return SamplingTrial(growth, count, is_whole, collected)
             size *= GROWTH
 
     def _collect(self, problems: int, each: int) -> tuple[Seen, Collection]:
@@ -182,27 +213,32 @@ class Trial:
         found.bytes = self._size(f"samples/round-{self._tables:04d}.parquet")
         self._look()
         self.peaks.append((self.largest_batch(some.prompts, each), self.peak))
+        self.seen_batch = max(self.seen_batch, self.peaks[-1][0])
         return found, Collection(collected.examples, samples)
 
-    def evaluation(self, learner: Learner, seconds_per_response: float) -> Seen:
-        """As many problems as `BUDGET` allows, with all of their samples."""
+    def evaluation(self, learner: Learner) -> Growth:
+        """More and more problems, with all of their samples."""
+        most, size, growth = len(self.run.splits.evaluation), 1, Growth()
+        while True:
+            count = min(size, most)
+            growth.seen.append(self._evaluate(learner, count))
+            if count == most or not growth.may_grow:
+                return growth
+            size *= GROWTH
+
+    def _evaluate(self, learner: Learner, count: int) -> Seen:
         config, splits, found = self.run.settings.evaluation, self.run.splits, Seen()
-        each = 1 + config.num_generations_eval
-        count = int(BUDGET / 2 / max(1e-9, seconds_per_response * each))
         task = self._loop.steps.task("evaluation", splits.evaluation, self.run.graders.evaluation)
-        task = replace(task, prompts=task.prompts[: max(1, count)])
-        if not count:
-            config = replace(config, num_generations_eval=min(1, config.num_generations_eval))
         began = time.monotonic()
         with learner.reporting_to(found.count):
-            results = evaluate(learner, task, config)
+            results = evaluate(learner, replace(task, prompts=task.prompts[:count]), config)
         found.seconds = time.monotonic() - began
         self._tables += 1
-        self.run.context.record.write_evaluation(
-            self._tables, evaluation_rows(results, self._tables, {problem.id: problem for problem in splits.evaluation})
-        )
+        by_id = {problem.id: problem for problem in splits.evaluation}
+        self.run.context.record.write_evaluation(self._tables, evaluation_rows(results, self._tables, by_id))
         found.bytes = self._size(f"evaluations/round-{self._tables:04d}.parquet")
         self._look()
+        self.seen_batch = max(self.seen_batch, self.largest_batch(task.prompts[:count], config.num_generations_eval))
         return found
 
     def scoring(self, learner: Learner, examples: Sequence[TrainingExample]) -> float:
@@ -247,7 +283,6 @@ class Trial:
         self.peak = max(self.peak, sum(peak_memory(device) for device in devices))
 
 
-def _start_workers(learner: Learner) -> None:
-    start: Callable[[float], None] | None = getattr(learner.engine, "start_workers", None)
-    if start is not None:
-        start(PATIENCE)
+def _start_workers(learner: Learner) -> int:
+    start: Callable[[float], int] | None = getattr(learner.engine, "start_workers", None)
+    return 0 if start is None else start(PATIENCE)
