@@ -85,7 +85,7 @@ def test_a_killed_run_ends_as_if_it_had_not_been_and_is_its_writer_s_alone(here:
     assert str(process.pid) in refused
     process.kill()
     process.wait()
-    assert "go on with it: selftrain resume run" in run(*RUN, "--output_dir", "run", code=74)[1]
+    assert "or resume it: selftrain resume run" in run(*RUN, "--output_dir", "run", code=74)[1]
     run("resume", "run")
     same(here / "run", whole)
 

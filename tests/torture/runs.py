@@ -16,7 +16,16 @@ from tests.forking import Forking, serve
 from tests.storage.journal.faults import Faults
 
 #: Files that may differ between runs that were killed and runs that were not: times, and traces of the killing.
-_CLOCKS = ("timings.jsonl", "log.txt", "environment.json", "report.html", "journal", "journal.copy", "LOCK")
+_CLOCKS = (
+    "plan.json",
+    "timings.jsonl",
+    "log.txt",
+    "environment.json",
+    "report.html",
+    "journal",
+    "journal.copy",
+    "LOCK",
+)
 
 
 def trainer(method: str, folder: str) -> Any:
