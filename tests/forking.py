@@ -51,6 +51,10 @@ class Forking:
         print(json.dumps(order), file=self._process.stdin, flush=True)
         return Ended(**json.loads(self._process.stdout.readline()))
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def __enter__(self) -> Self:
         return self
 

@@ -41,7 +41,24 @@ class EngineConfig:
     )
     training_processes: int = setting(
         1,
-        "processes that share each training step, each on its own GPU where there are GPUs; with --seed it determines "
-        "the bytes of a run",
+        "processes over which a training is sharded (FSDP2), each on its own GPU where there are GPUs; weights depend "
+        "on their number to rounding only",
         ge=1,
+        resumable=True,
     )
+    fsdp_cpu_offload: bool = setting(
+        False,
+        "keep weights, gradients and the optimizer of a training in CPU memory, and on a GPU only the layer that is "
+        "computed, also with one process; slower",
+        resumable=True,
+    )
+    training_folder: str | None = setting(
+        None,
+        "folder that all machines share, in which processes that torchrun has started wait for trainings; by default "
+        "the run starts them itself, on its machine",
+        resumable=True,
+    )
+
+    @property
+    def shards_training(self) -> bool:
+        return self.training_processes > 1 or self.fsdp_cpu_offload or self.training_folder is not None

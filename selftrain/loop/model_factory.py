@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,9 @@ from selftrain.storage import AnswerCache
 if TYPE_CHECKING:
     from selftrain.engines.base import Engine, SaveWeights
     from selftrain.engines.transformers import ModelSpec, TransformersEngine
-    from selftrain.training.followers import Followers
+    from selftrain.training.launcher import Processes
     from selftrain.training.trainable_weights import TrainableWeights
+    from selftrain.training.trainer import TransformersTrainer
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class ModelFactory:
         """
         config, found = self.engine_config, gpus() if len(models) > 1 else []
         planned = find_engine(config.engine).in_process and not self.adapter.load_in_4bit and not self.ray
-        if not found or config.device != "auto" or config.training_processes > 1 or not planned:
+        if not found or config.device != "auto" or config.shards_training or not planned:
             return Placement(dict.fromkeys(models, config.device), planned=False)
         from selftrain.models.loading import count_parameters
 
@@ -105,7 +107,6 @@ class ModelFactory:
         """
         # Imported here, as torch and transformers take seconds, for which wrong settings should not wait.
         from selftrain.engines.transformers import ModelSpec, TransformersEngine
-        from selftrain.training.trainer import TransformersTrainer
 
         config, slot = self.engine_config, slot or DeviceSlot(self.engine_config.device)
         spec = ModelSpec(
@@ -119,13 +120,7 @@ class ModelFactory:
         )
         # A model that takes turns moves to its device when it is first used.
         reference = TransformersEngine.load(spec, device="cpu" if slot.offload else slot.device)
-        trainer = TransformersTrainer(
-            reference.model,
-            reference.renderer,
-            bf16=config.bf16,
-            trained=self._adapter(reference, model) if self.adapter.use_peft else None,
-            followers=self._followers(reference, model) if config.training_processes > 1 else None,
-        )
+        trainer = self._trainer(reference, model)
         # Other engines expect the model to stay on its device.
         engine = reference if slot.offload else self._engine(reference, spec, trainer.save_merged)
         learner = Learner(engine, trainer, model, answer_cache=answer_cache, slot=slot, watch=self.watch)
@@ -152,8 +147,25 @@ class ModelFactory:
 
         return LoraAdapter(reference.model, self.adapter, base, self.revision)
 
-    def _followers(self, reference: TransformersEngine, model: str) -> Followers:
-        from selftrain.training.followers import Followers, follower_devices
+    def _trainer(self, reference: TransformersEngine, base: str) -> TransformersTrainer:
+        config, model, renderer = self.engine_config, reference.model, reference.renderer
+        trained = self._adapter(reference, base) if self.adapter.use_peft else None
+        if not config.shards_training:
+            from selftrain.training.trainer import TransformersTrainer
 
-        loading = {"model": model, "revision": self.revision, "adapter": asdict(self.adapter)}
-        return Followers(loading, follower_devices(reference.model.device, self.engine_config.training_processes))
+            return TransformersTrainer(model, renderer, bf16=config.bf16, trained=trained)
+        from selftrain.training.sharded_trainer import ModelSource, ShardedTrainer
+
+        source = ModelSource(base, self.revision, self.adapter)
+        return ShardedTrainer(model, renderer, self._processes, source, bf16=config.bf16, trained=trained)
+
+    @cached_property
+    def _processes(self) -> Processes:
+        """All models of a run are trained by the same processes, one after another."""
+        from selftrain.models.loading import resolve_device
+        from selftrain.training.launcher import Processes
+
+        config = self.engine_config
+        device = resolve_device(config.device).partition(":")[0]
+        folder = None if config.training_folder is None else Path(config.training_folder).resolve()
+        return Processes(config.training_processes, device, offload=config.fsdp_cpu_offload, folder=folder)

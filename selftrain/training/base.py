@@ -152,7 +152,7 @@ class Checkpoints(Protocol):
         ...
 
     def save(self, write: Callable[[Path], None]) -> None:
-        """Calls `write` with an empty folder and makes durable what it wrote."""
+        """Calls `write` with an empty folder and makes durable what it wrote; nothing where it raises an error."""
         ...
 
 

@@ -12,11 +12,9 @@ from selftrain.models.out_of_memory import is_out_of_memory
 from selftrain.models.rendering import TokenizedExample, batches_by_tokens
 from selftrain.training.base import MAX_BYTES_KEPT, MAX_TOKENS, TrainingJob
 from selftrain.training.failures import example_out_of_memory, optimizer_out_of_memory
-from selftrain.training.followers import Followers, assign_batches
 from selftrain.training.gradients import GradientAccumulator
 from selftrain.training.loss import normalizer
-
-Batches = Sequence[Sequence[TokenizedExample]]
+from selftrain.training.tensors import whole
 
 
 class Stepper:
@@ -24,15 +22,14 @@ class Stepper:
 
     Args:
         examples: those of `job`, tokenized, in the same order.
-        followers: further processes that compute gradients; None for training in this process alone.
     """
 
     def __init__(
         self, gradients: GradientAccumulator, optimizer: torch.optim.Optimizer,
-        examples: Sequence[TokenizedExample], job: TrainingJob, *, followers: Followers | None = None,
+        examples: Sequence[TokenizedExample], job: TrainingJob,
     ) -> None:  # fmt: skip
         self.gradients, self.optimizer, self.examples = gradients, optimizer, examples
-        self._job, self._config, self._followers = job, job.config, followers
+        self._job, self._config = job, job.config
         #: Tokens of one micro-batch, padding included; lowered for good where memory runs out.
         self.max_tokens_per_batch = job.config.max_tokens_per_batch or self._measured_max_tokens()
 
@@ -65,7 +62,7 @@ class Stepper:
         while loss is None:  # out of memory: the whole step again, in smaller micro-batches
             loss = self._accumulate(indices, key)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self._config.max_grad_norm)
-        finite = math.isfinite(loss) and math.isfinite(norm.item())
+        finite = math.isfinite(loss) and math.isfinite(whole(norm).item())
         if finite:
             self._update(learning_rate)
         self.optimizer.zero_grad(set_to_none=True)
@@ -77,7 +74,7 @@ class Stepper:
         for index in indices:
             loss = self.gradients.add([self.examples[index]], divisor, key)
             gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-            norm = torch.nn.utils.get_total_norm(gradients).item()
+            norm = whole(torch.nn.utils.get_total_norm(gradients)).item()
             # None is out of memory, which says nothing about the example's values.
             if loss is not None and not (math.isfinite(loss) and math.isfinite(norm)):
                 found.append(index)
@@ -94,46 +91,34 @@ class Stepper:
         """
         divisor = self._divisor(indices)
         cut = batches_by_tokens([self.examples[i] for i in indices], self.max_tokens_per_batch)
-        batches = [[self.examples[indices[place]] for place in batch] for batch in cut]
+        batches = [[indices[place] for place in batch] for batch in cut]
         losses = self._losses(batches, divisor, key)
         failed = next((number for number, loss in losses.items() if loss is None), None)
         if failed is not None:
             self.gradients.zero_grad()
-            self._lower_max_tokens([indices[place] for place in cut[failed]])
+            self._lower_max_tokens(batches[failed])
             return None
-        if self._followers is not None:
-            self._followers.add_gradients(self.model)
         # Always in this order, so that the sum does not depend on the number of processes.
         return sum(losses[number] or 0.0 for number in range(len(batches)))
 
-    def _losses(self, batches: Batches, divisor: float, key: str) -> Mapping[int, float | None]:
+    def _losses(self, batches: Sequence[Sequence[int]], divisor: float, key: str) -> Mapping[int, float | None]:
         """Of each micro-batch by number, while gradients are accumulated; None where memory ran out."""
-        if self._followers is None:
-            return self._own_losses(dict(enumerate(batches)), divisor, key)
-        sizes = [len(batch) * max(len(example.token_ids) for example in batch) for batch in batches]
-        own, *others = (
-            {number: batches[number] for number in share} for share in assign_batches(sizes, self._followers.size)
-        )
-        with self._followers.sharing_cores():
-            self._followers.send(self.model, others, divisor, key)
-            return self._own_losses(own, divisor, key) | self._followers.losses()
-
-    def _own_losses(
-        self, batches: Mapping[int, Sequence[TokenizedExample]], divisor: float, key: str
-    ) -> dict[int, float | None]:
         losses: dict[int, float | None] = {}
-        for number, batch in batches.items():
-            losses[number] = self.gradients.add(batch, divisor, f"{key}/{number}")
+        for number, batch in enumerate(batches):
+            losses[number] = self.gradients.add([self.examples[i] for i in batch], divisor, f"{key}/{number}")
             if losses[number] is None:
                 break
         return losses
 
+    def _tokens(self, batch: Sequence[int]) -> int:
+        """Padding included."""
+        return len(batch) * max(len(self.examples[i].token_ids) for i in batch)
+
     def _lower_max_tokens(self, failed: Sequence[int]) -> None:
-        longest = max(len(self.examples[i].token_ids) for i in failed)
         if len(failed) == 1:
-            raise example_out_of_memory(self._job.examples[failed[0]], longest, self._config)
+            raise example_out_of_memory(self._job.examples[failed[0]], self._tokens(failed), self._config)
         # The failed micro-batch may be smaller than the limit; half of its own size is sure to split it.
-        self.max_tokens_per_batch = min(self.max_tokens_per_batch, len(failed) * longest) // 2
+        self.max_tokens_per_batch = min(self.max_tokens_per_batch, self._tokens(failed)) // 2
 
     def _update(self, learning_rate: float) -> None:
         for group in self.optimizer.param_groups:

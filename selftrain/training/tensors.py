@@ -1,4 +1,7 @@
-"""The tensors of a training: copied, restored, and saved as safetensors under the model's own parameter names."""
+"""The tensors of a training: copied, restored, and saved as safetensors under the model's own parameter names.
+
+Where the model is sharded over processes all of it is collective: each process makes the same calls.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -48,20 +52,49 @@ class StateTensors:
         """
         best = folder / "best.safetensors"
         return cls(
-            weights=_checked(read(folder / "weights.safetensors"), model),
-            optimizer=read(folder / OPTIMIZER),
-            initial=read(folder / "initial.safetensors")["initial"],
-            best=_checked(read(best), model) if best.exists() else None,
+            weights=_checked(read(folder / "weights.safetensors", model), model),
+            optimizer=read(folder / OPTIMIZER, model),
+            initial=read(folder / "initial.safetensors", model)["initial"],
+            best=_checked(read(best, model), model) if exists(best) else None,
         )
 
 
+def in_processes() -> bool:
+    """Whether the training is shared by several processes, of which this is one."""
+    return dist.is_available() and dist.is_initialized()
+
+
+def is_first_process() -> bool:
+    return not in_processes() or dist.get_rank() == 0
+
+
 def write(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
+    """Writes a file; in the processes of a training a folder, with a file of each."""
+    if in_processes():
+        from selftrain.training import distributed_checkpoint
+
+        distributed_checkpoint.save(path.with_suffix(""), tensors)
+    else:
+        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
 
 
-def read(path: Path) -> dict[str, Tensor]:
-    # Cloned: a memory-mapped file may be removed before the tensors are.
-    return {name: tensor.clone() for name, tensor in load_file(path).items()}
+def exists(path: Path) -> bool:
+    """Whether `write` has written it, in any number of processes."""
+    return path.is_file() or path.with_suffix("").is_dir()
+
+
+def read(path: Path, model: Any) -> dict[str, Tensor]:
+    """What `write` has written, in any number of processes; of what is sharded in `model`, the own shard.
+
+    Raises:
+        OSError, SafetensorError, ValueError: it is missing or damaged.
+    """
+    if not in_processes() and path.is_file():
+        # Cloned: a memory-mapped file may be removed before the tensors are.
+        return {name: tensor.clone() for name, tensor in load_file(path).items()}
+    from selftrain.training import distributed_checkpoint
+
+    return distributed_checkpoint.load(path, dict(model.named_parameters()))
 
 
 def trainable(model: Any) -> dict[str, torch.nn.Parameter]:
@@ -114,4 +147,10 @@ def bf16_sample(model: Any) -> Tensor:
     """Every n-th trained weight in bfloat16, up to a million: enough to tell whether a training changed any."""
     weights = [value.detach() for value in trainable(model).values()]
     every = 1 + sum(value.numel() for value in weights) // SAMPLED_WEIGHTS
-    return torch.cat([value.flatten()[::every].to(torch.bfloat16) for value in weights])
+    return torch.cat([whole(value).flatten()[::every].to(torch.bfloat16) for value in weights])
+
+
+def whole(value: Any) -> Tensor:
+    """A tensor with the shards of all processes."""
+    tensor: Tensor = value.full_tensor() if hasattr(value, "full_tensor") else value
+    return tensor

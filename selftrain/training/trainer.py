@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 
 from selftrain.errors import ModelError
 from selftrain.models.rendering import Renderer
 from selftrain.models.tokenizer_facts import write_stated
 from selftrain.training import tensors
 from selftrain.training.base import NO_HOOKS, TrainingConfig, TrainingHooks, TrainingJob, TrainingReport
-from selftrain.training.followers import Followers
 from selftrain.training.gradients import GradientAccumulator, LossConfig
+from selftrain.training.optimizer import configure, load_optimizer, make_optimizer
 from selftrain.training.step import Stepper
 from selftrain.training.trainable_weights import TrainableWeights, WholeModel
 from selftrain.training.training_loop import TrainingLoop
@@ -30,15 +28,13 @@ class TransformersTrainer:
         renderer: tokenizes examples, the same way as for sampling.
         bf16: run the forward pass under bfloat16 autocast.
         trained: which weights are trained; by default all.
-        followers: further processes that compute gradients.
     """
 
     def __init__(
-        self, model: Any, renderer: Renderer, *, bf16: bool = False, trained: TrainableWeights | None = None,
-        followers: Followers | None = None,
-    ) -> None:  # fmt: skip
+        self, model: Any, renderer: Renderer, *, bf16: bool = False, trained: TrainableWeights | None = None
+    ) -> None:
         self.model, self.renderer, self.bf16 = model, renderer, bf16
-        self._trained, self._followers = trained or WholeModel(model), followers
+        self._trained = trained or WholeModel(model)
         #: The optimizer of the run, where one is kept across rounds.
         self._run_optimizer: torch.optim.AdamW | None = None
 
@@ -70,19 +66,7 @@ class TransformersTrainer:
             tensors.write(folder / tensors.OPTIMIZER, tensors.optimizer_state(self.model, self._run_optimizer))
 
     def load_state(self, folder: Path) -> None:
-        self._run_optimizer, file = None, folder / tensors.OPTIMIZER
-        if not file.exists():
-            return
-        optimizer = torch.optim.AdamW(tensors.trainable(self.model).values(), fused=True)
-        try:
-            tensors.load_optimizer_state(self.model, optimizer, tensors.read(file))
-        except (OSError, SafetensorError, ValueError) as error:
-            raise ModelError(
-                f"{file} is not the optimizer state of this model: {error}",
-                "its moments have to be those of the weights that are trained",
-                "use the state that was saved with these weights",
-            ) from error
-        self._run_optimizer = optimizer
+        self._run_optimizer = load_optimizer(self.model, folder)
 
     def to(self, device: str) -> None:
         self.model.to(device)
@@ -99,16 +83,16 @@ class TransformersTrainer:
             pad_id=self.renderer.pad_id, bf16=self.bf16, temperature=config.train_temperature,
             normalization=config.loss_normalization, gradient_checkpointing=config.gradient_checkpointing,
         )  # fmt: skip
-        gradients = GradientAccumulator(self.model, loss)
-        stepper = Stepper(gradients, optimizer, examples, job, followers=self._followers)
+        stepper = Stepper(GradientAccumulator(self.model, loss), optimizer, examples, job)
         if config.early_stopping == "off":
             hooks = replace(hooks, validation_metric=None)
-        with nullcontext() if self._followers is None else self._followers.joined(self.model, loss):
-            return TrainingLoop(stepper, job, hooks).run()
+        return self._run(stepper, job, hooks)
+
+    def _run(self, stepper: Stepper, job: TrainingJob, hooks: TrainingHooks) -> TrainingReport:
+        return TrainingLoop(stepper, job, hooks).run()
 
     def close(self) -> None:
-        if self._followers is not None:
-            self._followers.close()
+        """Holds nothing else."""
 
     def _optimizer(self, config: TrainingConfig) -> torch.optim.AdamW:
         """That of the run where it spans the run, else a new one; the learning rate is set at every step."""
@@ -123,9 +107,7 @@ class TransformersTrainer:
         spans_run = config.optimizer_spans == "run"
         optimizer = self._run_optimizer if spans_run else None
         if optimizer is None:
-            optimizer = torch.optim.AdamW(weights, fused=True)
-        for group in optimizer.param_groups:
-            group["betas"] = (config.adam_beta1, config.adam_beta2)
-            group["eps"], group["weight_decay"] = config.adam_epsilon, config.weight_decay
+            optimizer = make_optimizer(self.model)
+        configure(optimizer, config)
         self._run_optimizer = optimizer if spans_run else None
         return optimizer

@@ -31,13 +31,14 @@ class TrainingLoop:
     the position of a training is one count, and no random generator's state has to be saved.
     """
 
-    def __init__(self, stepper: Stepper, job: TrainingJob, hooks: TrainingHooks) -> None:
+    def __init__(self, stepper: Stepper, job: TrainingJob, hooks: TrainingHooks, fingerprint: str = "") -> None:
         self._stepper, self._model = stepper, stepper.model
         self._job, self._config, self._hooks = job, job.config, hooks
         self._batches = step_batches(len(job.examples), job.config, job.seed)
         self._steps_per_epoch = len(self._batches) // job.config.num_train_epochs
-        own = "" if hooks.checkpoints is None else self._fingerprint()
-        self._state = TrainerState(own, stepper.max_tokens_per_batch)
+        #: Of the training, to which a saved state has to belong.
+        self.fingerprint = fingerprint or ("" if hooks.checkpoints is None else self._fingerprint())
+        self._state = TrainerState(self.fingerprint, stepper.max_tokens_per_batch)
         self._best: Weights | None = None
         self._initial = tensors.bf16_sample(self._model)
 
@@ -95,7 +96,8 @@ class TrainingLoop:
 
     def _write(self, folder: Path) -> None:
         budget = self._stepper.max_tokens_per_batch
-        replace(self._state, max_tokens_per_batch=budget).write(folder)
+        if tensors.is_first_process():
+            replace(self._state, max_tokens_per_batch=budget).write(folder)
         optimizer = tensors.optimizer_state(self._model, self._stepper.optimizer)
         StateTensors(tensors.trainable(self._model), optimizer, self._initial, self._best).write(folder)
 
@@ -112,7 +114,8 @@ class TrainingLoop:
             return
         tensors.copy_weights(self._model, saved.weights)
         self._initial, self._best = saved.initial.to(self._initial.device), saved.best
-        self._state, self._stepper.max_tokens_per_batch = state, state.max_tokens_per_batch
+        self._state = state
+        self._stepper.max_tokens_per_batch = min(self._stepper.max_tokens_per_batch, state.max_tokens_per_batch)
 
     def _fingerprint(self) -> str:
         weights = [(name, p.shape, p.dtype, p.requires_grad) for name, p in self._model.named_parameters()]

@@ -28,7 +28,7 @@ _CLOCKS = (
 )
 
 
-def trainer(method: str, folder: str) -> Any:
+def trainer(method: str, folder: str, processes: int = 1) -> Any:
     from selftrain.engines.config import EngineConfig
     from selftrain.evaluation import EvalConfig
     from selftrain.loop.collapse_monitor import MonitorConfig
@@ -49,6 +49,15 @@ def trainer(method: str, folder: str) -> Any:
             "model": seed_model("llama"),
             "reward_funcs": "always_one",
             "training": TrainingConfig(learning_rate=1e-3, num_train_epochs=2, train_batch_size=4, validation_size=4),
+        },
+        # One long training.
+        "training": lambda: {
+            "method": RestEM(**{**short, "num_rounds": 1}, num_generations=2, mask_truncated_completions=False),
+            "model": seed_model("llama"),
+            "reward_funcs": "always_one",
+            "training": TrainingConfig(
+                learning_rate=1e-4, num_train_epochs=5, train_batch_size=5, validation_size=4, max_tokens_per_batch=60
+            ),
         },
         "sept": lambda: {
             "method": SePT(**{**short, "num_rounds": 3}, problems_per_round=4),
@@ -71,7 +80,7 @@ def trainer(method: str, folder: str) -> Any:
         budget=BudgetConfig(checkpoint_minutes=0, keep_weights="best" if method == "sept" else "all"),
         output_dir=folder,
         seed=5,
-        engine=EngineConfig(sampling_batch_size=4),
+        engine=EngineConfig(sampling_batch_size=4, training_processes=processes),
         progress=Progress(quiet=True),
     )
 
@@ -96,12 +105,13 @@ class Driver(Forking):
     def __init__(self) -> None:
         super().__init__("tests.torture.runs")
 
-    def run(self, method: str, folder: Path, plan: Mapping[str, Any] | None = None) -> Ran:
-        """Starts or resumes a run in a process that the plan may kill."""
+    def run(self, method: str, folder: Path, plan: Mapping[str, Any] | None = None, processes: int = 1) -> Ran:
+        """Starts or resumes a run in a process that the plan may kill, and which trains in some `processes`."""
         notes = folder.with_name(f"{folder.name}.notes")
         notes.write_text("")
-        order = {"method": method, "folder": str(folder), "notes": str(notes), "plan": dict(plan or {})}
-        return Ran(self.order(order).code, notes.read_text().splitlines(), (plan or {}).get("how") == "power")
+        order = {"method": method, "folder": str(folder), "notes": str(notes), "processes": processes}
+        code = self.order({**order, "plan": dict(plan or {})}).code
+        return Ran(code, notes.read_text().splitlines(), (plan or {}).get("how") == "power")
 
 
 def outcome(folder: Path) -> dict[str, bytes]:
@@ -150,7 +160,7 @@ def _obey(order: Mapping[str, Any]) -> int:
     folder = Path(order["folder"])
     # Its own name is a setting, so it has to be the same everywhere.
     os.chdir(folder.parent)
-    started = trainer(order["method"], folder.name)
+    started = trainer(order["method"], folder.name, order["processes"])
     faults.install()
     try:
         started.train(resume=holds_run(folder))

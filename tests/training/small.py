@@ -70,7 +70,7 @@ class Folders:
     def save(self, write: Callable[[Path], None]) -> None:
         assert self.place is not None
         folder = self.place / str(len(self.states))
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         write(folder)
         self.states.append(folder)
         if len(self.states) in self.interrupt_after:

@@ -1,0 +1,145 @@
+"""The processes of trainings, started by torch's elastic launcher within this process and ended with it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from selftrain.errors import RunError, SettingsError
+from selftrain.training.dialogue import STOP, TIMEOUT, put
+
+#: How often lost processes are replaced: all are started again, from the last checkpoint.
+MAX_RESTARTS = 3
+#: Without `-m`, since this package may be on the path of this process only.
+_PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop(1)); from selftrain.training.worker import main; main()"
+
+
+class Processes:
+    """
+    Args:
+        number: of processes; of each one's own GPU where `device` is "cuda".
+        offload: keep weights, gradients and the optimizer in CPU memory.
+        folder: where processes wait that are not started here, but by torchrun; they may be on other machines.
+
+    Raises:
+        SettingsError: there are not as many GPUs.
+    """
+
+    def __init__(self, number: int, device: str, *, offload: bool = False, folder: Path | None = None) -> None:
+        count = torch.cuda.device_count()
+        if device == "cuda" and number > count and folder is None:
+            raise SettingsError(
+                f"training_processes is {number}, and there are {count} GPUs",
+                "each process of a training needs one of its own",
+                f"set --training_processes {count}",
+            )
+        self.number, self.device, self.offload = number, device, offload
+        self._thread: threading.Thread | None = None
+        self._folder, self._launches = folder, folder is None
+        self._failure: BaseException | None = None
+
+    @property
+    def threads(self) -> int:
+        """Of torch, in each process: on a CPU they share those of this one. 0 leaves it to torchrun."""
+        return max(1, torch.get_num_threads() // self.number) if self._launches else 0
+
+    def new_job(self) -> Path:
+        """An empty folder for what they shall do; they are started where they do not run."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="selftrain-training-"))
+        if self._thread is None and self._launches:
+            # Its log would stand between the lines of the run; what it says of a failure, `check` does.
+            logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+            (self._folder / STOP).unlink(missing_ok=True)
+            self._thread = threading.Thread(target=self._launch, args=(self._folder,), daemon=True)
+            self._thread.start()
+        job = self._folder / f"job-{uuid.uuid4().hex}"
+        job.mkdir(parents=True)
+        (job / "events").touch()
+        return job
+
+    def begin(self, job: Path) -> None:
+        put(job.parent / "current", job.name)
+
+    def end(self, job: Path, before: Path | None) -> None:
+        """Removes the folder of the job `before`; that of this one is kept until then."""
+        (job.parent / "current").unlink()
+        if before is not None:
+            shutil.rmtree(before, ignore_errors=True)
+
+    def _launch(self, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        config = LaunchConfig(
+            min_nodes=1, max_nodes=1, nproc_per_node=self.number, max_restarts=MAX_RESTARTS, run_id=uuid.uuid4().hex,
+            rdzv_backend="static", rdzv_endpoint=f"127.0.0.1:{port}", rdzv_configs={"rank": 0},
+            logs_specs=DefaultLogsSpecs(log_dir=str(folder / "logs"), redirects=Std.ALL),
+        )  # fmt: skip
+        arguments = (str(Path(__file__).parents[2]), str(folder), self.device, str(TIMEOUT), str(os.getpid()))
+        try:
+            elastic_launch(config, sys.executable)("-P", "-c", _PROGRAM, *arguments)
+        except BaseException as error:
+            self._failure = error
+
+    def check(self) -> None:
+        """
+        Raises:
+            RunError: they were lost more often than they are replaced.
+        """
+        if self._thread is not None and not self._thread.is_alive():
+            raise RunError(
+                f"a training process {_why(self._failure)}",
+                f"it was replaced {MAX_RESTARTS} times before, each time from the last checkpoint",
+                "resume the run; if memory ran out, resume it with --set training_processes=... or another device",
+            ) from self._failure
+
+    def stop(self) -> None:
+        """Ends them; what they have written is kept."""
+        if self._folder is None or not self._folder.exists():
+            return
+        (self._folder / "current").unlink(missing_ok=True)
+        (self._folder / STOP).touch()
+        if self._thread is None:
+            return
+        self._thread.join(5)
+        for file in self._folder.glob("pid-*") if self._thread.is_alive() else ():
+            # It is stopped itself, so that it does not see that it is to end.
+            with suppress(OSError, ValueError):
+                os.kill(int(file.read_text()), signal.SIGKILL)
+        self._thread.join()
+        self._thread = None
+
+    def close(self) -> None:
+        """Ends them, and removes what they have written."""
+        self.stop()
+        if self._folder is not None and self._launches:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+
+def _why(failure: Any) -> str:
+    if not isinstance(failure, ChildFailedError):
+        return f"could not be started: {failure}"
+    _, first = failure.get_first_failure()
+    if first.exitcode < 0:
+        return f"was ended by signal {-first.exitcode}"
+    message: Any = first.message
+    if isinstance(message, dict):  # what the process itself has recorded
+        message = message["message"]
+    return f"failed: {str(message).strip().splitlines()[0]}"

@@ -1,0 +1,122 @@
+"""A model whose weights are sharded over processes, by FSDP2. Every process has to make the same calls."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, MixedPrecisionPolicy, OffloadPolicy, fully_shard
+
+from selftrain.models.merging import is_lora_matrix
+from selftrain.models.rendering import TokenizedExample
+from selftrain.training.gradients import GradientAccumulator, LossConfig
+from selftrain.training.step import Stepper
+
+
+class Root(torch.nn.Module):
+    """All that a micro-batch computes as one forward pass: FSDP gathers weights where a module's forward pass begins,
+    and the loss reads the output head's beside it.
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, compute: Callable[[], Tensor]) -> Tensor:
+        return compute()
+
+
+class ShardedGradients(GradientAccumulator):
+    def __init__(self, root: Root, config: LossConfig) -> None:
+        super().__init__(root.model, config)
+        self._root = root
+
+    def _loss(self, examples: Sequence[TokenizedExample], divisor: float) -> Tensor:
+        loss: Tensor = self._root(partial(super()._loss, examples, divisor))
+        return loss
+
+
+class LessMemoryError(Exception):
+    """A micro-batch did not fit; `max_tokens` are to be tried, by all processes."""
+
+    def __init__(self, max_tokens: int) -> None:
+        super().__init__(f"out of memory; at most {max_tokens} tokens a micro-batch from now on")
+        self.max_tokens = max_tokens
+
+
+class ShardedStepper(Stepper):
+    """The processes take the micro-batches of a step in turns, the largest first."""
+
+    def _losses(self, batches: Sequence[Sequence[int]], divisor: float, key: str) -> dict[int, float | None]:
+        order = sorted(range(len(batches)), key=lambda number: -self._tokens(batches[number]))
+        losses = torch.zeros(len(batches), dtype=torch.float64)
+        for first in range(0, len(order), dist.get_world_size()):
+            place = first + dist.get_rank()
+            # A process that has none left computes the smallest one again, for nothing: the others wait for it.
+            number, parts = (order[place], divisor) if place < len(order) else (order[-1], math.inf)
+            loss = self.gradients.add([self.examples[i] for i in batches[number]], parts, f"{key}/{number}")
+            if loss is None:
+                # The others are in the middle of a collective operation, which nothing but a restart ends.
+                self._lower_max_tokens(batches[number])
+                raise LessMemoryError(self.max_tokens_per_batch)
+            if parts == divisor:
+                losses[number] = loss
+        dist.all_reduce(losses)
+        return dict(enumerate(losses.tolist()))
+
+
+def shard(root: Root, source: Mapping[str, Any], mesh: DeviceMesh, *, bf16: bool, offload: bool) -> None:
+    """Gives a model its weights, layer by layer, of which this process keeps its shard.
+
+    Args:
+        source: the opened safetensors file of each weight and buffer; what has none stays as it is, in all processes.
+        bf16: gather the weights of linear layers in bfloat16, as autocast would round them.
+        offload: keep weights, gradients and the optimizer in CPU memory.
+    """
+    # Held, so that no other tensor gets the id of one of them.
+    named = [*root.model.named_parameters(), *root.model.named_buffers()]
+    names = {id(tensor): name for name, tensor in named if name in source}
+    layers = [module for module in root.modules() if type(module).__name__ in (root.model._no_split_modules or ())]
+    options: dict[str, Any] = {
+        "mesh": mesh,
+        "ignored_params": {weight for weight in root.parameters() if id(weight) not in names},
+        "offload_policy": CPUOffloadPolicy(pin_memory=mesh.device_type != "cpu") if offload else OffloadPolicy(),
+    }
+    for unit in (*reversed(layers), root):
+        linear = [] if unit is root or not bf16 else _linear(unit, names)
+        _fill(unit, source, names)
+        if linear:
+            policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+            fully_shard(linear, mp_policy=policy, **options)
+        fully_shard(unit, **options)
+    for module in root.modules():
+        if isinstance(module, FSDPModule):
+            # The loss is divided by the tokens of the whole step already, and gloo has no averages.
+            module.set_gradient_divide_factor(1.0)
+            module.set_force_sum_reduction_for_comms(True)
+
+
+def _linear(unit: torch.nn.Module, names: Mapping[int, str]) -> list[torch.nn.Module]:
+    """Without an adapter's own, whose dropout is computed in their precision."""
+    found = (module for module in unit.modules() if type(module) is torch.nn.Linear and id(module.weight) in names)
+    return [module for module in found if not is_lora_matrix(names[id(module.weight)])]
+
+
+def _fill(unit: torch.nn.Module, source: Mapping[str, Any], names: Mapping[int, str]) -> None:
+    filled: dict[str, Any] = {}  # by name, so that tied weights stay one
+    places: list[dict[str, Any]] = [p for m in unit.modules() for p in (m._parameters, m._buffers)]
+    for place in places:
+        for key, empty in place.items():
+            if (name := names.get(id(empty))) is None:
+                continue
+            if name not in filled:
+                value = source[name].get_tensor(name)
+                is_weight = isinstance(empty, torch.nn.Parameter)
+                filled[name] = torch.nn.Parameter(value, empty.requires_grad) if is_weight else value
+            place[key] = filled[name]
