@@ -30,8 +30,8 @@ HEAVY_AT_HOME = {
     "engines.transformers", "engines.sampler", "training.trainer", "training.step", "training.tensors",
     "training.loss", "training.seeding", "training.optimizer", "training.sharding", "training.distributed_checkpoint",
     "training.worker", "training.launcher", "training.sharded_trainer", "training.gradients", "training.lora",
-    "models.merging", "models.merge_adapter", "models.logprobs", "models.loading", "models.check_loaded", "models.out_of_memory",
-    "engines.ray.workers", "engines.ray.weights", "engines.compiled",
+    "models.merging", "models.merge_adapter", "models.logprobs", "models.loading", "models.check_loaded",
+    "models.out_of_memory", "engines.ray.workers", "engines.ray.weights", "engines.compiled",
 }  # fmt: skip
 #: A room in which it may.
 HEAVY_ROOM = "engines.packed"
