@@ -103,9 +103,10 @@ class Processes:
             RunError: they were lost more often than they are replaced.
         """
         if self._thread is not None and not self._thread.is_alive():
+            lost = isinstance(self._failure, ChildFailedError)
             raise RunError(
-                f"a training process {_why(self._failure)}",
-                f"it was replaced {MAX_RESTARTS} times before, each time from the last checkpoint",
+                f"a training process {_how(self._failure)}",
+                f"it was replaced {MAX_RESTARTS} times before, each time from the last checkpoint" if lost else "",
                 "resume the run; if memory ran out, resume it with --set training_processes=... or another device",
             ) from self._failure
 
@@ -133,7 +134,7 @@ class Processes:
             self._folder = None
 
 
-def _why(failure: Any) -> str:
+def _how(failure: Any) -> str:
     if not isinstance(failure, ChildFailedError):
         return f"could not be started: {failure}"
     _, first = failure.get_first_failure()

@@ -127,3 +127,4 @@ class ShardedTrainer(TransformersTrainer):
     def _move(self, device: torch.device | str) -> None:
         if torch.device(device) != self.model.device and not self._source.adapter.load_in_4bit:
             self.model.to(device)
+            torch.cuda.empty_cache()  # nothing without a GPU

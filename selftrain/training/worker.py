@@ -123,7 +123,9 @@ def work(path: Path, mesh: DeviceMesh) -> None:
 
 def _train(folder: JobFolder, job: dict[str, Any], mesh: DeviceMesh) -> TrainingReport:
     root = _model(folder.path, job, mesh)
-    config, model = TrainingConfig(**job["config"]), root.model
+    # As the run has measured it, or after a lack of memory fewer.
+    max_tokens = int(_read(folder.path / "max_tokens", str(job["max_tokens"])))
+    config, model = TrainingConfig(**{**job["config"], "max_tokens_per_batch": max_tokens}), root.model
     gradients = sharding.ShardedGradients(root, LossConfig(**job["loss"]))
     optimizer = (load_optimizer(model, Path(job["state"])) if job["state"] else None) or make_optimizer(model)
     configure(optimizer, config)
@@ -131,7 +133,6 @@ def _train(folder: JobFolder, job: dict[str, Any], mesh: DeviceMesh) -> Training
     training = TrainingJob(given, config, job["seed"], RoundProgress(**job["round_progress"]))
     examples = [TokenizedExample(tuple(ids), prompt_length, weight) for ids, prompt_length, weight in job["tokens"]]
     stepper = sharding.ShardedStepper(gradients, optimizer, examples, training)
-    stepper.max_tokens_per_batch = int(_read(folder.path / "max_tokens", str(job["max_tokens"])))
     hooks = TrainingHooks(
         validation_metric=(lambda: folder.measure(model)) if job["validated"] else None,
         on_step=folder.on_step,

@@ -79,6 +79,20 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.mark.slow
+def test_models_in_turns_are_trained_by_the_same_processes(tmp_path: Path) -> None:
+    with Driver() as driver:
+        for processes in (1, 2):
+            (tmp_path / str(processes)).mkdir()
+            assert driver.run("pst", tmp_path / str(processes) / "run", processes=processes).code == 0
+    one, two = (tmp_path / name / "run" / "weights" for name in ("1", "2"))
+    files = [file.relative_to(one) for file in one.rglob("model.safetensors")]
+    assert len(files) == 2
+    for file in files:
+        expected, found = load_file(one / file), load_file(two / file)
+        assert all((found[name] - expected[name]).abs().max() < 1e-5 for name in expected)
+
+
+@pytest.mark.slow
 def test_deaths_in_a_training_of_several_processes_change_nothing(tmp_path: Path, place: Path) -> None:
     luck, deaths = random.Random("deaths"), Counter[str]()
     with Driver() as driver:

@@ -96,7 +96,7 @@ def pids() -> list[int]:
         (3, "qwen2", {}),
         (3, "llama", {"adapter": LORA}),
         (2, "gemma2", {"checkpointing": True}),
-        (2, "llama", {"offload": True}),
+        (2, "llama", {"offload": True, "max_tokens": None}),
         (1, "llama", {"offload": True}),
         (2, "llama", {"adapter": LORA, "checkpointing": True, "bf16": True}),
         (3, "qwen2", {"adapter": replace(LORA, lora_r=1), "offload": True, "checkpointing": True}),
@@ -108,7 +108,9 @@ def test_the_losses_are_those_of_one_process(number: int, name: str, more: dict[
     if "adapter" in more:
         pytest.importorskip("peft", reason="adapters are trained through peft: pip install 'selftrain[peft]'")
     more = dict(more)
-    config = replace(CONFIG, gradient_checkpointing=more.pop("checkpointing", False))
+    config = replace(
+        CONFIG, gradient_checkpointing=more.pop("checkpointing", False), max_tokens_per_batch=more.pop("max_tokens", 60)
+    )
     offload = more.pop("offload", False)
     with trainer_of(number, name=name, offload=offload, **more) as several, trainer_of(1, name=name, **more) as one:
         found, expected = followed(several, config), followed(one, config)
