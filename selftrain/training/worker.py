@@ -21,7 +21,9 @@ import torch
 import torch.distributed as dist
 from safetensors import safe_open
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.elastic.multiprocessing.errors import record
+from torch.distributed.rendezvous import rendezvous
 
 from selftrain.errors import SelftrainError
 from selftrain.models.adapter import AdapterConfig
@@ -189,6 +191,15 @@ def _read(file: Path, default: str = "") -> str:
         return default
 
 
+def _join_group(device: str, timeout: timedelta) -> None:
+    store, rank, size = next(rendezvous("env://", timeout=timeout))
+    # The store may still have the addresses of processes that are gone.
+    store = PrefixStore(os.environ["TORCHELASTIC_RESTART_COUNT"], store)
+    # Offloaded weights are in CPU memory, and so is what the processes agree on.
+    backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=timeout)
+
+
 def _watch(folder: Path, parent: int, is_temporary: bool) -> None:
     """Ends this process with the run. One that waits for another in a collective operation would not see it."""
     while os.getppid() == parent and not (folder / STOP).exists():
@@ -210,8 +221,7 @@ def main() -> None:
     (folder / f"pid-{os.environ['RANK']}").write_text(str(os.getpid()))
     if device == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    # Offloaded weights are in CPU memory, and so is what the processes agree on.
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device == "cuda" else "gloo", timeout=timedelta(seconds=timeout))
+    _join_group(device, timedelta(seconds=timeout))
     mesh, done = init_device_mesh(device, (dist.get_world_size(),)), ""
     while True:
         current = _read(folder / "current")

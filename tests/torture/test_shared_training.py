@@ -45,7 +45,7 @@ class Killer(threading.Thread):
         self._driver, self._place, self.killed = driver, place, ""
         self._victim, self._after, self._which = (
             luck.choice(["run", "process", "stop"]),
-            luck.uniform(0, 12),
+            luck.uniform(0, 10),
             luck.random(),
         )
         self._over = threading.Event()
