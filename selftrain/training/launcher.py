@@ -77,10 +77,12 @@ class Processes:
         put(job.parent / "current", job.name)
 
     def end(self, job: Path, before: Path | None) -> None:
-        """Removes the folder of the job `before`; that of this one is kept until then."""
+        """Removes its weights, and the folder of the job `before`."""
         (job.parent / "current").unlink()
-        if before is not None:
-            shutil.rmtree(before, ignore_errors=True)
+        (job / "weights.safetensors").unlink()
+        for folder in (job / "result", before):
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _launch(self, folder: Path) -> None:
         with socket.socket() as free:

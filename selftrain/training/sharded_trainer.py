@@ -85,10 +85,10 @@ class ShardedTrainer(TransformersTrainer):
                 self._processes.begin(path)
                 report = Dialogue(path, self._processes.check, hooks, measure).report()
                 self._take_weights(path / "result")
+            self._processes.end(path, self.last_job)
         except BaseException:
             self._processes.stop()
             raise
-        self._processes.end(path, self.last_job)
         self.last_job, self._state = path, path / "state" if job.config.optimizer_spans == "run" else None
         return report
 
