@@ -62,8 +62,8 @@ and building prompts are left out. Against a simulation with known lengths the w
 are as few batches as GPUs and a batch is a single response (`tests/loop/plan/test_cost.py`).
 
 **Several GPUs** were never measured. The same work is spread out: whole copies of the model sample in parallel
-(`--ray`), weights are sharded over processes that train (`--training_processes`), and new weights are sent to
-every other machine after each training. Where hours hardly fall with more GPUs, a call has too few batches for them: raise
+(`--ray`), weights are sharded over processes that train (`--training_processes`), and new weights are sent to every
+other machine after each training. Where hours hardly fall with more GPUs, a call has too few batches for them: raise
 `problems_per_round` or `num_generations`, or lower `sampling_batch_size`. Idle GPUs cost as much as busy ones.
 
 In methods of many small rounds most tokens may be those of the probe and of the evaluations, not those that are
