@@ -84,8 +84,8 @@ def notes(shape: RunShape, gpus: int) -> list[str]:
     ]
     if gpus > 1:
         lines.append(
-            "Several GPUs sample with --ray and train with --training_processes, each with a whole model. That "
-            "was never measured."
+            "Several GPUs sample with --ray, each with a whole model, and train with --training_processes, over which "
+            "weights are sharded. That was never measured."
         )
     if not shape.bf16:
         lines.append("The run computes in float32: --bf16.")
