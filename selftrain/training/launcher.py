@@ -37,10 +37,16 @@ class Processes:
         folder: where processes wait that are not started here, but by torchrun; they may be on other machines.
 
     Raises:
-        SettingsError: there are not as many GPUs.
+        SettingsError: there are not as many GPUs, or torch is too old.
     """
 
     def __init__(self, number: int, device: str, *, offload: bool = False, folder: Path | None = None) -> None:
+        if tuple(map(int, torch.__version__.split(".")[:2])) < (2, 9):
+            raise SettingsError(
+                f"torch {torch.__version__} is installed, and training in several processes is asked for",
+                "distributed checkpoints in safetensors came with 2.9",
+                "pip install -U torch, or train in one process, without --fsdp_cpu_offload and --training_folder",
+            )
         count = torch.cuda.device_count()
         if device == "cuda" and number > count and folder is None:
             raise SettingsError(
