@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,14 @@ def fails_alone(*arguments: str, says: list[str], code: int, **popen: Any) -> No
     """The same in a process of its own."""
     done = subprocess.run([*SELFTRAIN, *command(*arguments)], capture_output=True, text=True, timeout=600, **popen)
     is_clear(done.returncode, done.stderr, says=says, code=code)
+
+
+def until_round_0(process: subprocess.Popen[str], run: Path) -> None:
+    """Waits until it is finished."""
+    deadline = time.monotonic() + 300
+    while not (run / "rounds.jsonl").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_1_a_misspelt_key(here: Path) -> None:
@@ -101,7 +109,7 @@ def test_6_prompts_longer_than_the_context(here: Path) -> None:
 
 @pytest.mark.slow
 def test_7_every_answer_wrong_in_a_round(here: Path) -> None:
-    rows = [{"question": f"Ana has {i} apples. How many apples are left?", "answer": "-1"} for i in range(60)]
+    rows = [{"question": f"Ana has {i} apples. How many apples are left?", "answer": "-7777"} for i in range(60)]
     Path("data.jsonl").write_text("\n".join(map(json.dumps, rows)))
     done = subprocess.run([*SELFTRAIN, *command(data="data.jsonl")], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0 and "kept none of its" in done.stderr, done.stderr
@@ -144,10 +152,7 @@ def test_10_ctrl_c(here: Path) -> None:
         text=True,
         bufsize=1,
     )
-    deadline = time.monotonic() + 300
-    while not Path("run/rounds.jsonl").exists():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
+    until_round_0(process, Path("run"))
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 75 and "Traceback" not in stderr, stderr
@@ -160,12 +165,20 @@ def test_10_ctrl_c(here: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
 def test_8_a_full_file_system(here: Path) -> None:
     Path("small").mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=19m", "tmpfs", "small"], capture_output=True).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", "small"], capture_output=True).returncode:
         pytest.skip("mounting is not allowed here")
     try:
-        fails_alone("--output_dir", "small/run", says=["small/run/weights", "No space left"], code=74)
+        process = subprocess.Popen(
+            [*SELFTRAIN, *command("--output_dir", "small/run")], stderr=subprocess.PIPE, text=True, bufsize=1
+        )
+        until_round_0(process, Path("small/run"))
+        with suppress(OSError), Path("small/other").open("wb") as other:
+            while True:  # another program fills it
+                other.write(bytes(1 << 20))
+        _, stderr = process.communicate(timeout=600)
+        is_clear(process.returncode, stderr, says=["small/run/", "No space left"], code=74)
         assert [line["round"] for line in RunFolder.open("small/run").rounds()] == [0]
-        subprocess.run(["mount", "-o", "remount,size=64m", "small"], check=True)
+        Path("small/other").unlink()
         resume = [*SELFTRAIN, "resume", "small/run"]
         done = subprocess.run(resume, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr

@@ -83,7 +83,7 @@ def test_a_plan_is_what_a_real_run_comes_to(here: Path, capsys: pytest.CaptureFi
     # The run has the same plan, but for what was measured and where it is.
     for name in ("data", "evaluation", "work", "grader"):
         assert stored[name] == plan[name]
-    assert {**stored["settings"], "output_dir": ""} == plan["settings"]
+    assert {**stored["settings"], "output_dir": "", "json": True} == plan["settings"]
     expected, happened = plan["estimate"], stored["happened"]
     assert expected["sampled_tokens"] == pytest.approx(happened["sampled_tokens"], rel=0.15)
     size = sum(file.stat().st_size for file in Path("run").rglob("*") if file.is_file() and not file.is_symlink())
