@@ -30,6 +30,7 @@ from selftrain.loop.prompt_choice import Length, PromptChoice, PromptFit, choose
 from selftrain.loop.round_record import FinishedRound, evaluation_rows
 from selftrain.loop.run_config import ModelConfig
 from selftrain.loop.run_graders import check_grader, grader_of, read_by
+from selftrain.models.placement import check_device
 from selftrain.models.prompts import PromptConfig, make_prompts
 from selftrain.models.tokenizer_facts import read_facts
 from selftrain.problems import ProblemSet, known_datasets, load_problems
@@ -193,6 +194,7 @@ def _check(settings: Resolved, *, several_weights: bool) -> None:
         )
     usage = EngineUsage(several_weights=several_weights, ray=settings[RayConfig].ray)
     check_engine(settings[EngineConfig].engine, _engine_sections(settings), usage)
+    check_device(settings[EngineConfig].device)
 
 
 def _engine_sections(settings: Resolved) -> dict[str, Any]:

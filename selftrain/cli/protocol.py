@@ -23,6 +23,7 @@ from selftrain.loop.learner import Learner
 from selftrain.loop.model_factory import ModelFactory
 from selftrain.loop.progress import Progress
 from selftrain.loop.run_config import ModelConfig
+from selftrain.models.placement import check_device
 from selftrain.models.prompts import PromptConfig
 from selftrain.models.tokenizer_facts import read_facts
 from selftrain.problems import load_rows
@@ -63,6 +64,7 @@ def evaluate_by_protocol(settings: Resolved, models: Sequence[str], output_dir: 
     usage = EngineUsage(several_weights=len(models) > 1, ray=settings[RayConfig].ray)
     sections = {name: settings.sections[name] for name in engine_sections()}
     check_engine(settings[EngineConfig].engine, sections, usage)
+    check_device(settings[EngineConfig].device)
     table, requests = _requests(protocol, settings[DatasetConfig])
     progress, asked, outcomes = Progress(), Asked(protocol, settings, table, requests), []
     with ExitStack() as stack:

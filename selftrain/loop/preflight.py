@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -49,10 +50,14 @@ def too_long_problems(
     found = learner.engine.too_long(prompts, max_completion_length)
     if found and config.long_prompts == "error":
         first = ", ".join(f"{problem_id} ({length:,} tokens)" for problem_id, length in found[:5])
+        longest = [prompt for prompt in prompts if prompt.problem_id == found[0][0]][:1]
+        lengths = range(max_completion_length)
+        fits = bisect_left(lengths, True, key=lambda length: bool(learner.engine.too_long(longest, length))) - 1
+        lower = f"lower --max_completion_length to {fits:,}, " if fits > 0 else ""
         raise DataError(
             f"{len(found):,} of {len(prompts):,} prompts are too long: {first}",
             f"with up to {max_completion_length:,} tokens of response they exceed the context of {learner.base}",
-            "use --long_prompts drop, lower --max_completion_length, or show fewer worked examples",
+            f"{lower}use --long_prompts drop, or show fewer worked examples",
         )
     return {problem_id for problem_id, _ in found}
 

@@ -234,12 +234,14 @@ def find_column(role: str, table: Table, named: str | None, usual: tuple[str, ..
             "Columns of a CSV file are separated by commas.",
             f"Write it so, for example by pandas.read_csv(FILE, sep={mark!r}).to_csv(FILE, index=False).",
         )
-    near = nearest(named, names) if named else next(filter(None, (nearest(name, names) for name in usual)), "")
+    likely = [name for name in names if name.lower() not in QUESTIONS] if role == "answer" else names
+    near = nearest(named, names) if named else next(filter(None, (nearest(name, likely) for name in usual)), "")
+    without = " `sept` and `pst` need none." if role == "answer" else ""
     raise DataError(
         f"{table.name} has no column for the {role}: looked for {named or ', '.join(usual)}; "
         f"found {', '.join(names) or 'none'}.",
         f"Every row needs a column for its {role}.",
-        f"Name it with --{role}_column" + (f", perhaps {near}." if near else "."),
+        f"Name it with --{role}_column" + (f", perhaps {near}." if near else ".") + without,
     )
 
 

@@ -72,7 +72,9 @@ class ProblemSet(Sequence[Problem]):
             raise SettingsError(
                 f"{fraction_or_count} of the {len(self)} problems of {self.name} are to be held out.",
                 "One side would have no problem then.",
-                f"Give a share between 0 and 1, or a count from 1 to {len(self) - 1}.",
+                f"Give a share between 0 and 1, or a count from 1 to {len(self) - 1}."
+                if len(self) > 1
+                else "Give more problems.",
             )
         groups: dict[str, list[str]] = defaultdict(list)
         for problem in self.problems:
