@@ -127,7 +127,7 @@ class Card:
         history, record = self.facts.history, self._record
         yield "## Does it help?"
         yield from (f"**{text}**" for text in unsafe(history))
-        yield verdict(history)
+        yield verdict(history).replace("\n", "\n\n")
         if history.headline_round not in (None, self.round):
             yield f"That is about round {history.headline_round}; these are the weights of round {self.round}."
         base = next((one for one in self._own if one.round == 0), None)
