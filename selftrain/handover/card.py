@@ -194,6 +194,5 @@ class Card:
         elif facts.given:
             given = "\n".join(f"{name}: {public(yaml_text(value))}" for name, value in facts.given.items())
             yield f"Begun in Python, with these settings and the others' defaults:\n\n```yaml\n{visible(given)}\n```"
-        versions = facts.environment.get("packages", {})
-        if versions:
+        if isinstance(versions := facts.environment.get("packages"), Mapping):
             yield f"Versions: {', '.join(f'{name} {version}' for name, version in versions.items())}."

@@ -48,7 +48,8 @@ def _renderers(folder: RunFolder) -> Mapping[str, Renderer]:
         return {}
     config = PromptConfig.from_dict({name: settings[name] for name in names})
     found = {}
-    for model, base in folder.environment().get("models", {}).items():
+    models = folder.environment().get("models")
+    for model, base in models.items() if isinstance(models, Mapping) else ():
         tokenizer = _tokenizer(folder, model, base)
         if tokenizer is not None:
             try:
@@ -70,5 +71,7 @@ def _tokenizer(folder: RunFolder, model: str, base: str) -> Any:
 def _load(name: str) -> Any:
     try:
         return find_source(name).load_tokenizer()
-    except (SelftrainError, OSError, ValueError):
+    except BaseException as error:  # of whoever reads the files, a panic of a parser among them
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
         return None

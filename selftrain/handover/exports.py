@@ -116,7 +116,7 @@ def _lm_eval_rows(folder: RunFolder, which: Which) -> Iterator[dict[str, Any]]:
     query = Query(folder.path, _LM_EVAL.format(chosen=which.condition))
     for problem_id, question, reference, prompt, texts, read, right, greedy in chain.from_iterable(query.batches()):
         yield sample_line(
-            doc_id=ids[problem_id],
+            doc_id=ids.setdefault(problem_id, len(ids)),
             doc={"id": problem_id, "question": question, "answer": reference},
             target=reference or "",
             prompt=prompt,

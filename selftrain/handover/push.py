@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from selftrain.errors import RunError
+from selftrain.errors import RunError, SelftrainError
 from selftrain.handover.card import CARD, Card, saved_weights
 from selftrain.handover.config import HubConfig
 from selftrain.handover.run_facts import RunFacts, model_name
@@ -84,18 +84,20 @@ def _upload(card: Card, repo_id: str, options: PushOptions) -> str:
     from huggingface_hub import HfApi
 
     api = HfApi()
-    with _staged(card) as staged:
-        try:
+    try:
+        with _staged(card) as staged:
             repo = api.create_repo(repo_id, private=options.private, exist_ok=True)
             message = f"Round {card.round} of {card.facts.folder.path.resolve().name}"
             api.upload_folder(repo_id=repo.repo_id, folder_path=staged, commit_message=message)
             return str(repo)
-        except Exception as error:  # of the hub, the network, or the client between
-            raise RunError(
-                f"{repo_id} could not be pushed: {type(error).__name__}: {error}",
-                "",
-                "for a missing or weak token: hf auth login, or set HF_TOKEN",
-            ) from error
+    except SelftrainError:
+        raise
+    except Exception as error:  # of the hub, the network, the client between, or a file that is damaged
+        raise RunError(
+            f"{repo_id} could not be pushed: {type(error).__name__}: {error}",
+            "",
+            "for a missing or weak token: hf auth login, or set HF_TOKEN",
+        ) from error
 
 
 @contextmanager
@@ -107,6 +109,9 @@ def _staged(card: Card) -> Iterator[Path]:
             _merge(card.weights, staged)
         else:
             for file in (one for one in card.weights.iterdir() if one.name != MATRICES):
+                # A link could lead to anything on this machine.
+                if file.is_symlink() or not file.is_file():
+                    raise RunError(f"{file} is not a regular file", "no run writes such a one beside weights", "")
                 (staged / file.name).symlink_to(file.resolve())
         _replace(staged / CARD, card.text)
         adapter = staged / ADAPTER_CONFIG

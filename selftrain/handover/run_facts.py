@@ -53,9 +53,9 @@ class RunFacts:
 
     @property
     def given(self) -> dict[str, Any]:
-        """The settings that somebody gave."""
-        origins = self._journal.get("origins", {})
-        return {name: self.settings[name] for name, (kind, _) in origins.items() if kind in _GIVEN}
+        """The settings that somebody gave, but for those that change no result, such as budgets."""
+        origins, needless = self._journal.get("origins", {}), self._journal.get("resumable", ())
+        return {n: self.settings[n] for n, (kind, _) in origins.items() if kind in _GIVEN and n not in needless}
 
     @cached_property
     def environment(self) -> Mapping[str, Any]:
@@ -64,8 +64,7 @@ class RunFacts:
     @property
     def bases(self) -> Mapping[str, str]:
         """Model -> folder or hub id of the base model."""
-        found: Mapping[str, str] = self.environment.get("models", {})
-        return found
+        return _mapping(self.environment.get("models"))
 
     def hub_base(self, model: str) -> str | None:
         """The hub id of a model's base; None where that was a local folder, which the journal knows by its hash."""
@@ -75,7 +74,7 @@ class RunFacts:
 
     @property
     def command(self) -> str:
-        """A command that gives the same settings, but for the folder; empty for a run begun in Python."""
+        """A command that gives the same results, but for the folder; empty for a run begun in Python."""
         name = self._journal.get("command", "")
         if not name:
             return ""
@@ -99,13 +98,18 @@ class RunFacts:
 
     def dataset(self, part: str) -> tuple[str, str | None]:
         """Name of the data of "train" or "evaluation", and its hub id where it has one."""
-        name = str(self.environment.get(part, {}).get("name", ""))
+        name = str(_mapping(self.environment.get(part)).get("name", ""))
         given = self.settings.get("dataset_name")
         if part == "evaluation" and self.settings.get("eval_dataset_name"):
             given = self.settings["eval_dataset_name"]
         known = find_known(given) if isinstance(given, str) else None
         hub_id = known[1].hub_id if known else given if isinstance(given, str) and is_hub_id(given) else None
         return public(name), hub_id
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """Empty where a file that may have been edited holds something else."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def is_hub_id(name: str) -> bool:

@@ -42,9 +42,11 @@ def inputs_of(command: str, splits: DataSplits, models: Mapping[str, str], setti
 
 
 def settings_and_origins(settings: Resolved) -> dict[str, Any]:
-    """For the journal: a run that is killed before it writes settings.yaml keeps where each value came from."""
+    """For the journal: a run that is killed before it writes settings.yaml keeps where each value came from, and which
+    of them change no result.
+    """
     origins = {name: [origin.kind, origin.place] for name, origin in settings.origins.items()}
-    return {"settings": settings.to_dict(), "origins": origins}
+    return {"settings": settings.to_dict(), "origins": origins, "resumable": sorted(settings.resumable)}
 
 
 def open_record(

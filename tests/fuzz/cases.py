@@ -117,6 +117,8 @@ def _parquet(rows: list[Any], rng: random.Random) -> tuple[str, bytes]:
 _READS = (
     ("samples", "run"), ("samples", "run", "from rounds", "--json"), ("samples", "run", "select * from evaluations"),
     ("samples", "run", "from problems", "--json"), ("check", "run"), ("audit", "run", "--max_answers", "3"),
+    ("export", "run", "--output_file", "run/sft.jsonl"), ("push", "run", "--round", "1"),
+    ("export", "run", "--format", "lm-eval", "--round", "0", "--output_file", "run/lm-eval.jsonl"),
 )  # fmt: skip
 _WRITES = (("resume", "run"), ("fork", "run", "--output_dir", "other"), ("check", "run", "--repair"))
 

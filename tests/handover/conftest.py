@@ -36,7 +36,10 @@ def finish(learner: Learner, folder: Path) -> RunFolder:
     """A run of two rounds by labels, with all that a run of the command line writes down."""
     settings = {**asdict(METHOD), **asdict(PromptConfig(instruction="Add up.")), "start_from": "base", **GIVEN}
     origins = {name: ["flag", f"--{name}"] if name in GIVEN else ["default", "ours"] for name in settings}
-    record = Record.create(folder, {"command": "rest-em", "settings": settings, "origins": origins})
+    record = Record.create(
+        folder,
+        {"command": "rest-em", "settings": settings, "origins": origins, "resumable": ["base_url", "output_dir"]},
+    )
     sets = {part: {"name": f"gsm8k/{part}"} for part in ("train", "evaluation")}
     facts = {"models": {"toy": learner.base}, "packages": {"selftrain": "0.1.0"}, **sets}
     record.describe({"environment.json": json.dumps(facts), "settings.yaml": "num_rounds: 2\n"})

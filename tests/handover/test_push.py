@@ -84,6 +84,14 @@ def test_an_adapter_is_pushed_without_the_path_of_its_base_or_merged(
     assert any(not torch.equal(value, pushed[name]) for name, value in base.items())
 
 
+def test_a_link_among_the_weights_is_not_followed(adapter_run: RunFolder, hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("not to be uploaded")
+    (adapter_run.weights(2) / "more.json").symlink_to(tmp_path / "secret")
+    with pytest.raises(RunError, match=r"more\.json is not a regular file"):
+        list(push(adapter_run, PushOptions()))
+    assert not hub.files
+
+
 def test_what_cannot_be_pushed_is_said_and_costs_no_run(done: RunFolder, hub: Hub) -> None:
     with pytest.raises(RunError, match="there are: round 1 of toy, round 2 of toy"):
         list(push(done, PushOptions(round=7)))
