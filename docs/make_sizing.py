@@ -41,6 +41,7 @@ What was planned against what happened, in per cent, for the demos on two cores 
 | SePT, 8 rounds | 0 | -2 | 0 | -11 | -3 |
 | SePT, 40 rounds | 0 | -2 | -32, -52 | -22 | -3 |
 | PST, 8 rounds | -8 | 2 | 15 | 16 | 0 |
+| ReST-EM, SmolLM2-135M, 1 round of 54 problems | -3 | none of 216 foreseen | -16 | -9 | 0 |
 
 Time is that of the machine as it was: while the 40 rounds ran, other work grew. Of the 40 rounds the best was not an
 evaluated one, and the plan tells disk for both cases. Answers grow and shrink as a model learns, which nobody knows

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from selftrain.loop.plan.growth import BUDGET, Growth, Seen
 from selftrain.loop.plan.record import Estimate
 from selftrain.loop.plan.shape import RunShape
-from selftrain.loop.plan.trial import Growth, SamplingTrial, Seen, TrainingTrial, Trial
+from selftrain.loop.plan.trial import SamplingTrial, TrainingTrial, Trial
 from selftrain.loop.plan.work import Work, work_of
 from selftrain.loop.run import Run
 
@@ -27,7 +28,9 @@ def estimate(run: Run, opening: float) -> Estimate:
     """
     trial = Trial(run)
     sampling = trial.sampling()
-    evaluation = {learner.name: trial.evaluation(learner) for learner in run.learners}
+    growth = sampling.growth
+    slow = growth.last.seconds > 4 * BUDGET
+    evaluation = {one.name: growth if slow else trial.evaluation(one, growth) for one in run.learners}
     shape = RunShape.of(run)
     works = work_of(shape, prompt_tokens=1, completion_tokens=1, share_right=0.5, trial=_COUNTED)
     others = [work for name, work in works.items() if name != "samples"]
@@ -62,18 +65,20 @@ class _Estimate:
         samples = self._responses * method.num_rounds
         steps = {name: self._steps(name) for name in self.training}
         trained = {name: self._examples(name) * self._epochs * method.num_rounds for name in self.training}
+        sampling = self.sampling.growth.seconds(self._responses, self._at_once) * method.num_rounds
+        others = {name: self._seconds(work) for name, work in self.works.items() if name != "samples"}
         return Estimate(
             sampled_tokens=samples * seen.length + self._other_responses * self._eval.length,
             trained_tokens=sum(trained[name] * one.tokens for name, one in self.training.items()),
             steps=sum(steps.values()) * method.num_rounds,
             seconds={
                 "loading": self.opening,
-                "sampling": self.sampling.growth.seconds(self._responses, self._at_once) * method.num_rounds,
+                "sampling": sampling,
                 "training": method.num_rounds
                 * sum(one.other_seconds + steps[name] * one.step_seconds for name, one in self.training.items()),
-                **{name: self._seconds(work) for name, work in self.works.items() if name != "samples"},
+                **others,
             },
-            memory=self.trial.memory(),
+            memory=self.trial.memory(sampling + sum(others.values())),
             disk=self._disk(samples),
             disk_most=self._disk(samples, best_between=self.shape.probed_rounds != self.shape.evaluated_rounds),
             completion_tokens=seen.length,

@@ -15,39 +15,17 @@ from typing import Any
 from selftrain.evaluation import evaluate
 from selftrain.loop.collect import collect_round
 from selftrain.loop.learner import Learner
+from selftrain.loop.plan.growth import BUDGET, GROWTH, Growth, Seen
 from selftrain.loop.plan.memory import peak_memory
 from selftrain.loop.round_loop import RoundLoop
 from selftrain.loop.round_record import evaluation_rows, sample_rows
 from selftrain.loop.run import Run
 from selftrain.models.prompts import make_prompts
 from selftrain.training.base import RoundProgress, TrainingHooks, TrainingJob
-from selftrain.types import Prompt, Response, Sample, TrainingExample
+from selftrain.types import Prompt, Sample, TrainingExample
 
-#: Seconds that one measurement may take, as far as those before tell; it is as many times as large as the last.
-BUDGET, GROWTH = 8.0, 4
 #: Seconds that are waited for further processes.
 PATIENCE = 20.0
-
-
-@dataclass
-class Seen:
-    """What some sampling came to."""
-
-    responses: int = 0
-    tokens: int = 0
-    truncated: int = 0
-    seconds: float = 0.0
-    #: Of the table that the responses make.
-    bytes: float = 0.0
-
-    def count(self, responses: Sequence[Response], fresh: bool) -> None:
-        self.responses += len(responses)
-        self.tokens += sum(len(response.token_ids) for response in responses)
-        self.truncated += sum(response.truncated for response in responses)
-
-    @property
-    def length(self) -> float:
-        return self.tokens / max(1, self.responses)
 
 
 @dataclass(frozen=True)
@@ -64,40 +42,6 @@ class Collection:
         return self.examples[model] or [
             TrainingExample(one.prompt, one.text, one.token_ids, truncated=one.truncated) for one in responses
         ]
-
-
-@dataclass(frozen=True)
-class Growth:
-    """What more and more of the same work came to; the last two tell how time grows."""
-
-    seen: list[Seen] = field(default_factory=list)
-
-    @property
-    def last(self) -> Seen:
-        return self.seen[-1]
-
-    @property
-    def slope(self) -> float:
-        """Seconds of one more response, in a batch that is not full."""
-        last, before = self.last, self.seen[-2] if len(self.seen) > 1 else Seen()
-        grown = last.responses - before.responses
-        return max(0.0, last.seconds - before.seconds) / grown if grown > 0 else last.seconds / last.responses
-
-    @property
-    def may_grow(self) -> bool:
-        return self.last.seconds + self.slope * (GROWTH - 1) * self.last.responses <= BUDGET
-
-    def seconds(self, responses: float, at_once: float) -> float:
-        """What so many would take.
-
-        Args:
-            at_once: responses of one batch. A batch that is not full costs less, but not in proportion; so time is
-                extended to a full batch along a line, and from there on in proportion.
-        """
-        last, full = self.last, min(at_once, responses)
-        if last.responses >= full:
-            return last.seconds / last.responses * responses
-        return (last.seconds + self.slope * (full - last.responses)) / full * responses
 
 
 @dataclass(frozen=True)
@@ -153,14 +97,14 @@ class Trial:
         plans = [learner.engine.plan(prompts, n) for learner in self.run.learners] if prompts and n else []
         return max((len(batch) * n for plan in plans for batch in plan), default=0)
 
-    def memory(self) -> float:
-        """The peak of the whole run: what was seen, and what larger batches add, which is extended along a line; and no
-        less than the processes are known to come to, since memory that was freed is not given back.
-        """
+    def memory(self, generating: float) -> float:
+        """The peak of the whole run: what was seen, and what larger batches add, extended along a line; no less than
+        processes are known to come to that generate for so many seconds: freed memory is not given back."""
         from selftrain.engines.packed.memory import BESIDE_WEIGHTS, COPIES  # with torch
+        from selftrain.engines.packed.worker_pool import START_AFTER
 
-        settings, splits = self.run.settings, self.run.splits
-        evaluated, probed = self.evaluated, make_prompts(splits.validation, splits.few_shot)
+        settings, evaluated = self.run.settings, self.evaluated
+        probed = make_prompts(self.run.splits.validation, self.run.splits.few_shot)
         largest = max(
             self.largest_batch(self.prompts, settings.method.num_generations),
             self.largest_batch(evaluated, 1),
@@ -170,16 +114,19 @@ class Trial:
         (batch, peak), *smaller = sorted(self.peaks, reverse=True)
         before = next((one for one in smaller if one[0] < batch), None)
         slope = 0.0 if before is None else (peak - before[1]) / (batch - before[0])
-        weights = [COPIES * learner.saved_bytes for learner in self.run.learners]
-        others = sum(n * (BESIDE_WEIGHTS + one) for n, one in zip(self._processes, weights, strict=True))
-        known = BESIDE_WEIGHTS + sum(weights) + others if any(self._processes) else 0.0
+        sizes = [COPIES * learner.saved_bytes for learner in self.run.learners]
+        others = sum(n * (BESIDE_WEIGHTS + one) for n, one in zip(self._processes, sizes, strict=True))
+        known = BESIDE_WEIGHTS + sum(sizes) + others if others and generating > 2 * START_AFTER else 0.0
         return max(known, self.peak + slope * max(0, largest - self.seen_batch))
 
     def sampling(self) -> SamplingTrial:
         n = self.run.settings.method.num_generations
         whole = self._loop.steps.round(1)
-        size, growth = 1, Growth()
-        self._collect(1, 1)  # what is slow the first time only
+        first, collected = self._collect(1, 1)  # with what is slow the first time only
+        if first.seconds > 4 * BUDGET:
+            return SamplingTrial(Growth([first]), 1, n == 1, collected)
+        # Where one takes long it is not asked again: several at once take little longer.
+        size, growth = (GROWTH, Growth([first])) if first.seconds > BUDGET / 4 else (1, Growth())
         while True:
             each = n if size >= 2 * n else 1
             count = min(max(1, size // each), len(whole.problems))
@@ -216,9 +163,10 @@ class Trial:
         self.seen_batch = max(self.seen_batch, self.peaks[-1][0])
         return found, Collection(collected.examples, samples)
 
-    def evaluation(self, learner: Learner) -> Growth:
-        """More and more problems, with all of their samples."""
-        most, size, growth = len(self.run.splits.evaluation), 1, Growth()
+    def evaluation(self, learner: Learner, sampling: Growth) -> Growth:
+        """More and more problems with all of their samples, from a part of the responses of a sampling on."""
+        each, growth = 1 + self.run.settings.evaluation.num_generations_eval, Growth(shared=sampling.slope)
+        most, size = len(self.run.splits.evaluation), max(1, sampling.last.responses // (each * GROWTH))
         while True:
             count = min(size, most)
             growth.seen.append(self._evaluate(learner, count))
@@ -254,25 +202,31 @@ class Trial:
             examples: repeated where they are fewer than `count`.
             count: examples of one step.
         """
-        settings = self.run.settings
-        config = replace(settings.training, num_train_epochs=1, early_stopping="off", validation_size=0.0)
-        batch, progress = tuple(islice(cycle(examples), count)), RoundProgress(1, settings.method.num_rounds)
-        job, ends = TrainingJob(batch, config, "plan", progress), list[float]()
-        hooks = TrainingHooks(on_step=lambda *_: ends.append(time.monotonic()))
+        size, growth = 1, Growth()
+        while True:
+            batch = tuple(islice(cycle(examples), min(size, count)))
+            found = self._train(learner, batch, 1)
+            growth.seen.append(Seen(responses=len(batch), seconds=found.step_seconds))
+            if len(batch) == count or not growth.may_grow:
+                break
+            size *= GROWTH
+        steps = min(6, int(BUDGET / 2 / max(growth.last.seconds, 1e-9)))
+        if len(batch) == count and steps > 1:
+            return self._train(learner, batch, steps)
+        return replace(found, step_seconds=growth.seconds(count, at_once=count))
+
+    def _train(self, learner: Learner, batch: Sequence[TrainingExample], steps: int) -> TrainingTrial:
+        """Steps on the same examples; a single one is timed with what comes before it."""
+        settings, ends = self.run.settings, list[float]()
+        config = replace(settings.training, num_train_epochs=steps, early_stopping="off", validation_size=0.0)
+        job = TrainingJob(batch, config, "plan", RoundProgress(1, settings.method.num_rounds))
         began = time.monotonic()
-        report = learner.train(job, hooks)
-        first = step = ends[-1] - began
-        other = time.monotonic() - ends[-1]
-        steps = min(6, int(BUDGET / 2 / max(first, 1e-9)))
-        if steps > 1:
-            ends.clear()
-            began = time.monotonic()
-            learner.train(replace(job, config=replace(config, num_train_epochs=steps)), hooks)
-            step = (ends[-1] - ends[0]) / (steps - 1)
-            other = time.monotonic() - began - steps * step
+        report = learner.train(job, TrainingHooks(on_step=lambda *_: ends.append(time.monotonic())))
+        took = time.monotonic() - began
+        step = (ends[-1] - ends[0]) / (steps - 1) if steps > 1 else ends[-1] - began
         self._look()
         tokens = report.tokens / max(1, report.examples)
-        return TrainingTrial(step_seconds=step, other_seconds=max(0.0, other), tokens=tokens)
+        return TrainingTrial(step_seconds=step, other_seconds=max(0.0, took - steps * step), tokens=tokens)
 
     def _size(self, name: str) -> float:
         return (self.run.context.record.folder.path / name).stat().st_size
