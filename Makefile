@@ -54,7 +54,7 @@ $(VENV)/.bench-ready: $(VENV)/.dev-ready
 
 # A thousand and more deaths of real runs: hours.
 torture: $(VENV)/.dev-ready
-	SELFTRAIN_DEATHS=340 $(BIN)/python -m pytest -m slow tests/torture tests/durable
+	SELFTRAIN_DEATHS=340 $(BIN)/python -m pytest -m slow tests/torture tests/storage/journal
 
 # Every claim of the papers on the seed models, three seeds: about an hour on two cores; finished runs are kept.
 claims: $(VENV)/.dev-ready
