@@ -57,9 +57,9 @@ selftrain plan sept --params 3e9 --gpus 8 --bf16 --num_rounds 100 --completion_t
 
 counts how many responses are sampled, graded, scored and trained on and for what, and prices them by the assumptions
 below: it loads nothing and takes seconds. Measure `completion_tokens` and `share_right` in a run of one round on 50
-problems, and set them. What does not fit is an error: each process that samples or trains holds a whole model,
-nothing is sharded, and weights, gradients, moments and the best epoch's weights may take 80 % of a GPU. `--use_peft`
-and `--load_in_4bit` count.
+problems, and set them. What does not fit is an error: each process that samples holds a whole model, a training is
+sharded over the GPUs (`--training_processes`), and weights, gradients, moments and the best epoch's weights may take
+80 % of a GPU. `--use_peft` and `--load_in_4bit` count.
 
 **Counts are exact** where nothing depends on the responses: the methods, the collapse monitor and the evaluation run
 as they are, on models that only count. What ReST-EM keeps depends on `share_right`; a run that the monitor stops

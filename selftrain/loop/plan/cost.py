@@ -96,18 +96,19 @@ def cost_of(shape: RunShape, scale: Scale, works: Mapping[str, Work]) -> Cost:
         works: what `work_of` returned for this shape.
 
     Raises:
-        SettingsError: a model does not fit on one GPU for its training, and nothing is sharded.
+        SettingsError: as `check_fit`.
     """
     check_fit(shape, scale)
     return _Costing(shape, scale, works).cost()
 
 
 def check_fit(shape: RunShape, scale: Scale) -> None:
-    """
+    """A whole model fits on a GPU, and what training needs on all of them together, over which it is sharded.
+
     Raises:
         SettingsError: as `models.placement.place`.
     """
-    needs = model_needs(scale.params, shape.training, shape.adapter)
+    needs = model_needs(scale.params, shape.training, shape.adapter, 1 / scale.gpus if scale.gpus > 1 else None)
     gpu = int(1e9 * scale.assumptions.memory_gb)
     place(dict(zip(shape.models, needs, strict=True)), [Device(f"GPU {number}", gpu) for number in range(scale.gpus)])
 

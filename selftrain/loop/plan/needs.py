@@ -63,31 +63,35 @@ def memory_plan(
     """
 
     def needed(adapter: AdapterConfig) -> float:
-        needs = model_needs(weights, settings.training, adapter)
+        needs = model_needs(weights, settings.training, adapter, _share(engine, on_cpu="cpu" in free))
         return sum(one.resident for one in needs) + max(one.training for one in needs)
 
+    free = free_memory(engine.device, several=len(weights) > 1)
     plan = MemoryPlan(
         needed=needed(adapter),
         whole=needed(AdapterConfig()),
         adapter=needed(AdapterConfig(use_peft=True)),
-        free=free_memory(engine.device, several=len(weights) > 1),
+        free=free,
     )
     several = len(plan.free) > 1 and len(weights) > 1  # which are placed by themselves
     if find_engine(engine.engine).in_process and not several and plan.needed > max(plan.free.values()):
         smaller = "" if adapter.use_peft else ", --use_peft"
         raise SettingsError(
             f"the models need {as_bytes(plan.needed)} of memory to train, and {plan.free_text}",
-            "weights, gradients and moments are held whole: nothing is sharded over several GPUs",
-            f"use a smaller model{smaller}, or a machine with more memory",
+            "the run holds whole models to sample, and weights, gradients and moments on each device that trains",
+            f"use a smaller model{smaller}, a machine with more memory, or several GPUs: --training_processes",
         )
     return plan
 
 
-def model_needs(weights: Sequence[float], training: TrainingConfig, adapter: AdapterConfig) -> list[MemoryNeed]:
+def model_needs(
+    weights: Sequence[float], training: TrainingConfig, adapter: AdapterConfig, share: float | None = None
+) -> list[MemoryNeed]:
     """Of each model; the weights of an adapter are neglected.
 
     Args:
         weights: how many each model has.
+        share: of a training, where it is sharded, that lies on the device where the run has the model.
     """
     trained = not adapter.use_peft
     # A copy of the best epoch's weights.
@@ -95,9 +99,23 @@ def model_needs(weights: Sequence[float], training: TrainingConfig, adapter: Ada
     found = []
     for count in weights:
         need = MemoryNeed.of(count, count * trained, keeps_moments=training.optimizer_spans == "run")
-        resident = NF4 * count if adapter.load_in_4bit else need.resident
-        found.append(MemoryNeed(resident, need.training + best * count))
+        need = MemoryNeed(NF4 * count if adapter.load_in_4bit else need.resident, need.training + best * count)
+        found.append(need if share is None else _sharded(need, NF4 if adapter.load_in_4bit else WEIGHT, count, share))
     return found
+
+
+def _sharded(need: MemoryNeed, weight: float, count: float, share: float) -> MemoryNeed:
+    """The run keeps whole weights to sample; on a GPU they make room for the shards of a training."""
+    whole = weight * count
+    return MemoryNeed(whole, need.peak if share == 1 else max(0.0, share * need.peak - whole))
+
+
+def _share(engine: EngineConfig, *, on_cpu: bool) -> float | None:
+    """Of a sharded training, on the device that the run samples on; None where none is sharded."""
+    if not engine.shards_training:
+        return None
+    elsewhere = engine.training_folder is not None or (engine.fsdp_cpu_offload and not on_cpu)
+    return 0 if elsewhere else 1 if on_cpu else 1 / engine.training_processes
 
 
 @dataclass(frozen=True, kw_only=True)

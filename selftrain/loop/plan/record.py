@@ -105,9 +105,10 @@ class WorkPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryPlan:
-    """Bytes. Nothing is sharded: each process that trains holds whole models."""
+    """Bytes, on the device that takes most."""
 
-    #: Of all models and the training of the largest: as set, with all weights trained, and with an adapter.
+    #: Of all models, whole, and the training of the largest, which --training_processes share: as set, with all weights
+    #: trained, and with an adapter.
     needed: float
     whole: float
     adapter: float

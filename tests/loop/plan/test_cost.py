@@ -16,6 +16,7 @@ from selftrain.loop.plan import Assumptions, RunShape, Scale, size
 from selftrain.loop.plan.batches import mean_of_longest, waves
 from selftrain.loop.plan.cost import cost_of
 from selftrain.loop.plan.counting import SampleCall
+from selftrain.loop.plan.needs import model_needs
 from selftrain.loop.plan.work import Work
 from selftrain.methods import SePT
 from selftrain.methods.sept import SePTTrainingConfig
@@ -102,13 +103,24 @@ def test_training_is_timed_by_hand() -> None:
         assert seconds == pytest.approx(20 * in_turn * max(part, 0.06))
 
 
-def test_models_that_do_not_fit_on_a_gpu_are_refused_on_any_number_of_them() -> None:
-    """Nothing is sharded: 7 B weights with gradients and moments take 112 GB on each GPU."""
-    for gpus in (1, 8):
-        with pytest.raises(SettingsError, match="needs 112"):
-            size(SHAPE, Scale(params=(7e9,), gpus=gpus))
-        lora = replace(SHAPE, adapter=AdapterConfig(use_peft=True))
-        assert size(lora, Scale(params=(7e9,), gpus=gpus)).gpu_hours > 0
+def test_what_does_not_fit_on_a_gpu_is_refused_or_sharded_over_several() -> None:
+    """7 B weights with gradients and moments are 112 GB; to sample, each GPU holds all weights."""
+    lora = replace(SHAPE, adapter=AdapterConfig(use_peft=True))
+    with pytest.raises(SettingsError, match="needs 112"):
+        size(SHAPE, Scale(params=(7e9,), gpus=1))
+    for plan, params, gpus in ((lora, 7e9, 1), (SHAPE, 7e9, 8), (lora, 7e9, 8)):
+        assert size(plan, Scale(params=(params,), gpus=gpus)).gpu_hours > 0
+    with pytest.raises(SettingsError, match="needs 120"):
+        size(SHAPE, Scale(params=(30e9,), gpus=64))
+
+
+def test_what_processes_share_is_no_longer_needed_of_one_device() -> None:
+    weights, training, adapter = [1e9], SHAPE.training, AdapterConfig()
+    alone = model_needs(weights, training, adapter)[0].peak
+    gpus = {n: model_needs(weights, training, adapter, 1 / n)[0] for n in (2, 4, 64)}
+    assert [need.peak for need in gpus.values()] == [pytest.approx(max(alone / n, 4e9)) for n in gpus]
+    # On CPUs of one machine all shards lie beside the weights that sample.
+    assert model_needs(weights, training, adapter, 1)[0].peak == alone + 4e9
 
 
 def test_more_gpus_take_less_time_and_never_fewer_gpu_hours() -> None:
