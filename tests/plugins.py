@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
@@ -30,3 +31,24 @@ def selftrain(*words: str, env: Mapping[str, str], code: int = 0) -> subprocess.
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=env)
     assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
     return done
+
+
+#: Runs the commands of its argument one after the other.
+_EACH = """
+import json, sys
+from selftrain.cli.main import run_cli
+for words in json.loads(sys.argv[1]):
+    code = run_cli(words)
+    print(f"\\0{code}\\0", file=sys.stderr)
+"""
+
+
+def refused(commands: Sequence[Sequence[str]], env: Mapping[str, str]) -> list[str]:
+    """The messages of commands that end with a mistake of the user's, all run by one process: it imports once."""
+    done = subprocess.run(
+        [sys.executable, "-c", _EACH, json.dumps(commands)], capture_output=True, text=True, timeout=600, env=env
+    )
+    *parts, rest = done.stderr.split("\0")
+    assert done.returncode == 0 and not rest.strip() and "Traceback" not in done.stderr, done.stderr
+    assert parts[1::2] == ["64"] * len(commands), done.stderr
+    return parts[::2]

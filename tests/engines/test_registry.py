@@ -13,7 +13,7 @@ from selftrain.engines.vllm.config import VllmConfig
 from selftrain.errors import SettingsError
 from selftrain.models.seeds import seed_model
 from selftrain.storage import RunFolder
-from tests.plugins import install, selftrain
+from tests.plugins import install, refused, selftrain
 
 #: The one file: an engine that has the model's own engine generate, and makes every text louder.
 PAGE = """
@@ -80,12 +80,10 @@ def test_an_engine_of_another_package_generates(words: list[str], here: Path, pl
 def test_its_name_flags_and_checks_are_those_of_our_own_engines(here: Path, plugins: dict[str, str]) -> None:
     help_text = selftrain("rest-em", "--help", "all", env=plugins).stdout
     assert "auto|transformers|vllm|openai|loud" in help_text and "--loud_mark" in help_text
-    assert (
-        "nobody could hear it" in selftrain(*TRAIN, "--engine", "loud", "--top_k", "500", env=plugins, code=64).stderr
-    )
-    unread = selftrain(*TRAIN, "--loud_mark", "?", env=plugins, code=64).stderr
+    wrong = [["--engine", "loud", "--top_k", "500"], ["--loud_mark", "?"], ["--engine", "silent"]]
+    checked, unread, unknown = refused([[*TRAIN, *words] for words in wrong], plugins)
+    assert "nobody could hear it" in checked
     assert "settings of loud are given, and engine is 'auto'" in unread and "add --engine loud" in unread
-    unknown = selftrain(*TRAIN, "--engine", "silent", env=plugins, code=64).stderr
     assert "engine is 'silent'" in unknown and "auto|transformers|vllm|openai|loud" in unknown
 
 
