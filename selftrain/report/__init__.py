@@ -7,7 +7,7 @@ findings.py       each round against the base, and the headline round
 verdict.py        whether the run helped, the caveats, and what the collapse monitor reported
 team.py           several models: as a team, and on average
 gv_gap_summary.py against the best-decoded base; the generator-verifier gap
-run_report.py     the report of a run, printed and written
+run_report.py     the report of a run, printed and written; several_runs.py several in one table
 terminal_table.py the terminal's table        summary.py   the same for programs
 page.py           the page, from page.html: evaluation_sections.py, training_sections.py and glossary.py, drawn with
                   markup.py, charts.py, curves.py, html_tables.py and examples.py
