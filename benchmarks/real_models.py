@@ -54,12 +54,14 @@ from selftrain.types import Prompt, SamplingParams, TrainingExample
 PARTS = ("load", "sampling", "shots", "equal", "training", "memory")
 #: Weights above which an adapter is trained.
 ADAPTER_ABOVE = 300_000_000
+#: A base model is not stopped at the question that it asks next, for `generate` is not.
+WHOLE = PromptConfig(stop_at_next_question=False)
 HEAD = ("model", "", "tokens a second of CPU time", "ours is times as fast", "CPU share")
 
 
 class Model:
     def __init__(self, folder: str, asked: argparse.Namespace) -> None:
-        spec = ModelSpec(model=folder, name=Path(folder).name, prompt_config=PromptConfig(), batch_size=asked.rows)
+        spec = ModelSpec(model=folder, name=Path(folder).name, prompt_config=WHOLE, batch_size=asked.rows)
         self.folder, self.name, self.asked = folder, spec.name, asked
         self.reference = TransformersEngine.load(spec, "cpu")
         self.model, self.renderer = self.reference.model, self.reference.renderer
