@@ -40,23 +40,27 @@ def name_models(method: Method, model: str | Sequence[str]) -> dict[str, str]:
 
 
 def too_long_problems(
-    learner: Learner, prompts: Sequence[Prompt], max_completion_length: int, config: PromptConfig
+    learner: Learner, prompts: Sequence[Prompt], max_completion_length: int, config: PromptConfig, *, responses: int = 1
 ) -> set[str]:
     """Ids of the problems whose prompts leave no room for a response, where those are to be dropped.
+
+    Args:
+        responses: that have to fit behind a prompt together: those of others, which the last of several models reads.
 
     Raises:
         DataError: there are some and they are not to be dropped.
     """
-    found = learner.engine.too_long(prompts, max_completion_length)
+    found = learner.engine.too_long(prompts, responses * max_completion_length)
     if found and config.long_prompts == "error":
         first = ", ".join(f"{problem_id} ({length:,} tokens)" for problem_id, length in found[:5])
         longest = [prompt for prompt in prompts if prompt.problem_id == found[0][0]][:1]
         lengths = range(max_completion_length)
-        fits = bisect_left(lengths, True, key=lambda length: bool(learner.engine.too_long(longest, length))) - 1
+        fits = bisect_left(lengths, True, key=lambda one: bool(learner.engine.too_long(longest, responses * one))) - 1
         lower = f"lower --max_completion_length to {fits:,}, " if fits > 0 else ""
         raise DataError(
             f"{len(found):,} of {len(prompts):,} prompts are too long: {first}",
-            f"with up to {max_completion_length:,} tokens of response they exceed the context of {learner.base}",
+            f"with up to {responses * max_completion_length:,} tokens of response they exceed the context of "
+            f"{learner.base}",
             f"{lower}use --long_prompts drop, or show fewer worked examples",
         )
     return {problem_id for problem_id, _ in found}
@@ -73,8 +77,11 @@ def without_long_prompts(
     prompts = make_prompts(splits.all, splits.few_shot)
     # The last of several models reads the responses of all others before it writes its own.
     prompts = [replace(prompt, peer_answers=("",) * (len(learners) - 1)) for prompt in prompts]
-    length = max_completion_length * len(learners)
-    dropped = {i for learner in learners for i in too_long_problems(learner, prompts, length, config)}
+    dropped = {
+        problem_id
+        for learner in learners
+        for problem_id in too_long_problems(learner, prompts, max_completion_length, config, responses=len(learners))
+    }
     lines = [f"data: {len(dropped):,} problems are dropped, their prompts are too long"] if dropped else []
     return splits.without(dropped), lines
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,8 @@ def compare_runs(runs: Sequence[ReportedRun]) -> Table:
     from rich import box
     from rich.table import Table
 
-    rows = [row for run in runs for row in _rows(run, runs[0])]
+    first_answers = _headline_answers(runs[0])
+    rows = [row for run in runs for row in _rows(run, None if run is runs[0] else first_answers)]
     first = visible(runs[0].folder.path.name)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in ("run", "model", "round", "base", "now", "against its base", f"against {first}"):
@@ -58,23 +59,29 @@ def compare_runs(runs: Sequence[ReportedRun]) -> Table:
     return table
 
 
-def _rows(run: ReportedRun, first: ReportedRun) -> Iterator[_Row]:
+def _rows(run: ReportedRun, others: Mapping[str, float] | None) -> Iterator[_Row]:
+    """
+    Args:
+        others: the answers of the run to compare with.
+    """
     found = headline_findings(run.history)
     for model in run.history.models:
         finding = found[model][0] if found.get(model) else None
         number = finding.record.round if finding else run.history.headline_round or 0
         beside = None
-        if run is not first and len(run.history.models) == len(first.history.models) == 1:
-            beside = _beside(run, number, first)
+        if others is not None and len(run.history.models) == 1:
+            own = _greedy(run.folder, number)
+            both = sorted(others.keys() & own.keys())
+            beside = paired("greedy", others, own, both) if both else None
         yield _Row(run.folder.path.name, model, number, finding.primary.comparison if finding else None, beside)
 
 
-def _beside(run: ReportedRun, number: int, first: ReportedRun) -> Comparison | None:
-    findings = [one for found in headline_findings(first.history).values() for one in found[:1]]
-    before = _greedy(first.folder, findings[0].record.round if findings else 0)
-    after = _greedy(run.folder, number)
-    both = sorted(before.keys() & after.keys())
-    return paired("greedy", before, after, both) if both else None
+def _headline_answers(run: ReportedRun) -> dict[str, float] | None:
+    """None of several models, which have each their own."""
+    if len(run.history.models) != 1:
+        return None
+    findings = [one for found in headline_findings(run.history).values() for one in found[:1]]
+    return _greedy(run.folder, findings[0].record.round if findings else 0)
 
 
 def _greedy(folder: RunFolder, number: int) -> dict[str, float]:
