@@ -58,19 +58,22 @@ def test_every_flag_in_the_docs_exists() -> None:
         assert used <= known, f"{page.name}: {used - known}"
 
 
-def test_the_table_of_defaults_is_the_settings_own() -> None:
-    papers = runpy.run_path(str(ROOT / "docs" / "make_papers.py"))["papers"]
-    assert (ROOT / "docs" / "papers.md").read_text(encoding="utf-8") == papers()
+def test_the_page_of_settings_is_the_settings_own() -> None:
+    page = runpy.run_path(str(ROOT / "docs" / "make_settings.py"))["settings_page"]
+    assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == page()
 
 
-def test_the_table_of_defaults_has_every_setting_of_every_method_and_of_the_watch() -> None:
+def test_the_page_of_settings_has_every_setting_of_every_command_and_method() -> None:
+    from selftrain.cli.command import all_commands
     from selftrain.config import settings_of
-    from selftrain.loop.collapse_monitor import MonitorConfig
-    from selftrain.methods import METHODS
+    from selftrain.config.values import yaml_text
 
-    rows = set(re.findall(r"^\| `(\w+)` \| `(.*?)` \|", (ROOT / "docs" / "papers.md").read_text(), flags=re.M))
-    for section in (MonitorConfig, *(s for m in METHODS.values() for s in (m, type(m.training), type(m.evaluation)))):
-        assert {(s.name, repr(s.default)) for s in settings_of(section)} <= rows, section
+    rows = set(re.findall(r"^\| `(\w+)` \| .*? \| (.*?) \|", (ROOT / "docs" / "settings.md").read_text(), flags=re.M))
+    for command in all_commands().values():
+        for section in command.sections().values():
+            for s in settings_of(section):
+                default = f"required: `{s.example}`" if s.required else f"`{yaml_text(s.default)}`"
+                assert (s.name, default) in rows, (command.name, s.name)
 
 
 def test_the_page_of_a_runs_folder_names_every_column_and_every_fate() -> None:

@@ -32,6 +32,6 @@ class RunCommandConfig(RunConfig):
     profile: str = setting(
         "recommended",
         "set of defaults: 'faithful' is as close to the paper as it allows, 'faithful_v1' to its first version, where "
-        "the method has such a profile; see docs/papers.md",
+        "the method has such a profile; see docs/settings.md",
     )
     json: bool = setting(False, "print the result as JSON on standard output", resumable=True)

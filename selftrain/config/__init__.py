@@ -22,6 +22,7 @@ from selftrain.config.fields import (
 )
 from selftrain.config.given import Given, Origin, from_record
 from selftrain.config.resolve import Profiles, Resolved, Sections, from_yaml, parse
+from selftrain.config.schema import json_schema
 
 __all__ = [
     "Given",
@@ -33,6 +34,7 @@ __all__ = [
     "config_dataclass",
     "from_record",
     "from_yaml",
+    "json_schema",
     "parse",
     "required",
     "section_types",

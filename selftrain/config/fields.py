@@ -60,7 +60,7 @@ class Setting:
 
     def metavar(self) -> str:
         """One value of it, as a person would write it: int, true|false, latest|base."""
-        return "|".join(self._choices()) or spell(item_type(self.type) or self.type)
+        return "|".join(self.allowed()) or spell(item_type(self.type) or self.type)
 
     def read(self, value: object, place: str) -> Any:
         """`value` in the type of this setting.
@@ -77,7 +77,7 @@ class Setting:
             pass
         raise SettingsError(
             f"{self.name} is {found!r:.80} ({place})",
-            f"expected {self._expected()}",
+            f"expected {self.expected()}",
             f"for example: {self.example}"
             if self.required
             else f"the default is {yaml_text(self.default)} ({self.source})",
@@ -87,7 +87,7 @@ class Setting:
         if value is None:
             return True
         items = value if isinstance(value, list | tuple) else [value]
-        choices = self._choices()
+        choices = self.allowed()
         return (
             len(items) >= self.min_items
             and all(self._within_bounds(item) for item in items if isinstance(item, int | float))
@@ -102,13 +102,15 @@ class Setting:
             and (self.le is None or number <= self.le)
         )
 
-    def _expected(self) -> str:
+    def expected(self) -> str:
+        """The values it takes, in words: int|null, at least 1."""
         spelled = {"above": self.gt, "at least": self.ge, "below": self.lt, "at most": self.le}
         bounds = " and ".join(f"{word} {bound:g}" for word, bound in spelled.items() if bound is not None)
         items = f"with {self.min_items} or more items" if self.min_items else ""
-        return ", ".join(filter(None, ["|".join(self._choices()) or spell(self.type), items, bounds]))
+        return ", ".join(filter(None, ["|".join(self.allowed()) or spell(self.type), items, bounds]))
 
-    def _choices(self) -> Sequence[str]:
+    def allowed(self) -> Sequence[str]:
+        """The texts it may be; none where any will do."""
         return self.choices() if callable(self.choices) else self.choices
 
 

@@ -57,7 +57,7 @@ def spell(hint: Any) -> str:
 
 def item_type(hint: Any) -> Any:
     """The type of one item where `hint` is a list or an optional list, else None."""
-    return next((get_args(part)[0] for part in _parts(hint) if get_origin(part) in (tuple, list)), None)
+    return next((get_args(part)[0] for part in parts(hint) if get_origin(part) in (tuple, list)), None)
 
 
 def yaml_text(value: object) -> str:
@@ -77,13 +77,14 @@ def plain_data(value: object) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def _parts(hint: Any) -> tuple[Any, ...]:
+def parts(hint: Any) -> tuple[Any, ...]:
+    """The alternatives of a union, else the type itself."""
     return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
 
 
 def _first_that_fits(value: object, hint: Any) -> Any:
     # None first and text last: any text at all would fit a str.
-    for part in sorted(_parts(hint), key=lambda part: (part is not NoneType, part in (str, Path))):
+    for part in sorted(parts(hint), key=lambda part: (part is not NoneType, part in (str, Path))):
         try:
             return convert(value, part)
         except ValueError:
