@@ -152,7 +152,7 @@ class SelfTrainer:
         trainer = self._with(choice)
         splits = split(
             train, evaluation, few_shot=choice.shots, seed=self.seed, with_answers=self.method.needs_grader,
-            validation_size=self._run_settings().training.validation_size,
+            validation_size=self._run_settings().training.validation_of(len(train)),
             with_validation_answers=self.monitor.probe_labels,
         )  # fmt: skip
         data = RunData(train, evaluation, splits)

@@ -35,7 +35,7 @@ def shape_of(settings: Resolved, *, problems: int, eval_problems: int) -> RunSha
     shown = settings[PromptConfig].num_fewshot
     num_fewshot = 0 if shown == "auto" else shown
     available = min(problems, data.max_train_samples or problems) - num_fewshot
-    share = training.validation_size
+    share = training.validation_of(available)
     validation = max(share > 0, round(available * share)) if share < 1 else int(share)
     if validation >= available:
         raise SettingsError(

@@ -70,11 +70,12 @@ class ProblemSet(Sequence[Problem]):
         size = max(1, round(fraction_or_count * len(self))) if share else int(fraction_or_count)
         if fraction_or_count <= 0 or size >= len(self):
             raise SettingsError(
-                f"{fraction_or_count} of the {len(self)} problems of {self.name} are to be held out.",
-                "One side would have no problem then.",
-                f"Give a share between 0 and 1, or a count from 1 to {len(self) - 1}."
+                f"{fraction_or_count:g} of the {len(self):,} problems of {self.name} are to be held out",
+                "one side would have no problem then",
+                "give a share between 0 and 1, or a number below that of the problems, as --validation_size, or as "
+                "--eval_size for evaluation"
                 if len(self) > 1
-                else "Give more problems.",
+                else "give more problems",
             )
         groups: dict[str, list[str]] = defaultdict(list)
         for problem in self.problems:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from selftrain.config import config_dataclass, setting
+from selftrain.config import config_dataclass, setting, settings_of
 from selftrain.types import TrainingExample
 
 #: The default of `max_tokens_per_batch`, and on a CPU the bytes that bound it.
@@ -38,8 +38,8 @@ class TrainingConfig:
     )
     validation_size: float = setting(
         0.1,
-        "share of the training problems (from 1 up: their number) held out for validation and never trained on; their "
-        "reward decides early stopping and the best round",
+        "share of the training problems (from 1 up: their number; a default one is at most a third of them) held out "
+        "for validation and never trained on; their reward decides early stopping and the best round",
         source="ours; the paper has such a set, D_val, and does not state its size",
         ge=0,
         forkable=False,
@@ -86,6 +86,12 @@ class TrainingConfig:
         "(NaN or inf); one more stops the run",
         ge=0,
     )
+
+    def validation_of(self, problems: int) -> float:
+        """`validation_size` for so many training problems: a default number leaves two thirds of them to train on."""
+        size = self.validation_size
+        default = next(target.default for target in settings_of(type(self)) if target.name == "validation_size")
+        return min(size, max(1, problems // 3)) if size == default and size >= 1 else size
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -73,12 +71,3 @@ def test_what_a_file_may_not_set_has_one_value_in_it(capsys: pytest.CaptureFixtu
     assert run_cli(["schema"]) == 0
     entry = json.loads(capsys.readouterr().out)["properties"]["run_model_code"]
     assert entry["const"] == entry["default"]
-
-
-def test_it_loads_nothing_heavy() -> None:
-    script = (
-        "import sys; from selftrain.cli.main import run_cli; run_cli(['schema', 'pst'])\n"
-        "print(*sys.modules, file=sys.stderr)"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert not {"torch", "transformers", "datasets", "pyarrow"} & set(done.stderr.split())

@@ -54,7 +54,10 @@ def test_other_hardware_is_priced_with_a_runs_own_flags(capsys: pytest.CaptureFi
         (["sept", "--params", "1e9", "--num_round", "3"], "num_rounds"),
         (["rest-em", "--params", "7e9"], "--use_peft"),
         (["pst", "--params", "1e9", "2e9"], "3 models learn"),
-        (["sept", "--params", "1e9", "--problems", "100"], "no problem would be left to train on"),
+        (
+            ["sept", "--params", "1e9", "--problems", "100", "--validation_size", "100"],
+            "no problem would be left to train on",
+        ),
         (["sept", "--params", "1e9", "--config", "nowhere.yaml"], "nowhere.yaml cannot be read"),
         (["septt"], "choose among rest-em, sept, pst"),
         (["sept", "--params", "1e9", "--gpus", "0"], "gpus is 0 (flag --gpus)"),
@@ -82,6 +85,8 @@ def test_controls_and_labels_change_what_is_asked() -> None:
     assert always_one.scores_independently and always_one.validation_passes == 0
     assert shape("--probe_labels", method="sept").labelled and not shape(method="sept").labelled
     assert (shape().validation_problems, shape().train_problems) == (20, 180)
+    few = shape(method="sept")  # whose default is 128
+    assert (few.validation_problems, few.train_problems) == (66, 134)
     with pytest.raises(SettingsError):
         shape("--validation_size", "200")
 
