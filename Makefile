@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: demo test check test-slow torture bench claims clean
+.PHONY: demo test check test-slow torture bench claims real clean
 
 demo: $(VENV)/.ready
 	$(BIN)/selftrain demo
@@ -59,6 +59,10 @@ torture: $(VENV)/.dev-ready
 # Every claim of the papers on the seed models, three seeds: about an hour on two cores; finished runs are kept.
 claims: $(VENV)/.dev-ready
 	$(BIN)/python -m benchmarks.claims
+
+# Evidence on real models: hours; SELFTRAIN_REAL_MODELS and SELFTRAIN_DATA name folders. One part: PARTS=budget.
+real: $(VENV)/.dev-ready
+	$(BIN)/python -m benchmarks.real $(PARTS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -47,7 +47,7 @@ def test_every_flag_in_the_docs_exists() -> None:
     from selftrain.config import settings_in
 
     known = {name for command in all_commands().values() for name in settings_in(command.sections())}
-    known |= {"config", "print_config", "help", "version", "fix", "seeds", "texts", "only"}
+    known |= {"config", "print_config", "help", "version", "fix", "seeds", "texts", "only", "list", "scale"}
     known |= {"repeats", "prompts", "problems", "tests", "steps", "sizes", "vllm_python"}
     known |= {"port", "dtype"}  # of vLLM's own command
     known |= {"head", "address"}  # of Ray's own command

@@ -4,26 +4,21 @@
     python -m benchmarks.claims --only rest-rounds     one claim
     python -m benchmarks.claims --seeds 1              one seed, for a look
 
-A run that is finished is not done again; one that was cut off is moved aside and done anew.
+A run that is finished is not done again; one that was cut off goes on where it was.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import subprocess
-import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.claims import margins
 from benchmarks.claims.arms import EVALUATED, trainer
 from benchmarks.claims.claims import CLAIMS, Claim
-from benchmarks.claims.values import Difference, difference
+from benchmarks.claims.values import Difference, cost, difference
+from benchmarks.jobs import Job, run_all
 from selftrain.report.round_record import read_rounds
 from selftrain.storage import RunFolder
 from selftrain.storage.environment import environment
@@ -33,70 +28,15 @@ RUNS, RESULTS = Path("runs/claims"), Path("docs/results/claims.md")
 SEEDS = (1, 2, 3)
 
 
-@dataclass(frozen=True)
-class Job:
-    arm: str
-    seed: int
-
-    @property
-    def folder(self) -> Path:
-        return RUNS / "".join(c if c.isalnum() else "-" for c in self.arm) / f"seed-{self.seed}"
-
-    @property
-    def done(self) -> Path:
-        return self.folder / "claim.json"
-
-
-def run_one(arm: str, seed: int) -> None:
-    """One run, in a process of its own."""
-    job = Job(arm, seed)
-    if job.folder.exists():
-        job.folder.rename(job.folder.with_name(f"{job.folder.name}.cut-off-{int(time.time())}"))
-    trainer(arm, seed, job.folder).train()
-    # Processor time: what else the machine does meanwhile does not change it by much.
-    job.done.write_text(json.dumps({"minutes": time.process_time() / 60, "commit": commit()}))
-
-
-def run_all(jobs: list[Job], workers: int) -> None:
-    """As many runs at once as there are cores, one thread each: side by side they lose less than taking turns."""
-    left = [job for job in jobs if not job.done.exists()]
-    print(f"{len(jobs)} runs, {len(jobs) - len(left)} of them finished before")
-
-    def start(job: Job) -> None:
-        job.folder.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "benchmarks.claims", "--arm", job.arm, "--seed", str(job.seed)]
-        with job.folder.parent.joinpath(f"seed-{job.seed}.log").open("w") as log:
-            code = subprocess.run(
-                command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False
-            ).returncode
-        told = "done" if code == 0 else f"FAILED, see {log.name}"
-        print(f"{datetime.now(UTC):%H:%M:%S} {job.arm}, seed {job.seed}: {told}", flush=True)
-
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(start, left))
-
-
-def commit() -> str:
-    def git(*words: str) -> str:
-        return subprocess.run(["git", *words], capture_output=True, text=True, check=False).stdout.strip()
-
-    return git("rev-parse", "--short", "HEAD") + (" with changes" if git("status", "--porcelain", "-uno") else "")
-
-
-def cost(claim: Claim, seeds: tuple[int, ...]) -> tuple[int, float]:
-    """Sampled tokens of the rounds, and minutes, of all runs that a claim rests on."""
-    jobs = [Job(arm, seed) for arm in claim.arms for seed in seeds]
-    records = [record for job in jobs for record in read_rounds(RunFolder.open(job.folder))]
-    tokens = sum(record.sampling.tokens for record in records if record.sampling is not None)
-    return tokens, sum(json.loads(job.done.read_text())["minutes"] for job in jobs)
+def job_of(arm: str, seed: int) -> Job:
+    folder = RUNS / "".join(c if c.isalnum() else "-" for c in arm) / f"seed-{seed}"
+    return Job(f"{arm}, seed {seed}", folder, lambda: ["benchmarks.claims", "--arm", arm, "--seed", str(seed)])
 
 
 def row(claim: Claim, found: Difference, seeds: tuple[int, ...]) -> str:
-    tokens, minutes = cost(claim, seeds)
-    each = ", ".join(f"{100 * value:+.1f}" for value in found.by_seed)
-    interval = f"{100 * found.mean:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
-    cells = (f"`{claim.name}`", claim.says, claim.number, claim.metric, interval, each, f"**{found.verdict}**",
-             f"{tokens / 1e6:.1f} M", f"{minutes:.0f}")  # fmt: skip
+    tokens, minutes = cost([job_of(arm, seed) for arm in claim.arms for seed in seeds])
+    cells = (f"`{claim.name}`", claim.says, claim.number, claim.metric, found.interval, found.each_seed,
+             f"**{found.verdict}**", f"{tokens / 1e6:.1f} M", f"{minutes:.0f}")  # fmt: skip
     return f"| {' | '.join(cells)} |"
 
 
@@ -119,8 +59,8 @@ One claim alone: `python -m benchmarks.claims --only NAME`.
 
 
 def write(claims: list[Claim], seeds: tuple[int, ...], minutes: float) -> None:
-    folders = {(arm, seed): Job(arm, seed).folder for claim in claims for arm in claim.arms for seed in seeds}
-    commits = sorted({json.loads(Job(*job).done.read_text())["commit"] for job in folders})
+    folders = {(arm, seed): job_of(arm, seed).folder for claim in claims for arm in claim.arms for seed in seeds}
+    commits = sorted({job_of(*job).facts["commit"] for job in folders})
     packages = environment()["packages"]
     intro = INTRO.format(
         day=f"{datetime.now(UTC):%Y-%m-%d}", commits=", ".join(commits), cores=os.cpu_count(), minutes=minutes,
@@ -160,18 +100,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.arm:
-        run_one(asked.arm, asked.seed)
+        trainer(asked.arm, asked.seed, job_of(asked.arm, asked.seed).folder).train(resume=True)
         return
     claims = [claim for claim in CLAIMS if asked.only is None or claim.name in asked.only]
     seeds = SEEDS[: asked.seeds]
-    jobs = [Job(arm, seed) for seed in seeds for arm in dict.fromkeys(arm for claim in claims for arm in claim.arms)]
-    run_all(jobs, asked.workers)
-    missing = [job for job in jobs if not job.done.exists()]
-    if missing:
-        sys.exit(
-            f"{len(missing)} runs did not finish, the first is {missing[0].arm}, seed {missing[0].seed}: see its log"
-        )
-    write(claims, seeds, sum(json.loads(job.done.read_text())["minutes"] for job in jobs))
+    jobs = [job_of(arm, seed) for seed in seeds for arm in dict.fromkeys(arm for claim in claims for arm in claim.arms)]
+    # As many runs at once as there are cores, one thread each: side by side they lose less than taking turns.
+    run_all(jobs, asked.workers, {"OMP_NUM_THREADS": "1"})
+    write(claims, seeds, sum(job.facts["minutes"] for job in jobs))
 
 
 if __name__ == "__main__":

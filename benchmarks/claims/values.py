@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,8 @@ from statistics import fmean, stdev
 import numpy as np
 
 from benchmarks.claims.claims import Claim, Side
-from selftrain.evaluation.intervals import bootstrap
+from benchmarks.jobs import Job
+from selftrain.evaluation.intervals import bootstrap, sign_flips
 from selftrain.evaluation.metrics import pass_at
 from selftrain.report.round_record import read_rounds
 from selftrain.storage import RunFolder
@@ -30,6 +31,16 @@ class Difference:
     low: float
     high: float
     by_seed: tuple[float, ...]
+    #: Two-sided, by permutation over problems; None for figures that exist once a run and model.
+    p_value: float | None = None
+
+    @property
+    def interval(self) -> str:
+        return f"{100 * self.mean:+.1f} [{100 * self.low:+.1f}, {100 * self.high:+.1f}]"
+
+    @property
+    def each_seed(self) -> str:
+        return ", ".join(f"{100 * value:+.1f}" for value in self.by_seed)
 
     @property
     def verdict(self) -> str:
@@ -49,9 +60,17 @@ def difference(claim: Claim, folders: Mapping[tuple[str, int], Path], seeds: tup
         by_seed.append({problem: left[problem] - right[problem] for problem in left.keys() & right.keys()})
     common = sorted(set.intersection(*(set(one) for one in by_seed)))
     # Seeds share the problems, so a problem's mean over seeds is what is drawn anew; seeds are shown one by one.
-    means = np.array([fmean(one[problem] for one in by_seed) for problem in common])
-    low, high = bootstrap(np.round(means, 12))
-    return Difference(float(means.mean()), low, high, tuple(fmean(one.values()) for one in by_seed))
+    means = np.round([fmean(one[problem] for one in by_seed) for problem in common], 12)
+    low, high = bootstrap(means)
+    each = tuple(fmean(one.values()) for one in by_seed)
+    return Difference(float(means.mean()), low, high, each, sign_flips(means))
+
+
+def cost(jobs: Sequence[Job]) -> tuple[int, float]:
+    """Tokens sampled for training, and minutes of processor time."""
+    records = [record for job in jobs for record in read_rounds(RunFolder.open(job.folder))]
+    tokens = sum(record.sampling.tokens for record in records if record.sampling is not None)
+    return tokens, sum(job.facts["minutes"] for job in jobs)
 
 
 def _of_runs(pairs: list[list[dict[str, float]]]) -> Difference:
