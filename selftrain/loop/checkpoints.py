@@ -93,19 +93,13 @@ class CheckpointManager:
         if trained and self._can_resume(number):
             self._drop_older(number)
 
-    def drop_needless_weights(self, number: int, best: int | None, *, ended: bool = False) -> None:
-        """Drops what `keep_weights` does not keep of the weights of rounds up to `number`.
-
-        Those that the run would resume from are kept until it has `ended`.
-        """
-        keep = self._stops.budget.keep_weights
-        if keep == "all":
+    def drop_needless_weights(self, number: int, best: int | None) -> None:
+        """Drops what `keep_weights` does not keep of the weights of rounds up to `number`, but for those that the run
+        would resume from."""
+        if self._stops.budget.keep_weights == "all":
             return
         newest = next((earlier for earlier in range(number, 0, -1) if self._can_resume(earlier)), None)
-        kept = {best} if keep == "best" and ended and best is not None else {best, newest}
-        for earlier in range(1, number + 1):
-            if earlier not in kept:
-                self._record.drop(earlier, "weights")
+        _drop_weights(self._record, number, {best, newest})
 
     def of_training(self, number: int, model: str) -> TrainingCheckpoints:
         return TrainingCheckpoints(self._record, number, f"training-{model}-", self._stops)
@@ -126,6 +120,25 @@ class CheckpointManager:
     def _weights(self, number: int, learner: Learner) -> Path | None:
         saved = (self._record.saved(number, kind, learner.name) for kind in ("weights", "checkpoint"))
         return next((path for path in saved if path is not None), None)
+
+
+def keep_best_alone(record: Record, rounds: int, best: int | None) -> None:
+    """What `keep_weights best` drops of a run that is done: all other weights, and what only a resume would need.
+
+    Args:
+        rounds: how many the run has at most.
+        best: the round whose weights stay; None keeps those of every round that has some.
+    """
+    if best is not None:
+        _drop_weights(record, rounds, {best})
+    for number, kind in record.checkpoints():
+        record.drop(number, kind)
+
+
+def _drop_weights(record: Record, rounds: int, kept: set[int | None]) -> None:
+    for number in range(1, rounds + 1):
+        if number not in kept:
+            record.drop(number, "weights")
 
 
 class CheckpointTimer:

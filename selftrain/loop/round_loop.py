@@ -67,7 +67,7 @@ class RoundLoop:
             self._run.context.stops.round_ended(number, num_rounds)
         self._evaluate_best()
         best = self._best.decide()
-        self._checkpoints.drop_needless_weights(num_rounds, best.headline_round, ended=True)
+        self._checkpoints.drop_needless_weights(num_rounds, best.headline_round)
         return RunHistory(read_rounds(self._record.folder), best)
 
     def _round(self, number: int) -> FinishedRound:

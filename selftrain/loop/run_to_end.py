@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from selftrain.loop.checkpoints import keep_best_alone
 from selftrain.loop.result import Result
 from selftrain.loop.round_loop import RoundLoop
 from selftrain.loop.run import Observer, Run
@@ -31,6 +32,9 @@ def run_to_end(run: Run, models: Mapping[str, str], observers: Sequence[Observer
         record.point_best(best, models)
         write_report(record, history)
         record.finish("done", best)
+        # Only now: until a run is done, it may have to go on from what is dropped here.
+        if run.context.stops.budget.keep_weights == "best":
+            keep_best_alone(record, run.settings.method.num_rounds, history.best and history.best.headline_round)
         record.discard_answers(range(run.settings.method.num_rounds + 1))
         return Result(record.folder.path, history)
 

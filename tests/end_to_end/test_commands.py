@@ -42,7 +42,8 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
 def test_a_method_runs_from_the_command_line_and_again_from_its_settings(here: Path, method: str) -> None:
     run(method, *MODELS[method], *SMALL, "--output_dir", "first")
     assert "<svg" in Path("first/report.html").read_text()
-    told = json.loads(run(method, "--config", "first/settings.yaml", "--output_dir", "again", "--json").stdout)
+    told = json.loads(run(method, "--config", "first/settings.yaml", "--output_dir", "again", "--keep_weights", "best",
+                          "--json").stdout)  # fmt: skip
     assert told["output_dir"] == "again"
     columns = "model, round, problem_id, sample_index, completion, token_ids, logprob, kept, drop_reason, weight, pmi"
     first, again = (
@@ -50,3 +51,6 @@ def test_a_method_runs_from_the_command_line_and_again_from_its_settings(here: P
         for name in ("first", "again")
     )
     assert first == again and {row[1] for row in first} == {1, 2}
+    # The optimizer's moments serve a run that goes on from these weights, which this one does not keep.
+    assert len([*Path("again/weights").iterdir()]) == 1 and not [*Path("again").rglob("checkpoint/*/*/*")]
+    assert len([*Path("first").glob("checkpoint/*/state")]) == 1

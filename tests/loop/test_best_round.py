@@ -17,6 +17,7 @@ from selftrain.loop.best_round import BestRoundTracker
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.loop.probe import Probe
 from selftrain.loop.round_loop import RoundLoop, mean_score
+from selftrain.loop.run_to_end import run_to_end
 from selftrain.loop.stopping import BudgetConfig, StopController
 from selftrain.methods import SePT
 from selftrain.methods.base import collected_from
@@ -171,7 +172,7 @@ def test_only_weights_that_are_asked_for_stay(
         graders=BY_LABEL, evaluation=EvalConfig(num_generations_eval=1), monitor=EVERY_ROUND,
         stops=StopController(BudgetConfig(keep_weights=keep), ""),
     )  # fmt: skip
-    history = RoundLoop(run).run()
+    history = run_to_end(run, {"toy": "toy"}).history
     assert history.best == BestRound(2, 2, "reward")
     assert {path.name for path in (tmp_path / "run" / "weights").iterdir()} == {f"round-000{number}" for number in left}
     assert [record.round for record in history.records if record.metrics] == [0, 1, 2, 3, 4, 5]
