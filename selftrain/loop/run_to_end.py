@@ -34,7 +34,9 @@ def run_to_end(run: Run, models: Mapping[str, str], observers: Sequence[Observer
         record.finish("done", best)
         # Only now: until a run is done, it may have to go on from what is dropped here.
         if run.context.stops.budget.keep_weights == "best":
-            keep_best_alone(record, run.settings.method.num_rounds, history.best and history.best.headline_round)
+            keep_best_alone(
+                record, run.settings.method.num_rounds, history.best.headline_round if history.best else None
+            )
         record.discard_answers(range(run.settings.method.num_rounds + 1))
         return Result(record.folder.path, history)
 
