@@ -19,7 +19,7 @@ PEER_TEMPLATE = (
 #: In its place where a model is to judge one answer, and where it stands in the layout 'posted'.
 _VERDICT_TEMPLATE = (
     "{question}\n\nA response to this question, which may be wrong:\n\n{answers}\n\n"
-    "Is this response Correct or Incorrect?"
+    "Is this response Correct or Incorrect? Answer with one word."
 )
 _VERDICT_POSTED = "Is the posted answer Correct or Incorrect?"
 _POSTED = "Posted:"

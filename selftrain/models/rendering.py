@@ -64,7 +64,7 @@ class Renderer:
                 "use --prompt_format plain, or a tokenizer with a chat template",
             )
         self.chat = has_template and prompt_config.prompt_format != "plain"
-        self._template = self._chat_template() if self.chat else None
+        self._template = self._chat_template(prompt_config.instruction_text) if self.chat else None
         self._codec = TextCodec(tokenizer, self._template.turn_tokens if self._template else ())
         turn_end = self._template and self._template.turn_end
         ends = [tokenizer.convert_tokens_to_ids(turn_end) if turn_end else None, tokenizer.eos_token_id]
@@ -89,11 +89,11 @@ class Renderer:
         names = {token.content: token_id for token_id, token in added.items() if token.special}
         return frozenset(names[stop] for stop in self.prompt_config.stop_strings if stop in names)
 
-    def _chat_template(self) -> ChatTemplate:
+    def _chat_template(self, instruction: str) -> ChatTemplate:
         config = self.prompt_config
         return ChatTemplate(
             self.tokenizer,
-            config.instruction_text,
+            instruction,
             thinks=config.thinking_length != 0,
             today=date.fromisoformat(config.chat_date),
         )
@@ -109,12 +109,22 @@ class Renderer:
 
     def messages(self, prompt: Prompt) -> list[dict[str, str]] | None:
         """The messages of a chat prompt; None in the plain layout."""
-        return self._template.messages(self._turns(prompt)) if self._template else None
+        template = self._template_of(prompt)
+        return template.messages(self._turns(prompt)) if template else None
+
+    def _template_of(self, prompt: Prompt) -> ChatTemplate | None:
+        return self._verdict_template if prompt.asks_verdict else self._template
+
+    @cached_property
+    def _verdict_template(self) -> ChatTemplate | None:
+        """The instruction says how to answer the question, which is not what a verdict does."""
+        return self._chat_template("") if self.chat else None
 
     def _render(self, prompt: Prompt) -> str:
-        if self._template is None:
+        template = self._template_of(prompt)
+        if template is None:
             return self._plain_text(prompt, str)
-        return self._template.render(self._turns(prompt), f"the question of problem {prompt.problem_id!r}")
+        return template.render(self._turns(prompt), f"the question of problem {prompt.problem_id!r}")
 
     def _plain_text(self, prompt: Prompt, write: Callable[[str], str]) -> str:
         def fill(question: str) -> str:
@@ -153,10 +163,11 @@ class Renderer:
 
     def _encode(self, prompt: Prompt) -> array[int]:
         text, turns, mark = self.text(prompt), self._turns(prompt), self._codec.mark
+        template = self._template_of(prompt)
         # In the plain layout the instruction belongs to the layout.
         written = [content for _, content in turns] + [self.prompt_config.instruction_text] * self.chat
         if any(map(self._codec.has_special, written)):
-            text = self._template.fill(turns, mark) if self._template else self._plain_text(prompt, mark)
+            text = template.fill(turns, mark) if template else self._plain_text(prompt, mark)
         # A chat template writes the start token itself.
         start = not self.chat or self.prompt_config.chat_start_token == "tokenizer"
         return array("i", self._codec.encode(text, start=start))  # 4 bytes an id; in a list it is 40
@@ -204,7 +215,11 @@ class Renderer:
     def tokenize_completions(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[TokenizedExample]:
         """Texts to be scored, each with its prompt and an end token."""
         pairs = zip(prompts, completions, strict=True)
-        return [self.tokenize(TrainingExample(prompt, completion)) for prompt, completion in pairs]
+        return [self.tokenize(TrainingExample(prompt, self._begun(prompt, text))) for prompt, text in pairs]
+
+    def _begun(self, prompt: Prompt, text: str) -> str:
+        """A verdict follows a label and a space in the plain layout; in a chat it begins a turn."""
+        return text.lstrip() if self.chat and prompt.asks_verdict else text
 
     def tokenize_examples(self, examples: Sequence[TrainingExample]) -> list[TokenizedExample]:
         return [self.tokenize(example) for example in examples]

@@ -56,7 +56,16 @@ def test_the_layout_of_the_seed_models_is_a_line_each(llama: LoadedModel) -> Non
 def test_a_verifier_is_not_asked_for_an_answer_of_its_own(llama: LoadedModel) -> None:
     text = Renderer(llama.tokenizer, PLAIN).text(asked("#### 8", asks_verdict=True))
     assert "<response 1>\n#### 8\n</response 1>" in text and "your own answer" not in text
-    assert text.endswith("\n\nIs this response Correct or Incorrect?\nAnswer:")
+    assert text.endswith("\n\nIs this response Correct or Incorrect? Answer with one word.\nAnswer:")
+
+
+def test_a_verdict_in_a_chat_is_a_turn_of_one_word() -> None:
+    """Not an answer in the form that the instruction asks for, nor one that begins with a space."""
+    made = Renderer(published("chatml"), PromptConfig(instruction="Put it in a box."))
+    judged = asked("#### 8", asks_verdict=True)
+    assert "in a box" in made.text(ASKED) and "in a box" not in made.text(judged)
+    (row,) = made.tokenize_completions([judged], [" Correct"])
+    assert made.completion_text(row.token_ids[row.prompt_length :]) == "Correct"
 
 
 @pytest.mark.parametrize(
