@@ -33,7 +33,7 @@ from selftrain.loop.plan.estimate import estimate
 from selftrain.loop.plan.needs import ModelChecks, check_models
 from selftrain.loop.plan.record import DataPlan, MemoryPlan, Plan
 from selftrain.loop.preflight import name_models, without_long_prompts
-from selftrain.loop.progress import Progress
+from selftrain.loop.progress import LOADING, Progress
 from selftrain.loop.prompt_choice import PromptChoice, PromptFit, choose
 from selftrain.loop.result import Result
 from selftrain.loop.resume_guard import inputs_of, open_record, recorded_threads
@@ -145,6 +145,7 @@ class SelfTrainer:
 
     def _ready(self, *, resume: bool) -> _Ready:
         """All that is known before a model is loaded. What can be wrong with it is told at once."""
+        self.progress.say(LOADING)
         models = name_models(self.method, self.model)
         memory, (train, evaluation) = self._checked(models, resume=resume)
         length = getattr(self.method, "max_completion_length", 0)

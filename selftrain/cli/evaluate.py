@@ -25,7 +25,7 @@ from selftrain.loop.describe import data_mapping, facts_of, learner_lines
 from selftrain.loop.evaluator import evaluate_with_progress
 from selftrain.loop.model_factory import ModelFactory
 from selftrain.loop.preflight import too_long_problems
-from selftrain.loop.progress import Progress
+from selftrain.loop.progress import LOADING, Progress
 from selftrain.loop.prompt_choice import Length, PromptChoice, PromptFit, choose
 from selftrain.loop.round_record import FinishedRound, evaluation_rows
 from selftrain.loop.run_config import ModelConfig
@@ -61,6 +61,7 @@ def evaluate_models(
     """
     _check(settings, several_weights=len(models) > 1)
     progress = Progress()
+    progress.say(LOADING)
     problems = _load_problems(settings[DatasetConfig])
     progress.say_all(data_mapping(problems))
     choice = _choose(settings, models, problems, length=max_completion_length, seed=seed)

@@ -93,7 +93,7 @@ class Evaluator:
             self.progress.say(f"{title}: {total:,} answers, {expected}")
         with (
             self.progress.phase(title, total, "answers") as phase,
-            learner.reporting_to(lambda responses, fresh: phase.advance(len(responses), fresh=fresh)),
+            learner.reporting_to(phase.answered),
         ):
             gap = measure_gv_gap(learner, self.task.renamed("gap"), self.config)
         return replace(record, gv_gap=gap)
@@ -103,6 +103,7 @@ class Evaluator:
         with self.progress.phase(f"round {number}: evaluating the team in turn", total, "answers") as phase:
             results = evaluate_in_turn(self.learners, self.task.renamed("aggregate"))
             phase.advance(total)
+            phase.show(result.greedy for result in results[:1])
         return results
 
 
@@ -112,6 +113,8 @@ def evaluate_with_progress(
     total = len(task.prompts) * (1 + config.num_generations_eval)
     with (
         progress.phase(title, total, "answers") as phase,
-        learner.reporting_to(lambda responses, fresh: phase.advance(len(responses), fresh=fresh)),
+        learner.reporting_to(phase.answered),
     ):
-        return evaluate(learner, task, config)
+        results = evaluate(learner, task, config)
+        phase.show(one for result in results[:1] for one in (result.greedy, *result.sampled))
+    return results

@@ -9,13 +9,15 @@ from typing import Any
 from selftrain.loop.learner import Learner
 from selftrain.loop.plan.memory import peak_memory
 from selftrain.loop.plan.shape import RunShape
+from selftrain.loop.progress import Phase
+from selftrain.loop.stopwatch import Stopwatch
 from selftrain.report.formatting import as_duration
 from selftrain.storage import Record
 
 #: Rounds that are looked back on: they get slower or faster as answers grow or shrink.
 _BACK = 3
-#: Stages of timings.jsonl that each round has after round 0; the others are of those that are probed or evaluated.
-_EACH = ("sample", "grade", "train")
+#: Stages of a round in their order, by their names in timings.jsonl; grading is within others.
+_ORDER = ("sample", "train", "monitor", "evaluate")
 
 
 class Forecast:
@@ -39,23 +41,56 @@ class Forecast:
         """Lines for the log, where there is something new to say. Completes plan.json."""
         self._add(number, seconds)
         evaluated, last = number in self._shape.evaluated_rounds, self._shape.method.num_rounds
-        left = self._left(number)
+        left = self._later(number)
         self._record.complete_plan({"after_round": number, "seconds_left": left, **self._used()})
         if number >= last or not (evaluated or number == 1):
             return []
         training = "" if number else ", and the training of each"
         return [f"round {number} took {as_duration(self._took(number))}; about {as_duration(left)} left{training}"]
 
+    def left(self, number: int, seconds: Stopwatch, phase: Phase) -> str:
+        """How long the run will still take, in the middle of a round; empty while there is nothing to go by.
+
+        Args:
+            seconds: of the round's stages; one is running.
+            phase: of that stage.
+        """
+        stage, phase_left = seconds.stage, phase.seconds_left
+        if phase_left is None or stage not in _ORDER:
+            return ""
+        # Each model has a phase of its own where it trains and where it is evaluated.
+        phases = len(self._learners) if stage in ("train", "evaluate") else 1
+        now = (phase.seconds + phase_left) * phases
+        left = max(phase_left, now - seconds.elapsed)
+        left += sum(self._mean(later) for later in self._stages(number) if _ORDER.index(later) > _ORDER.index(stage))
+        least = "at least" if not self._seconds["train"] and stage != "train" else "about"
+        return f"{least} {as_duration(left + self._later(number, {stage: now}))} left"
+
+    def _stages(self, number: int) -> list[str]:
+        shape = self._shape
+        return [
+            *["sample", "train"] * bool(number),
+            *["monitor"] * (number in shape.probed_rounds),
+            *["evaluate"] * (number in shape.evaluated_rounds),
+        ]
+
     def _took(self, number: int) -> float:
         return sum(rounds.get(number, 0.0) for rounds in self._seconds.values())
 
-    def _left(self, number: int) -> float:
+    def _later(self, number: int, now: Mapping[str, float] | None = None) -> float:
+        """Of the rounds after `number`.
+
+        Args:
+            now: seconds of stages that no round has ended yet.
+        """
         shape, last = self._shape, self._shape.method.num_rounds
         probed, evaluated = set(shape.probed_rounds), set(shape.evaluated_rounds)
         rounds = range(number + 1, last + 1)
-        each = sum(map(self._mean, _EACH)) if number else self._sampling()
-        probes = self._mean("monitor") * sum(one in probed for one in rounds)
-        return each * len(rounds) + probes + self._mean("evaluate") * sum(one in evaluated for one in rounds)
+        means = {stage: self._mean(stage) or (now or {}).get(stage, 0.0) for stage in (*_ORDER, "grade")}
+        means["sample"] = means["sample"] or self._sampling()
+        each = sum(means[stage] for stage in ("sample", "grade", "train") if number or stage != "grade")
+        probes = means["monitor"] * sum(one in probed for one in rounds)
+        return each * len(rounds) + probes + means["evaluate"] * sum(one in evaluated for one in rounds)
 
     def _mean(self, stage: str) -> float:
         seconds = [self._seconds[stage][number] for number in sorted(self._seconds[stage])]

@@ -106,12 +106,14 @@ class ModelFactory:
             SettingsError: the model has no layers for the adapter, or there are too few GPUs.
         """
         # Imported here, as torch and transformers take seconds, for which wrong settings should not wait.
+        name = name or Path(model).name
+        self.say(f"loading {name} ...")
         from selftrain.engines.transformers import ModelSpec, TransformersEngine
 
         config, slot = self.engine_config, slot or DeviceSlot(self.engine_config.device)
         spec = ModelSpec(
             model=model,
-            name=name or Path(model).name,
+            name=name,
             prompt_config=self.prompt_config,
             revision=self.revision,
             batch_size=config.sampling_batch_size,

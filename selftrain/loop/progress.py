@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
+from selftrain.loop.display import Display, columns_of, open_display, own_stream
+from selftrain.loop.shown_sample import WIDTH, response_lines, sample_lines
 from selftrain.report.visible import visible
+from selftrain.types import Response, Sample
 
+#: Said at once, before anything that takes seconds.
+LOADING = "loading libraries, data and tokenizers ..."
 #: Lines kept in memory while there is no log; beyond that the oldest are dropped.
 MAX_WAITING = 1000
 
@@ -25,11 +29,18 @@ class Phase:
         self.done, self._started, self._last_line = 0, time.monotonic(), time.monotonic()
         #: What an earlier process had done: no measure of speed.
         self._read_back = 0
-        self._task = progress.bar.add_task(title, total=total, speed="") if progress.bar is not None else None
+        #: Lines of the sample that stands for all, once it has its verdict.
+        self.sample: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
         return time.monotonic() - self._started
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At the speed so far; None before anything was done."""
+        done = self.done - self._read_back
+        return self.seconds / done * (self.total - self.done) if done else None
 
     def advance(self, amount: int = 1, note: str = "", *, fresh: bool = True) -> None:
         """
@@ -39,53 +50,73 @@ class Phase:
         """
         self.done += amount
         self._read_back += 0 if fresh else amount
-        speed = f"{self._speed()} {note}".strip()
-        if self.progress.bar is not None:
-            self.progress.bar.update(self._task, completed=self.done, speed=speed)
+        self.draw(note)
         if time.monotonic() - self._last_line >= self.progress.line_every:
             self._last_line = time.monotonic()
-            parts = [f"{self.title}: {self.done:,} of {self.total:,} {self.unit}", speed, self._left()]
-            line = ", ".join(part for part in parts if part)
-            # Where there is a bar, the line is for the log alone.
-            self.progress.say(line, show=self.progress.bar is None)
+            self._write_line(note)
+
+    def answered(self, responses: Sequence[Response], fresh: bool) -> None:
+        """Advances by answers, of which the first is shown until others have their verdict."""
+        if responses:
+            self.progress.latest = response_lines(responses[0], self.progress.width)
+        self.advance(len(responses), fresh=fresh)
+
+    def show(self, samples: Iterable[Sample | None], *, for_training: bool = False) -> None:
+        """Shows the first with its verdict, now and in the lines that stay."""
+        if (first := next((one for one in samples if one is not None), None)) is not None:
+            self.sample = self.progress.latest = sample_lines(first, self.progress.width, for_training=for_training)
+            self.draw()
+
+    def draw(self, note: str = "") -> None:
+        if (display := self.progress.display) is not None:
+            display.show(self.done, self._speed(note), self.progress.status(self), self.progress.latest)
+
+    def _write_line(self, note: str) -> None:
+        progress, status = self.progress, self.progress.status(self)
+        left = f"{self.seconds_left:.0f} s left" if self.seconds_left is not None and not status else ""
+        parts = [f"{self.title}: {self.done:,} of {self.total:,} {self.unit}", self._speed(note), left, status]
+        # Where there is a bar, the line is for the log alone.
+        progress.say(", ".join(part for part in parts if part), show=progress.display is None)
 
     def summary(self) -> str:
         """What was done, and how long it took."""
         text = f"{self.title}: {self.done:,} {self.unit} in {self.seconds:.1f} s"
         return f"{text}, {self._read_back:,} of them read back" if self._read_back else text
 
-    def _speed(self) -> str:
+    def _speed(self, note: str) -> str:
         """Of what was done now; seconds for each where that takes more than one."""
         done = self.done - self._read_back
         if not done:
-            return ""
+            return note
         rate = done / max(self.seconds, 1e-9)
         one = self.unit.removesuffix("s")
-        return (
+        speed = (
             f"{rate:,.0f} {self.unit}/s"
             if rate >= 10
             else f"{1 / rate:,.1f} s/{one}"
             if rate < 1
             else f"{rate:.1f} {self.unit}/s"
         )
-
-    def _left(self) -> str:
-        done = self.done - self._read_back
-        return f"{self.seconds / done * (self.total - self.done):.0f} s left" if done else ""
+        return f"{speed} {note}".strip()
 
 
 class Progress:
     """
     Args:
         quiet: show nothing, and write to the log only.
-        stream: standard error by default, so that results can be piped.
+        stream: standard error by default, so that results can be piped; in a notebook standard output.
         line_every: seconds between two plain lines of one phase.
     """
 
     def __init__(self, *, quiet: bool = False, stream: TextIO | None = None, line_every: float = 10.0) -> None:
-        self.stream = stream or sys.stderr
+        self.stream = stream or own_stream()
         self.quiet, self.line_every = quiet, line_every
-        self.bar: Any = None
+        #: Of the phase that is running, where something can be drawn.
+        self.display: Display | None = None
+        #: What is told of the run as a whole beside a phase; nothing outside of a run.
+        self.status: Callable[[Phase], str] = lambda phase: ""
+        #: Lines of the latest sample.
+        self.latest: tuple[str, ...] = ()
         self._log: TextIO | None = None
         self._unlogged: deque[str] = deque(maxlen=MAX_WAITING)
 
@@ -96,7 +127,15 @@ class Progress:
         self._unlogged.extend(f"{stamp} {line}\n" for line in text.splitlines() or [""])
         self._write_log()
         if show and not self.quiet:
-            print(text, file=self.stream, flush=True)
+            if self.display is not None:
+                self.display.print(text)
+            else:
+                print(text, file=self.stream, flush=True)
+
+    @property
+    def width(self) -> int:
+        """Columns of a line that is cut."""
+        return columns_of(self.stream) or WIDTH
 
     def say_all(self, texts: Iterable[str]) -> None:
         for text in texts:
@@ -146,38 +185,15 @@ class Progress:
 
     @contextmanager
     def phase(self, title: str, total: int, unit: str) -> Iterator[Phase]:
-        if self.quiet or not self.stream.isatty() or self.bar is not None:
-            phase = Phase(self, title, total, unit)
-            yield phase
-            self.say(phase.summary())
-            return
-        from rich.console import Console
-        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bars
-
-        console = Console(file=self.stream)
-        texts = ("{task.description}", "{task.completed:,}/{task.total:,}", "{task.fields[speed]}")
-        name, count, speed = map(TextColumn, texts)
-        columns = (name, BarColumn(), count, speed, TimeRemainingColumn())
-        with Bars(*columns, console=console, transient=True) as self.bar:
-            phase = Phase(self, title, total, unit)
-            try:
-                yield phase
-            finally:
-                self.bar = None
-        self.say(phase.summary())
-
-
-class Stopwatch(defaultdict[str, float]):
-    """Seconds by stage."""
-
-    def __init__(self) -> None:
-        super().__init__(float)
-
-    @contextmanager
-    def timing(self, stage: str) -> Iterator[None]:
-        started = time.monotonic()
+        phase = Phase(self, title, total, unit)
+        # A phase within another has no display of its own.
+        own = None if self.quiet or self.display is not None else open_display(self.stream, title, total, unit)
+        self.display = self.display or own
         try:
-            yield
+            phase.draw()
+            yield phase
         finally:
-            self[stage] += time.monotonic() - started
+            if own is not None:
+                self.display = None
+                own.close()
+        self.say_all([phase.summary(), *phase.sample])

@@ -20,6 +20,7 @@ from selftrain.loop.probe import Probe
 from selftrain.loop.round_record import FinishedRound, RoundOutcome, RoundRecorder
 from selftrain.loop.round_steps import RoundSteps
 from selftrain.loop.run import Observer, Run
+from selftrain.loop.run_status import RunStatus
 from selftrain.report.history import RunHistory
 from selftrain.report.round_record import RoundRecord, ValidatedBy, read_rounds
 
@@ -36,12 +37,13 @@ class RoundLoop:
         self._checkpoints = CheckpointManager(
             self._record, run.learners, run.context.stops, optimizer_spans=run.settings.training.optimizer_spans
         )
-        self.steps = RoundSteps(run, self._checkpoints)
+        self.steps = RoundSteps(run, self._checkpoints, observers)
         score: ValidatedBy = "reward" if run.graders.labelled else "consensus"
         validated_by = score if self.steps.validator else None
         self._monitor = CollapseMonitor(run.settings.monitor, score)
         self._best = BestRoundTracker(validated_by, lambda number: self._record.drop(number, "weights"))
         self._forecast = Forecast(RunShape.of(run), run.learners, self._record)
+        self._status = RunStatus(self._forecast, self.steps.seconds, run.settings.method.num_rounds)
         self._recorder = RoundRecorder(
             run.learners, self._record.folder, validated_by, unsafe=run.graders.evaluation_grader.warning
         )
@@ -53,11 +55,14 @@ class RoundLoop:
             StoppedError: it was told to stop, or its budget is used up.
         """
         splits, num_rounds = self._run.splits, self._settings.method.num_rounds
+        self._progress.status = self._status
         self._record.write_problems(
             {"train": splits.train, "validation": splits.validation, "evaluation": splits.evaluation}
         )
         # Round 0 is evaluated again even if it is finished: later rounds are compared with its responses, all cached.
         self._round(0)
+        if self._record.stored_round(1) is not None:
+            self._progress.say("loading the newest weights ...")
         restored = self._checkpoints.restore()
         for number in range(1, num_rounds + 1):
             finished = self._restored_round(number, restored) if number <= restored else self._round(number)
@@ -71,7 +76,7 @@ class RoundLoop:
         return RunHistory(read_rounds(self._record.folder), best)
 
     def _round(self, number: int) -> FinishedRound:
-        steps, checkpoints = self.steps, self._checkpoints
+        steps, checkpoints, self._status.number = self.steps, self._checkpoints, number
         collected = steps.collect(number) if number else None
         reports = (checkpoints.load_trained(number) or steps.train(number, collected)) if collected else {}
         trained = any(reports.values())
@@ -79,6 +84,7 @@ class RoundLoop:
         if trained and evaluated:
             checkpoints.save(number, reports)
         probes = steps.probe(number) if evaluated or number % self._settings.monitor.probe_rounds == 0 else {}
+        self._status.validated(number, mean_score(probes))
         alarms = self._monitor.check(number, probes)
         if number == 0:
             self._progress.say_all(messages.sight_lines(self._monitor, probes))
@@ -166,6 +172,7 @@ class RoundLoop:
         assert stored is not None
         finished = FinishedRound.from_journal(stored)
         self._monitor.check(number, finished.probes)
+        self._status.validated(number, mean_score(finished.probes))
         if finished.trained:
             score = mean_score(finished.probes)
             self._best.add(number, score, evaluated=finished.evaluated, save=lambda: None)

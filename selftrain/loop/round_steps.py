@@ -14,24 +14,25 @@ from selftrain.loop.collect import CollectedRound, collect_round
 from selftrain.loop.evaluator import Evaluator
 from selftrain.loop.learner import Learner
 from selftrain.loop.probe import Probe
-from selftrain.loop.progress import Stopwatch
+from selftrain.loop.progress import Phase
 from selftrain.loop.round_record import Reports, sample_rows
-from selftrain.loop.run import Run
+from selftrain.loop.run import Observer, Run
 from selftrain.loop.run_graders import GradeProblems
+from selftrain.loop.stopwatch import Stopwatch
 from selftrain.loop.validator import Validator
 from selftrain.models.prompts import make_prompts
 from selftrain.problems.splits import problems_of_round
 from selftrain.report.round_record import RoundRecord
 from selftrain.storage import cached_grade
 from selftrain.training.base import RoundProgress, TrainingHooks, TrainingJob, TrainingReport
-from selftrain.types import Grade, Problem, Response, Round, Score
+from selftrain.types import Grade, Problem, Response, Round, Sample, Score
 
 
 class RoundSteps:
     """Collects, trains, probes and evaluates."""
 
-    def __init__(self, run: Run, checkpoints: CheckpointManager) -> None:
-        self._run, self._checkpoints = run, checkpoints
+    def __init__(self, run: Run, checkpoints: CheckpointManager, observers: Sequence[Observer] = ()) -> None:
+        self._run, self._checkpoints, self._observers = run, checkpoints, observers
         self._settings, self._record, self._progress = run.settings, run.context.record, run.context.progress
         self._problems = {problem.id: problem for problem in run.splits.all}
         #: By step, since it was last cleared.
@@ -52,16 +53,18 @@ class RoundSteps:
         settings, this_round = self._settings, self.round(number)
         with (
             self.seconds.timing("sample"),
-            self._counting_responses(this_round),
+            self._counting_responses(this_round) as phase,
             self._record.caching_answers(number, "samples"),
             self._record.writing_samples(number) as put,
         ):
-            collected = collect_round(
-                settings.method,
-                this_round,
-                settings.problems_at_once,
-                lambda samples: put(sample_rows(samples, number, self._problems)),
-            )
+
+            def take(samples: Sequence[Sample]) -> None:
+                put(sample_rows(samples, number, self._problems))
+                phase.show(samples[:1], for_training=True)
+                for observer in self._observers:
+                    observer.see_samples(number, samples)
+
+            collected = collect_round(settings.method, this_round, settings.problems_at_once, take)
         self.seconds["sample"] -= self.seconds["grade"]
         return collected
 
@@ -92,7 +95,14 @@ class RoundSteps:
         """By model; empty without validation problems."""
         if not self.validator:
             return {}
-        with self.seconds.timing("monitor"), self._record.caching_answers(number, "probe"):
+        with (
+            self.seconds.timing("monitor"),
+            self._record.caching_answers(number, "probe"),
+            self._progress.phase(f"round {number}: probing", self.validator.answers, "answers") as phase,
+            ExitStack() as reporting,
+        ):
+            for learner in self._run.learners:
+                reporting.enter_context(learner.reporting_to(phase.answered))
             return self.validator.probe()
 
     def evaluate(self, number: int, remembered_as: str = "evaluation") -> dict[str, RoundRecord]:
@@ -129,17 +139,17 @@ class RoundSteps:
         return cached_grade(self._record.answer_cache, timed)
 
     @contextmanager
-    def _counting_responses(self, round: Round) -> Iterator[None]:
+    def _counting_responses(self, round: Round) -> Iterator[Phase]:
         learners, title = self._run.learners, f"round {round.number}: sampling"
         expected = len(round.prompts) * self._settings.method.num_generations * len(learners)
         with self._progress.phase(title, expected, "answers") as phase, ExitStack() as reporting:
 
             def count(responses: Sequence[Response], fresh: bool) -> None:
-                phase.advance(len(responses), fresh=fresh)
+                phase.answered(responses, fresh)
                 self._run.context.stops.count_tokens(sum(len(response.token_ids) for response in responses))
 
             for learner in learners:
                 reporting.enter_context(learner.reporting_to(count))
-            yield
+            yield phase
         for learner in learners:
             self._progress.say_all(learner.engine_changes())

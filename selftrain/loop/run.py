@@ -17,7 +17,7 @@ from selftrain.problems.splits import DataSplits
 from selftrain.report.round_record import RoundRecord
 from selftrain.storage import Record
 from selftrain.training.base import TrainingConfig
-from selftrain.types import Sampler
+from selftrain.types import Sample, Sampler
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +37,21 @@ class RunSettings:
 
 
 class Observer(Protocol):
-    """Is shown what each round came to; it may not fail."""
+    """Is shown what a run comes to. What it raises stops the run."""
 
     def see(self, step: str, records: Sequence[RoundRecord]) -> None:
         """
         Args:
             step: "round-0002", or "late" for an evaluation after the last round. After a resume it may come again.
             records: one for each model, and for several as a team; without seconds.
+        """
+        ...
+
+    def see_samples(self, number: int, samples: Sequence[Sample]) -> None:
+        """
+        Args:
+            number: of the round, which is not finished.
+            samples: of some of its problems, all that were sampled to train on. After a resume they may come again.
         """
         ...
 

@@ -24,6 +24,12 @@ class Validator:
     def __bool__(self) -> bool:
         return bool(self._task.prompts)
 
+    @property
+    def answers(self) -> int:
+        """Of the next probe, of all models."""
+        consensus = 0 if self._labelled or self._consensus is not None else self._monitor.consensus_generations
+        return len(self._learners) * len(self._task.prompts) * (1 + self._monitor.probe_generations + consensus)
+
     def reward(self, learner: Learner) -> float:
         """Mean reward of the greedy answers, unjudged ones left out."""
         responses = learner.sample(self._task.prompts, 1, self._task.params(0.0), "validation")

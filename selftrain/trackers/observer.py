@@ -13,6 +13,7 @@ from selftrain.report.round_record import RoundRecord
 from selftrain.storage import Record
 from selftrain.trackers.config import TrackerConfig
 from selftrain.trackers.kinds import TRACKERS, LoggedRound, TrackedRun, Tracker
+from selftrain.types import Sample
 
 #: Kept samples of a round in a table, ours: enough to read, and few enough for a page.
 ROWS = 50
@@ -60,6 +61,9 @@ class Trackers:
             if self._record.metadata(_step(name, step)) is None:
                 self._record.finish(_step(name, step), {})
                 self._try(name, lambda tracker: tracker.log(self._logged(records)))
+
+    def see_samples(self, number: int, samples: Sequence[Sample]) -> None:
+        """A round's are logged when it ends, from its table."""
 
     def finish(self) -> None:
         for name in [*self._trackers]:
