@@ -15,6 +15,7 @@ from selftrain.errors import ModelError
 from selftrain.models.adapter import ADAPTER_CONFIG
 from selftrain.models.check_files import CONFIG, check_files, has_tokenizer
 from selftrain.models.gguf import check_gguf, find_gguf, gguf_config, gguf_tokenizer
+from selftrain.storage.hub import look_for_hub
 
 #: Adapters on adapters; more are a circle.
 _DEEPEST = 8
@@ -135,6 +136,7 @@ def _no_adapter(path: Path, wrong: str = "does not name a base model") -> ModelE
 @lru_cache
 def _hub_adapter(name: str, revision: str) -> Path | None:
     """The folder of a hub repository that is an adapter; None for any other."""
+    look_for_hub()
     if name.count("/") != 1:
         return None
     from huggingface_hub import snapshot_download

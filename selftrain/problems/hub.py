@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from selftrain.errors import DataError
 from selftrain.problems.arrow_rows import dataset_rows
 from selftrain.problems.rows import Row, Table, choose_split, excerpt
+from selftrain.storage.hub import look_for_hub
 
 #: The branch on which the Hub keeps a Parquet copy of datasets that were published with a loading script.
 PARQUET_BRANCH = "refs/convert/parquet"
@@ -34,6 +35,7 @@ def read_hub(
 
 def _load(hub_id: str, config: str | None, split: str | None, revision: str | None) -> tuple[Iterable[object], str]:
     """One config's rows, and the name of the split they are from."""
+    look_for_hub()
     from datasets import load_dataset
 
     # On that branch a config is a folder: it is not found by name, and without one all configs are read together.
