@@ -215,8 +215,7 @@ class SelfTrainer:
         answer_cache = AnswerCache(stops.raise_if_stopping)
         ray = stack.enter_context(open_cluster(self.ray, progress.say))
         graders = stack.enter_context(self._open_graders(data, ray))
-        graded = graders.check(data.splits)
-        progress.say_all(graded)
+        progress.say_all(graded := graders.check(data.splits))
         watch = AnswerWatch(progress.say, graders.read, self.prompts.min_read_share)
         factory = self._model_factory(ray, watch)
         keeps_moments = settings.training.optimizer_spans == "run"
@@ -226,8 +225,7 @@ class SelfTrainer:
         splits, dropped = without_long_prompts(data.splits, learners, length, self.prompts)
         progress.say_all(dropped)
         resolved = self._settings()
-        inputs = inputs_of(self.command, splits, models, resolved)
-        may_differ = resolved.resumable if resume else None
+        inputs, may_differ = inputs_of(self.command, splits, models, resolved), resolved.resumable if resume else None
         record = stack.enter_context(open_record(folder, inputs, answer_cache, may_differ))
         stack.enter_context(progress.log_to(record.folder.path / "log.txt"))
         progress.say_all(f"unknown to the journal, moved to {path}" for path in record.quarantined)
@@ -238,8 +236,7 @@ class SelfTrainer:
         )  # fmt: skip
         if record.is_described:
             return run, None
-        where = Path(self.output_dir)
-        plan = plan_of(run, ready.read, ready.memory, resolved, folder=where, grader=graded)
+        plan = plan_of(run, ready.read, ready.memory, self._acting(), folder=Path(self.output_dir), grader=graded)
         describe(run, plan, data, resolved)
         return run, plan
 
@@ -269,6 +266,12 @@ class SelfTrainer:
             self.method, data.train.grader, reward_funcs=self.reward_funcs, reward_weights=self.reward_weights,
             probe_labels=self.monitor.probe_labels, eval_labels=data.splits.can_be_graded, code=self.code, ray=ray,
         )  # fmt: skip
+
+    def _acting(self) -> dict[str, Any]:
+        """Every setting as it acts: `selftrain demo` has settings of its own, which choose these."""
+        names = ("method", "training", "evaluation", "monitor", "prompts", "engine", "adapter")
+        built = Resolved.of({name: getattr(self, name) or getattr(self.method, name) for name in names})
+        return self._settings().to_dict() | built.to_dict()
 
     def _settings(self) -> Resolved:
         """Every setting, under the names of the command line."""

@@ -4,12 +4,14 @@ It reads what the loop has decided and decides nothing itself.
 
 round_record.py   a line of rounds.jsonl; best_round.py the loop's decision; history.py both together
 findings.py       each round against the base, and the headline round
+decision.py       what to do: use a round, or keep the base model
 verdict.py        whether the run helped, the caveats, and what the collapse monitor reported
+changes.py        problems that became right or wrong
 team.py           several models: as a team, and on average
 gv_gap_summary.py against the best-decoded base; the generator-verifier gap
 run_report.py     the report of a run, printed and written; several_runs.py several in one table
 terminal_table.py the terminal's table        summary.py   the same for programs
-page.py           the page, from page.html: evaluation_sections.py, training_sections.py and glossary.py, drawn with
-                  markup.py, charts.py, curves.py, html_tables.py and examples.py
+page.py           the page, from page.html: evaluation_sections.py, training_sections.py, cost_section.py, examples.py
+                  and glossary.py, drawn with markup.py, charts.py, curves.py and html_tables.py
 formatting.py     numbers as text             visible.py   the one print path for text of models, data and users
 """

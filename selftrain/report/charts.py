@@ -17,6 +17,8 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 34, 8, 22, 26
 _MARGIN = 18
 #: Points of a line up to which each has a mark; pixels that a step's name needs, and a value above its mark.
 _MARKED, _NAME, _VALUE = 30, 26, 36
+#: Pixels of a digit.
+_LETTER = 7
 _ACROSS = _WIDTH - _LEFT - _RIGHT - 2 * _MARGIN
 
 
@@ -157,42 +159,64 @@ def _line(chart: Chart, number: int, place: _Place) -> Markup:
     # Side by side, or the error bars of several models would hide each other.
     shift = (number - (len(chart.series) - 1) / 2) * min(7.0, spacing / (len(chart.series) + 1)) * marked
     spots = [(place(p.x, p.y)[0] + shift, place(p.x, p.y)[1]) for p in series.points]
-    labelled = not several and spacing >= _VALUE
     level = [el("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=_n(y), y2=_n(y), class_="level") for _, y in spots[:1]]
+    marks = []
+    for i, p in enumerate(series.points):
+        if marked or p.ring:
+            top, bottom = (place(0, p.y if end is None else end)[1] for end in (p.high, p.low))
+            value = _value(chart.text(p.y), spots, i, (top - 4 * p.ring, bottom + 4 * p.ring))
+            mark = _mark(chart, number, p, spots[i][0], y=lambda value: place(0, value)[1])
+            marks.append(el("g", *mark, value if not several and spacing >= _VALUE else ""))
     return el(
         "g",
         *(level if chart.level else []),
         el("polyline", points=" ".join(f"{_n(x)},{_n(y)}" for x, y in spots), class_="path" if marked else "path thin"),
-        *(
-            _mark(chart, number, p, x, y=lambda value: place(0, value)[1], labelled=labelled)
-            for p, (x, _) in zip(series.points, spots, strict=True)
-            if marked or p.ring
-        ),
+        *marks,
         class_=f"c{min(number, COLOURS - 1)}",
     )
 
 
-def _mark(chart: Chart, number: int, p: Point, x: float, *, y: Callable[[float], float], labelled: bool) -> Markup:
+def _value(text: str, spots: Sequence[tuple[float, float]], i: int, ends: tuple[float, float]) -> Markup:
+    """A value beside its mark: above, below or to a side, where the line does not run through it.
+
+    Args:
+        ends: pixels of the top and the bottom of mark and error bar.
+    """
+    (x, y), half = spots[i], _LETTER * len(text) / 2
+    # Where the line to each neighbour is when it leaves the width of the text.
+    sides = [
+        y + (there[1] - y) * min(1.0, half / abs(there[0] - x)) if there is not None and there[0] != x else y
+        for there in (spots[i - 1] if i else None, spots[i + 1] if i + 1 < len(spots) else None)
+    ]
+    above = [side < ends[0] - 5 for side in sides]
+    below_is_free = all(side <= ends[1] + 6 for side in sides) and ends[1] + 16 < _HEIGHT - _BOTTOM
+    if any(above) and below_is_free:
+        return el("text", text, x=_n(x), y=_n(ends[1] + 16), class_="value middle")
+    if above == [False, True]:
+        return el("text", text, x=_n(x + 3), y=_n(ends[0] - 6), class_="value end")
+    if above == [True, False]:
+        return el("text", text, x=_n(x - 3), y=_n(ends[0] - 6), class_="value")
+    return el("text", text, x=_n(x), y=_n(ends[0] - 6), class_="value middle")
+
+
+def _mark(chart: Chart, number: int, p: Point, x: float, *, y: Callable[[float], float]) -> list[Markup]:
     """
     Args:
         x: of the mark, in pixels.
         y: pixels of a value.
     """
-    text, top, bar = chart.text(p.y), y(p.y), Markup("")
+    text, bar = chart.text(p.y), Markup("")
     if p.low is not None and p.high is not None:
         text += f" [{chart.text(p.low)}, {chart.text(p.high)}]"
-        top, bottom = y(p.high), y(p.low)
-        left = _n(x - 3.5)
+        top, bottom, left = y(p.high), y(p.low), _n(x - 3.5)
         bar = el("path", d=f"M{_n(x)} {_n(top)}V{_n(bottom)}M{left} {_n(top)}h7M{left} {_n(bottom)}h7", class_="bar")
-    return el(
-        "g",
+    return [
         el("title", f"{chart.series[number].name}, {chart.steps[p.x]}: {text}"),
         el("circle", cx=_n(x), cy=_n(y(p.y)), r=13, class_="touch"),
         bar,
-        el("circle", cx=_n(x), cy=_n(y(p.y)), r=7.5, class_="ring") if p.ring else "",
+        el("circle", cx=_n(x), cy=_n(y(p.y)), r=7.5, class_="ring") if p.ring else Markup(""),
         shape(number, x, y(p.y)),
-        el("text", chart.text(p.y), x=_n(x), y=_n(top - 6 - 4 * p.ring), class_="value middle") if labelled else "",
-    )
+    ]
 
 
 def shape(number: int, x: float, y: float) -> Markup:

@@ -11,7 +11,7 @@ from selftrain.report.curves import SHARE, Style, curve, legend, panels, unit_of
 from selftrain.report.formatting import percent, title
 from selftrain.report.gv_gap_summary import GapSummary, best_decoded_sentences, gap_points, gap_summaries
 from selftrain.report.history import RunHistory
-from selftrain.report.html_tables import metrics_table, section, table
+from selftrain.report.html_tables import metrics_tables, section, table
 from selftrain.report.markup import Markup, el
 from selftrain.report.round_record import RoundRecord
 from selftrain.report.team import MEAN, team_rows, team_sentences
@@ -148,16 +148,28 @@ def _both(summary: GapSummary, value_of: Callable[[GVGap], float | None]) -> str
     return f"{percent(value_of(summary.before))} → {percent(after)}"
 
 
-def probe(history: RunHistory) -> Markup:
-    """The validation score, and the signals by which a collapse is seen."""
+def probe(history: RunHistory, *, watched: bool = True) -> Markup:
+    """The validation score, and the signals by which a collapse is seen: folded while the monitor reports none.
+
+    Args:
+        watched: whether the monitor was on.
+    """
     charts = [chart for chart in _probe_charts(history) if chart is not None and len(chart.steps) > 1]
     if not charts:
         return Markup("")
-    note = (
-        "Validation problems, which are never trained on, probed again and again. The first panel is the score by "
-        f"which the best round is chosen: {history.score_name}. The others come from answers sampled at temperature 1."
-    )
-    return section("The validation probe", note, legend(history.models), panels(charts, "small"))
+    scored = charts[:1] if charts[0].id == "probe-score" else []
+    signals = charts[len(scored) :]
+    note = "Validation problems, which are never trained on, probed again and again."
+    note += f" The first panel is the score by which the best round is chosen: {history.score_name}." if scored else ""
+    fold = Markup("")
+    if signals:
+        alarmed = any(record.alarms for record in history.records)
+        told = "The collapse monitor reported something" if alarmed else "No collapse reported"
+        told = told if watched else "The collapse monitor was off"
+        summary = el("summary", f"{told}: {len(signals)} signals, of answers sampled at temperature 1")
+        drawn = el("div", panels(signals, "small"), class_="inside")
+        fold = el("details", summary, drawn, class_="fold", open="" if alarmed else None)
+    return section("The validation probe", note, legend(history.models), panels(scored, "small"), fold)
 
 
 def _probe_charts(history: RunHistory) -> Iterator[Chart | None]:
@@ -178,9 +190,9 @@ def all_metrics(history: RunHistory) -> Markup:
     rows = list(shown_rows(history))
     if not rows:
         return Markup("")
-    note = "Below a value: points gained on the base model, and the p of that one test."
+    note = "With 95 % intervals. Below a value: points gained on the base model, and the p of that one test."
     note += " A star marks the round that is kept as best." if any(row.is_best for row in rows) else ""
     every = len({record.round for record in history.evaluated})
     few = len({row.round for row in rows})
     note += f" {few} of {every} evaluated rounds, evenly spread; all are in rounds.jsonl." if few < every else ""
-    return section("All figures", note, metrics_table(history, rows))
+    return section("All figures", note, metrics_tables(history, rows))

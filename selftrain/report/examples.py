@@ -3,23 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from selftrain.report.changes import LISTED, NEWLY_RIGHT, NEWLY_WRONG, RIGHT_TWICE, WRONG_TWICE, Changes, SolvedExample
+from selftrain.report.html_tables import section, table
 from selftrain.report.markup import Markup, el
 
+_CLASSES = {NEWLY_RIGHT: "gained", NEWLY_WRONG: "lost", RIGHT_TWICE: "same", WRONG_TWICE: "same"}
 
-@dataclass(frozen=True)
-class SolvedExample:
-    """One problem with two responses: of the base model and of the trained one."""
 
-    question: str
-    reference: str | None
-    before: str
-    after: str
-    before_right: bool
-    after_right: bool
-    #: Whose responses they are; None where there is one model.
-    model: str | None = None
+def before_and_after(changes: Changes | None) -> Markup:
+    """How many problems changed, some in full, and a list of more."""
+    if changes is None:
+        return Markup("")
+    note = f"The same problems, answered by the base model and by round {changes.round}, greedily."
+    counts = [
+        el("li", el("b", f"{changes.total(change):,}"), f" {change}", class_=_CLASSES[change]) for change in _CLASSES
+    ]
+    several = len(changes.counts) > 1
+    by_model = table(
+        "Before and after by model",
+        ["", *_CLASSES],
+        [[model, *(f"{found.get(change, 0):,}" for change in _CLASSES)] for model, found in changes.counts.items()],
+    )
+    return section(
+        "Before and after",
+        note,
+        by_model if several else el("ul", *counts, class_="counts"),
+        examples_list(changes.examples),
+        *(_list(changes, change, several=several) for change in (NEWLY_RIGHT, NEWLY_WRONG)),
+    )
+
+
+def _list(changes: Changes, change: str, *, several: bool) -> Markup:
+    """Folded; all of a long list are a command away."""
+    if not (found := changes.listed.get(change, ())):
+        return Markup("")
+    total = changes.total(change)
+    which = f"{total:,} {change}" if total <= LISTED else f"{total:,} {change}, of which the first {LISTED} are here"
+    rows = [
+        [
+            el("span", one.question, class_="asked", dir="auto"),
+            *([one.model] if several else []),
+            *(el("span", "–" if text is None else text, dir="auto") for text in (one.reference, one.before, one.after)),
+        ]
+        for one in found
+    ]
+    listed = table(which, ["problem", *(["model"] if several else []), "reference", "answered before", "after"], rows)
+    told = el("p", "All of them, in a terminal:", el("pre", changes.command(change), tabindex="0"), class_="reading")
+    return el("details", el("summary", which), told, listed, class_="fold long")
 
 
 def examples_list(examples: Sequence[SolvedExample]) -> Markup:
@@ -47,14 +78,9 @@ def _card(example: SolvedExample, is_open: bool) -> Markup:
 
 
 def _change(example: SolvedExample) -> Markup:
-    words = {
-        (False, True): ("gained", "newly right"),
-        (True, False): ("lost", "newly wrong"),
-        (True, True): ("same", "right twice"),
-        (False, False): ("same", "wrong twice"),
-    }
-    kind, words_ = words[example.before_right, example.after_right]
-    return el("span", words_, class_=f"badge {kind}")
+    changes = {(False, True): NEWLY_RIGHT, (True, False): NEWLY_WRONG, (True, True): RIGHT_TWICE}
+    change = changes.get((example.before_right, example.after_right), WRONG_TWICE)
+    return el("span", change, class_=f"badge {_CLASSES[change]}")
 
 
 def _answer(when: str, text: str, is_right: bool) -> Markup:

@@ -117,6 +117,15 @@ def headline_findings(history: RunHistory) -> dict[str, list[Finding]]:
     return found
 
 
+def lower_temperature(finding: Finding) -> Comparison | None:
+    """The comparison with the best-decoded base, where that has a gain in pass@1, too, and needs no training."""
+    pass_at_1 = finding.primary if finding.metric == "pass@1" else finding.pass_at_1
+    against = finding.record.against_best_decoded.get("pass@1 against the best-decoded base")
+    if pass_at_1 is None or pass_at_1.outcome != "better" or against is None:
+        return None
+    return None if against.difference > 0 and against.p_value < ALPHA else against
+
+
 def holm(ps: Sequence[float]) -> list[float]:
     """Holm's step-down correction (1979): the i-th smallest of m times m - i + 1, never falling, at most 1."""
     corrected, floor = [0.0] * len(ps), 0.0

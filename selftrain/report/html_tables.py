@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,13 +12,16 @@ from typing import Any
 from selftrain.evaluation.results import Comparison
 from selftrain.report.charts import COLOURS, stacked_bar
 from selftrain.report.figure_rows import FigureRow
-from selftrain.report.formatting import difference, estimate, number, p_value, percent, round_name, title
+from selftrain.report.formatting import change, estimate, number, p_value, percent, points, round_name, title
 from selftrain.report.history import RunHistory
 from selftrain.report.markup import Markup, el, join
 from selftrain.report.round_record import RoundRecord, SamplingSummary
 
-#: In the order of a round.
-_STAGES = ("sample", "grade", "train", "monitor", "evaluate")
+#: Metrics by how their names begin; the others as they come.
+_FIRST = ("greedy", "pass@", "maj@")
+#: Rounds beside one another that the page has room for.
+_COLUMNS = 5
+_TAG = re.compile(r"<[^>]*>")
 
 
 def section(heading: str, note: str, *content: object) -> Markup:
@@ -30,32 +35,53 @@ def row_name(history: RunHistory, record: RoundRecord) -> str:
 
 
 def table(label: str, headings: Sequence[object], rows: Sequence[Sequence[object]]) -> Markup:
-    """A table whose first column heads its rows. On a narrow page it scrolls by itself, with the keyboard too."""
+    """A table whose first column heads its rows. Where a page has no room for its columns, a row is a list of them."""
     head = el("tr", *(el("th", heading, scope="col") for heading in headings))
-    body = [el("tr", el("th", row[0], scope="row"), *(el("td", cell) for cell in row[1:])) for row in rows]
-    whole = el("table", el("thead", head), el("tbody", *body))
-    return el("div", whole, class_="scroll", role="region", aria_label=label, tabindex="0")
-
-
-def metrics_table(history: RunHistory, shown: Sequence[FigureRow]) -> Markup:
-    """Every metric of the rows, with its interval, its difference to the base and the p of that test."""
-    metrics = list(dict.fromkeys(metric for row in shown for metric in row.metrics))
-    several = len(history.models) > 1
-    rows = [
-        [
-            f"{row.name}, " * several + round_name(row.round) + " ★" * row.is_best,
-            *(_metric_cell(metric, row) for metric in metrics),
-        ]
-        for row in shown
+    # Of markup the text, which is escaped already.
+    names = [Markup(_TAG.sub("", heading)) if isinstance(heading, Markup) else heading for heading in headings]
+    body = [
+        el(
+            "tr",
+            el("th", row[0], scope="row"),
+            *(el("td", cell, data_label=name) for cell, name in zip(row[1:], names[1:], strict=True)),
+        )
+        for row in rows
     ]
-    return table("All figures by round", ["", *map(title, metrics)], rows)
+    return el("div", el("table", el("thead", head), el("tbody", *body), aria_label=label), class_="table")
+
+
+def metrics_tables(history: RunHistory, shown: Sequence[FigureRow]) -> Markup:
+    """Every metric by round, of each model and of all as a team: with its interval, its difference to the base and the
+    p of that test. Of many rounds there are several tables, or they would not fit the page.
+    """
+    by_name: dict[str, list[FigureRow]] = {}
+    for row in shown:
+        by_name.setdefault(row.name, []).append(row)
+    parts: list[Markup] = []
+    for name, rows in by_name.items():
+        parts += [el("h3", name)] if len(history.models) > 1 else []
+        # What is right first.
+        metrics = sorted(dict.fromkeys(metric for row in rows for metric in row.metrics), key=_place)
+        tables = math.ceil(len(rows) / _COLUMNS)
+        for place in range(tables):
+            some = rows[place * len(rows) // tables : (place + 1) * len(rows) // tables]
+            headings = ["", *(round_name(row.round) + " ★" * row.is_best for row in some)]
+            cells = [[title(metric), *(_metric_cell(metric, row) for row in some)] for metric in metrics]
+            parts.append(table(f"All figures, {name}", headings, cells))
+    return join(parts)
+
+
+def _place(metric: str) -> int:
+    return next((place for place, first in enumerate(_FIRST) if metric.startswith(first)), len(_FIRST))
 
 
 def _metric_cell(metric: str, row: FigureRow) -> Markup:
     value, _, interval = estimate(metric, row.metrics.get(metric)).partition(" ")
     parts = [el("b", value), " ", el("small", interval)]
     if (found := row.against_base.get(metric)) is not None:
-        texts = [difference(found)] + ([p_value(found.p_value)] if isinstance(found, Comparison) else [])
+        texts = [points(change(found))]
+        if isinstance(found, Comparison):
+            texts = [f"{texts[0]} [{percent(found.low)}, {percent(found.high)}]", p_value(found.p_value)]
         parts += [el("small", text, class_="against") for text in texts]
     return join(parts)
 
@@ -110,32 +136,24 @@ def _rewards(summary: SamplingSummary) -> list[str]:
 
 
 def training_table(history: RunHistory, shown: Sequence[RoundRecord]) -> Markup:
-    """The training of each round, and where the time went."""
-    timed = dict.fromkeys(stage for record in history.records for stage in record.seconds)
-    stages = [stage for stage in _STAGES if stage in timed] + [stage for stage in timed if stage not in _STAGES]
-    headings = ["", "examples", "steps", "epochs (best)", "loss, first → last", *(f"{stage}, s" for stage in stages)]
-    rows: list[list[object]] = [[row_name(history, record), *_training_cells(record, stages)] for record in shown]
-    if len(shown) > 1:
-        total = (sum(record.seconds.get(stage, 0.0) for record in history.records) for stage in stages)
-        rows.append(["whole run", "", "", "", "", *(number(seconds, ",.1f") for seconds in total)])
-    return table("Training by round", headings, rows)
+    """The training of each round."""
+    headings = ["", "examples", "steps", "epochs (best)", "loss, first → last"]
+    return table("Training by round", headings, [[row_name(history, one), *_training_cells(one)] for one in shown])
 
 
-def _training_cells(record: RoundRecord, stages: Sequence[str]) -> list[str]:
-    seconds = [number(record.seconds.get(stage), ",.1f") for stage in stages]
+def _training_cells(record: RoundRecord) -> list[str]:
     if (report := record.training) is None:
-        return ["–"] * 4 + seconds
+        return ["–"] * 4
     return [
         number(report.examples, ","),
         number(report.steps, ","),
         f"{number(report.epochs)} ({number(report.best_epoch)})",
         f"{number(report.loss_first, '.3f')} → {number(report.loss_last, '.3f')}",
-        *seconds,
     ]
 
 
 def settings_list(values: Mapping[str, Any]) -> Markup:
-    """Nested settings as one list of names and values; `a: {b: 1}` is shown as a.b and 1."""
+    """Nested settings as one list of names and values; `a: {b: 1}` is shown as a.b and 1, null not at all."""
     return el("dl", *(el("div", el("dt", name), el("dd", value)) for name, value in _flat(values)), class_="facts")
 
 
@@ -143,7 +161,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
-        else:
+        elif value is not None:
             yield (
                 f"{prefix}{name}",
                 value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str),

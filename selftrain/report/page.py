@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from string import Template
@@ -10,16 +10,19 @@ from typing import Any
 
 from selftrain.report import evaluation_sections as evaluation
 from selftrain.report import training_sections as training
-from selftrain.report.examples import SolvedExample, examples_list
+from selftrain.report.changes import Changes
+from selftrain.report.cost_section import cost
+from selftrain.report.decision import Decision, decide, of_model
+from selftrain.report.examples import before_and_after
 from selftrain.report.findings import Finding, headline_findings
 from selftrain.report.formatting import p_value, percent, points
 from selftrain.report.glossary import glossary
 from selftrain.report.history import RunHistory
-from selftrain.report.html_tables import section, settings_list
+from selftrain.report.html_tables import settings_list
 from selftrain.report.markup import Markup, el, join
 from selftrain.report.round_record import RoundRecord
 from selftrain.report.team import mean_sentence
-from selftrain.report.verdict import BLIND, NOTHING, caveats, unsafe, warnings, without_labels
+from selftrain.report.verdict import caveats, unsafe, warnings, without_labels
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,12 @@ class PageContent:
     title: str = "selftrain run"
     settings: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
-    examples: Sequence[SolvedExample] = ()
+    #: Problems that became right or wrong.
+    changes: Changes | None = None
+    #: Round -> tokens of the answers to its evaluation problems.
+    evaluated_tokens: Mapping[int, int] = field(default_factory=dict)
+    #: What plan.json says that the run has come to.
+    happened: Mapping[str, Any] = field(default_factory=dict)
 
 
 def render_page(history: RunHistory, content: PageContent) -> str:
@@ -39,59 +47,60 @@ def render_page(history: RunHistory, content: PageContent) -> str:
         evaluation.team(history),
         evaluation.best_decoded(history),
         evaluation.gv_gap(history),
-        evaluation.probe(history),
+        evaluation.probe(history, watched=content.settings.get("collapse_watch") != "off"),
         evaluation.all_metrics(history),
+        before_and_after(content.changes),
         training.samples(history),
         training.trainings(history),
-        _examples(content.examples),
+        cost(history, content.evaluated_tokens, content.happened),
         _about(history, content),
     )
     asides = (
-        _aside("Not safe", unsafe(history), "warned"),
-        _aside("What the collapse monitor reported", warnings(history), "warned"),
-        _aside("Caveats", caveats(history)),
+        aside("Not safe", unsafe(history), "warned"),
+        aside("What the collapse monitor reported", warnings(history), "warned"),
+        aside("Caveats", caveats(history)),
     )
+    return fill(content.title, _verdict(history), asides, sections)
+
+
+def fill(title: str, verdict: Markup, asides: Iterable[Markup], sections: Iterable[Markup]) -> str:
+    """The frame of every page, with its style."""
     page = Template(resources.files("selftrain.report").joinpath("page.html").read_text(encoding="utf-8"))
-    return page.substitute(
-        title=join([content.title]), verdict=_verdict(history), caveats=join(asides), sections=join(sections)
-    )
+    return page.substitute(title=join([title]), verdict=verdict, caveats=join(asides), sections=join(sections))
+
+
+def headline(decision: Decision, name: str = "h1", before: str = "") -> Markup:
+    return el(name, before, el("em", decision.what), f": {decision.why}" if decision.why else "")
 
 
 def _verdict(history: RunHistory) -> Markup:
+    found, decision = headline_findings(history), decide(history)
     if history.is_blind:
-        short, _, why = BLIND.partition(": ")
-        texts = [f"{why[:1].upper()}{why[1:]}", *without_labels(history)]
-        return el("div", el("h1", short), *(el("p", text, class_="lead") for text in texts))
-    found = headline_findings(history)
-    if not found:
-        short, _, why = NOTHING.partition(": ")
-        return el("div", el("h1", short), el("p", why[:1].upper() + why[1:], class_="lead"))
-    several = len(found) > 1
-    models = (_of_model(history, model, findings, several=several) for model, findings in found.items())
-    return join([_of_several(history) if several else "", *models])
+        below = [el("p", text, class_="lead") for text in without_labels(history)]
+    elif len(found) < 2:
+        below = [_of_model(history, findings) for findings in found.values()]
+    else:
+        mean = mean_sentence(history)
+        lead = f"{mean[:1].upper()}{mean[1:]}. The mean has no test here: each model has its own below."
+        below = [el("p", lead, class_="lead several") if mean else Markup("")]
+    parts = [el("div", headline(decision), *below, class_=f"verdict {decision.tone}")]
+    for model, findings in found.items() if len(found) > 1 else ():
+        own = of_model(history, findings[0])
+        head = headline(own, "h2", f"{model}: ")
+        parts.append(el("div", head, _of_model(history, findings), class_=f"verdict {own.tone}"))
+    return join(parts)
 
 
-def _of_several(history: RunHistory) -> Markup:
-    """The head of several models: how they did on average."""
-    mean = mean_sentence(history)
-    lead = f"{mean[:1].upper()}{mean[1:]}. The mean has no test here: each model has its own below."
-    return join(
-        [el("h1", "Several models, each against its base"), el("p", lead, class_="lead several") if mean else ""]
-    )
-
-
-def _of_model(history: RunHistory, model: str, findings: Sequence[Finding], *, several: bool) -> Markup:
+def _of_model(history: RunHistory, findings: Sequence[Finding]) -> Markup:
+    """The sentences and figures below a headline."""
     chosen, *rest = findings
-    subject, verb, others = chosen.words
-    headline = [f"{model}: " if several else "", subject, " ", el("em", verb), " ", others]
     labels = {"last": "The last: ", "largest": "The largest difference: ", "best": ""}
-    return el(
-        "div",
-        el("h2" if several else "h1", *headline),
-        el("p", chosen.numbers, ".", class_="lead"),
-        *(el("p", f"{labels[other.why]}{other.headline}, {other.numbers}.", class_="lead") for other in rest),
-        el("dl", *(_tile(metric, chosen.record) for metric in history.accuracies), class_="tiles"),
-        class_=f"verdict {chosen.tone}",
+    return join(
+        [
+            el("p", f"{chosen.headline}: {chosen.numbers}.", class_="lead"),
+            *(el("p", f"{labels[other.why]}{other.headline}, {other.numbers}.", class_="lead") for other in rest),
+            el("dl", *(_tile(metric, chosen.record) for metric in history.accuracies), class_="tiles"),
+        ]
     )
 
 
@@ -112,24 +121,17 @@ def _tile(metric: str, record: RoundRecord) -> Markup:
     )
 
 
-def _aside(heading: str, sentences: Sequence[str], kind: str = "") -> Markup:
+def aside(heading: str, sentences: Sequence[str], kind: str = "") -> Markup:
     if not sentences:
         return Markup("")
     items = el("ul", *(el("li", sentence) for sentence in sentences))
     return el("aside", el("h2", heading), items, class_=f"caveats {kind}".strip())
 
 
-def _examples(examples: Sequence[SolvedExample]) -> Markup:
-    if not examples:
-        return Markup("")
-    note = "The same problem, answered by the base model and by the trained one."
-    return section("Before and after", note, examples_list(examples))
-
-
 def _about(history: RunHistory, content: PageContent) -> Markup:
     terms = (join([el("dt", term), el("dd", means)]) for term, means in glossary(history, content.settings).items())
     folds = {"How to read these numbers": el("dl", *terms, class_="reading")}
-    folds |= {"Settings": settings_list(content.settings)} if content.settings else {}
+    folds |= {"Settings that have a value": settings_list(content.settings)} if content.settings else {}
     folds |= {"Environment": settings_list(content.environment)} if content.environment else {}
     return el(
         "section",

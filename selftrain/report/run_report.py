@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import suppress
 from typing import Any
 
 import yaml
 
-from selftrain.report.examples import SolvedExample
+from selftrain.errors import RunError
+from selftrain.report.changes import NEWLY_RIGHT, NEWLY_WRONG, changes_of
+from selftrain.report.decision import decide
 from selftrain.report.gv_gap_summary import best_decoded_sentences, gap_summaries
 from selftrain.report.history import RunHistory
 from selftrain.report.page import PageContent, render_page
@@ -17,38 +19,35 @@ from selftrain.report.terminal_table import render_table
 from selftrain.report.verdict import caveats, unsafe, verdict, warnings
 from selftrain.report.visible import visible
 from selftrain.storage import Record, RunFolder
-from selftrain.types import RIGHT
-
-#: Problems shown before and after: those a run gained, and on the page also those it lost.
-GAINED, LOST = 3, 2
-
-
-def solved_examples(folder: RunFolder, history: RunHistory, gained: int = GAINED, lost: int = 0) -> list[SolvedExample]:
-    """Problems whose greedy answer became right between round 0 and the best round, then some that became wrong.
-
-    Of several models the problems are any model's, and say whose.
-    """
-    best = 0 if history.best is None else history.best.round
-    rows = folder.rows(
-        "select before.question, before.reference, before.completion, after.completion, "
-        f"before.reward >= {RIGHT}, after.reward >= {RIGHT}, model "
-        "from evaluations as before join evaluations as after using (model, problem_id) "
-        f"where before.greedy and after.greedy and before.round = 0 and after.round = {best:d} "
-        f"and (before.reward >= {RIGHT}) <> (after.reward >= {RIGHT}) order by problem_id, model"
-    )
-    several = len(history.models) > 1
-    changed = [replace(SolvedExample(*row), model=model if several else None) for *row, model in rows]
-    return [e for e in changed if e.after_right][:gained] + [e for e in changed if not e.after_right][:lost]
+from selftrain.storage.run_folder import plain_json
 
 
 def write_report(record: Record, history: RunHistory) -> None:
     """Writes report.html."""
-    folder = record.folder
-    settings: Any = yaml.safe_load(folder.text("settings.yaml") or "") or {}
-    environment = folder.environment()
-    examples = solved_examples(folder, history, lost=LOST)
-    content = PageContent(f"selftrain: {folder.path.name}", settings, environment, examples)
-    record.write_text("report.html", render_page(history, content))
+    record.write_text("report.html", render_page(history, page_content(record.folder, history)))
+
+
+def page_content(folder: RunFolder, history: RunHistory) -> PageContent:
+    """What the page of a run shows beside its rounds.
+
+    Raises:
+        RunError: a file of the run is damaged.
+    """
+    plan: Any = {}
+    with suppress(RunError):  # what a run was to come to is worth no failure
+        plan = plain_json(folder.text("plan.json") or "") or {}
+    plan = plan if isinstance(plan, dict) else {}
+    # The plan's are complete; those of settings.yaml are the ones of the command that began the run.
+    settings: Any = plan.get("settings") or yaml.safe_load(folder.text("settings.yaml") or "")
+    tokens = folder.rows("select round, sum(len(token_ids))::bigint from evaluations group by round")
+    return PageContent(
+        f"selftrain: {folder.path.name}",
+        settings if isinstance(settings, dict) else {},
+        folder.environment(),
+        changes_of(folder, history),
+        dict(tokens),
+        happened if isinstance(happened := plan.get("happened"), dict) else {},
+    )
 
 
 def print_report(folder: RunFolder, history: RunHistory) -> None:
@@ -68,7 +67,9 @@ def _sentences(history: RunHistory) -> Iterator[tuple[str, str]]:
     yield "", ""
     yield from ((text, "bold red") for text in unsafe(history))
     yield from ((text, "yellow") for text in warnings(history))
-    yield verdict(history), "bold"
+    decision, told = f"{decide(history)}.", verdict(history)
+    yield from ((decision, "bold"),) * (not told.startswith(decision))
+    yield told, ""
     yield from ((text, "dim") for text in caveats(history))
     yield from ((text, "") for text in team_sentences(history))
     yield from ((text, "") for text in best_decoded_sentences(history))
@@ -78,7 +79,10 @@ def _sentences(history: RunHistory) -> Iterator[tuple[str, str]]:
 
 
 def _examples(folder: RunFolder, history: RunHistory) -> Iterator[tuple[str, str]]:
-    for example in solved_examples(folder, history):
+    if (changes := changes_of(folder, history, lost=0)) is None:
+        return
+    yield f"greedy answers: {changes.total(NEWLY_RIGHT):,} newly right, {changes.total(NEWLY_WRONG):,} newly wrong", ""
+    for example in changes.examples:
         yield "", ""
         yield f"{example.question}{f'   ({example.model})' if example.model else ''}", "italic"
         yield f"  before: {example.before.strip()}", ""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from selftrain.evaluation.results import Estimate
-from selftrain.report.findings import ALPHA, Finding, has_base, headline_findings
+from selftrain.report.findings import ALPHA, Finding, has_base, headline_findings, lower_temperature
 from selftrain.report.formatting import difference, number, p_value, percent, tested
 from selftrain.report.history import RunHistory
 from selftrain.report.round_record import RoundRecord
@@ -79,7 +79,7 @@ def caveats(history: RunHistory) -> list[str]:
     for model, findings in headline_findings(history).items():
         base = next((record for record in (*history.by_model[model], *history.records) if record.round == 0), None)
         own = [
-            *_interval_and_test(findings), *_selection(findings), *_colder(findings[0], base),
+            *_interval_and_test(findings), *_selection(findings), *_colder(findings[0]),
             *_measurement(findings[0], base),
         ]  # fmt: skip
         found += [_prefix(history, model) + caveat for caveat in own]
@@ -152,13 +152,9 @@ def _selection(findings: Sequence[Finding]) -> Iterator[str]:
             )
 
 
-def _colder(chosen: Finding, base: RoundRecord | None) -> Iterator[str]:
+def _colder(chosen: Finding) -> Iterator[str]:
     """A gain in pass@1 that the base model has, too, at a lower temperature."""
-    pass_at_1 = chosen.primary if chosen.metric == "pass@1" else chosen.pass_at_1
-    against = chosen.record.against_best_decoded.get("pass@1 against the best-decoded base")
-    if pass_at_1 is None or pass_at_1.outcome != "better" or against is None or base is None or base.sweep is None:
-        return
-    if not (against.difference > 0 and against.p_value < ALPHA):
+    if (against := lower_temperature(chosen)) is not None:
         yield (
             f"At its best temperature {chosen.base} has a pass@1 of {percent(against.base)} %, which {chosen.subject} "
             f"does not beat: {tested(against)}. A lower temperature brings that gain without any training."
@@ -178,6 +174,7 @@ def _measurement(chosen: Finding, base: RoundRecord | None) -> Iterator[str]:
             f"Answers that could not be read fell from {percent(unread_before)} % to {percent(unread_after)} %: "
             "part of any gain may be form rather than reasoning."
         )
+    yield from _variety(chosen, before, after)
     for metric, comparison in compared.items():
         if metric.startswith("pass@") and metric not in (chosen.metric, "pass@1") and comparison.high < 0:
             yield f"{metric} fell: {difference(comparison)}. With several tries {chosen.subject} solves fewer problems."
@@ -185,6 +182,17 @@ def _measurement(chosen: Finding, base: RoundRecord | None) -> Iterator[str]:
         if (unjudged := metrics.get("unjudged")) is not None and unjudged.value:
             answers = f"{number(unjudged.value)} of {unjudged.count:,} answers"
             yield f"No verdict on {answers} of {who}: the grader failed, and they are left out."
+
+
+def _variety(chosen: Finding, before: Mapping[str, Estimate], after: Mapping[str, Estimate]) -> Iterator[str]:
+    """A fall that is more than the chance of the problems."""
+    old, new = before.get("distinct_answers"), after.get("distinct_answers")
+    if old is not None and new is not None and new.high < old.low:
+        yield (
+            f"Variety fell: a problem's sampled answers give {number(old.value, '.1f')} different results with "
+            f"{chosen.base}, {number(new.value, '.1f')} with {chosen.subject}. Right answers agree, so that is part of "
+            "a gain; but another round of training, or a vote, has less to choose from."
+        )
 
 
 def _value(metrics: Mapping[str, Estimate], metric: str) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 from selftrain.errors import RunError
 from selftrain.storage.journal import is_regular
+from selftrain.types import RIGHT
 
 _TABLES = {
     "samples": ("samples/*.parquet", "read_parquet('{}')"),
@@ -15,6 +16,18 @@ _TABLES = {
     "problems": ("problems.parquet", "read_parquet('{}')"),
     "rounds": ("rounds.jsonl", "read_json('{}', format='newline_delimited')"),
 }
+#: Greedy answers to evaluation problems: what the base model said, and what a later round says.
+_CHANGES = f"""
+create view changes as select model, after.round, problem_id, after.question, after.reference,
+    before.reward >= {RIGHT} as was_right, after.reward >= {RIGHT} as is_right,
+    case when was_right and is_right then 'right twice' when was_right then 'newly wrong'
+         when is_right then 'newly right' else 'wrong twice' end as change,
+    before.completion as before, after.completion as after,
+    before.extracted_answer as answer_before, after.extracted_answer as answer_after
+from evaluations as before join evaluations as after using (model, problem_id)
+where before.greedy and after.greedy and before.round = 0 and after.round > 0
+    and before.reward is not null and after.reward is not null
+"""
 #: DuckDB needs a package to make Python values of these.
 _AS_TEXT = "TIME ZONE"
 #: Rows that are Python objects at a time.
@@ -41,6 +54,10 @@ class Query:
         self._connection = duckdb.connect()
         for table in _TABLES:
             self._open(table)
+        try:
+            self._connection.execute(_CHANGES)
+        except self._errors as error:
+            self._unreadable["changes"] = self._unreadable.get("evaluations", str(error))
         try:
             self.relation = self._connection.sql(sql)
         except self._errors as error:
@@ -105,5 +122,5 @@ class Query:
             "",
             f"`selftrain check {self._folder}` tells which files are damaged"
             if damaged
-            else f"tables: {', '.join(_TABLES)}; if the query is right, `selftrain check {self._folder}`",
+            else f"tables: {', '.join([*_TABLES, 'changes'])}; if the query is right, `selftrain check {self._folder}`",
         )

@@ -45,6 +45,11 @@ def test_a_tiny_demo_ends_with_a_table_examples_and_a_page(tiny: Done) -> None:
     assert "round 1: sampling" in tiny.err and "Traceback" not in tiny.err
     page = (tiny.folder.path / "report.html").read_text()
     assert "<svg" in page and "<script" not in page
+    # The settings are those that acted, and of what changed there is a count and a command.
+    assert "<dt>num_rounds</dt><dd>1</dd>" in page and "<dt>learning_rate</dt>" in page and "null" not in page
+    for change in ("newly right", "newly wrong"):
+        query = f"select count(*) from changes where round = 1 and change = '{change}'"
+        assert f"<b>{tiny.folder.rows(query)[0][0]}</b> {change}" in page
     # One file that loads nothing.
     assert not any(f'{attribute}="http' in page for attribute in ("src", "href"))
     assert AutoModelForCausalLM.from_pretrained(tiny.folder.path / "best") is not None

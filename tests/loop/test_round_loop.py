@@ -149,6 +149,17 @@ def test_a_second_run_is_not_written_over_the_first(done: RunFolder) -> None:
         Record.create(done.path, {})
 
 
+def test_changes_are_the_greedy_answers_before_and_after(done: RunFolder) -> None:
+    """Each problem once a round, under the one name that its two verdicts have."""
+    rows = done.rows("select round, was_right, is_right, change, before, after from changes")
+    assert sorted({row[0] for row in rows}) == [1, 2] and len(rows) == 2 * 60
+    names = {(True, True): "right twice", (True, False): "newly wrong", (False, True): "newly right"}
+    assert all(change == names.get((was, now), "wrong twice") for _, was, now, change, *_ in rows)
+    right = [sum(row[2] for row in rows if row[0] == number) / 60 for number in (1, 2)]
+    greedy = [one.metrics["greedy"].value for one in read_rounds(done) if one.round]
+    assert right == pytest.approx(greedy)
+
+
 def test_a_wrong_query_names_the_tables(done: RunFolder) -> None:
     with pytest.raises(RunError, match="tables: samples, evaluations, problems, rounds"):
         done.query("select nonsense from samples")

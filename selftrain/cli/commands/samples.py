@@ -15,7 +15,7 @@ class SamplesConfig:
     sql: str = setting(
         "select model, round, count(*) as drawn, count(*) filter (kept) as kept, avg(reward) as mean_reward "
         "from samples group by all order by all",
-        "query over the tables samples, evaluations, problems and rounds",
+        "query over the tables samples, evaluations, changes, problems and rounds",
         positional=True,
     )
     json: bool = setting(False, "print rows as JSON, one per line")

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from selftrain.config import Resolved
 from selftrain.evaluation.power import smallest_gain
 from selftrain.loop.learner import Learner
 from selftrain.loop.plan.needs import disk_plan, evaluated_rounds
@@ -29,11 +28,12 @@ _NONE, _ALL = 0.01, 0.99
 
 
 def plan_of(
-    run: Run, data: DataPlan, memory: MemoryPlan, settings: Resolved, *, folder: Path, grader: Sequence[str]
+    run: Run, data: DataPlan, memory: MemoryPlan, settings: Mapping[str, Any], *, folder: Path, grader: Sequence[str]
 ) -> Plan:
     """
     Args:
         data: before problems with too long prompts were dropped.
+        settings: every one by its name, as it acts.
         folder: whose disk has to hold the weights.
         grader: what was said of the grader.
 
@@ -46,7 +46,7 @@ def plan_of(
     saved, trained = zip(*((one.saved_bytes, one.trainer.trained_bytes) for one in run.learners), strict=True)
     return Plan(
         method=run.settings.method.name,
-        models={learner.name: model_plan(learner, examples, settings.to_dict()) for learner in run.learners},
+        models={learner.name: model_plan(learner, examples, settings) for learner in run.learners},
         data=replace(
             data, train=len(splits.train), validation=len(splits.validation), evaluation=len(splits.evaluation)
         ),
@@ -56,7 +56,7 @@ def plan_of(
         disk=disk_plan(saved, run.settings, keep, folder, trained=trained),
         grader=tuple(grader),
         gap=tuple(gv_gap_lines(run)),
-        settings=settings.to_dict(),
+        settings=settings,
     )
 
 
