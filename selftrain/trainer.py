@@ -210,21 +210,19 @@ class SelfTrainer:
         recorded in `folder` already there is no plan.
         """
         models, data = ready.models, ready.data
-        settings, progress = self._run_settings(), self.progress
+        settings, progress, resolved = self._run_settings(), self.progress, self._settings()
         stops = StopController(self.budget, f"resume it with: selftrain resume {self.output_dir}")
         answer_cache = AnswerCache(stops.raise_if_stopping)
         ray = stack.enter_context(open_cluster(self.ray, progress.say))
         graders = stack.enter_context(self._open_graders(data, ray))
         progress.say_all(graded := graders.check(data.splits))
         watch = AnswerWatch(progress.say, graders.read, self.prompts.min_read_share)
-        factory = self._model_factory(ray, watch)
-        keeps_moments = settings.training.optimizer_spans == "run"
+        factory, keeps_moments = self._model_factory(ray, watch), settings.training.optimizer_spans == "run"
         load = factory.loader(models, keeps_moments=keeps_moments, answer_cache=answer_cache, stack=stack)
         learners = load()
         length = self.method.sampling.max_completion_length
         splits, dropped = without_long_prompts(data.splits, learners, length, self.prompts)
         progress.say_all(dropped)
-        resolved = self._settings()
         inputs, may_differ = inputs_of(self.command, splits, models, resolved), resolved.resumable if resume else None
         record = stack.enter_context(open_record(folder, inputs, answer_cache, may_differ))
         stack.enter_context(progress.log_to(record.folder.path / "log.txt"))
