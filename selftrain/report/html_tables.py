@@ -20,7 +20,7 @@ from selftrain.report.round_record import RoundRecord, SamplingSummary
 #: Metrics by how their names begin; the others as they come.
 _FIRST = ("greedy", "pass@", "maj@")
 #: Rounds beside one another that the page has room for.
-_COLUMNS = 5
+COLUMNS = 5
 _TAG = re.compile(r"<[^>]*>")
 
 
@@ -62,7 +62,7 @@ def metrics_tables(history: RunHistory, shown: Sequence[FigureRow]) -> Markup:
         parts += [el("h3", name)] if len(history.models) > 1 else []
         # What is right first.
         metrics = sorted(dict.fromkeys(metric for row in rows for metric in row.metrics), key=_place)
-        tables = math.ceil(len(rows) / _COLUMNS)
+        tables = math.ceil(len(rows) / COLUMNS)
         for place in range(tables):
             some = rows[place * len(rows) // tables : (place + 1) * len(rows) // tables]
             headings = ["", *(round_name(row.round) + " ★" * row.is_best for row in some)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 import yaml
@@ -33,21 +32,35 @@ def page_content(folder: RunFolder, history: RunHistory) -> PageContent:
     Raises:
         RunError: a file of the run is damaged.
     """
-    plan: Any = {}
-    with suppress(RunError):  # what a run was to come to is worth no failure
-        plan = plain_json(folder.text("plan.json") or "") or {}
-    plan = plan if isinstance(plan, dict) else {}
-    # The plan's are complete; those of settings.yaml are the ones of the command that began the run.
-    settings: Any = plan.get("settings") or yaml.safe_load(folder.text("settings.yaml") or "")
     tokens = folder.rows("select round, sum(len(token_ids))::bigint from evaluations group by round")
     return PageContent(
         f"selftrain: {folder.path.name}",
-        settings if isinstance(settings, dict) else {},
+        acting_settings(folder),
         folder.environment(),
         changes_of(folder, history),
         dict(tokens),
-        happened if isinstance(happened := plan.get("happened"), dict) else {},
+        _mapping(_plan(folder).get("happened")),
     )
+
+
+def acting_settings(folder: RunFolder) -> dict[str, Any]:
+    """Those of plan.json, which has the values that acted; else of settings.yaml, those of the command.
+
+    Raises:
+        RunError: the latter is damaged.
+    """
+    return _mapping(_plan(folder).get("settings")) or _mapping(yaml.safe_load(folder.text("settings.yaml") or ""))
+
+
+def _plan(folder: RunFolder) -> dict[str, Any]:
+    try:
+        return _mapping(plain_json(folder.text("plan.json") or ""))
+    except RunError:  # what a run was to come to is worth no failure
+        return {}
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def print_report(folder: RunFolder, history: RunHistory) -> None:

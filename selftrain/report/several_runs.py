@@ -1,15 +1,19 @@
-"""Several runs in one table: each against its own base model, and against the first run where problems agree."""
+"""Several runs beside one another: each against its own base model, and against the first run where problems agree."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from selftrain.evaluation.compare import paired
 from selftrain.evaluation.results import Comparison
-from selftrain.report.findings import headline_findings, holm
-from selftrain.report.formatting import difference, p_value, percent
+from selftrain.report.decision import Decision
+from selftrain.report.findings import Tested, headline_findings, holm
+from selftrain.report.formatting import difference, p_value, percent, points
 from selftrain.report.history import RunHistory
 from selftrain.report.visible import visible
 from selftrain.storage import RunFolder
@@ -26,17 +30,110 @@ class ReportedRun:
 
 
 @dataclass(frozen=True)
-class _Row:
-    run: str
+class RunLine:
+    """One model of one run, in the round that its run reports. p is Holm-corrected for the whole column."""
+
+    run: ReportedRun
+    #: Of the run, and of the model where a run has several.
+    name: str
     model: str
     round: int
+    #: Question -> whether the greedy answer was right.
+    answers: Mapping[str, float] = field(repr=False)
     #: None where its base or the round was not evaluated.
-    gain: Comparison | None
-    #: None of the first run, and where no evaluation problem is shared.
-    beside: Comparison | None
+    gain: Tested | None = None
+    #: Against the first run; None of that itself, and where nothing can be paired.
+    beside: Tested | None = None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether validation kept this round, and it gained."""
+        return self.gain is not None and self.gain.outcome == "better" and self.run.history.best_round != 0
 
 
-def compare_runs(runs: Sequence[ReportedRun]) -> Table:
+@dataclass(frozen=True)
+class SeveralRuns:
+    runs: Sequence[ReportedRun]
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The folders' names, or their paths where names are the same."""
+        names = [run.folder.path.resolve().name for run in self.runs]
+        return names if len({*names}) == len(names) else [str(run.folder.path) for run in self.runs]
+
+    @cached_property
+    def lines(self) -> list[RunLine]:
+        bare = [line for place, run in enumerate(self.runs) for line in _lines(run, self.names[place])]
+        gains = [headline_findings(line.run.history).get(line.model, [None])[0] for line in bare]
+        besides = [None if line.run is self.runs[0] else pair(_of_first(line, bare), line) for line in bare]
+        return [
+            RunLine(line.run, line.name, line.model, line.round, line.answers, gain, beside)
+            for line, gain, beside in zip(
+                bare,
+                _corrected([one.primary.comparison if one else None for one in gains]),
+                _corrected(besides),
+                strict=True,
+            )
+        ]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether all were evaluated on the same problems."""
+        return len({frozenset(line.answers) for line in self.lines}) == 1
+
+    @cached_property
+    def winner(self) -> RunLine | None:
+        """The line that is right most often of those that gained; None where none did, or they cannot be ranked."""
+        kept = [line for line in self.lines if line.is_kept]
+        return max(kept, key=_share) if kept and self.agrees else None
+
+    @property
+    def decision(self) -> Decision:
+        gained = sum(line.is_kept for line in self.lines)
+        if not gained:
+            return Decision("No gain shown", "keep the base models", "unclear")
+        if (best := self.winner) is not None and best.gain is not None:
+            why = f"{percent(_share(best))}\N{NO-BREAK SPACE}% right, {points(best.gain.comparison.difference)} points"
+            return Decision(f"Use {visible(best.name)}, round {best.round}", why, "better")
+        count = f"{gained} of {len(self.lines)} gained"
+        return Decision(count, "they were evaluated on different problems, and cannot be ranked", "better")
+
+    @property
+    def sentences(self) -> list[str]:
+        """The winner beside each other line, corrected for all pairs, of which it was picked; and the mean gain."""
+        lines, best, found = self.lines, self.winner, []
+        pairs = list(combinations(lines, 2))
+        for (one, other), tested in zip(pairs, _corrected([pair(a, b) for a, b in pairs]), strict=True):
+            if tested is None or not (best is one or best is other):
+                continue
+            sign = 1 if best is other else -1
+            is_clear = tested.outcome != "unclear" and (tested.comparison.difference > 0) == (sign > 0)
+            verb = "beats" if is_clear else "is not clearly better than"
+            of_pairs = f", corrected for all {len(pairs)} pairs" if len(pairs) > 1 else ""
+            gap = points(sign * tested.comparison.difference)
+            whom = visible((one if best is other else other).name)
+            found.append(f"{visible(best.name)} {verb} {whom}: {gap} points, {p_value(tested.p)}{of_pairs}.")
+        bases = [line for line in lines if line.gain and best and line.gain.comparison.base > _share(best)]
+        found += [f"The base model of {visible(line.name)} is right more often." for line in bases]
+        if len(gains := [line.gain.comparison.difference for line in lines if line.gain]) > 1:
+            ends = f"from {points(min(gains))} to {points(max(gains))}"
+            found.append(f"On average they gained {points(fmean(gains))} points on their base models, {ends}.")
+        return found
+
+    @property
+    def is_paired(self) -> str:
+        """Where a column compares the same problems, in words."""
+        if not any(line.answers for line in self.lines):
+            return "No evaluation problem has an answer, so nothing can be compared."
+        if self.agrees:
+            return "All were evaluated on the same problems, so all comparisons are paired, problem by problem."
+        return (
+            "Each is paired with its own base model, problem by problem; with another run only on the problems that "
+            "both were evaluated on, as many as its cell says."
+        )
+
+
+def compare_runs(several: SeveralRuns) -> Table:
     """One line for each model of each run: the round that its run reports.
 
     Each p is Holm-corrected for all comparisons in its column, so picking the best line is no longer luck alone.
@@ -44,59 +141,86 @@ def compare_runs(runs: Sequence[ReportedRun]) -> Table:
     from rich import box
     from rich.table import Table
 
-    first_answers = _headline_answers(runs[0])
-    rows = [row for run in runs for row in _rows(run, None if run is runs[0] else first_answers)]
-    first = visible(runs[0].folder.path.name)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for heading in ("run", "model", "round", "base", "now", "against its base", f"against {first}"):
-        table.add_column(heading, overflow="fold")
-    gains, besides = (_cells(column) for column in ([row.gain for row in rows], [row.beside for row in rows]))
-    for row, gain, beside in zip(rows, gains, besides, strict=True):
-        shares = ("–", "–") if row.gain is None else (percent(row.gain.base), percent(row.gain.new))
-        table.add_row(visible(row.run), visible(row.model), str(row.round), *shares, gain, beside)
+    for heading in headings(several):
+        table.add_column(visible(heading), overflow="fold")
+    for line in several.lines:
+        compared = (_in_line(*cell(several, line, one)) for one in (line.gain, line.beside))
+        table.add_row(visible(line.name), str(line.round), *shares(line), *compared)
     table.caption_justify = "left"
-    table.caption = "percent right; paired differences with 95 % intervals; p is corrected (Holm) for all of its column"
+    table.caption = (
+        "percent right; differences in points with 95 % intervals; p is corrected (Holm) for all of its column"
+    )
+    table.caption += f". {several.is_paired}"
     return table
 
 
-def _rows(run: ReportedRun, others: Mapping[str, float] | None) -> Iterator[_Row]:
-    """
-    Args:
-        others: the answers of the run to compare with.
-    """
-    found = headline_findings(run.history)
+def print_runs(several: SeveralRuns) -> None:
+    """The decision, the table, and how the best line compares with the others."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console()
+    console.print(compare_runs(several))
+    console.print(Text(f"\n{several.decision}."), style="bold", soft_wrap=True)
+    for sentence in several.sentences:
+        console.print(Text(sentence), soft_wrap=True)
+
+
+def headings(several: SeveralRuns) -> list[str]:
+    return ["run", "round", "base", "now", "against its base", f"against {several.names[0]}"]
+
+
+def shares(line: RunLine) -> tuple[str, str]:
+    """Of the base and now, in percent."""
+    found = None if line.gain is None else line.gain.comparison
+    return ("–", "–") if found is None else (percent(found.base), percent(found.new))
+
+
+def cell(several: SeveralRuns, line: RunLine, one: Tested | None) -> tuple[str, str, str]:
+    """A comparison of a line: points, their interval, and p with the number of problems."""
+    if one is None:
+        return ("no problem shared" if one is line.beside and line.run is not several.runs[0] else "–", "", "")
+    points_, interval = difference(one.comparison).split(" points ")
+    return points_, interval, f"{p_value(one.p)}, {one.comparison.problems:,} problems"
+
+
+def _in_line(gained: str, interval: str, tested: str) -> str:
+    return f"{gained} {interval}, {tested}" if tested else gained
+
+
+def pair(one: RunLine | None, other: RunLine) -> Comparison | None:
+    """The second against the first, on the problems of both; None where they share none."""
+    both = sorted(one.answers.keys() & other.answers.keys()) if one else []
+    return paired("greedy", one.answers, other.answers, both) if one and both else None
+
+
+def _lines(run: ReportedRun, name: str) -> Iterator[RunLine]:
+    found, several = headline_findings(run.history), len(run.history.models) > 1
     for model in run.history.models:
-        finding = found[model][0] if found.get(model) else None
-        number = finding.record.round if finding else run.history.headline_round or 0
-        beside = None
-        if others is not None and len(run.history.models) == 1:
-            own = _greedy(run.folder, number)
-            both = sorted(others.keys() & own.keys())
-            beside = paired("greedy", others, own, both) if both else None
-        yield _Row(run.folder.path.name, model, number, finding.primary.comparison if finding else None, beside)
+        number = found[model][0].record.round if found.get(model) else run.history.headline_round or 0
+        yield RunLine(run, f"{name}, {model}" if several else name, model, number, _greedy(run.folder, number, model))
 
 
-def _headline_answers(run: ReportedRun) -> dict[str, float] | None:
-    """None of several models, which have each their own."""
-    if len(run.history.models) != 1:
-        return None
-    findings = [one for found in headline_findings(run.history).values() for one in found[:1]]
-    return _greedy(run.folder, findings[0].record.round if findings else 0)
+def _of_first(line: RunLine, lines: Sequence[RunLine]) -> RunLine | None:
+    """The same model of the first run; of runs with one model each that, whatever its name."""
+    own = [one for one in lines if one.run is lines[0].run]
+    alone = len(own) == 1 and len(line.run.history.models) == 1
+    return own[0] if alone else next((one for one in own if one.model == line.model), None)
 
 
-def _greedy(folder: RunFolder, number: int) -> dict[str, float]:
-    """Question -> whether its greedy answer was right."""
+def _greedy(folder: RunFolder, number: int, model: str) -> dict[str, float]:
     rows = folder.rows(
-        f"select question, reward >= {RIGHT} from evaluations "
+        f"select question, reward >= {RIGHT}, model from evaluations "
         f"where greedy and reward is not null and round = {number:d}"
     )
-    return {question: float(right) for question, right in rows}
+    return {question: float(right) for question, right, answered_by in rows if answered_by == model}
 
 
-def _cells(column: Sequence[Comparison | None]) -> list[str]:
-    corrected = iter(holm([one.p_value for one in column if one is not None]))
-    return ["–" if one is None else _cell(one, next(corrected)) for one in column]
+def _share(line: RunLine) -> float:
+    return line.gain.comparison.new if line.gain is not None else 0.0
 
 
-def _cell(one: Comparison, p: float) -> str:
-    return f"{difference(one)}, {p_value(p)}, {one.problems:,} problems"
+def _corrected(column: Sequence[Comparison | None]) -> list[Tested | None]:
+    ps = iter(holm([one.p_value for one in column if one is not None]))
+    return [None if one is None else Tested(one, next(ps)) for one in column]

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from selftrain.cli.main import run_cli
+from selftrain.handover.run_facts import RunFacts
 from selftrain.loop.run_to_end import run_to_end
 from selftrain.methods import RestEM
 from selftrain.models.toy import ToyModel
 from selftrain.problems.splits import DataSplits
+from selftrain.report.several_page import render_several
+from selftrain.report.several_runs import ReportedRun, SeveralRuns
+from selftrain.storage import RunFolder
+from tests.report.test_page import Page, assert_inert
 from tests.toys import grade, graders_of, toy, toy_problems, toy_run
 
 
@@ -22,21 +29,101 @@ def finished(folder: Path, **changes: object) -> None:
         run_to_end(run, {"toy": learner.base})
 
 
-def test_runs_are_compared_with_their_base_and_with_the_first(
-    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
-    ToyModel().save(here / "base")
-    finished(here / "first")
-    finished(here / "second", seed=4)
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with first and second, which differ in their seed, and third, evaluated on other problems."""
+    place = tmp_path_factory.mktemp("runs")
+    ToyModel().save(place / "base")
+    finished(place / "first")
+    finished(place / "second", seed=4)
     others = [replace(one, question=f"Again: {one.question}") for one in toy_problems(30, "others")]
     train, validation = toy_problems(100)[:80], toy_problems(100)[80:]
-    finished(here / "third", splits=DataSplits(tuple(train), tuple(validation), tuple(others)))
+    finished(place / "third", splits=DataSplits(tuple(train), tuple(validation), tuple(others)))
+    return place
+
+
+@pytest.fixture(autouse=True)
+def here_and_wide(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(runs)
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def several(*names: str) -> SeveralRuns:
+    return SeveralRuns([ReportedRun(folder, RunFacts(folder).history) for folder in map(RunFolder.open, names)])
+
+
+def test_runs_are_compared_with_their_base_and_with_the_first(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_cli(["report", "first", "second", "third"]) == 0
-    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
+    out = capsys.readouterr().out
+    rows = {line.split()[0]: line for line in out.splitlines() if line.strip()}
     assert "against first" in rows["run"]
     assert rows["first"].count("60 problems") == 1 and rows["second"].count("60 problems") == 2
-    assert rows["third"].count("30 problems") == 1 and rows["third"].rstrip().endswith("–")
+    assert rows["third"].count("30 problems") == 1 and "no problem shared" in rows["third"]
+    assert "3 of 3 gained: they were evaluated on different problems, and cannot be ranked." in out
+
+
+def test_the_best_is_named_and_compared_with_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_cli(["report", "second", "first"]) == 0
+    told = capsys.readouterr().out
+    found = several("second", "first")
+    best, other = sorted(found.lines, key=lambda line: -sum(line.answers.values()))
+    assert found.winner is best and f"Use {best.name}, round 2: " in told
+    assert (
+        f"{best.name} is not clearly better than {other.name}: +" in told or f"{best.name} beats {other.name}" in told
+    )
+    assert "On average they gained +" in told
+
+
+def test_p_of_the_best_grows_with_every_run_beside_it() -> None:
+    alone, among = several("first"), several("first", "second", "third")
+    assert among.lines[0].gain is not None and alone.lines[0].gain is not None
+    ps = [line.gain.comparison.p_value for line in among.lines if line.gain]
+    assert among.lines[0].gain.p >= alone.lines[0].gain.p and max(
+        line.gain.p for line in among.lines if line.gain
+    ) >= max(ps)
+    assert min(line.gain.p for line in among.lines if line.gain) == pytest.approx(min(1.0, 3 * min(ps)))
+
+
+def test_the_page_of_several_runs_is_whole_and_inert() -> None:
+    html = render_several(several("first", "second", "third"))
+    found = Page(html)
+    assert_inert(found)
+    assert "3 of 3 gained" in found.text and "no problem shared" in found.text
+    assert found.tags.count("h1") == 1
+    assert "only on the problems that both were evaluated on" in found.text
+    # A line for each run in one chart.
+    assert html.count("<polyline") == 3
+
+
+def test_settings_that_differ_are_shown(runs: Path) -> None:
+    for name, rate in (("slow", 1e-3), ("fast", 2e-3)):
+        shutil.copytree(runs / "first", runs / name, symlinks=True)
+        settings = {"learning_rate": rate, "seed": 3, "max_hours": None, "output_dir": name}
+        (runs / name / "plan.json").write_text(json.dumps({"settings": settings}))
+    page = Page(render_several(several("slow", "fast"))).text
+    assert "learning_rate0.0010.002" in page and "the other 2 are the same" in page
+
+
+def test_runs_of_the_same_name_are_told_apart(runs: Path) -> None:
+    other = runs / "deeper" / "first"
+    shutil.copytree(runs / "second", other, symlinks=True)
+    assert several("first", "second").names == ["first", "second"]
+    assert several("first", "deeper/first").names == ["first", "deeper/first"]
+
+
+def test_a_page_is_written_where_there_is_none(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, name in ((["first", "second"], "both.html"), (["first"], "one.html")):
+        assert run_cli(["report", *words, "--output", name]) == 0
+        assert "<svg" in Path(name).read_text(encoding="utf-8")
+        assert run_cli(["report", *words, "--output", name]) != 0
+        assert f"{name} exists" in capsys.readouterr().err
+    # The run wrote the same, but that it was given its whole path.
+    assert Path("one.html").read_text() == Path("first/report.html").read_text().replace(f"{runs}/", "")
+    assert run_cli(["report", "first", "--output", "nowhere/page.html"]) != 0
+    assert "there is no folder nowhere" in capsys.readouterr().err
+
+
+def test_one_run_has_its_own_report(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_cli(["report", "first"]) == 0
     assert "page: " in capsys.readouterr().out
     assert run_cli(["report", "first", "nowhere"]) != 0
