@@ -58,9 +58,9 @@ class ModelFactory:
         planned = find_engine(config.engine).in_process and not self.adapter.load_in_4bit and not self.ray
         if not found or config.device != "auto" or config.shards_training or not planned:
             return Placement(dict.fromkeys(models, config.device), planned=False)
-        from selftrain.models.loading import count_parameters
+        from selftrain.models.loading import model_size
 
-        weights = {name: count_parameters(model, self.revision) for name, model in models.items()}
+        weights = {name: model_size(model, self.revision).weights for name, model in models.items()}
         # The weights of an adapter are few, beside those of its model.
         return place(
             {
