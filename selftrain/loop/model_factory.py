@@ -20,7 +20,7 @@ from selftrain.models.prompts import PromptConfig
 from selftrain.storage import AnswerCache
 
 if TYPE_CHECKING:
-    from selftrain.engines.base import Engine, SaveWeights
+    from selftrain.engines.base import Engine
     from selftrain.engines.transformers import ModelSpec, TransformersEngine
     from selftrain.training.launcher import Processes
     from selftrain.training.trainable_weights import TrainableWeights
@@ -124,19 +124,20 @@ class ModelFactory:
         reference = TransformersEngine.load(spec, device="cpu" if slot.offload else slot.device)
         trainer = self._trainer(reference, model)
         # Other engines expect the model to stay on its device.
-        engine = reference if slot.offload else self._engine(reference, spec, trainer.save_merged)
+        engine = reference if slot.offload else self._engine(reference, spec, trainer)
         learner = Learner(engine, trainer, model, answer_cache=answer_cache, slot=slot, watch=self.watch)
         learner.origin = reference.origin
         return learner
 
-    def _engine(self, reference: TransformersEngine, spec: ModelSpec, save: SaveWeights) -> Engine:
-        from selftrain.engines.context import EngineContext
+    def _engine(self, reference: TransformersEngine, spec: ModelSpec, trainer: TransformersTrainer) -> Engine:
+        from selftrain.engines.context import EngineContext, LiveAdapter
 
         name = self.engine_config.engine
         context = EngineContext(
             reference=reference,
             spec=spec,
-            save=save,
+            save=trainer.save_merged,
+            adapter=LiveAdapter(self.adapter.lora_r, trainer.save) if self.adapter.use_peft else None,
             config=self.engine_config,
             options=find_engine(name).options(name, self.engine_sections),
             on_ray=bool(self.ray),
