@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from selftrain.engines.base import Engine
     from selftrain.engines.transformers import ModelSpec, TransformersEngine
     from selftrain.training.launcher import Processes
-    from selftrain.training.trainable_weights import TrainableWeights
+    from selftrain.training.trainable_weights import WholeModel
     from selftrain.training.trainer import TransformersTrainer
 
 
@@ -145,7 +145,7 @@ class ModelFactory:
         )
         return self.ray.engine(find_engine(name).builder()(context), context)
 
-    def _adapter(self, reference: TransformersEngine, base: str) -> TrainableWeights:
+    def _adapter(self, reference: TransformersEngine, base: str) -> WholeModel:
         from selftrain.training.lora import LoraAdapter
 
         return LoraAdapter(reference.model, self.adapter, base, self.revision)

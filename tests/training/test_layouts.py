@@ -28,7 +28,7 @@ from selftrain.models.adapter import AdapterConfig
 from selftrain.models.loading import size_of
 from selftrain.models.rendering import TokenizedExample
 from selftrain.training import sharding, tensors
-from selftrain.training.gradients import LossConfig
+from selftrain.training.base import TrainingConfig
 from selftrain.training.optimizer import make_optimizer
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -96,8 +96,8 @@ def dry_run(name: str, processes: int, **changed: Any) -> None:
         root = sharding.Root(model)
         files = {key: Empty(value) for key, value in [*model.named_parameters(), *model.named_buffers()]}
         sharding.shard(root, files, mesh, bf16=True, offload=False)
-        loss = LossConfig(pad_id=0, bf16=True, temperature=1.0, normalization="token", gradient_checkpointing=True)
-        gradients, optimizer = sharding.ShardedGradients(root, loss), make_optimizer(model)
+        gradients = sharding.ShardedGradients(root, TrainingConfig(gradient_checkpointing=True), 0, bf16=True)
+        optimizer = make_optimizer(model)
         gradients._loss([TokenizedExample(tuple(range(16)), 4, 1.0)] * 2, 1.0).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
