@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from inspect import signature
 from typing import Any, Self
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
+from transformers import DynamicCache, LlamaForCausalLM
 
 from selftrain.engines.base import SaveWeights, batches_by_length, one_by_one
 from selftrain.engines.completion import Completion, at_stop_string
@@ -27,6 +28,8 @@ from selftrain.types import Prompt, Response
 #: Finished rows leave the batch once fewer than this share of its rows are unfinished. Higher would copy the cache
 #: often for little, lower would compute tokens that nobody reads.
 COMPACT_BELOW = 0.8
+#: transformers 5.24 renamed the argument of all models, and warns of the old name.
+_CACHE = "cache" if "cache" in signature(LlamaForCausalLM.forward).parameters else "past_key_values"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +183,7 @@ class TransformersEngine:
             mask = torch.cat((mask.new_ones(len(mask), start), mask), dim=-1)
         positions = start + (torch.arange(longest, device=device) - (longest - lengths)[:, None]).clamp_(min=0)
         out = self._forward(
-            input_ids=padded, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
+            input_ids=padded, attention_mask=mask, position_ids=positions, cache=cache, logits_to_keep=1
         )
         cache.batch_repeat_interleave(n)
         state = _DecodeState(
@@ -206,13 +209,13 @@ class TransformersEngine:
         start = shared_start(ids)
         if start:
             whole = torch.tensor([start], device=self.model.device)
-            self._forward(input_ids=whole, past_key_values=cache, logits_to_keep=1)
+            self._forward(input_ids=whole, cache=cache, logits_to_keep=1)
             cache.batch_repeat_interleave(len(ids))
         return len(start), cache
 
-    def _forward(self, **inputs: Any) -> Any:
+    def _forward(self, cache: DynamicCache, **inputs: Any) -> Any:
         with autocast(self.model, self.bf16):
-            return self.model(**inputs, use_cache=True)
+            return self.model(**inputs, **{_CACHE: cache}, use_cache=True)
 
     def _append(self, state: _DecodeState, token: Tensor, logprobs: Tensor) -> None:
         """Adds the sampled tokens to the unfinished completions."""
@@ -242,7 +245,7 @@ class TransformersEngine:
             input_ids=token[:, None],
             attention_mask=state.mask,
             position_ids=state.positions[:, None],
-            past_key_values=state.cache,
+            cache=state.cache,
         )
         state.positions = state.positions + 1
         logits: Tensor = out.logits[:, -1].float()

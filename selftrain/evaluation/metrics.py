@@ -107,9 +107,10 @@ def _metrics(results: Sequence[EvalResult]) -> Mapping[str, Metric]:
     metrics |= {f"greedy_{name}": partial(_greedy_by, name=name) for name in extra}
     metrics |= {f"pass@{2**i}": partial(_pass, k=2**i) for i in range(sampled.bit_length())}
     samples = [sample for result in results for sample in _all(result)]
-    # A grader that calls an answer right without extracting one (unit tests, a reward model) extracts none at all:
-    # votes and parse failures would say something about the grader, not about the model.
-    if not any(sample.score.is_right and sample.score.extracted_answer is None for sample in samples):
+    # A grader that calls an answer right without extracting one, or has no reason why it extracted none (unit tests, a
+    # reward function), extracts none at all: votes and parse failures would be the grader's, not the model's.
+    silent = [sample.score for sample in samples if sample.score.extracted_answer is None]
+    if not any(score.is_right or (score.value is not None and not score.reason) for score in silent):
         metrics |= {f"maj@{sampled}": _majority} if sampled else {}
         graded = any(sample.score.value is not None for sample in samples)
         counted = _graded if graded else list

@@ -40,7 +40,9 @@ def drop_unrewarded(samples: Sequence[Sample], threshold: float = 0.5) -> list[S
 
 
 def _is_unread(sample: Sample, threshold: float) -> bool:
-    return _at_most(sample, threshold) and sample.score.extracted_answer is None
+    """A reward function that returns a number alone reads no answer and has no reason: what it scores low is wrong."""
+    score = sample.score
+    return _at_most(sample, threshold) and score.extracted_answer is None and bool(score.reason)
 
 
 def _at_most(sample: Sample, threshold: float) -> bool:

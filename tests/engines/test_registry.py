@@ -13,48 +13,11 @@ from selftrain.engines.vllm.config import VllmConfig
 from selftrain.errors import SettingsError
 from selftrain.models.seeds import seed_model
 from selftrain.storage import RunFolder
+from tests.pages import file_of
 from tests.plugins import install, refused, selftrain
 
 #: The one file: an engine that has the model's own engine generate, and makes every text louder.
-PAGE = """
-from dataclasses import replace
-
-from selftrain.config import config_dataclass, setting
-from selftrain.engines.registry import EngineEntry
-from selftrain.errors import SettingsError
-
-
-@config_dataclass
-class LoudConfig:
-    loud_mark: str = setting("!", "what is put behind every completion")
-
-
-class LoudEngine:
-    def __init__(self, reference, mark):
-        self.reference, self.mark, self.name = reference, mark, reference.name
-        self.description = f"loud ({mark})"
-        self.prompt_text, self.too_long, self.plan = reference.prompt_text, reference.too_long, reference.plan
-        self.logprob, self.num_tokens = reference.logprob, reference.num_tokens
-        self.update_weights, self.sleep, self.close = reference.update_weights, reference.sleep, reference.close
-
-    def generate(self, request):
-        return [replace(one, text=one.text + self.mark) for one in self.reference.generate(request)]
-
-    def generate_batches(self, requests):
-        return (self.generate(request) for request in requests)
-
-
-def check(config, usage):
-    if usage.top_k > 100:
-        raise SettingsError("top_k is above 100", "nobody could hear it", "use --top_k 40")
-
-
-def build(context):
-    return LoudEngine(context.reference, context.options.loud_mark)
-
-
-ENTRY = EngineEntry("loud:build", check="loud:check", config=LoudConfig, in_process=True)
-"""
+PAGE = file_of("docs/how_to/engine.md", "loud.py")
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ def sample(value: float | None, answer: str | None = "7", *, tokens: int = 3, cu
         model="m",
         weights_version=0,
     )
-    return Sample(response, Score(value, answer))
+    return Sample(response, Score(value, answer, "" if answer or value else "no answer found"))
 
 
 def right(answer: str = "right") -> Sample:

@@ -1,6 +1,7 @@
 import itertools
 import math
 import time
+from dataclasses import replace
 from statistics import mean
 
 import numpy as np
@@ -107,6 +108,8 @@ def test_a_grader_that_reads_no_answers_gives_no_votes() -> None:
     found = measure([eval_result(0, sample(1.0, None), sample(0.0, None))])
     assert "pass@2" in found
     assert not {"maj@2", "parse_failure_rate", "distinct_answers"} & found.keys()
+    low = replace(sample(0.2, None), score=Score(0.2, None))  # by a reward function that likes nothing
+    assert "parse_failure_rate" not in measure([eval_result(0, low, low)])
 
 
 def test_greedy_alone_has_lengths_too() -> None:

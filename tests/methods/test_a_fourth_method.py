@@ -9,52 +9,11 @@ import pytest
 from selftrain.models.seeds import seed_model
 from selftrain.storage import RunFolder
 from tests.engines.test_registry import PAGE as LOUD
+from tests.pages import file_of
 from tests.plugins import install, selftrain
 
 #: The one file: self-training on what most of a model's own answers agree on. It needs no grader.
-PAGE = """
-from collections import Counter, defaultdict
-from typing import ClassVar
-
-from selftrain.evaluation import EvalConfig
-from selftrain.training.base import TrainingConfig
-from selftrain.methods.base import collected_from
-from selftrain.config import config_dataclass, setting
-from selftrain.types import Collected, Round, SamplingParams, Score
-from selftrain.methods.filters import drop, with_scores
-
-
-@config_dataclass
-class Majority:
-    num_rounds: int = setting(1, "rounds", ge=1)
-    num_generations: int = setting(8, "responses sampled for each problem", ge=1)
-    max_completion_length: int = setting(64, "tokens an answer may have")
-    problems_per_round: int | None = setting(None, "problems drawn each round")
-
-    name: ClassVar[str] = "majority"
-    summary: ClassVar[str] = "train on what most responses agree on"
-    profiles: ClassVar[dict] = {"recommended": {}, "careful": {"num_generations": 4}}
-    needs_grader: ClassVar[bool] = False
-    needs_peers: ClassVar[bool] = False
-    collects_by_problem: ClassVar[bool] = True
-    training: ClassVar[TrainingConfig] = TrainingConfig()
-    evaluation: ClassVar[EvalConfig] = EvalConfig()
-
-    @property
-    def sampling(self) -> SamplingParams:
-        return SamplingParams(0.7, 40, 1.0, self.max_completion_length)
-
-    def collect(self, round: Round) -> Collected:
-        (learner,) = round.learners
-        responses = learner.sample(round.prompts, self.num_generations, self.sampling, round.key)
-        votes = defaultdict(Counter)
-        for r in responses:
-            votes[r.prompt.problem_id][r.text.rpartition("####")[2].strip()] += 1
-        samples = with_scores(responses, [Score(None, r.text.rpartition("####")[2].strip()) for r in responses])
-        winner = {problem: counts.most_common(1)[0][0] for problem, counts in votes.items()}
-        samples = drop(samples, "outvoted", lambda s: s.score.extracted_answer != winner[s.response.prompt.problem_id])
-        return collected_from(samples, learner.name)
-"""
+PAGE = file_of("docs/how_to/method.md", "majority.py")
 
 
 @pytest.fixture
@@ -73,7 +32,7 @@ def test_a_method_of_another_package_runs_as_our_own_do(here: Path, plugins: dic
     folder = RunFolder.open("run")
     assert [line["round"] for line in folder.rounds()] == [0, 1]
     fates = dict(folder.query("select drop_reason, count(*) from samples group by 1").fetchall())
-    assert set(fates) == {None, "outvoted"} and sum(fates.values()) == 18 * 4
+    assert {None, "outvoted"} <= set(fates) <= {None, "outvoted", "no answer"} and sum(fates.values()) == 18 * 4
     # No label was looked at: not to stop, not to choose, and the validation problems were probed all the same.
     assert folder.query(
         "select count(*) from problems where part <> 'evaluation' and reference is not null"

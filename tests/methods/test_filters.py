@@ -60,13 +60,15 @@ def test_with_rewards_of_0_and_1_any_threshold_between_keeps_the_same(rows, thre
 
 
 def test_wrong_unread_and_unjudged_are_three_things() -> None:
-    responses = [response(0, i, "x") for i in range(4)]
-    scores = [Score(0.0, "20"), Score(0.0, None), Score(None, None), Score(1.0, "18")]
+    responses = [response(0, i, "x") for i in range(5)]
+    scores = [Score(0.0, "20"), Score(0.0, None, "no answer found"), Score(None, None), Score(1.0, "18")]
+    scores += [Score(0.2, None)]  # of a reward function, which reads no answers
     assert [s.drop_reason for s in drop_unrewarded(with_scores(responses, scores))] == [
         "wrong",
         "no answer",
         "unjudged",
         None,
+        "wrong",
     ]
 
 

@@ -65,7 +65,9 @@ def run(settings: Resolved, resume: bool = False) -> int:
         # The same seed in every run: runs that differ in their seed are evaluated on the same problems.
         eval_dataset=load_problems("word_problems", split="test", max_problems=eval_size, seed=0),
         reward_funcs=config.reward_funcs,
-        training=recipe.training,
+        training=replace(
+            recipe.training, validation_size=min(recipe.training.validation_size, max(1, train_size // 3))
+        ),
         evaluation=recipe.evaluation,
         monitor=recipe.monitor,
         prompts=PROMPTS,

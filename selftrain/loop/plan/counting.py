@@ -103,7 +103,8 @@ class CountingSampler:
 
 def _score(letter: str) -> Score:
     is_right = ord(letter) % 2 == 0
-    return Score(float(is_right), "right" if is_right else letter)
+    # Beyond any threshold: that of weighted rewards may be above 1.
+    return Score(1e6 if is_right else -1e6, "right" if is_right else letter)
 
 
 def num_tokens(prompt: Prompt) -> int:

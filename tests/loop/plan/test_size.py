@@ -44,6 +44,9 @@ def test_other_hardware_is_priced_with_a_runs_own_flags(capsys: pytest.CaptureFi
     code, out, _ = plan_of(capsys, *words)
     assert code == 0 and "120,576" in out  # 942 rounds of 128
     assert "--training_processes" in out
+    weighted = ["rest-em", "--params", "1e9", "--bf16", "--use_peft", "--problems", "100"]
+    # The reward of a right answer may be above 1, and so the threshold.
+    assert plan_of(capsys, *weighted, "--reward_threshold", "1.1") == plan_of(capsys, *weighted)
     code, out, _ = plan_of(capsys, *words, "--num_rounds", "10", "--json")
     assert code == 0 and json.loads(out)["work"]["samples"]["responses"] == 1280
 
