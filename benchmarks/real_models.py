@@ -47,7 +47,7 @@ from selftrain.models.loading import LoadedModel
 from selftrain.models.prompts import PromptConfig, make_prompts
 from selftrain.problems import load_problems
 from selftrain.training.base import TrainingConfig, TrainingJob
-from selftrain.training.gradients import GradientAccumulator, LossConfig
+from selftrain.training.gradients import GradientAccumulator
 from selftrain.training.step import Stepper
 from selftrain.types import Prompt, SamplingParams, TrainingExample
 
@@ -204,14 +204,12 @@ def stepper_of(model: Model, *, bf16: bool = False) -> tuple[Stepper, list[Train
     problems = load_problems("word_problems", max_problems=model.asked.examples)
     pairs = zip(make_prompts(problems), problems, strict=True)
     examples = [TrainingExample(prompt, f" {problem.solution} " * 2) for prompt, problem in pairs]
-    loss = LossConfig(
-        pad_id=model.renderer.pad_id, bf16=bf16, temperature=1.0, normalization="token", gradient_checkpointing=False
-    )
     trained = [one for one in model.model.parameters() if one.requires_grad]
     rows = model.renderer.tokenize_examples(examples)
     optimizer = torch.optim.AdamW(trained, lr=1e-6, fused=True)
     job = TrainingJob(examples, TrainingConfig(), "benchmark")
-    return Stepper(GradientAccumulator(model.model, loss), optimizer, rows, job), examples
+    gradients = GradientAccumulator(model.model, job.config, model.renderer.pad_id, bf16=bf16)
+    return Stepper(gradients, optimizer, rows, job), examples
 
 
 def training(model: Model) -> None:

@@ -28,7 +28,7 @@ from selftrain.models.prompts import PromptConfig, make_prompts
 from selftrain.models.rendering import Renderer, TokenizedExample
 from selftrain.problems import load_problems
 from selftrain.training.base import TrainingConfig, TrainingJob
-from selftrain.training.gradients import GradientAccumulator, LossConfig
+from selftrain.training.gradients import GradientAccumulator
 from selftrain.training.step import Stepper
 from selftrain.types import TrainingExample
 
@@ -114,11 +114,9 @@ def measure(size: str, count: int, repeats: int) -> list[list[str]]:
     ]
     trained = renderer.tokenize_examples(examples)
     optimizer = torch.optim.AdamW(loaded.model.parameters(), lr=1e-6, fused=True)
-    loss = LossConfig(
-        pad_id=renderer.pad_id, bf16=False, temperature=1.0, normalization="token", gradient_checkpointing=False
-    )
     job = TrainingJob(examples, TrainingConfig(), "benchmark")
-    stepper = Stepper(GradientAccumulator(loaded.model, loss), optimizer, trained, job)
+    gradients = GradientAccumulator(loaded.model, job.config, renderer.pad_id)
+    stepper = Stepper(gradients, optimizer, trained, job)
     steps = [range(start, start + STEP) for start in range(0, len(trained), STEP)]
     tokens = sum(len(row.token_ids) for row in trained)
 

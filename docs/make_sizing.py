@@ -7,10 +7,14 @@ from pathlib import Path
 from selftrain.cli.commands.plan import HardwareConfig, parse_words
 from selftrain.cli.plan import shape_of
 from selftrain.config import settings_of
-from selftrain.loop.plan import Assumptions, RunShape
+from selftrain.errors import SettingsError
+from selftrain.loop.plan import Assumptions, RunShape, Scale
+from selftrain.loop.plan.cost import training_bytes
 from selftrain.loop.plan.table import COLUMNS, markdown, rows
 from selftrain.methods import METHODS
+from selftrain.report.formatting import short
 
+LAYOUT_PARAMS, LAYOUT_GPUS = (1.5e9, 3e9, 7.6e9, 14e9, 32e9, 70e9), (1, 2, 4, 8, 16)
 PARAMS, GPUS = (1e8, 1e9, 7e9, 7e10), (1, 8, 64)
 RECIPES = ("rest_em_math.yaml", "rest_em_apps.yaml", "sept_v1.yaml", "sept_v2.yaml", "pst.yaml")
 
@@ -59,7 +63,8 @@ counts how many responses are sampled, graded, scored and trained on and for wha
 below: it loads nothing and takes seconds. Measure `completion_tokens` and `share_right` in a run of one round on 50
 problems, and set them. What does not fit is an error: each process that samples holds a whole model, a training is
 sharded over the GPUs (`--training_processes`), and weights, gradients, moments and the best epoch's weights may take
-80 % of a GPU. `--use_peft` and `--load_in_4bit` count.
+80 % of a GPU; of a sharded training also embeddings, head and two layers with their gradients, which each process has
+whole. `--use_peft`, `--load_in_4bit` and `--fsdp_cpu_offload` count, which takes memory of the machine (`machine_gb`).
 
 **Counts are exact** where nothing depends on the responses: the methods, the collapse monitor and the evaluation run
 as they are, on models that only count. What ReST-EM keeps depends on `share_right`; a run that the monitor stops
@@ -99,6 +104,25 @@ def methods() -> list[str]:
     return lines
 
 
+def layouts() -> list[str]:
+    """Gigabytes that a training takes of each GPU, or what does not fit."""
+    table = []
+    for params in LAYOUT_PARAMS:
+        for trained, flags in (("all", ()), ("LoRA", ("--use_peft",)), ("QLoRA", ("--use_peft", "--load_in_4bit"))):
+            for offload in ((), ("--fsdp_cpu_offload",)) if trained == "all" else ((),):
+                one = shape("sept", *flags, *offload)
+                cells = [_on_gpus(one, Scale(params=(params,), gpus=gpus)) for gpus in LAYOUT_GPUS]
+                table.append([short(params), trained + ", offload" * bool(offload), *cells])
+    return [*markdown(("weights", "trained", "1 GPU", "2", "4", "8", "2 x 8"), table), ""]
+
+
+def _on_gpus(one: RunShape, scale: Scale) -> str:
+    try:
+        return f"{training_bytes(one, scale) / 1e9:,.0f} GB"
+    except SettingsError:
+        return "no"
+
+
 def recipes() -> list[str]:
     """The cost of the recipes, for models of 1 B weights."""
     table = []
@@ -123,6 +147,13 @@ def sizing() -> str:
         "that fits on a GPU, else an adapter, else one beside 4-bit weights.",
         "",
         *methods(),
+        "### What fits",
+        "",
+        "Of SePT with one model on GPUs of 80 GB: what a run takes of each GPU at most, of which 64 GB are for it and "
+        "the rest for activations. With offload weights, gradients and moments are in the machine's memory. Whatever "
+        "the number of GPUs, a process that samples holds a whole model: 4 bytes a weight, 0.55 with `--load_in_4bit`.",
+        "",
+        *layouts(),
         "### The recipes, as if each model had 1 B weights, on one GPU",
         "",
         *recipes(),

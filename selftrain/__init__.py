@@ -35,17 +35,25 @@ if TYPE_CHECKING:
     from selftrain.graders import open_grader as open_grader
     from selftrain.graders.code.config import CodeConfig as CodeConfig
     from selftrain.handover.config import HubConfig as HubConfig
+    from selftrain.loop.callbacks import Callback as Callback
     from selftrain.loop.collapse_monitor import MonitorConfig as MonitorConfig
+    from selftrain.loop.progress import Progress as Progress
     from selftrain.loop.result import Result as Result
     from selftrain.loop.stopping import BudgetConfig as BudgetConfig
+    from selftrain.loop.stopping import StoppedError as StoppedError
     from selftrain.methods import PST as PST
     from selftrain.methods import RestEM as RestEM
     from selftrain.methods import SePT as SePT
+    from selftrain.methods.pst import PSTEvalConfig as PSTEvalConfig
+    from selftrain.methods.pst import PSTTrainingConfig as PSTTrainingConfig
+    from selftrain.methods.sept import SePTEvalConfig as SePTEvalConfig
+    from selftrain.methods.sept import SePTTrainingConfig as SePTTrainingConfig
     from selftrain.models.adapter import AdapterConfig as AdapterConfig
     from selftrain.models.prompts import PromptConfig as PromptConfig
     from selftrain.models.seeds import seed_model as seed_model
     from selftrain.problems import load_problems as load_problems
     from selftrain.problems.config import DataConfig as DataConfig
+    from selftrain.report.round_record import RoundRecord as RoundRecord
     from selftrain.storage import RunFolder as RunFolder
     from selftrain.trackers.config import TrackerConfig as TrackerConfig
     from selftrain.trainer import SelfTrainer as SelfTrainer
@@ -61,33 +69,41 @@ if TYPE_CHECKING:
 _EXPORTS = {
     "AdapterConfig": "models.adapter",
     "BudgetConfig": "loop.stopping",
+    "Callback": "loop.callbacks",
     "CodeConfig": "graders.code.config",
     "DataConfig": "problems.config",
     "DataError": "errors",
     "EngineConfig": "engines.config",
     "EvalConfig": "evaluation",
     "GraderError": "errors",
-    "ModelError": "errors",
     "HubConfig": "handover.config",
+    "ModelError": "errors",
     "MonitorConfig": "loop.collapse_monitor",
     "PST": "methods",
+    "PSTEvalConfig": "methods.pst",
+    "PSTTrainingConfig": "methods.pst",
     "Problem": "types",
+    "Progress": "loop.progress",
     "Prompt": "types",
     "PromptConfig": "models.prompts",
     "RayConfig": "engines.ray.config",
     "Response": "types",
     "RestEM": "methods",
     "Result": "loop.result",
+    "RoundRecord": "report.round_record",
     "RunError": "errors",
     "RunFolder": "storage",
     "Sample": "types",
     "SamplingParams": "types",
     "Score": "types",
     "SePT": "methods",
+    "SePTEvalConfig": "methods.sept",
+    "SePTTrainingConfig": "methods.sept",
     "SelfTrainer": "trainer",
     "SelftrainError": "errors",
     "ServerConfig": "engines.server.config",
     "SettingsError": "errors",
+    "StoppedError": "loop.stopping",
     "TrackerConfig": "trackers.config",
     "TrainingConfig": "training.base",
     "VllmConfig": "engines.vllm.config",

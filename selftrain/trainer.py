@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 from selftrain.config import Resolved, section_types
 from selftrain.engines.config import EngineConfig
-from selftrain.engines.ray.backend import RayBackend, open_cluster
+from selftrain.engines.ray.backend import open_cluster
 from selftrain.engines.ray.config import RayConfig
 from selftrain.engines.registry import EngineUsage, check_engine
 from selftrain.engines.server.config import ServerConfig
@@ -25,8 +25,10 @@ from selftrain.graders.code.config import CodeConfig
 from selftrain.handover.config import HubConfig
 from selftrain.handover.finish import handing_over
 from selftrain.loop.answer_watch import AnswerWatch
+from selftrain.loop.callbacks import Callback, open_callbacks
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.loop.describe import describe
+from selftrain.loop.given_models import Given, folders_of
 from selftrain.loop.model_factory import ModelFactory
 from selftrain.loop.plan.build import data_plan, plan_of
 from selftrain.loop.plan.estimate import estimate
@@ -38,8 +40,8 @@ from selftrain.loop.prompt_choice import PromptChoice, PromptFit, choose
 from selftrain.loop.result import Result
 from selftrain.loop.resume_guard import inputs_of, open_record, recorded_threads
 from selftrain.loop.run import Run, RunContext, RunSettings
-from selftrain.loop.run_config import ModelConfig, PeerModelsConfig, RunConfig
-from selftrain.loop.run_graders import Rewards, RunGraders, grader_of, open_run_graders
+from selftrain.loop.run_config import Folders, RunConfig, settings_in_python
+from selftrain.loop.run_graders import Rewards, open_run_graders
 from selftrain.loop.run_to_end import run_to_end
 from selftrain.loop.stopping import BudgetConfig, StopController
 from selftrain.methods.base import Method
@@ -47,8 +49,6 @@ from selftrain.models.adapter import AdapterConfig
 from selftrain.models.placement import check_device
 from selftrain.models.prompts import PromptConfig
 from selftrain.models.tokenizer_facts import read_facts
-from selftrain.problems import ProblemSet
-from selftrain.problems.answer_kind import answer_kind
 from selftrain.problems.config import DataConfig
 from selftrain.problems.splits import Data, RunData, load_data, split
 from selftrain.storage import AnswerCache, Record
@@ -70,7 +70,9 @@ class SelfTrainer:
 
     Args:
         method: which method, with its settings.
-        model: a local folder or a hub id; several for a method whose models learn together.
+        model: a local folder, a hub id, or a loaded model, of which a copy is saved into `output_dir` and trained;
+            several for a method whose models learn together.
+        processing_class: the tokenizer of a loaded model; of several models one each, None for those given by name.
         train_dataset: a known name, a file, a hub id, a `datasets.Dataset` or a list of dicts.
         eval_dataset: the same; by default the test split of a known set, else problems that are held out.
         reward_funcs: names of graders, or reward functions in TRL's form; by default the dataset's own grader.
@@ -79,12 +81,14 @@ class SelfTrainer:
         engine_sections: settings of engines from other packages, by the names of their sections.
         settings: every setting with its origin; the command line passes them. By default the fields above.
         command: the command that can resume the run; empty for a run begun in Python.
+        callbacks: are told of samples and of rounds; see `Callback`.
     """
 
     method: Method
-    model: str | Sequence[str]
+    model: Given | Sequence[Given]
     train_dataset: Data
     output_dir: str | Path
+    processing_class: Any = None
     eval_dataset: Data | None = None
     reward_funcs: Rewards | None = None
     reward_weights: Sequence[float] | None = None
@@ -107,6 +111,7 @@ class SelfTrainer:
     tracking: TrackerConfig = TrackerConfig()
     settings: Resolved | None = None
     command: str = ""
+    callbacks: Sequence[Callback] = ()
     progress: Progress = field(default_factory=Progress)
 
     def train(self, resume: bool = False) -> Result:
@@ -121,13 +126,16 @@ class SelfTrainer:
             SelftrainError: something cannot work; the message says what, why and what to do.
         """
         resume = resume and holds_run(Path(self.output_dir))
-        ready = self._ready(resume=resume)
+        ready = self._ready(Path(self.output_dir), resume=resume)
         with ExitStack() as stack:
             self.progress.say_all(stack.enter_context(recorded_threads(self.output_dir, resume=resume)))
             run, _ = ready.trainer._open(ready, Path(self.output_dir), stack, resume=resume)
             stack.enter_context(handing_over(run.context.record, self.hub, self.progress.say))
             trackers = stack.enter_context(open_trackers(self.tracking, run.context.record, self.progress.say))
-            return run_to_end(run, ready.models, [trackers])
+            result = run_to_end(run, ready.models, [trackers, open_callbacks(self.callbacks, run.context.record)])
+        if not self.command:
+            self.progress.say(f"{result.verdict}\nreport: {result.report}")
+        return result
 
     def plan(self) -> Plan:
         """What `train` would do, need and cost: everything is opened as for a run, and some seconds of its work are
@@ -136,21 +144,27 @@ class SelfTrainer:
         Raises:
             SelftrainError: as `train` before its first round.
         """
-        began, ready = time.monotonic(), self._ready(resume=False)
+        began = time.monotonic()
         with TemporaryDirectory(prefix="selftrain-plan-") as folder, ExitStack() as stack:
+            ready = self._ready(Path(folder))
             run, plan = ready.trainer._open(ready, Path(folder) / "run", stack)
             assert plan is not None
             self.progress.say("measuring: some seconds of sampling, evaluating and training")
             return replace(plan, estimate=estimate(run, time.monotonic() - began))
 
-    def _ready(self, *, resume: bool) -> _Ready:
+    def _ready(self, folder: Path, *, resume: bool = False) -> _Ready:
         """All that is known before a model is loaded. What can be wrong with it is told at once."""
         self.progress.say(LOADING)
-        models = name_models(self.method, self.model)
+        folders = folders_of(self.model, self.processing_class, folder, resume=resume)
+        models = name_models(self.method, folders)
         memory, (train, evaluation) = self._checked(models, resume=resume)
-        length = getattr(self.method, "max_completion_length", 0)
-        choice = choose(self.prompts, length, self._fit(models, train, evaluation))
-        trainer = self._with(choice)
+        facts = [read_facts(one, self.model_revision) for one in models.values()]
+        fit = PromptFit.of(
+            facts, train, evaluation, self.prompts, seed=self.seed, rewards=self.reward_funcs,
+            looks=self.method.needs_grader,
+        )  # fmt: skip
+        choice = choose(self.prompts, getattr(self.method, "max_completion_length", 0), fit)
+        trainer = replace(self, model=folders)._with(choice)
         splits = split(
             train, evaluation, few_shot=choice.shots, seed=self.seed, with_answers=self.method.needs_grader,
             validation_size=self._run_settings().training.validation_of(len(train)),
@@ -183,19 +197,6 @@ class SelfTrainer:
             ),
         )[-2:]  # fmt: skip
 
-    def _fit(self, models: Mapping[str, str], train: ProblemSet, evaluation: ProblemSet) -> PromptFit:
-        # Without a grader no answer or solution of a training problem is looked at, unless examples are asked for.
-        looks = self.method.needs_grader
-        shown = looks or self.prompts.num_fewshot not in ("auto", 0)
-        sets = (train, evaluation) if looks else (evaluation,)
-        return PromptFit(
-            models=[read_facts(model, self.model_revision) for model in models.values()],
-            kind=answer_kind(grader_of(self.reward_funcs, train.grader), *sets),
-            train=train if shown else None,
-            evaluation=evaluation,
-            seed=self.seed,
-        )
-
     def _with(self, choice: PromptChoice) -> SelfTrainer:
         """The same run with nothing left 'auto'."""
         self.progress.say_all(choice.lines())
@@ -210,21 +211,31 @@ class SelfTrainer:
         recorded in `folder` already there is no plan.
         """
         models, data = ready.models, ready.data
-        settings, progress, resolved = self._run_settings(), self.progress, self._settings()
+        settings, progress = self._run_settings(), self.progress
         stops = StopController(self.budget, f"resume it with: selftrain resume {self.output_dir}")
         answer_cache = AnswerCache(stops.raise_if_stopping)
         ray = stack.enter_context(open_cluster(self.ray, progress.say))
-        graders = stack.enter_context(self._open_graders(data, ray))
+        graders = stack.enter_context(
+            open_run_graders(
+                self.method, data.train.grader, reward_funcs=self.reward_funcs, reward_weights=self.reward_weights,
+                probe_labels=self.monitor.probe_labels, eval_labels=data.splits.can_be_graded, code=self.code, ray=ray,
+            )
+        )  # fmt: skip
         progress.say_all(graded := graders.check(data.splits))
         watch = AnswerWatch(progress.say, graders.read, self.prompts.min_read_share)
-        factory, keeps_moments = self._model_factory(ray, watch), settings.training.optimizer_spans == "run"
+        factory = ModelFactory(
+            self.prompts, self.engine, revision=self.model_revision, ray=ray, adapter=self.adapter, watch=watch,
+            engine_sections=self._engine_sections, say=progress.say,
+        )  # fmt: skip
+        keeps_moments = settings.training.optimizer_spans == "run"
         load = factory.loader(models, keeps_moments=keeps_moments, answer_cache=answer_cache, stack=stack)
         learners = load()
         length = self.method.sampling.max_completion_length
         splits, dropped = without_long_prompts(data.splits, learners, length, self.prompts)
         progress.say_all(dropped)
-        inputs, may_differ = inputs_of(self.command, splits, models, resolved), resolved.resumable if resume else None
-        record = stack.enter_context(open_record(folder, inputs, answer_cache, may_differ))
+        resolved = self._settings()
+        inputs = inputs_of(self.command, splits, models, resolved)
+        record = stack.enter_context(open_record(folder, inputs, answer_cache, resolved.resumable if resume else None))
         stack.enter_context(progress.log_to(record.folder.path / "log.txt"))
         progress.say_all(f"unknown to the journal, moved to {path}" for path in record.quarantined)
         context = RunContext(record, progress, stops)
@@ -253,18 +264,6 @@ class SelfTrainer:
     def _engine_sections(self) -> Mapping[str, Any]:
         return {"vllm": self.vllm, "server": self.server, **self.engine_sections}
 
-    def _model_factory(self, ray: RayBackend, watch: AnswerWatch) -> ModelFactory:
-        return ModelFactory(
-            self.prompts, self.engine, revision=self.model_revision, ray=ray, adapter=self.adapter, watch=watch,
-            engine_sections=self._engine_sections, say=self.progress.say,
-        )  # fmt: skip
-
-    def _open_graders(self, data: RunData, ray: RayBackend) -> AbstractContextManager[RunGraders]:
-        return open_run_graders(
-            self.method, data.train.grader, reward_funcs=self.reward_funcs, reward_weights=self.reward_weights,
-            probe_labels=self.monitor.probe_labels, eval_labels=data.splits.can_be_graded, code=self.code, ray=ray,
-        )  # fmt: skip
-
     def _acting(self) -> dict[str, Any]:
         """Every setting as it acts: `selftrain demo` has settings of its own, which choose these."""
         names = ("method", "training", "evaluation", "monitor", "prompts", "engine", "adapter")
@@ -275,17 +274,13 @@ class SelfTrainer:
         """Every setting, under the names of the command line."""
         if self.settings is not None:
             return self.settings
-        several = not isinstance(self.model, str)
-        model = {"models": tuple(self.model)} if several else {"model_name_or_path": self.model}
-        return Resolved.of(
-            {
-                "run": RunConfig(output_dir=str(self.output_dir), seed=self.seed),
-                "model": (PeerModelsConfig if several else ModelConfig)(**model, model_revision=self.model_revision),
-                "method": self.method,
-                **{name: getattr(self, name) or getattr(self.method, name) for name in section_types(type(self))},
-                **self.engine_sections,
-            }
-        )
+        run = RunConfig(output_dir=str(self.output_dir), seed=self.seed)
+        sections = {
+            "method": self.method,
+            **{name: getattr(self, name) or getattr(self.method, name) for name in section_types(type(self))},
+            **self.engine_sections,
+        }
+        return settings_in_python(run, cast(Folders, self.model), self.model_revision, sections)
 
 
 @dataclass(frozen=True)

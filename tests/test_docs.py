@@ -53,6 +53,7 @@ def test_every_flag_in_the_docs_exists() -> None:
     known |= {"loud_mark"}  # of the engine that docs/how_to/engine.md has its reader write
     known |= {"port", "dtype"}  # of vLLM's own command
     known |= {"head", "address"}  # of Ray's own command
+    known |= {"nl", "private"}  # of sqlite-utils, hf
     known |= {"merge", "logdir"}  # of llama-gguf-split, tensorboard
     known |= {"nnodes", "nproc_per_node", "rdzv_backend", "rdzv_endpoint", "max_restarts"}  # of torchrun
     for page in (p for p in PAGES if p.parent.name != "decisions"):

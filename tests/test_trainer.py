@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
+import torch
 
+import selftrain
 from selftrain.cli.command import all_commands
 from selftrain.config import section_types
-from selftrain.errors import RunError
+from selftrain.errors import ModelError, RunError
 from selftrain.loop.collapse_monitor import MonitorConfig
+from selftrain.loop.given_models import fingerprint
 from selftrain.loop.progress import Progress
 from selftrain.loop.result import Result
 from selftrain.loop.stopping import BudgetConfig
@@ -19,6 +25,7 @@ from selftrain.methods.sept import SePTEvalConfig, SePTTrainingConfig
 from selftrain.models.prompts import PromptConfig
 from selftrain.models.seeds import seed_model
 from selftrain.problems import load_problems
+from selftrain.storage import check_run
 from selftrain.trainer import SelfTrainer
 
 
@@ -85,3 +92,79 @@ def test_a_section_has_one_name_on_the_command_line_and_in_python(method: str) -
     command = all_commands()[method]
     given = {"run", "model", "method", *(["reward"] if METHODS[method].needs_grader else [])}
     assert command.sections().keys() == given | section_types(SelfTrainer).keys()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_section_is_at_the_front_door(method: str) -> None:
+    kind = METHODS[method]
+    for section in {*section_types(SelfTrainer).values(), kind, type(kind.training), type(kind.evaluation)}:
+        assert getattr(selftrain, section.__name__) is section
+
+
+class Models(NamedTuple):
+    """A loaded model and its tokenizer."""
+
+    model: Any
+    tokenizer: Any
+
+
+@pytest.fixture(scope="module")
+def given() -> Models:
+    import transformers
+
+    path = seed_model("llama")
+    return Models(
+        transformers.AutoModelForCausalLM.from_pretrained(path), transformers.AutoTokenizer.from_pretrained(path)
+    )
+
+
+def test_a_loaded_model_is_saved_into_the_run_and_stays_as_it_is(
+    finished: SelfTrainer, given: Models, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = fingerprint(*given)
+    trainer = replace(finished, model=given.model, processing_class=given.tokenizer, output_dir=tmp_path / "run")
+    budget = BudgetConfig(max_rounds=1)
+    result = replace(trainer, budget=budget, progress=Progress()).train()
+    assert fingerprint(*given) == before
+    (saved,) = (tmp_path / "run" / "given_models").glob("*/llama")
+    files = {file.name: file.read_bytes() for file in saved.iterdir()}
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= files.keys()
+    assert check_run(tmp_path / "run") == [] and result.rounds[0].model == "llama"
+    # In Python a run ends with what it found.
+    assert capsys.readouterr().err.endswith(f"{result.verdict}\nreport: {result.report}\n")
+
+    # The model resumes it, also where its copy is lost: the same weights give the same bytes.
+    assert trainer.train(resume=True).metrics == result.metrics
+    shutil.rmtree(saved.parents[1])
+    assert trainer.train(resume=True).metrics == result.metrics
+    assert {file.name: file.read_bytes() for file in saved.iterdir()} == files
+    (saved / "config.json").write_bytes(files["config.json"] + b" ")
+    assert [Path(one.file).name for one in check_run(tmp_path / "run")] == ["config.json"]
+    (saved / "config.json").write_bytes(files["config.json"])
+    from_path = replace(trainer, model=str(saved), processing_class=None, output_dir=tmp_path / "from-path").train()
+    weights = [one.output_dir / "weights" / "round-0001" / "model.safetensors" for one in (result, from_path)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+    other = copy.deepcopy(given.model)
+    with torch.no_grad():
+        next(other.parameters()).add_(1.0)
+    with pytest.raises(RunError, match="was begun with another model than the llama that is given"):
+        replace(trainer, model=other).train(resume=True)
+
+
+def test_what_is_wrong_with_a_loaded_model_is_told_before_it_is_saved(
+    finished: SelfTrainer, given: Models, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        ModelError, match=r"loaded LlamaForCausalLM was given without its tokenizer(.|\n)*processing_class"
+    ):
+        replace(finished, model=given.model, output_dir=tmp_path / "run").train()
+    with pytest.raises(ModelError, match="2 models and 1 tokenizers"):
+        replace(
+            finished, model=[given.model] * 2, processing_class=[given.tokenizer], output_dir=tmp_path / "r"
+        ).train()
+    assert not any(tmp_path.iterdir())
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(RunError, match="is not empty"):
+        replace(finished, model=given.model, processing_class=given.tokenizer, output_dir=tmp_path).train()
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]

@@ -57,6 +57,7 @@ def shape_of(settings: Resolved, *, problems: int, eval_problems: int) -> RunSha
         scores_independently=not ablation or all(name == "always_one" for name in rewards),
         num_fewshot=num_fewshot,
         bf16=settings[EngineConfig].bf16,
+        offload=settings[EngineConfig].fsdp_cpu_offload,
         batch_size=settings[EngineConfig].sampling_batch_size,
         adapter=settings[AdapterConfig],
     )

@@ -11,6 +11,15 @@ from selftrain.engines.config import EngineConfig
 from selftrain.engines.transformers import ModelSpec, TransformersEngine
 
 
+@dataclass(frozen=True)
+class LiveAdapter:
+    """The LoRA adapter that a run trains, for an engine that takes it beside the base model."""
+
+    rank: int
+    #: Writes it as peft does.
+    save: SaveWeights
+
+
 @dataclass(frozen=True, kw_only=True)
 class EngineContext:
     """The argument of every `EngineEntry.build`."""
@@ -21,6 +30,8 @@ class EngineContext:
     spec: ModelSpec
     #: Writes the live weights.
     save: SaveWeights
+    #: None where all weights are trained.
+    adapter: LiveAdapter | None = None
     config: EngineConfig = EngineConfig()
     #: The engine's own section of settings, of the class that its entry names as `config`.
     options: Any = None

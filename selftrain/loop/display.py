@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import time
+import warnings
 from typing import Protocol, TextIO
 
 from selftrain.loop.shown_sample import fitting
 
 #: Times a second that a terminal is drawn, and seconds between two changes in a notebook, which saves each.
 _DRAWN, _CHANGES = 4, 1.0
-#: Columns of a line in a notebook.
-_PAGE = 110
+#: Columns of a line in a notebook, which has more lines for a longer one.
+_PAGE = 160
 
 
 class Display(Protocol):
@@ -36,7 +37,11 @@ class Display(Protocol):
 
 def own_stream() -> TextIO:
     """Standard error, so that results can be piped; in a notebook standard output, which is not shown in red there."""
-    return sys.stdout if in_notebook() else sys.stderr
+    if not in_notebook():
+        return sys.stderr
+    # A red block about a bar that is not shown: libraries say it when they are imported.
+    warnings.filterwarnings("ignore", message="IProgress not found")
+    return sys.stdout
 
 
 def in_notebook() -> bool:
@@ -123,6 +128,6 @@ class Notebook:
     def _write(self, line: str) -> None:
         if not (line or self._width):
             return
-        cleared = f"\r{' ' * self._width}\r"
+        cleared = f"\r{' ' * self._width}\r" if self._width else ""
         self._width = len(line)
         print(f"{cleared}{line}", end="", file=self._stream, flush=True)

@@ -60,11 +60,12 @@ class Forecast:
             return ""
         # Each model has a phase of its own where it trains and where it is evaluated.
         phases = len(self._learners) if stage in ("train", "evaluate") else 1
-        now = (phase.seconds + phase_left) * phases
-        left = max(phase_left, now - seconds.elapsed)
-        left += sum(self._mean(later) for later in self._stages(number) if _ORDER.index(later) > _ORDER.index(stage))
-        least = "at least" if not self._seconds["train"] and stage != "train" else "about"
-        return f"{least} {as_duration(left + self._later(number, {stage: now}))} left"
+        now = {**seconds, stage: (phase.seconds + phase_left) * phases}
+        left = max(phase_left, now[stage] - seconds.elapsed)
+        later = [one for one in self._stages(number) if _ORDER.index(one) > _ORDER.index(stage)]
+        trains = "train" in later or number < self._shape.method.num_rounds
+        least = "at least" if trains and not (self._seconds["train"] or "train" in now) else "about"
+        return f"{least} {as_duration(left + sum(map(self._mean, later)) + self._later(number, now))} left"
 
     def _stages(self, number: int) -> list[str]:
         shape = self._shape
@@ -81,7 +82,7 @@ class Forecast:
         """Of the rounds after `number`.
 
         Args:
-            now: seconds of stages that no round has ended yet.
+            now: seconds of stages of a round that has not ended, for those that no other has had.
         """
         shape, last = self._shape, self._shape.method.num_rounds
         probed, evaluated = set(shape.probed_rounds), set(shape.evaluated_rounds)

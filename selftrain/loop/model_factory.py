@@ -20,10 +20,10 @@ from selftrain.models.prompts import PromptConfig
 from selftrain.storage import AnswerCache
 
 if TYPE_CHECKING:
-    from selftrain.engines.base import Engine, SaveWeights
+    from selftrain.engines.base import Engine
     from selftrain.engines.transformers import ModelSpec, TransformersEngine
     from selftrain.training.launcher import Processes
-    from selftrain.training.trainable_weights import TrainableWeights
+    from selftrain.training.trainable_weights import WholeModel
     from selftrain.training.trainer import TransformersTrainer
 
 
@@ -58,9 +58,9 @@ class ModelFactory:
         planned = find_engine(config.engine).in_process and not self.adapter.load_in_4bit and not self.ray
         if not found or config.device != "auto" or config.shards_training or not planned:
             return Placement(dict.fromkeys(models, config.device), planned=False)
-        from selftrain.models.loading import count_parameters
+        from selftrain.models.loading import model_size
 
-        weights = {name: count_parameters(model, self.revision) for name, model in models.items()}
+        weights = {name: model_size(model, self.revision).weights for name, model in models.items()}
         # The weights of an adapter are few, beside those of its model.
         return place(
             {
@@ -124,19 +124,20 @@ class ModelFactory:
         reference = TransformersEngine.load(spec, device="cpu" if slot.offload else slot.device)
         trainer = self._trainer(reference, model)
         # Other engines expect the model to stay on its device.
-        engine = reference if slot.offload else self._engine(reference, spec, trainer.save_merged)
+        engine = reference if slot.offload else self._engine(reference, spec, trainer)
         learner = Learner(engine, trainer, model, answer_cache=answer_cache, slot=slot, watch=self.watch)
         learner.origin = reference.origin
         return learner
 
-    def _engine(self, reference: TransformersEngine, spec: ModelSpec, save: SaveWeights) -> Engine:
-        from selftrain.engines.context import EngineContext
+    def _engine(self, reference: TransformersEngine, spec: ModelSpec, trainer: TransformersTrainer) -> Engine:
+        from selftrain.engines.context import EngineContext, LiveAdapter
 
         name = self.engine_config.engine
         context = EngineContext(
             reference=reference,
             spec=spec,
-            save=save,
+            save=trainer.save_merged,
+            adapter=LiveAdapter(self.adapter.lora_r, trainer.save) if self.adapter.use_peft else None,
             config=self.engine_config,
             options=find_engine(name).options(name, self.engine_sections),
             on_ray=bool(self.ray),
@@ -144,7 +145,7 @@ class ModelFactory:
         )
         return self.ray.engine(find_engine(name).builder()(context), context)
 
-    def _adapter(self, reference: TransformersEngine, base: str) -> TrainableWeights:
+    def _adapter(self, reference: TransformersEngine, base: str) -> WholeModel:
         from selftrain.training.lora import LoraAdapter
 
         return LoraAdapter(reference.model, self.adapter, base, self.revision)

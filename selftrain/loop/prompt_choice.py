@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from selftrain.errors import DataError
+from selftrain.loop.run_graders import Rewards, grader_of
 from selftrain.models.prompts import INSTRUCTIONS, PromptConfig
 from selftrain.models.tokenizer_facts import TokenizerFacts
 from selftrain.problems import ProblemSet
+from selftrain.problems.answer_kind import answer_kind
 from selftrain.problems.shots import ChosenShots, choose_shots
 from selftrain.types import AnswerKind, Shots
 
@@ -90,6 +92,28 @@ class PromptFit:
     train: ProblemSet | None
     evaluation: ProblemSet
     seed: int
+
+    @classmethod
+    def of(
+        cls,
+        models: Sequence[TokenizerFacts],
+        train: ProblemSet,
+        evaluation: ProblemSet,
+        config: PromptConfig,
+        *,
+        seed: int,
+        rewards: Rewards | None,
+        looks: bool,
+    ) -> PromptFit:
+        """
+        Args:
+            rewards: graders of the run; by default those of `train`.
+            looks: whether the method may look at answers. Else no answer or solution of a training problem is looked
+                at, unless examples are asked for.
+        """
+        shown = looks or config.num_fewshot not in ("auto", 0)
+        kind = answer_kind(grader_of(rewards, train.grader), *((train, evaluation) if looks else (evaluation,)))
+        return cls(models=models, kind=kind, train=train if shown else None, evaluation=evaluation, seed=seed)
 
     @property
     def context(self) -> int | None:

@@ -62,7 +62,9 @@ def open_record(
     # As they are read back.
     inputs = json.loads(json.dumps(inputs))
     if resumable is None:
-        return Record.create(path, inputs, answer_cache)
+        record = Record.create(path, inputs, answer_cache)
+        record.adopt_given_models()
+        return record
     record = Record.resume(path, answer_cache)
     try:
         differences = [*_differences(record.run_metadata, inputs, resumable)]
@@ -72,6 +74,7 @@ def open_record(
                 "its finished rounds and the rest would not be one run",
                 "resume it as it was, or start another run",
             )
+        record.adopt_given_models()
     except BaseException:
         record.__exit__(None, None, None)
         raise

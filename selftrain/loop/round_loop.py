@@ -121,12 +121,12 @@ class RoundLoop:
         finished = FinishedRound(self._recorder.records(outcome), outcome.probes, stop_reason)
         self._progress.say_all(messages.held_back_lines(finished.records))
         finished = FinishedRound.from_journal(self._record.finish_round(number, finished.to_journal()))
-        self._show(f"round-{number:04d}", finished.records)
         self._record.write_timings(number, self.steps.seconds)
         self._progress.say_all(self._forecast.round_ended(number, self.steps.seconds))
         self.steps.seconds.clear()
         self._checkpoints.round_ended(number, outcome.trained)
         self._checkpoints.drop_needless_weights(number, self._best.best_trained)
+        self._show(f"round-{number:04d}", finished.records)
         return finished
 
     def _evaluate_best(self) -> None:

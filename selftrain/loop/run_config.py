@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from selftrain.config import config_dataclass, required, setting
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from selftrain.config import Resolved, config_dataclass, required, setting
+
+#: A local folder or a hub id; several where models learn together.
+Folders = str | Sequence[str]
 
 
 @config_dataclass
@@ -40,3 +46,13 @@ class PeerModelsConfig(LoadingConfig):
     @property
     def names(self) -> tuple[str, ...]:
         return self.models
+
+
+def settings_in_python(run: RunConfig, model: Folders, model_revision: str, sections: Mapping[str, Any]) -> Resolved:
+    """Every setting of a run begun in Python, under the names of the command line."""
+    config = (
+        ModelConfig(model_name_or_path=model, model_revision=model_revision)
+        if isinstance(model, str)
+        else PeerModelsConfig(models=tuple(model), model_revision=model_revision)
+    )
+    return Resolved.of({"run": run, "model": config, **sections})

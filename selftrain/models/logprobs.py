@@ -139,6 +139,14 @@ def token_logprobs(
 
 
 @torch.inference_mode()
+def logprob_of_each(model: Any, example: TokenizedExample, pad_id: int) -> list[float]:
+    """log p of every completion token given all before it, in nats."""
+    with evaluating(model):
+        found: list[float] = token_logprobs(model, [example], pad_id)[0][0].tolist()
+    return found
+
+
+@torch.inference_mode()
 def sequence_logprobs(model: Any, examples: Sequence[TokenizedExample], pad_id: int, max_tokens: int) -> list[float]:
     """log p(completion | prompt) of each example in nats, `max_tokens` tokens at a time, padding included."""
     scores = [0.0] * len(examples)

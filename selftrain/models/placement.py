@@ -53,6 +53,27 @@ class MemoryNeed:
         return cls(weights * WEIGHT + kept, trained * (GRADIENT + MOMENTS) - kept)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ModelSize:
+    """Counts of a model's weights, and of the numbers that its layers keep of a token for the backward pass.
+
+    ModelSize(weights=134.5e6, outside=28.3e6, layer=3.54e6, kept=305e3, checkpointed=17.3e3)
+    """
+
+    weights: float
+    #: Outside its layers: embeddings and head, which every process of a sharded training has whole.
+    outside: float
+    #: In the largest layer.
+    layer: float
+    #: With all weights trained; and with gradient_checkpointing, by which only the layers' inputs are kept.
+    kept: float = 0.0
+    checkpointed: float = 0.0
+
+    @property
+    def kept_of_layer(self) -> float:
+        return self.kept * self.layer / max(1.0, self.weights - self.outside)
+
+
 class DeviceSlot:
     """A device, and with `offload` which of several models is on it; the others wait in CPU memory."""
 

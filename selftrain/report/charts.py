@@ -17,8 +17,8 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 34, 8, 22, 26
 _MARGIN = 18
 #: Points of a line up to which each has a mark; pixels that a step's name needs, and a value above its mark.
 _MARKED, _NAME, _VALUE = 30, 26, 36
-#: Pixels of a digit.
-_LETTER = 7
+#: Pixels of a digit, and of a value below its mark.
+_LETTER, _BELOW = 7, 17
 _ACROSS = _WIDTH - _LEFT - _RIGHT - 2 * _MARGIN
 
 
@@ -71,6 +71,11 @@ class Chart:
         """Pixels between the two closest steps."""
         return _ACROSS * min((b - a for a, b in pairwise(self.places)), default=1.0)
 
+    @property
+    def is_labelled(self) -> bool:
+        """Whether each mark has its value beside it."""
+        return len(self.series) == 1 and self.spacing >= _VALUE
+
 
 def draw(chart: Chart) -> Markup:
     """The chart as an `svg` element; an empty one where there is nothing to draw."""
@@ -78,10 +83,14 @@ def draw(chart: Chart) -> Markup:
     if not values:
         return Markup("")
     grid, places = ticks(min(values), max(values), chart.span, chart.top), chart.places
+    high, step = _HEIGHT - _TOP - _BOTTOM, grid[1] - grid[0]
+    if chart.is_labelled and high * (min(values) - grid[0]) < _BELOW * (grid[-1] - grid[0]) and grid[0] >= step:
+        # Room for the value below the lowest mark, clear of the names of the steps.
+        grid = [round(grid[0] - step, 12), *grid]
 
     def place(x: int, y: float) -> tuple[float, float]:
         share = (y - grid[0]) / (grid[-1] - grid[0])
-        return _LEFT + _MARGIN + _ACROSS * places[x], _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * share
+        return _LEFT + _MARGIN + _ACROSS * places[x], _HEIGHT - _BOTTOM - high * share
 
     return el(
         "svg",
@@ -154,7 +163,7 @@ def _step_names(chart: Chart, place: _Place) -> list[Markup]:
 
 def _line(chart: Chart, number: int, place: _Place) -> Markup:
     """One series: its start as a level to compare with, a line, error bars, marks, and the values if there is room."""
-    series, several = chart.series[number], len(chart.series) > 1
+    series = chart.series[number]
     marked, spacing = len(series.points) <= _MARKED, chart.spacing
     # Side by side, or the error bars of several models would hide each other.
     shift = (number - (len(chart.series) - 1) / 2) * min(7.0, spacing / (len(chart.series) + 1)) * marked
@@ -166,7 +175,7 @@ def _line(chart: Chart, number: int, place: _Place) -> Markup:
             top, bottom = (place(0, p.y if end is None else end)[1] for end in (p.high, p.low))
             value = _value(chart.text(p.y), spots, i, (top - 4 * p.ring, bottom + 4 * p.ring))
             mark = _mark(chart, number, p, spots[i][0], y=lambda value: place(0, value)[1])
-            marks.append(el("g", *mark, value if not several and spacing >= _VALUE else ""))
+            marks.append(el("g", *mark, value if chart.is_labelled else ""))
     return el(
         "g",
         *(level if chart.level else []),
@@ -189,9 +198,9 @@ def _value(text: str, spots: Sequence[tuple[float, float]], i: int, ends: tuple[
         for there in (spots[i - 1] if i else None, spots[i + 1] if i + 1 < len(spots) else None)
     ]
     above = [side < ends[0] - 5 for side in sides]
-    below_is_free = all(side <= ends[1] + 6 for side in sides) and ends[1] + 16 < _HEIGHT - _BOTTOM
+    below_is_free = all(side <= ends[1] + 6 for side in sides) and ends[1] + _BELOW <= _HEIGHT - _BOTTOM
     if any(above) and below_is_free:
-        return el("text", text, x=_n(x), y=_n(ends[1] + 16), class_="value middle")
+        return el("text", text, x=_n(x), y=_n(ends[1] + _BELOW - 1), class_="value middle")
     if above == [False, True]:
         return el("text", text, x=_n(x + 3), y=_n(ends[0] - 6), class_="value end")
     if above == [True, False]:

@@ -21,6 +21,8 @@ from selftrain.report.round_record import RoundRecord, SamplingSummary
 _FIRST = ("greedy", "pass@", "maj@")
 #: Rounds beside one another that the page has room for.
 COLUMNS = 5
+#: Letters of a heading's word that a column has room for; a longer one is broken.
+_WORD = 16
 _TAG = re.compile(r"<[^>]*>")
 
 
@@ -36,9 +38,12 @@ def row_name(history: RunHistory, record: RoundRecord) -> str:
 
 def table(label: str, headings: Sequence[object], rows: Sequence[Sequence[object]]) -> Markup:
     """A table whose first column heads its rows. Where a page has no room for its columns, a row is a list of them."""
-    head = el("tr", *(el("th", heading, scope="col") for heading in headings))
     # Of markup the text, which is escaped already.
-    names = [Markup(_TAG.sub("", heading)) if isinstance(heading, Markup) else heading for heading in headings]
+    names = [Markup(_TAG.sub("", heading)) if isinstance(heading, Markup) else str(heading) for heading in headings]
+    long = ["long" if any(len(word) > _WORD for word in name.split()) else None for name in names]
+    head = el(
+        "tr", *(el("th", heading, scope="col", class_=kind) for heading, kind in zip(headings, long, strict=True))
+    )
     body = [
         el(
             "tr",

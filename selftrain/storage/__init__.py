@@ -11,6 +11,7 @@
       weights/round-0001/  loadable by plain `from_pretrained`
       checkpoint/          weights between evaluated rounds and optimizer states, to resume from
       best -> weights/...  the best round
+      given_models/        base models that were given loaded, in Python
       report.html
       log.txt              what was printed, with the time
       journal, logs/, ...  which steps are finished, and answers of unfinished ones: see journal/layout.py
@@ -22,13 +23,14 @@ instruction and resumed.
 
 from selftrain.storage.answer_cache import AnswerCache, cached_grade
 from selftrain.storage.check_run import check_run, repair_run
-from selftrain.storage.derived_files import TENSORBOARD
+from selftrain.storage.derived_files import GIVEN, TENSORBOARD
 from selftrain.storage.fork_rounds import shareable_rounds
 from selftrain.storage.record import Record, StoredRound
 from selftrain.storage.rows import sample_row
 from selftrain.storage.run_folder import RunFolder
 
 __all__ = [
+    "GIVEN",
     "TENSORBOARD",
     "AnswerCache",
     "Record",

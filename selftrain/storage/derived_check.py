@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from selftrain.storage.derived_files import CARDS, TENSORBOARD, UNMANAGED, as_line
+from selftrain.storage.derived_files import CARDS, GIVEN, TENSORBOARD, UNMANAGED, as_line
 from selftrain.storage.fork_rounds import LATE, RECORD
 from selftrain.storage.journal import Finding, Reader, is_regular, read_bytes
 from selftrain.storage.run_folder import is_timing, plain_json
@@ -31,7 +31,7 @@ def mends(reader: Reader) -> Iterator[Mend]:
     texts = _recorded(reader)
     for name in UNMANAGED:
         path, expected = reader.folder / name, texts.get(name)
-        if name in ("best", CARDS, TENSORBOARD):
+        if name in ("best", CARDS, TENSORBOARD, GIVEN):
             continue
         if os.path.lexists(path) and not is_regular(path):
             yield Mend(Finding(name, "is not a regular file", "moved to quarantine"), expected)

@@ -19,10 +19,12 @@ from selftrain.storage.run_folder import RunFolder, plain_json
 CARDS = "weights/*/README.md"
 #: Event files, of runs that are told to write some.
 TENSORBOARD = "tensorboard"
+#: Models that were given loaded: the folder of their base weights.
+GIVEN = "given_models"
 #: Not in the journal: rewritten from it, or about the machine and the clock.
 UNMANAGED = (
     "settings.yaml", "environment.json", "plan.json", "rounds.jsonl", "timings.jsonl", "log.txt", "report.html", "best",
-    "best.json", CARDS, TENSORBOARD,
+    "best.json", CARDS, TENSORBOARD, GIVEN,
 )  # fmt: skip
 
 

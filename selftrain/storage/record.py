@@ -12,7 +12,7 @@ from typing import Any, Self
 from selftrain.errors import RunError
 from selftrain.storage.answer_cache import AnswerCache
 from selftrain.storage.derived_check import DESCRIBED, mends
-from selftrain.storage.derived_files import CARDS, UNMANAGED, DerivedFiles
+from selftrain.storage.derived_files import CARDS, GIVEN, UNMANAGED, DerivedFiles
 from selftrain.storage.fork_rounds import LATE, RECORD, round_step, saved_as, share_rounds
 from selftrain.storage.journal import Reader, Store, StoreOptions, disk_errors, holds_run, is_occupied
 from selftrain.storage.rows import problem_rows, problem_schema, sample_schema
@@ -70,7 +70,7 @@ class Record(DerivedFiles):
 
     @staticmethod
     def require_free(path: str | Path) -> None:
-        if Path(path).is_file() or is_occupied(Path(path)):
+        if Path(path).is_file() or is_occupied(Path(path), but=(GIVEN,)):
             resume = f", or resume it: selftrain resume {path}" if holds_run(Path(path)) else ""
             raise RunError(
                 f"output_dir {str(path)!r} is not empty",
@@ -122,6 +122,11 @@ class Record(DerivedFiles):
         if self._store.finished(step) is None:
             self._store.commit(step, [], metadata)
 
+    def adopt_given_models(self) -> None:
+        """From now on the journal knows the base models that were given loaded, where there are some."""
+        if self._store.finished(GIVEN) is None and (self._store.folder / GIVEN).is_dir():
+            self._store.adopt(GIVEN, GIVEN)
+
     @property
     def is_described(self) -> bool:
         return self._store.finished(DESCRIBED) is not None
@@ -166,6 +171,15 @@ class Record(DerivedFiles):
         """None if the round is not finished."""
         found = self.metadata(f"{round_step(number)}/{RECORD}")
         return None if found is None else StoredRound(**{**found, "records": tuple(found["records"])})
+
+    def finished_rounds(self) -> Iterator[tuple[str, Sequence[dict[str, Any]]]]:
+        """Name and records of each finished round, then of what was measured after the last."""
+        number = 0
+        while (stored := self.stored_round(number)) is not None:
+            yield round_step(number), stored.records
+            number += 1
+        if late := self.metadata(LATE):
+            yield LATE, late["records"]
 
     def finish_round(self, number: int, outcome: StoredRound) -> StoredRound:
         """Finishes a round, once, and appends its records to rounds.jsonl. Returns what the journal holds."""

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from functools import partial
-from itertools import count
 from typing import Any
 
 from selftrain.report.round_record import RoundRecord
@@ -49,12 +48,8 @@ class Trackers:
             started = self._try(name, partial(_start, run=run))
             if started is not None:
                 self._record.finish(_step(name), {"id": started})
-        for number in count():
-            if (stored := self._record.stored_round(number)) is None:
-                break
-            self.see(f"round-{number:04d}", _typed(stored.records))
-        if late := self._record.metadata("late"):
-            self.see("late", _typed(late["records"]))
+        for step, lines in self._record.finished_rounds():
+            self.see(step, [RoundRecord.from_dict(line, "a round in the journal") for line in lines])
 
     def see(self, step: str, records: Sequence[RoundRecord]) -> None:
         for name in [*self._trackers]:
@@ -135,7 +130,3 @@ def _start(tracker: Tracker, run: TrackedRun) -> str:
 def _step(name: str, step: str = "") -> str:
     """Of the journal."""
     return f"tracker-{name}/{step}" if step else f"tracker-{name}"
-
-
-def _typed(lines: Sequence[Mapping[str, Any]]) -> list[RoundRecord]:
-    return [RoundRecord.from_dict(line, "a round in the journal") for line in lines]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,36 +11,24 @@ from torch import Tensor
 from selftrain.models.logprobs import PlainHead, autocast, completion_states, token_logprobs, too_many_logits
 from selftrain.models.out_of_memory import is_out_of_memory
 from selftrain.models.rendering import TokenizedExample
-from selftrain.training.loss import Normalization, chunked_weighted_nll, weighted_nll
+from selftrain.training.base import TrainingConfig
+from selftrain.training.loss import chunked_weighted_nll, weighted_nll
 from selftrain.training.seeding import seeded
 
 #: Tokens that memory is measured on, at most.
 MEASURED_TOKENS = 64
 
 
-@dataclass(frozen=True, kw_only=True)
-class LossConfig:
-    """How gradients are computed; can be sent as JSON.
+class GradientAccumulator:
+    """Accumulates gradients in `model`'s trained parameters, micro-batch by micro-batch.
 
-    LossConfig(pad_id=0, bf16=False, temperature=1.0, normalization="token", gradient_checkpointing=False)
+    Args:
+        pad_id: padding, outside every mask.
+        bf16: run the forward pass under bfloat16 autocast.
     """
 
-    #: Padding, outside every mask.
-    pad_id: int
-    #: Run the forward pass under bfloat16 autocast.
-    bf16: bool
-    #: Logits are divided by it before the softmax.
-    temperature: float
-    normalization: Normalization
-    #: Recompute activations in the backward pass instead of keeping them.
-    gradient_checkpointing: bool
-
-
-class GradientAccumulator:
-    """Accumulates gradients in `model`'s trained parameters, micro-batch by micro-batch."""
-
-    def __init__(self, model: Any, config: LossConfig) -> None:
-        self.model, self.config = model, config
+    def __init__(self, model: Any, config: TrainingConfig, pad_id: int, *, bf16: bool = False) -> None:
+        self.model, self.config, self.pad_id, self.bf16 = model, config, pad_id, bf16
         if config.gradient_checkpointing:
             enable_gradient_checkpointing(model)
         model.train()
@@ -71,16 +58,16 @@ class GradientAccumulator:
         config, head = self.config, PlainHead.of(self.model)
         weights = torch.tensor([example.weight for example in examples], device=self.model.device)
         if head is None or not too_many_logits(examples, head):
-            with autocast(self.model, config.bf16):
-                logprobs, mask = token_logprobs(self.model, examples, config.pad_id, config.temperature)
-            return weighted_nll(logprobs, mask, weights, config.normalization) / divisor
-        with autocast(self.model, config.bf16):
-            states, targets, of_example = completion_states(self.model, examples, config.pad_id)
-        if config.normalization == "example":
+            with autocast(self.model, self.bf16):
+                logprobs, mask = token_logprobs(self.model, examples, self.pad_id, config.train_temperature)
+            return weighted_nll(logprobs, mask, weights, config.loss_normalization) / divisor
+        with autocast(self.model, self.bf16):
+            states, targets, of_example = completion_states(self.model, examples, self.pad_id)
+        if config.loss_normalization == "example":
             weights = weights / torch.bincount(of_example, minlength=len(examples))
         factors = (weights / divisor)[of_example]
         return chunked_weighted_nll(
-            states.float(), head, targets, factors, temperature=config.temperature, bf16=config.bf16
+            states.float(), head, targets, factors, temperature=config.train_temperature, bf16=self.bf16
         )
 
     def saved_bytes_per_token(self, example: TokenizedExample) -> float:
@@ -101,7 +88,7 @@ class GradientAccumulator:
         ids = torch.tensor([token_ids], device=self.model.device)
         counting = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
         # Dropout draws here, too: the caller's generator stays as it is.
-        with seeded(self.model.device, "memory"), counting, autocast(self.model, self.config.bf16):
+        with seeded(self.model.device, "memory"), counting, autocast(self.model, self.bf16):
             # Held until all is counted, so that no place in memory is used twice.
             _out = self.model(input_ids=ids, use_cache=False, logits_to_keep=1)
         return sum(kept.values())

@@ -20,13 +20,14 @@ from selftrain.models.merging import is_lora_matrix, merged_weights
 from selftrain.models.source import find_source
 from selftrain.training import tensors
 from selftrain.training.seeding import seeded
+from selftrain.training.trainable_weights import WholeModel
 
 WEIGHTS = "adapter_model.safetensors"
 #: peft's prefix of parameter names in a file, and its name of the only adapter of a model.
 _PREFIX, _NAME = "base_model.model.", "default"
 
 
-class LoraAdapter:
+class LoraAdapter(WholeModel):
     """
     Args:
         model: the adapter is inserted into its linear layers, in place.
@@ -38,7 +39,8 @@ class LoraAdapter:
     """
 
     def __init__(self, model: Any, adapter: AdapterConfig, base: str, revision: str = "main") -> None:
-        self._model, self._base = model, base
+        super().__init__(model)
+        self._base = base
         self._saves_whole = not find_source(base, revision).is_plain
         self._config = peft.LoraConfig(
             r=adapter.lora_r, lora_alpha=adapter.lora_alpha, lora_dropout=adapter.lora_dropout,
@@ -98,9 +100,7 @@ class LoraAdapter:
 
     @property
     def saved_bytes(self) -> int:
-        return sum(
-            value.nbytes for value in (self._model.parameters() if self._saves_whole else self._tensors().values())
-        )
+        return super().saved_bytes if self._saves_whole else sum(value.nbytes for value in self._tensors().values())
 
     def save_merged(self, folder: Path) -> None:
         merged = merged_weights(self._model)

@@ -24,7 +24,7 @@ from selftrain.training.base import TrainingHooks, TrainingJob, TrainingReport
 from selftrain.training.dialogue import Dialogue, put
 from selftrain.training.launcher import Processes
 from selftrain.training.step import Stepper
-from selftrain.training.trainable_weights import TrainableWeights
+from selftrain.training.trainable_weights import WholeModel
 from selftrain.training.trainer import TransformersTrainer
 from selftrain.training.training_loop import TrainingLoop
 
@@ -45,7 +45,7 @@ class ShardedTrainer(TransformersTrainer):
 
     def __init__(
         self, model: Any, renderer: Renderer, processes: Processes, source: ModelSource, *,
-        bf16: bool = False, trained: TrainableWeights | None = None,
+        bf16: bool = False, trained: WholeModel | None = None,
     ) -> None:  # fmt: skip
         super().__init__(model, renderer, bf16=bf16, trained=trained)
         self._processes, self._source, self._name = processes, source, f"model-{uuid.uuid4().hex}"
@@ -105,7 +105,7 @@ class ShardedTrainer(TransformersTrainer):
             "state": None if self._state is None else str(self._state), "config": asdict(job.config),
             "seed": job.seed, "round_progress": asdict(job.round_progress), "examples": to_plain([*job.examples]),
             "tokens": [[one.token_ids, one.prompt_length, one.weight] for one in stepper.examples],
-            "loss": asdict(stepper.gradients.config), "max_tokens": stepper.max_tokens_per_batch,
+            "pad_id": self.renderer.pad_id, "bf16": self.bf16, "max_tokens": stepper.max_tokens_per_batch,
             "validated": hooks.validation_metric is not None,
             "fingerprint": TrainingLoop(stepper, job, hooks).fingerprint,
             "threads": self._processes.threads, "offload": self._processes.offload,

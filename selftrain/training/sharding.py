@@ -15,7 +15,8 @@ from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, MixedPrecisionP
 
 from selftrain.models.merging import is_lora_matrix
 from selftrain.models.rendering import TokenizedExample
-from selftrain.training.gradients import GradientAccumulator, LossConfig
+from selftrain.training.base import TrainingConfig
+from selftrain.training.gradients import GradientAccumulator
 from selftrain.training.step import Stepper
 
 
@@ -33,8 +34,8 @@ class Root(torch.nn.Module):
 
 
 class ShardedGradients(GradientAccumulator):
-    def __init__(self, root: Root, config: LossConfig) -> None:
-        super().__init__(root.model, config)
+    def __init__(self, root: Root, config: TrainingConfig, pad_id: int, *, bf16: bool = False) -> None:
+        super().__init__(root.model, config, pad_id, bf16=bf16)
         self._root = root
 
     def _loss(self, examples: Sequence[TokenizedExample], divisor: float) -> Tensor:

@@ -6,7 +6,6 @@ Where the model is sharded over processes all of it is collective: each process 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,41 +21,6 @@ Weights = Mapping[str, Tensor]
 OPTIMIZER = "optimizer.safetensors"
 #: How many weights `bf16_sample` takes at most.
 SAMPLED_WEIGHTS = 1_000_000
-
-
-@dataclass
-class StateTensors:
-    """All tensors that the rest of a training depends on."""
-
-    weights: Weights
-    #: See `optimizer_state`.
-    optimizer: Mapping[str, Tensor]
-    #: `bf16_sample` before the first step.
-    initial: Tensor
-    #: Weights of the best epoch; None where epochs are not validated.
-    best: Weights | None
-
-    def write(self, folder: Path) -> None:
-        write(folder / "weights.safetensors", self.weights)
-        write(folder / OPTIMIZER, self.optimizer)
-        write(folder / "initial.safetensors", {"initial": self.initial})
-        if self.best is not None:
-            write(folder / "best.safetensors", self.best)
-
-    @classmethod
-    def read(cls, folder: Path, model: Any) -> StateTensors:
-        """
-        Raises:
-            OSError, SafetensorError: a file is missing or damaged.
-            ValueError: the weights belong to another model.
-        """
-        best = folder / "best.safetensors"
-        return cls(
-            weights=_checked(read(folder / "weights.safetensors", model), model),
-            optimizer=read(folder / OPTIMIZER, model),
-            initial=read(folder / "initial.safetensors", model)["initial"],
-            best=_checked(read(best, model), model) if exists(best) else None,
-        )
 
 
 def in_processes() -> bool:
@@ -102,6 +66,18 @@ def trainable(model: Any) -> dict[str, torch.nn.Parameter]:
     return {name: value for name, value in model.named_parameters() if value.requires_grad}
 
 
+def read_weights(path: Path, model: Any) -> dict[str, Tensor]:
+    """
+    Raises:
+        OSError, SafetensorError, ValueError: as `read`, or they are the weights of another model.
+    """
+    weights = read(path, model)
+    found, expected = ({name: value.shape for name, value in one.items()} for one in (weights, trainable(model)))
+    if found != expected:
+        raise ValueError("weights of another model")
+    return weights
+
+
 def clone_weights(model: Any) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in trainable(model).items()}
 
@@ -110,13 +86,6 @@ def copy_weights(model: Any, weights: Weights) -> None:
     """Copies weights into the live model."""
     for name, value in trainable(model).items():
         value.detach().copy_(weights[name])
-
-
-def _checked(weights: Weights, model: Any) -> Weights:
-    found, expected = ({name: value.shape for name, value in one.items()} for one in (weights, trainable(model)))
-    if found != expected:
-        raise ValueError("weights of another model")
-    return weights
 
 
 def optimizer_state(model: Any, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -13,10 +13,10 @@ from selftrain.models.rendering import Renderer
 from selftrain.models.tokenizer_facts import write_stated
 from selftrain.training import tensors
 from selftrain.training.base import NO_HOOKS, TrainingConfig, TrainingHooks, TrainingJob, TrainingReport
-from selftrain.training.gradients import GradientAccumulator, LossConfig
+from selftrain.training.gradients import GradientAccumulator
 from selftrain.training.optimizer import configure, load_optimizer, make_optimizer
 from selftrain.training.step import Stepper
-from selftrain.training.trainable_weights import TrainableWeights, WholeModel
+from selftrain.training.trainable_weights import WholeModel
 from selftrain.training.training_loop import TrainingLoop
 
 
@@ -31,7 +31,7 @@ class TransformersTrainer:
     """
 
     def __init__(
-        self, model: Any, renderer: Renderer, *, bf16: bool = False, trained: TrainableWeights | None = None
+        self, model: Any, renderer: Renderer, *, bf16: bool = False, trained: WholeModel | None = None
     ) -> None:
         self.model, self.renderer, self.bf16 = model, renderer, bf16
         self._trained = trained or WholeModel(model)
@@ -79,11 +79,8 @@ class TransformersTrainer:
         self._trained.initialize(job.seed)
         examples = self.renderer.tokenize_examples(job.examples)
         optimizer = self._optimizer(config)
-        loss = LossConfig(
-            pad_id=self.renderer.pad_id, bf16=self.bf16, temperature=config.train_temperature,
-            normalization=config.loss_normalization, gradient_checkpointing=config.gradient_checkpointing,
-        )  # fmt: skip
-        stepper = Stepper(GradientAccumulator(self.model, loss), optimizer, examples, job)
+        gradients = GradientAccumulator(self.model, config, self.renderer.pad_id, bf16=self.bf16)
+        stepper = Stepper(gradients, optimizer, examples, job)
         if config.early_stopping == "off":
             hooks = replace(hooks, validation_metric=None)
         return self._run(stepper, job, hooks)

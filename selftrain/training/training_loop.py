@@ -21,8 +21,12 @@ from selftrain.training.base import (
 )
 from selftrain.training.failures import not_finite
 from selftrain.training.step import Stepper
-from selftrain.training.tensors import StateTensors, Weights
+from selftrain.training.tensors import Weights
 from selftrain.training.trainer_state import TrainerState, fingerprint
+
+#: Files of a state, beside the optimizer and `TrainerState`: weights, `bf16_sample` before the first step, and the
+#: weights of the best epoch where epochs are validated.
+WEIGHTS, INITIAL, BEST = "weights.safetensors", "initial.safetensors", "best.safetensors"
 
 
 class TrainingLoop:
@@ -98,8 +102,11 @@ class TrainingLoop:
         budget = self._stepper.max_tokens_per_batch
         if tensors.is_first_process():
             replace(self._state, max_tokens_per_batch=budget).write(folder)
-        optimizer = tensors.optimizer_state(self._model, self._stepper.optimizer)
-        StateTensors(tensors.trainable(self._model), optimizer, self._initial, self._best).write(folder)
+        tensors.write(folder / WEIGHTS, tensors.trainable(self._model))
+        tensors.write(folder / tensors.OPTIMIZER, tensors.optimizer_state(self._model, self._stepper.optimizer))
+        tensors.write(folder / INITIAL, {"initial": self._initial})
+        if self._best is not None:
+            tensors.write(folder / BEST, self._best)
 
     def _resume(self) -> None:
         """Goes to the latest saved state; stays at the beginning where that is another training's or unreadable."""
@@ -108,19 +115,22 @@ class TrainingLoop:
         if latest is None or state is None:
             return
         try:
-            saved = StateTensors.read(latest, self._model)
-            tensors.load_optimizer_state(self._model, self._stepper.optimizer, saved.optimizer)
+            weights = tensors.read_weights(latest / WEIGHTS, self._model)
+            best = tensors.read_weights(latest / BEST, self._model) if tensors.exists(latest / BEST) else None
+            initial = tensors.read(latest / INITIAL, self._model)["initial"]
+            optimizer = tensors.read(latest / tensors.OPTIMIZER, self._model)
+            tensors.load_optimizer_state(self._model, self._stepper.optimizer, optimizer)
         except (OSError, KeyError, ValueError, SafetensorError):
             return
-        tensors.copy_weights(self._model, saved.weights)
-        self._initial, self._best = saved.initial.to(self._initial.device), saved.best
-        self._state = state
+        tensors.copy_weights(self._model, weights)
+        self._initial, self._best, self._state = initial.to(self._initial.device), best, state
         self._stepper.max_tokens_per_batch = min(self._stepper.max_tokens_per_batch, state.max_tokens_per_batch)
 
     def _fingerprint(self) -> str:
         weights = [(name, p.shape, p.dtype, p.requires_grad) for name, p in self._model.named_parameters()]
         job = (self._config, self._job.seed, self._job.round_progress, self._hooks.validation_metric is not None)
-        return fingerprint([*self._stepper.examples, *job, self._stepper.gradients.config, weights])
+        gradients = self._stepper.gradients
+        return fingerprint([*self._stepper.examples, *job, gradients.pad_id, gradients.bf16, weights])
 
     def _not_finite(self) -> ModelError:
         losses, examples = self._state.losses, self._job.examples

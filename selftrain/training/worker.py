@@ -33,7 +33,6 @@ from selftrain.storage.typed_json import from_plain, to_plain
 from selftrain.training import sharding, tensors
 from selftrain.training.base import RoundProgress, TrainingConfig, TrainingHooks, TrainingJob, TrainingReport
 from selftrain.training.dialogue import STOP, TIMEOUT
-from selftrain.training.gradients import LossConfig
 from selftrain.training.optimizer import configure, load_optimizer, make_optimizer
 from selftrain.training.training_loop import TrainingLoop
 from selftrain.types import TrainingExample
@@ -128,7 +127,7 @@ def _train(folder: JobFolder, job: dict[str, Any], mesh: DeviceMesh) -> Training
     # As the run has measured it, or after a lack of memory fewer.
     max_tokens = int(_read(folder.path / "max_tokens", str(job["max_tokens"])))
     config, model = TrainingConfig(**{**job["config"], "max_tokens_per_batch": max_tokens}), root.model
-    gradients = sharding.ShardedGradients(root, LossConfig(**job["loss"]))
+    gradients = sharding.ShardedGradients(root, config, job["pad_id"], bf16=job["bf16"])
     optimizer = (load_optimizer(model, Path(job["state"])) if job["state"] else None) or make_optimizer(model)
     configure(optimizer, config)
     given = [from_plain(TrainingExample, row, "an example") for row in job["examples"]]
@@ -164,7 +163,7 @@ def _model(path: Path, job: dict[str, Any], mesh: DeviceMesh) -> sharding.Root:
         LoraAdapter(model, adapter, base, revision)
     source = {name: file for file in files for name in file.keys()}  # noqa: SIM118 - no mapping
     root = sharding.Root(model)
-    sharding.shard(root, source, mesh, bf16=job["loss"]["bf16"], offload=job["offload"])
+    sharding.shard(root, source, mesh, bf16=job["bf16"], offload=job["offload"])
     return root
 
 

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 import selftrain.models.gguf as reading
 from selftrain.errors import ModelError
 from selftrain.models.adapter import AdapterConfig
-from selftrain.models.loading import count_parameters, load_model
+from selftrain.models.loading import load_model, model_size
 from selftrain.models.prompts import PromptConfig
 from selftrain.models.rendering import Renderer
 from selftrain.models.seeds import seed_model
@@ -47,7 +47,7 @@ def test_it_is_the_model_of_the_folder_that_it_was_made_from(here: Path, seed: s
         loaded = load_model(name, device="cpu")
         assert torch.equal(logits(loaded.model), logits(folder.model)) and loaded.stop_ids == folder.stop_ids
         assert loaded.tokenizer(TEXT)["input_ids"] == folder.tokenizer(TEXT)["input_ids"]
-        assert count_parameters(name, "main") == folder.model.num_parameters()
+        assert model_size(name, "main").weights == folder.model.num_parameters()
     facts = read_facts(str(file))
     assert (facts.context, facts.num_tokens(TEXT)) == (1024, len(folder.tokenizer(TEXT)["input_ids"]))
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from selftrain.errors import ModelError
-from selftrain.models.loading import count_parameters, load_model
+from selftrain.models.loading import load_model, model_size
 from selftrain.models.seeds import SEED_MODELS, seed_model
 from tests.models.broken_folders import BROKEN, WEIGHTS, broken_folder, tensors
 
@@ -33,7 +33,7 @@ def test_a_broken_folder_is_refused(here: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["config.json is a list", "model_type is 'nope'", "num_hidden_layers is 1000000"])
 def test_parameters_of_a_broken_folder_are_not_counted(here: Path, name: str) -> None:
     with pytest.raises(ModelError):
-        count_parameters(str(broken_folder(name, here / "broken")), "main")
+        model_size(str(broken_folder(name, here / "broken")), "main")
 
 
 @pytest.mark.parametrize("model", SEED_MODELS)

@@ -14,7 +14,7 @@ from selftrain.loop import model_factory
 from selftrain.loop.progress import Progress
 from selftrain.methods import PST
 from selftrain.methods.pst import PSTTrainingConfig
-from selftrain.models.loading import count_parameters, load_model
+from selftrain.models.loading import load_model, model_size
 from selftrain.models.placement import USABLE, Device, DeviceSlot, MemoryNeed, Placement, place
 from selftrain.models.seeds import SEED_MODELS, seed_model
 from selftrain.problems import load_problems
@@ -106,12 +106,12 @@ def test_one_model_of_a_slot_is_on_the_device_at_a_time() -> None:
 @pytest.mark.parametrize("name", SEED_MODELS)
 def test_parameters_are_counted_without_loading_them(name: str) -> None:
     model = load_model(seed_model(name), device="cpu").model
-    assert count_parameters(seed_model(name), "main") == model.num_parameters()
+    assert model_size(seed_model(name), "main").weights == model.num_parameters()
 
 
 def test_parameters_of_a_missing_model_are_an_error() -> None:
     with pytest.raises(ModelError, match="no such model folder"):
-        count_parameters("./no/such/model", "main")
+        model_size("./no/such/model", "main")
 
 
 @pytest.mark.slow

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -41,6 +42,26 @@ def test_higher_is_drawn_higher() -> None:
     (x0, y0), (x1, y1) = ([float(v) for v in spot.split(",")] for spot in str(line.get("points")).split())
     assert x0 < x1
     assert y0 > y1
+
+
+@pytest.mark.parametrize("values", [(0.41, 0.57, 0.5), (0.57, 0.41, 0.43), (0.4, 0.4, 0.4)])
+def test_values_are_clear_of_the_line_and_of_the_names_below(values: tuple[float, ...]) -> None:
+    points = tuple(Point(place, value) for place, value in enumerate(values))
+    svg = ElementTree.fromstring(draw(replace(chart(Series("a", points)), steps=("base", "1", "2"))))
+    (line,) = svg.iter("polyline")
+    spots = [tuple(float(v) for v in spot.split(",")) for spot in str(line.get("points")).split()]
+    texts = [text for text in svg.iter("text") if "value" in str(text.get("class"))]
+    names = [float(str(text.get("y"))) for text in svg.iter("text") if text.get("class") == "tick middle"]
+    assert len(texts) == 3
+    for (x, y), text in zip(spots, texts, strict=True):
+        at = float(str(text.get("y")))
+        assert at < min(names) - 14
+        # Where the line rises from a mark the value is below it, and above where it falls on both sides.
+        beside = [there for there in spots if abs(there[0] - x) < 200 and there[0] != x]
+        if all(there[1] < y - 20 for there in beside):
+            assert at > y
+        if all(there[1] >= y for there in beside):
+            assert at < y
 
 
 def test_nothing_to_draw() -> None:

@@ -7,7 +7,8 @@ from selftrain.models import logprobs as logprobs_module
 from selftrain.models.loading import LoadedModel
 from selftrain.models.logprobs import sequence_logprobs, token_logprobs
 from selftrain.models.rendering import TokenizedExample as Example
-from selftrain.training.gradients import GradientAccumulator, LossConfig
+from selftrain.training.base import TrainingConfig
+from selftrain.training.gradients import GradientAccumulator
 from selftrain.training.loss import normalizer, weighted_nll
 from tests.training.small import EXAMPLES, trainer_of
 
@@ -72,11 +73,9 @@ def test_logits_in_parts_give_the_same_loss_and_gradient(
     trainable: LoadedModel, normalization, temperature: float, bf16: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     """On models with a soft cap of their logits and without, with heads of their own and tied ones."""
-    config = LossConfig(
-        pad_id=1, bf16=bf16, temperature=temperature, normalization=normalization, gradient_checkpointing=False
-    )
+    config = TrainingConfig(train_temperature=temperature, loss_normalization=normalization)
     rows = trainer_of(trainable).renderer.tokenize_examples(EXAMPLES)
-    accumulator, found = GradientAccumulator(trainable.model, config), []
+    accumulator, found = GradientAccumulator(trainable.model, config, 1, bf16=bf16), []
     # Whole, and two tokens at a time.
     for most in (2**24, 2 * trainable.model.config.vocab_size):
         monkeypatch.setattr(logprobs_module, "MAX_LOGITS", most)

@@ -34,7 +34,12 @@ class HardwareConfig:
         gt=0,
         essential=True,
     )
-    gpus: int = setting(1, "GPUs that the run's work is spread over", ge=1, essential=True)
+    gpus: int | None = setting(
+        None,
+        "GPUs that the run's work is spread over; by default as many as training_processes",
+        ge=1,
+        essential=True,
+    )
     problems: int = setting(7500, "training problems, validation problems included", source="MATH", ge=1)
     eval_problems: int = setting(500, "evaluation problems", source="MATH-500", ge=1)
 
@@ -112,12 +117,14 @@ def _here(settings: Resolved, *, as_json: bool) -> int:
 
 def _elsewhere(settings: Resolved, *, as_json: bool) -> int:
     from selftrain.cli.plan import notes, params_of, shape_of
+    from selftrain.engines.config import EngineConfig
     from selftrain.loop.plan import Assumptions, Scale, size
     from selftrain.loop.plan.table import as_data, as_text
 
     config = settings[HardwareConfig]
     shape = shape_of(settings, problems=config.problems, eval_problems=config.eval_problems)
-    scale = Scale(params=params_of(config.params, shape), gpus=config.gpus, assumptions=settings[Assumptions])
+    gpus = config.gpus or settings[EngineConfig].training_processes
+    scale = Scale(params=params_of(config.params, shape), gpus=gpus, assumptions=settings[Assumptions])
     cost = size(shape, scale)
-    print(*([json.dumps(as_data(cost))] if as_json else [*as_text(cost), "", *notes(shape, config.gpus)]), sep="\n")
+    print(*([json.dumps(as_data(cost))] if as_json else [*as_text(cost), "", *notes(shape, gpus)]), sep="\n")
     return 0

@@ -1,12 +1,19 @@
-"""`selftrain samples`: a run's samples in SQL."""
+"""`selftrain samples`: a run's samples in SQL, or to be browsed."""
 
 from __future__ import annotations
 
 import json
 import math
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from selftrain.cli.command import command
 from selftrain.config import Resolved, config_dataclass, required, setting
+from selftrain.errors import RunError, SettingsError
+
+if TYPE_CHECKING:
+    from selftrain.storage import RunFolder
 
 
 @config_dataclass
@@ -19,6 +26,9 @@ class SamplesConfig:
         positional=True,
     )
     json: bool = setting(False, "print rows as JSON, one per line")
+    browse: bool = setting(
+        False, "browse the answers in the terminal: filter, search, before and after, the history of a problem"
+    )
 
 
 @command("samples", "query a run's samples with SQL", "Inspect a run", lambda: {"samples": SamplesConfig})
@@ -26,13 +36,17 @@ def run(settings: Resolved) -> int:
     """
     Raises:
         RunError: no run, a wrong query, or a damaged file.
+        SettingsError: there is nothing to browse with.
     """
     from selftrain.report.visible import visible
     from selftrain.storage import RunFolder
     from selftrain.storage.query import Query
 
     config = settings[SamplesConfig]
-    query = Query(RunFolder.open(config.run).path, config.sql)
+    folder = RunFolder.open(config.run)
+    if config.browse:
+        return _browse(folder)
+    query = Query(folder.path, config.sql)
     names, rows = query.columns, query.rows()
     if config.json:
         for row in rows:
@@ -49,6 +63,27 @@ def run(settings: Resolved) -> int:
     for row in rows:
         table.add_row(*(Text(visible(str(value))) for value in row))
     Console().print(table)
+    return 0
+
+
+def _browse(folder: RunFolder) -> int:
+    from selftrain.report.browsing import Browsing
+
+    if find_spec("textual") is None:
+        raise SettingsError(
+            "browse needs textual, which is not installed",
+            "it is an optional dependency",
+            "pip install 'selftrain[browse]'; or query the tables, or open their Parquet files (docs/run_folder.md)",
+        )
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise SettingsError("browse needs a terminal", "input or output is a file or a pipe", "leave --browse out")
+    browsing = Browsing(folder)
+    if not browsing.views():
+        raise RunError(f"{folder.path} has no answers yet", "its first evaluation is not done", "wait for it")
+    from selftrain.cli.browse import Browser
+
+    if (error := Browser(browsing).run()) is not None:
+        raise error
     return 0
 
 

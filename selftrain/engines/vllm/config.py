@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from selftrain.config import config_dataclass, setting
 
 
@@ -19,6 +21,22 @@ class VllmConfig:
         gt=0,
         le=1,
         resumable=True,
+    )
+    vllm_weight_sync: Literal["in_place", "restart"] = setting(
+        "in_place",
+        "in_place: vLLM keeps running and is given new weights, and is started again only where its log-probabilities "
+        "then differ from the trainer's; restart: it ends before every training",
+        resumable=True,
+    )
+    vllm_logprob_tolerance: float | None = setting(
+        None,
+        "nats a token by which vLLM's log-probabilities of a small probe may differ from the trainer's, on average, "
+        "after every change of weights; by default 0.0001 in float32 and 0.1 in bfloat16",
+        gt=0,
+        resumable=True,
+    )
+    vllm_enable_sleep_mode: bool = setting(
+        True, "a vLLM that keeps running frees its GPU memory while the model is trained; GPUs only", resumable=True
     )
     vllm_tensor_parallel_size: int = setting(1, "GPUs that share one model", source="TRL", ge=1)
     vllm_max_model_length: int | None = setting(

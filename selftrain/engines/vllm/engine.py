@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Generator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Generator, Sequence
 from typing import Any
-
-from safetensors import SafetensorError
 
 from selftrain.engines.base import Engine, SaveWeights
 from selftrain.engines.completion import Completion
@@ -16,9 +12,7 @@ from selftrain.engines.request import GenerateRequest
 from selftrain.engines.transformers import TransformersEngine
 from selftrain.engines.vllm.config import VllmConfig
 from selftrain.engines.vllm.find_vllm import vllm_version
-from selftrain.engines.vllm.process import VllmProcess
-from selftrain.errors import RunError
-from selftrain.models.source import find_source
+from selftrain.engines.vllm.live_model import LiveModel
 from selftrain.types import Prompt, Response
 
 
@@ -40,16 +34,10 @@ class VllmEngine:
         # By the trainer's own weights and forward pass, never by vLLM's.
         self.logprob, self.num_tokens = self.reference.logprob, self.reference.num_tokens
         self._config: VllmConfig = context.options
-        self._device, model = context.config.device, context.spec.model
-        local = Path(model).is_dir()
-        self._base = {"model": str(Path(model).resolve()) if local else model, "revision": context.spec.revision}
-        self._dtype = "bfloat16" if self.reference.bf16 else "float32"
+        #: What generates.
+        self.live = LiveModel(context)
         version = vllm_version(self._config.vllm_python) or "of unknown version"
-        self.description = f"vLLM {version} in {self._dtype}, in a process of its own"
-        # vLLM could not load an adapter or a GGUF file as it is loaded here.
-        plain = find_source(model, context.spec.revision).is_plain
-        self._save: SaveWeights | None = None if plain else context.save
-        self._process: VllmProcess | None = None
+        self.description = f"vLLM {version} in {self.live.dtype}, in a process of its own"
 
     def too_long(self, prompts: Sequence[Prompt], max_completion_length: int) -> list[tuple[str, int]]:
         limit = self._config.vllm_max_model_length
@@ -75,7 +63,7 @@ class VllmEngine:
         if not left:
             return
         try:
-            process = self._started()
+            process = self.live.process()
             process.send({"batches": [self._batch(request) for request in requests]})
             for request in requests:
                 rows = process.receive()["batch"]
@@ -87,7 +75,7 @@ class VllmEngine:
                 yield self.reference.responses(request, completions)
         finally:
             if left:  # nobody waits for the remaining batches, or vLLM failed
-                self.close()
+                self.live.end()
 
     def _batch(self, request: GenerateRequest) -> dict[str, Any]:
         params, renderer, starts = request.params, self.reference.renderer, request.stream_starts()
@@ -112,55 +100,10 @@ class VllmEngine:
         }
 
     def update_weights(self, save: SaveWeights) -> None:
-        """They are written when vLLM is next used."""
-        self._save = save
-        self.close()
+        self.live.update_weights(save)
 
     def sleep(self) -> None:
-        """Only a process that has ended has given back all its memory."""
-        self.close()
+        self.live.sleep()
 
     def close(self) -> None:
-        if self._process is not None:
-            self._process.close()
-            self._process = None
-
-    def _started(self) -> VllmProcess:
-        """The process, with the current weights."""
-        if self._process is None:
-            process = self._process = VllmProcess(self._config, self._device)
-            # Written while the process imports vLLM, which takes its time.
-            weights = self._base if self._save is None else {"model": write_weights(self._save, process.weights)}
-            process.call({"load": {**weights, **self._arguments()}})
-            shutil.rmtree(process.weights, ignore_errors=True)  # they are loaded
-        return self._process
-
-    def _arguments(self) -> Mapping[str, Any]:
-        return {
-            "dtype": self._dtype,
-            "seed": 0,
-            "enable_prefix_caching": True,
-            # Sampling defaults in the model's own files are not used: each request says all.
-            "generation_config": "vllm",
-            "gpu_memory_utilization": self._config.vllm_gpu_memory_utilization,
-            "tensor_parallel_size": self._config.vllm_tensor_parallel_size,
-            "max_model_len": self._config.vllm_max_model_length,
-            "enforce_eager": self._config.vllm_enforce_eager,
-        }
-
-
-def write_weights(save: SaveWeights, folder: Path) -> str:
-    """
-    Raises:
-        RunError: there is no room for them.
-    """
-    try:
-        folder.mkdir()
-        save(folder)
-    except (OSError, SafetensorError) as error:
-        raise RunError(
-            f"the weights for vLLM cannot be written to {folder}: {error}",
-            "vLLM loads them from there; they take 4 bytes a parameter until then",
-            "free some space, or set TMPDIR to a folder with more",
-        ) from error
-    return str(folder)
+        self.live.end()

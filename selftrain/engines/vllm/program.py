@@ -6,6 +6,9 @@ It is started with a folder of its own, and reads lines of JSON from its standar
     {"batches": [{"sampling": {...},    arguments of SamplingParams
                   "prompts": [{"ids": [...], "stop": [...], "seeds": [...]}]}]}
                                         a response per seed         -> {"batch": [...]} for each, in order
+    {"sleep": 1 or 2}                   vLLM's level                -> {"slept": whether memory was freed}
+    {"weights": folder}                 a whole model's             -> {"updated": true}
+    {"adapter": folder, "id": number}   one that was not used yet   -> {"updated": true}
 
 A line that fails is answered by {"error": "..."}. When the input is closed or the parent is gone it ends, with every
 process of its group.
@@ -97,19 +100,77 @@ def serve(lines: queue.SimpleQueue[bytes], send: Send) -> None:
     # The import takes its time, in which weights are written. Its errors are reported when vLLM is first used.
     with suppress(Exception):
         _vllm()
-    llm: Any = None
+    model = Model()
     while True:
         message: Json = json.loads(lines.get())
         try:
-            if "load" in message:
-                llm = load(message["load"])
-                send({"ready": True})
-            else:
-                for rows in generate(llm, message["batches"]):
-                    send({"batch": rows})
+            for answer in model.answers(message):
+                send(answer)
         except Exception as error:
             traceback.print_exc()
             send({"error": f"{type(error).__name__}: {error}"})
+
+
+class Model:
+    """What this process has loaded."""
+
+    def __init__(self) -> None:
+        self.llm: Any = None
+        #: A LoRARequest, or None for the model's own weights.
+        self.adapter: Any = None
+        self.asleep = False
+
+    def answers(self, message: Json) -> Iterator[Json]:
+        if "load" in message:
+            self.llm = load(message["load"])
+            yield {"ready": True}
+        elif "sleep" in message:
+            yield {"slept": self.sleep(message["sleep"])}
+        elif "weights" in message:
+            self.wake_up()
+            self.llm.collective_rpc(reload_weights, args=(message["weights"],))
+            # What is cached of prompts was computed by the old weights.
+            self.llm.reset_prefix_cache()
+            yield {"updated": True}
+        elif "adapter" in message:
+            self.wake_up()
+            self.change_adapter(message["adapter"], message["id"])
+            yield {"updated": True}
+        else:
+            for rows in generate(self.llm, message["batches"], self.adapter):
+                yield {"batch": rows}
+
+    def sleep(self, level: int) -> bool:
+        if not self.llm.llm_engine.vllm_config.model_config.enable_sleep_mode:
+            return False
+        self.llm.sleep(level=level)
+        self.asleep = True
+        return True
+
+    def wake_up(self) -> None:
+        if self.asleep:
+            self.llm.wake_up()
+            self.asleep = False
+
+    def change_adapter(self, folder: str, number: int) -> None:
+        """Loaded now, since its folder will be gone. Prefixes are cached by its number."""
+        from vllm.lora.request import LoRARequest
+
+        if self.adapter is not None:
+            self.llm.llm_engine.remove_lora(self.adapter.lora_int_id)
+        self.adapter = LoRARequest(f"update-{number}", number, folder)
+        if not self.llm.llm_engine.add_lora(self.adapter):
+            raise RuntimeError("vLLM did not load the adapter")
+
+
+def reload_weights(worker: Any, folder: str) -> None:
+    """In each of vLLM's workers, which get it pickled, with nothing of this file."""
+    worker.reload_weights(weights_path=folder)
+    for layer in worker.get_model().modules():
+        # On a CPU matrices are packed after loading. vLLM 0.32.0 packs those that were loaded again, and so not an
+        # output head that shares the embedding's weights.
+        if hasattr(layer, "cpu_linear") and getattr(layer, "weight", None) is not None and layer.weight.numel():
+            layer.quant_method.process_weights_after_loading(layer)
 
 
 def _vllm() -> Any:
@@ -125,10 +186,12 @@ def load(arguments: Json) -> Any:
     if current_platform.is_cpu():
         # A prompt read in two chunks makes vLLM step a seeded generator back, which fails on a CPU (0.32.0).
         arguments["enable_chunked_prefill"] = False
+    if not current_platform.is_sleep_mode_available():
+        arguments["enable_sleep_mode"] = False
     return _vllm().LLM(**arguments)
 
 
-def generate(llm: Any, batches: list[Json]) -> Iterator[list[Json]]:
+def generate(llm: Any, batches: list[Json], adapter: Any) -> Iterator[list[Json]]:
     """The rows of each batch, in order. All batches are one stream: none waits for the last response of another.
 
     What vLLM is given at a time follows from requests and responses, not from a clock.
@@ -141,7 +204,8 @@ def generate(llm: Any, batches: list[Json]) -> Iterator[list[Json]]:
     }
     for number in range(len(batches)):
         while None in rows[number]:
-            places |= _enqueue(llm, islice(requests, MAX_QUEUED - llm.llm_engine.get_num_unfinished_requests()))
+            free = MAX_QUEUED - llm.llm_engine.get_num_unfinished_requests()
+            places |= _enqueue(llm, islice(requests, free), adapter)
             for output in llm.llm_engine.step():
                 if output.finished:
                     batch, place = places.pop(output.request_id)
@@ -149,12 +213,15 @@ def generate(llm: Any, batches: list[Json]) -> Iterator[list[Json]]:
         yield [row for row in rows.pop(number) if row is not None]
 
 
-def _enqueue(llm: Any, requests: Iterator[tuple[tuple[int, int], Json, Any]]) -> dict[str, tuple[int, int]]:
+def _enqueue(
+    llm: Any, requests: Iterator[tuple[tuple[int, int], Json, Any]], adapter: Any
+) -> dict[str, tuple[int, int]]:
     """Places in `batches` by request id."""
     chosen = list(requests)
     if not chosen:
         return {}
-    ids = llm.enqueue([prompt for _, prompt, _ in chosen], [params for _, _, params in chosen], use_tqdm=False)
+    prompts, params = [prompt for _, prompt, _ in chosen], [params for _, _, params in chosen]
+    ids = llm.enqueue(prompts, params, lora_request=adapter, use_tqdm=False)
     # Outputs carry the id without the random suffix that vLLM appends.
     return {name.partition("-")[0]: place for name, (place, _, _) in zip(ids, chosen, strict=True)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from selftrain.config import config_dataclass, setting
+from selftrain.models.placement import ModelSize
 
 _DATA_SHEET = "NVIDIA's data sheet of the H100 SXM, dense"
 _MEASURED = "measured: docs/results/samples.md"
@@ -33,6 +34,12 @@ class Assumptions:
         67.0, "peak of a GPU in float32, TFLOP/s: for scoring, and for runs without bf16", source=_DATA_SHEET
     )
     memory_gb: float = setting(80.0, "memory of a GPU, 10^9 bytes", source=_DATA_SHEET)
+    machine_gb: float = setting(
+        2000.0, "memory of a machine beside its GPUs, 10^9 bytes: for --fsdp_cpu_offload", source="DGX H100"
+    )
+    vocabulary: int = setting(
+        150_000, "tokens of the vocabulary: embeddings and head, which each process of a sharded training has whole"
+    )
     bandwidth_gb: float = setting(3350.0, "memory bandwidth of a GPU, 10^9 bytes per second", source=_DATA_SHEET)
     training_share: float = setting(0.35, "share of the peak that training reaches, padding excluded")
     scoring_share: float = setting(0.3, "share of the peak that forward passes over full texts reach")
@@ -76,3 +83,8 @@ class Assumptions:
         "seconds on one CPU core to grade, record and weigh one sample; not spread over machines",
         source=_MEASURED,
     )
+
+    def model_size(self, params: float) -> ModelSize:
+        """The hidden size is right within a quarter from SmolLM2-135M to Llama-3.3-70B."""
+        hidden = 70 * (params / 1e6) ** 0.43
+        return ModelSize(weights=params, outside=min(params / 2, 2 * self.vocabulary * hidden), layer=16 * hidden**2)

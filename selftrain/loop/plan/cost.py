@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from selftrain.loop.plan.assumptions import Assumptions
 from selftrain.loop.plan.batches import mean_of_longest, waves
 from selftrain.loop.plan.counting import SampleCall
-from selftrain.loop.plan.needs import model_needs
+from selftrain.loop.plan.needs import Shards, model_needs
 from selftrain.loop.plan.shape import RunShape
 from selftrain.loop.plan.work import Work, work_of
-from selftrain.models.placement import Device, place
+from selftrain.models.placement import Device, MemoryNeed, place
 from selftrain.training.base import MAX_TOKENS
 
 #: Tokens of one batch of texts that are scored, as in the engine.
@@ -103,14 +103,34 @@ def cost_of(shape: RunShape, scale: Scale, works: Mapping[str, Work]) -> Cost:
 
 
 def check_fit(shape: RunShape, scale: Scale) -> None:
-    """A whole model fits on a GPU, and what training needs on all of them together, over which it is sharded.
+    """A whole model fits on a GPU, and on each its shard of a training; with offload that fits beside the CPUs.
 
     Raises:
         SettingsError: as `models.placement.place`.
     """
-    needs = model_needs(scale.params, shape.training, shape.adapter, 1 / scale.gpus if scale.gpus > 1 else None)
-    gpu = int(1e9 * scale.assumptions.memory_gb)
-    place(dict(zip(shape.models, needs, strict=True)), [Device(f"GPU {number}", gpu) for number in range(scale.gpus)])
+    given = scale.assumptions
+    sizes = [given.model_size(params) for params in scale.params]
+    needs = model_needs(sizes, shape.training, shape.adapter, _shards(shape, scale))
+    devices = [Device(f"GPU {number}", int(1e9 * given.memory_gb)) for number in range(scale.gpus)]
+    place(dict(zip(shape.models, needs, strict=True)), devices)
+    if not shape.offload:
+        return
+    # The run's machine has whole weights of all models as well.
+    share, whole = min(1.0, given.gpus_a_machine / scale.gpus), sum(need.resident for need in needs)
+    for name, need in zip(shape.models, model_needs(sizes, shape.training, shape.adapter), strict=True):
+        machine = MemoryNeed(whole, share * need.peak)
+        place({f"{name}, offloaded": machine}, [Device("the machine", int(1e9 * given.machine_gb))])
+
+
+def training_bytes(shape: RunShape, scale: Scale) -> float:
+    """What a training takes of each GPU at most, without activations. Raises as `check_fit`."""
+    check_fit(shape, scale)
+    sizes = [scale.assumptions.model_size(params) for params in scale.params]
+    return max(one.peak for one in model_needs(sizes, shape.training, shape.adapter, _shards(shape, scale)))
+
+
+def _shards(shape: RunShape, scale: Scale) -> Shards | None:
+    return Shards(processes=scale.gpus, elsewhere=shape.offload) if scale.gpus > 1 or shape.offload else None
 
 
 @dataclass(frozen=True)

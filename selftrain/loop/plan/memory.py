@@ -19,7 +19,7 @@ def peak_memory(device: str = "cpu") -> float:
 
         return float(torch.cuda.max_memory_allocated(device))
     own = 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return own + sum(_peak(process) for process in _descendants(os.getpid()))
+    return own + sum(peak_of(process) for process in _descendants(os.getpid()))
 
 
 def _descendants(process: int) -> Iterator[int]:
@@ -39,7 +39,8 @@ def _descendants(process: int) -> Iterator[int]:
             yield from _descendants(child)
 
 
-def _peak(process: int) -> float:
+def peak_of(process: int) -> float:
+    """Bytes; 0 where the process has ended."""
     try:
         lines = (_PROCESSES / str(process) / "status").read_text().splitlines()
     except OSError:

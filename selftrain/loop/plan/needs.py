@@ -13,12 +13,14 @@ from selftrain.errors import RunError, SettingsError
 from selftrain.loop.plan.record import DiskPlan, MemoryPlan
 from selftrain.loop.run import RunSettings
 from selftrain.models.adapter import AdapterConfig
-from selftrain.models.placement import WEIGHT, MemoryNeed, gpus
+from selftrain.models.placement import WEIGHT, MemoryNeed, ModelSize, gpus
 from selftrain.report.formatting import as_bytes
-from selftrain.training.base import TrainingConfig
+from selftrain.training.base import MAX_BYTES_KEPT, MAX_TOKENS, TrainingConfig
 
 #: Bytes of a weight in 4 bits (NF4), with its block's scale.
 NF4 = 0.55
+#: Bytes of a training process without a model, measured, and of the logits that it holds at once, with their gradient.
+PROCESS, LOGITS = 400 * 2**20, 128 * 2**20
 
 
 def disk_plan(
@@ -52,28 +54,28 @@ def disk_plan(
 
 
 def memory_plan(
-    weights: Sequence[int], settings: RunSettings, engine: EngineConfig, adapter: AdapterConfig
+    sizes: Sequence[ModelSize], settings: RunSettings, engine: EngineConfig, adapter: AdapterConfig
 ) -> MemoryPlan:
     """
-    Args:
-        weights: how many each model has.
-
     Raises:
-        SettingsError: they do not fit on the device of the settings.
+        SettingsError: the models do not fit on the device of the settings.
     """
 
     def needed(adapter: AdapterConfig) -> float:
-        needs = model_needs(weights, settings.training, adapter, _share(engine, on_cpu="cpu" in free))
+        needs = model_needs(sizes, settings.training, adapter, shards)
         return sum(one.resident for one in needs) + max(one.training for one in needs)
 
-    free = free_memory(engine.device, several=len(weights) > 1)
+    free = free_memory(engine.device, several=len(sizes) > 1)
+    shards = _shards(engine, on_cpu="cpu" in free)
+    process = max(process_memory(one, settings.training, adapter, shards) for one in sizes) if shards else 0.0
     plan = MemoryPlan(
         needed=needed(adapter),
         whole=needed(AdapterConfig()),
         adapter=needed(AdapterConfig(use_peft=True)),
+        process=process,
         free=free,
     )
-    several = len(plan.free) > 1 and len(weights) > 1  # which are placed by themselves
+    several = len(plan.free) > 1 and len(sizes) > 1  # which are placed by themselves
     if find_engine(engine.engine).in_process and not several and plan.needed > max(plan.free.values()):
         smaller = "" if adapter.use_peft else ", --use_peft"
         raise SettingsError(
@@ -85,37 +87,68 @@ def memory_plan(
 
 
 def model_needs(
-    weights: Sequence[float], training: TrainingConfig, adapter: AdapterConfig, share: float | None = None
+    sizes: Sequence[ModelSize], training: TrainingConfig, adapter: AdapterConfig, shards: Shards | None = None
 ) -> list[MemoryNeed]:
-    """Of each model; the weights of an adapter are neglected.
+    """Of each model, on the device where the run has it; the weights of an adapter are neglected.
 
     Args:
-        weights: how many each model has.
-        share: of a training, where it is sharded, that lies on the device where the run has the model.
+        shards: where trainings are sharded. On a GPU whole weights make room for them, and activations come on top.
     """
     trained = not adapter.use_peft
     # A copy of the best epoch's weights.
     best = WEIGHT * (trained and training.early_stopping != "off" and training.validation_size > 0)
     found = []
-    for count in weights:
-        need = MemoryNeed.of(count, count * trained, keeps_moments=training.optimizer_spans == "run")
-        need = MemoryNeed(NF4 * count if adapter.load_in_4bit else need.resident, need.training + best * count)
-        found.append(need if share is None else _sharded(need, NF4 if adapter.load_in_4bit else WEIGHT, count, share))
+    for size in sizes:
+        need = MemoryNeed.of(size.weights, size.weights * trained, keeps_moments=training.optimizer_spans == "run")
+        whole = NF4 * size.weights if adapter.load_in_4bit else need.resident
+        need = MemoryNeed(whole, need.training + best * size.weights)
+        if shards is not None:
+            whole = (NF4 if adapter.load_in_4bit else WEIGHT) * size.weights
+            if shards.on_cpu:
+                need = MemoryNeed(whole, shards.processes * process_memory(size, training, adapter, shards))
+            else:
+                shard = 0.0 if shards.elsewhere else need.peak / shards.processes
+                need = MemoryNeed(whole, max(0.0, shard + gathered(size, adapter) - whole))
+        found.append(need)
     return found
 
 
-def _sharded(need: MemoryNeed, weight: float, count: float, share: float) -> MemoryNeed:
-    """The run keeps whole weights to sample; on a GPU they make room for the shards of a training."""
-    whole = weight * count
-    return MemoryNeed(whole, need.peak if share == 1 else max(0.0, share * need.peak - whole))
+@dataclass(frozen=True, kw_only=True)
+class Shards:
+    """Of a training that is sharded: Shards(processes=8)"""
+
+    processes: int
+    #: Whether all processes are on the CPUs of the run's machine.
+    on_cpu: bool = False
+    #: Whether the shards are not on the GPU that the run samples on.
+    elsewhere: bool = False
 
 
-def _share(engine: EngineConfig, *, on_cpu: bool) -> float | None:
-    """Of a sharded training, on the device that the run samples on; None where none is sharded."""
+def process_memory(size: ModelSize, training: TrainingConfig, adapter: AdapterConfig, shards: Shards) -> float:
+    """Bytes that each process of a sharded training takes: Python, its shard, and all that a micro-batch needs."""
+    (need,) = model_needs([size], training, adapter)
+    # Weights of 4 bits are not sharded.
+    shard = need.peak / (1 if adapter.load_in_4bit else shards.processes)
+    kept = size.checkpointed + size.kept_of_layer if training.gradient_checkpointing else size.kept
+    activations = WEIGHT * kept * (training.max_tokens_per_batch or MAX_TOKENS)
+    if shards.on_cpu and training.max_tokens_per_batch is None:
+        activations = min(activations, MAX_BYTES_KEPT)
+    return PROCESS + shard + gathered(size, adapter) + activations + LOGITS
+
+
+def gathered(size: ModelSize, adapter: AdapterConfig) -> float:
+    """Bytes of what is not sharded: embeddings and head, and while one layer is computed the next; with gradients."""
+    copies = 0 if adapter.load_in_4bit else 1 if adapter.use_peft else 2
+    return copies * WEIGHT * (size.outside + 2 * size.layer)
+
+
+def _shards(engine: EngineConfig, *, on_cpu: bool) -> Shards | None:
     if not engine.shards_training:
         return None
-    elsewhere = engine.training_folder is not None or (engine.fsdp_cpu_offload and not on_cpu)
-    return 0 if elsewhere else 1 if on_cpu else 1 / engine.training_processes
+    elsewhere = engine.training_folder is not None or engine.fsdp_cpu_offload
+    return Shards(
+        processes=engine.training_processes, on_cpu=on_cpu and engine.training_folder is None, elsewhere=elsewhere
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,13 +173,13 @@ def check_models(models: Iterable[str], settings: RunSettings, config: ModelChec
         ModelError: there is no such model.
         RunError, SettingsError: it does not fit.
     """
-    from selftrain.models.loading import count_parameters
+    from selftrain.models.loading import model_size
 
-    weights = [count_parameters(model, config.revision) for model in models]
+    sizes = [model_size(model, config.revision) for model in models]
     # How many weights an adapter has is known when the model is loaded.
     if folder is not None and not config.adapter.use_peft:
-        disk_plan([WEIGHT * count for count in weights], settings, config.keep, folder)
-    return memory_plan(weights, settings, config.engine, config.adapter)
+        disk_plan([WEIGHT * one.weights for one in sizes], settings, config.keep, folder)
+    return memory_plan(sizes, settings, config.engine, config.adapter)
 
 
 def evaluated_rounds(settings: RunSettings) -> list[int]:

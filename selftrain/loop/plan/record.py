@@ -112,6 +112,8 @@ class MemoryPlan:
     needed: float
     whole: float
     adapter: float
+    #: Of each process of a sharded training, with activations; 0 where trainings are not sharded.
+    process: float = 0.0
     #: Free on the devices of the run, by name.
     free: Mapping[str, float] = field(default_factory=dict)
 
@@ -121,6 +123,8 @@ class MemoryPlan:
             f"weights, gradients and moments take {as_bytes(self.needed)} ({either}), activations and caches come on "
             f"top; {self.free_text}"
         )
+        if self.process:
+            yield f"each process of a training takes about {as_bytes(self.process)}, activations included"
 
     @property
     def free_text(self) -> str:

@@ -23,6 +23,7 @@ class RunShape:
         train_problems: without those held out for validation.
         labelled: whether validation uses labels.
         scores_independently: whether the score of a response depends on it alone.
+        offload: whether weights, gradients and moments of a training are in CPU memory.
         batch_size: responses generated in one batch.
     """
 
@@ -38,6 +39,7 @@ class RunShape:
     scores_independently: bool = True
     num_fewshot: int = 0
     bf16: bool = False
+    offload: bool = False
     batch_size: int = 128
     adapter: AdapterConfig = AdapterConfig()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -99,10 +99,14 @@ def holds_run(folder: Path) -> bool:
         return any((folder / name).is_file() for name in (JOURNAL, COPY))
 
 
-def is_occupied(folder: Path) -> bool:
-    """Whether a new run would overwrite something."""
+def is_occupied(folder: Path, *, but: Collection[str] = ()) -> bool:
+    """Whether a new run would overwrite something.
+
+    Args:
+        but: further names that it may.
+    """
     with disk_errors(folder):
-        return folder.is_dir() and any(path.name not in BEFORE_JOURNAL for path in folder.iterdir())
+        return folder.is_dir() and any(path.name not in {*BEFORE_JOURNAL, *but} for path in folder.iterdir())
 
 
 def require_run(folder: Path) -> None:

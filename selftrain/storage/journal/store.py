@@ -121,12 +121,18 @@ class Store(Reader):
             if not is_allowed(path) or path in self._files:
                 raise ValueError(f"{path!r} is outside the folder, the store's own, or another step's")
         with self._disk.operation():
-            files = {file: fingerprint for path in paths for file, fingerprint in self._synced_files(path)}
+            partial = self.folder / PARTIAL
+            files = {file: fingerprint for path in paths for file, fingerprint in self._synced_files(path, partial)}
             self._disk.sync_parents(f"{PARTIAL}/{path}" for path in paths)
             self.quarantined += self._disk.quarantine(paths)
             entry = self._append(Entry("commit", step, metadata or {}, files))
             self._move_into_place(paths)
             return entry
+
+    def adopt(self, step: str, path: str) -> Entry:
+        """Finishes a step with a folder that is in its place already."""
+        with self._disk.operation():
+            return self._append(Entry("commit", step, {}, dict(self._synced_files(path, self.folder))))
 
     def drop(self, step: str) -> None:
         """Removes a step's files. The step stays finished."""
@@ -180,9 +186,8 @@ class Store(Reader):
     ) -> None:
         self.close()
 
-    def _synced_files(self, path: str) -> Iterator[tuple[str, Fingerprint]]:
-        """Syncs a file or folder in `partial/`; every file with its fingerprint."""
-        root = self.folder / PARTIAL
+    def _synced_files(self, path: str, root: Path) -> Iterator[tuple[str, Fingerprint]]:
+        """Syncs a file or folder in `root`; every file with its fingerprint."""
         queue = [root / path]
         for place in queue:
             if place.is_symlink() or not place.exists():

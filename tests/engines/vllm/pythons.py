@@ -25,7 +25,7 @@ def python_with_vllm() -> str:
     return python
 
 
-def stand_in(folder: Path, package: str, version: str = "0.32.0") -> str:
+def stand_in(folder: Path, package: str, version: str = "0.32.0", *, can_sleep: bool = False) -> str:
     """A Python whose `vllm` is the text `package`."""
     info = folder / f"vllm-{version}.dist-info"
     info.mkdir(parents=True)
@@ -33,7 +33,11 @@ def stand_in(folder: Path, package: str, version: str = "0.32.0") -> str:
     (info / "top_level.txt").write_text("vllm\n")
     (folder / "vllm").mkdir()
     (folder / "vllm" / "__init__.py").write_text(package)
-    (folder / "vllm" / "platforms.py").write_text("class current_platform:\n    is_cpu = staticmethod(lambda: False)\n")
+    (folder / "vllm" / "platforms.py").write_text(
+        "class current_platform:\n"
+        "    is_cpu = staticmethod(lambda: False)\n"
+        f"    is_sleep_mode_available = staticmethod(lambda: {can_sleep})\n"
+    )
     python = folder / "python"
     python.write_text(f'#!/bin/sh\nPYTHONPATH={folder} exec {sys.executable} "$@"\n')
     python.chmod(0o755)

@@ -6,16 +6,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
+from selftrain.engines.base import SaveWeights
 from selftrain.engines.config import EngineConfig
 from selftrain.engines.vllm.config import VllmConfig
 from selftrain.engines.vllm.engine import VllmEngine
 from selftrain.errors import ModelError
 from selftrain.loop.learner import Learner
 from selftrain.loop.model_factory import ModelFactory
+from selftrain.models.adapter import AdapterConfig
 from selftrain.models.prompts import PromptConfig
 from selftrain.models.seeds import SEED_MODELS, seed_model
 from selftrain.types import Prompt, Response, SamplingParams
@@ -31,10 +35,12 @@ SMALL = {"vllm_gpu_memory_utilization": 0.06, "vllm_enforce_eager": True, "vllm_
 
 
 def load(name: str, prompt_config: PromptConfig | None = None, **settings: object) -> Learner:
+    return factory(prompt_config, **settings).load(seed_model(name))
+
+
+def factory(prompt_config: PromptConfig | None = None, **settings: object) -> ModelFactory:
     vllm = VllmConfig(vllm_python=python_with_vllm(), **{**SMALL, **settings})
-    return ModelFactory(
-        prompt_config or PromptConfig(), EngineConfig(engine="vllm"), engine_sections={"vllm": vllm}
-    ).load(seed_model(name))
+    return ModelFactory(prompt_config or PromptConfig(), EngineConfig(engine="vllm"), engine_sections={"vllm": vllm})
 
 
 def engine_of(learner: Learner) -> VllmEngine:
@@ -43,18 +49,22 @@ def engine_of(learner: Learner) -> VllmEngine:
 
 
 def pid_of(learner: Learner) -> int:
-    process = engine_of(learner)._process
-    assert process is not None
-    return process.pid
+    return engine_of(learner).live.process().pid
 
 
-def change(learner: Learner) -> None:
-    """Other weights, as a training leaves them."""
+def change(learner: Learner, save: SaveWeights | None = None) -> None:
+    """Other weights, as a training leaves them.
+
+    Args:
+        save: writes them for vLLM; as the trainer does by default.
+    """
     torch.manual_seed(0)
+    learner.engine.sleep()
     with torch.no_grad():
         for one in engine_of(learner).reference.model.parameters():
-            one.mul_(1 + 0.1 * torch.randn_like(one))
-    learner.engine.update_weights(learner.trainer.save)
+            if one.requires_grad:
+                one.mul_(1 + 0.1 * torch.randn_like(one)).add_(0.01 * torch.randn_like(one))
+    learner.engine.update_weights(save or learner.trainer.save_merged)
 
 
 def agrees_with_transformers(learner: Learner, prompts: list[Prompt]) -> bool:
@@ -66,10 +76,12 @@ def agrees_with_transformers(learner: Learner, prompts: list[Prompt]) -> bool:
 
 @pytest.fixture(scope="module", params=SEED_MODELS)
 def alive(request: pytest.FixtureRequest) -> Iterator[Learner]:
-    """Each architecture, with weights that no file had before."""
+    """Each architecture, with weights that no file had before, taken by a vLLM that was running."""
     learner = load(request.param)
+    pid_of(learner)
     change(learner)
     yield learner
+    assert engine_of(learner).live.starts == 1
     learner.close()
 
 
@@ -95,8 +107,44 @@ def test_more_prompts_than_vllm_reads_in_one_step(alive: Learner, prompts: list[
     assert len(short) == 288 and {len(a.token_ids) for a in short if a.finish_reason == "length"} == {2}
 
 
-def test_a_process_ends_with_its_phase_and_the_next_has_the_new_weights(prompts: list[Prompt]) -> None:
-    learner = load("llama", PromptConfig(stop_strings=("=", "9*")))
+@pytest.mark.parametrize("name", SEED_MODELS)
+def test_an_adapter_is_taken_beside_the_model_by_a_vllm_that_keeps_running(name: str, prompts: list[Prompt]) -> None:
+    learner = replace(factory(), adapter=AdapterConfig(use_peft=True, lora_r=4)).load(seed_model(name))
+    assert agrees_with_transformers(learner, prompts)
+    for _ in range(2):
+        change(learner, refuse_whole_models)
+        assert agrees_with_transformers(learner, prompts)
+    assert (engine_of(learner).live.starts, engine_of(learner).live.updates) == (1, 2)
+    learner.close()
+
+
+def refuse_whole_models(folder: Path) -> None:
+    raise AssertionError("a whole model was to be written")
+
+
+def test_weights_that_did_not_arrive_whole_are_noticed_and_vllm_is_started_again(prompts: list[Prompt]) -> None:
+    said: list[str] = []
+    learner = replace(factory(), say=said.append).load(seed_model("qwen2"))
+    first = pid_of(learner)
+    damaged = iter([True, False])
+
+    def save(folder: Path) -> None:
+        learner.trainer.save_merged(folder)
+        if next(damaged):
+            file = folder / "model.safetensors"
+            tensors = load_file(file)
+            name = "model.layers.1.mlp.up_proj.weight"
+            save_file({**tensors, name: 1.05 * tensors[name]}, file, metadata={"format": "pt"})
+
+    change(learner, save)
+    assert agrees_with_transformers(learner, prompts)
+    assert gone(first, 0) and engine_of(learner).live.starts == 2
+    assert any("started again: its log-probabilities are" in line for line in said)
+    learner.close()
+
+
+def test_a_process_that_is_to_be_restarted_ends_with_its_phase(prompts: list[Prompt]) -> None:
+    learner = load("llama", PromptConfig(stop_strings=("=", "9*")), vllm_weight_sync="restart")
     with pytest.raises(ModelError, match="max_model_len"):
         generate(load("llama", vllm_max_model_length=100_000).engine, prompts[:1], 1, GREEDY)
     before = generate(learner.engine, prompts, 1, GREEDY)
@@ -118,6 +166,7 @@ def test_a_process_ends_with_its_phase_and_the_next_has_the_new_weights(prompts:
 def test_a_run_that_is_killed_while_vllm_generates_leaves_no_process(prompts: list[Prompt]) -> None:
     program = f"""
 from selftrain.types import SamplingParams
+from selftrain.models.adapter import AdapterConfig
 from selftrain.models.prompts import make_prompts
 from selftrain.problems import load_problems
 from tests.conftest import requests_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,11 +14,13 @@ import pytest
 
 from selftrain.engines.config import EngineConfig
 from selftrain.engines.vllm.config import VllmConfig
+from selftrain.engines.vllm.engine import VllmEngine
 from selftrain.engines.vllm.find_vllm import vllm_version
 from selftrain.engines.vllm.process import VllmProcess, environment
 from selftrain.errors import ModelError, SettingsError
 from selftrain.loop.model_factory import ModelFactory
 from selftrain.models.prompts import PromptConfig
+from selftrain.models.seeds import seed_model
 from tests.engines.vllm.pythons import gone, group, stand_in
 
 #: A vLLM that takes its time to load, with a worker of its own.
@@ -27,7 +30,8 @@ def LLM(**arguments):
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     time.sleep(600)
 """
-#: A vLLM that finishes requests last in, first out, and writes a request's seed as its only token.
+#: A vLLM that finishes requests last in, first out, and writes a request's seed as its only token. It takes new weights
+#: once, and then says what it was asked to do.
 SPEAKS = """
 from types import SimpleNamespace
 
@@ -35,9 +39,24 @@ class SamplingParams(SimpleNamespace): ...
 
 class LLM:
     def __init__(self, **arguments):
-        self.llm_engine, self.count, self.running = self, 0, []
+        self.llm_engine = self.vllm_config = self
+        self.model_config, self.count, self.running, self.asked = SimpleNamespace(**arguments), 0, [], []
 
-    def enqueue(self, prompts, params, use_tqdm):
+    def sleep(self, level):
+        self.asked.append(f"sleep {level}")
+
+    def wake_up(self):
+        self.asked.append("wake_up")
+
+    def reset_prefix_cache(self):
+        self.asked.append("reset")
+
+    def collective_rpc(self, method, args):
+        if "reset" in self.asked:
+            raise RuntimeError(str(self.asked))
+        self.asked.append(method.__name__)
+
+    def enqueue(self, prompts, params, lora_request, use_tqdm):
         names = [f"{self.count + place}-suffix" for place in range(len(prompts))]
         self.count += len(prompts)
         self.running += zip(names, prompts, params)
@@ -49,7 +68,8 @@ class LLM:
     def step(self):
         name, prompt, params = self.running.pop()
         logprobs = [{params.seed: SimpleNamespace(logprob=-float(prompt["prompt_token_ids"][0]))}]
-        output = SimpleNamespace(finish_reason=params.reason, token_ids=[params.seed], logprobs=logprobs)
+        reason = getattr(params, "reason", "stop")
+        output = SimpleNamespace(finish_reason=reason, token_ids=[params.seed], logprobs=logprobs)
         return [SimpleNamespace(request_id=name.partition("-")[0], finished=True, outputs=[output])]
 """
 
@@ -57,6 +77,8 @@ class LLM:
 @pytest.mark.parametrize(
     "wrong",
     [
+        {"vllm_logprob_tolerance": 0.0},
+        {"vllm_weight_sync": "sometimes"},
         {"vllm_gpu_memory_utilization": 0.0},
         {"vllm_gpu_memory_utilization": 1.5},
         {"vllm_tensor_parallel_size": 0},
@@ -127,6 +149,37 @@ def test_batches_come_back_in_order_in_whatever_order_vllm_finishes(tmp_path: Pa
     process.close()
 
 
+def test_a_vllm_that_slept_is_awake_before_it_is_given_weights_and_forgets_cached_prompts(tmp_path: Path) -> None:
+    vllm = VllmConfig(vllm_python=stand_in(tmp_path, SPEAKS, can_sleep=True))
+    process = VllmProcess(vllm, "cpu")
+    process.call({"load": {"enable_sleep_mode": True}})
+    assert process.call({"sleep": 2}) == {"slept": True}
+    assert process.call({"weights": "folder"}) == {"updated": True}
+    with pytest.raises(ModelError, match=re.escape("['sleep 2', 'wake_up', 'reload_weights', 'reset']")):
+        process.call({"weights": "folder"})
+    process.close()
+
+
+def test_a_vllm_that_cannot_take_new_weights_is_started_again_and_the_log_says_so(tmp_path: Path) -> None:
+    said: list[str] = []
+    vllm = VllmConfig(vllm_python=stand_in(tmp_path, SPEAKS), vllm_logprob_tolerance=1e9)
+    factory = ModelFactory(PromptConfig(), EngineConfig(engine="vllm"), engine_sections={"vllm": vllm}, say=said.append)
+    learner = factory.load(seed_model("llama"))
+    assert isinstance(learner.engine, VllmEngine)
+    pids = [learner.engine.live.process().pid]
+    for _ in range(2):
+        learner.engine.sleep()  # this vLLM cannot: it stays as it is
+        learner.engine.update_weights(learner.trainer.save_merged)
+        pids.append(learner.engine.live.process().pid)
+    learner.close()
+    assert pids[0] == pids[1] != pids[2] and gone(pids[0], 0)
+    said = [line for line in said if "vLLM" in line]
+    assert [line.partition(": its log-probabilities are ")[0] for line in said[:2] + said[3:]] == [
+        "llama: vLLM start 1", "llama: vLLM took new weights, update 1", "llama: vLLM start 2",
+    ]  # fmt: skip
+    assert said[2].startswith("llama: vLLM was given new weights while it ran and is started again: vLLM: RuntimeError")
+
+
 def test_a_process_that_is_closed_takes_its_workers_along(tmp_path: Path) -> None:
     process = VllmProcess(VllmConfig(vllm_python=stand_in(tmp_path, SLEEPS)), "cpu")
     process.send({"load": {}})
@@ -143,6 +196,7 @@ def test_a_run_that_is_killed_leaves_no_process_and_no_weights(tmp_path: Path, h
 import os, sys, time
 from selftrain.engines.vllm.process import VllmProcess
 from selftrain.engines.vllm.config import VllmConfig
+from selftrain.engines.vllm.engine import VllmEngine
 process = VllmProcess(VllmConfig(vllm_python={stand_in(tmp_path, SLEEPS)!r}), "cpu")
 process.send({{"load": {{}}}})
 (process.folder / "model.safetensors").write_text("much")

@@ -14,13 +14,14 @@ from selftrain.evaluation import EvalConfig
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.loop.plan import Assumptions, RunShape, Scale, size
 from selftrain.loop.plan.batches import mean_of_longest, waves
-from selftrain.loop.plan.cost import cost_of
+from selftrain.loop.plan.cost import cost_of, training_bytes
 from selftrain.loop.plan.counting import SampleCall
-from selftrain.loop.plan.needs import model_needs
+from selftrain.loop.plan.needs import Shards, model_needs, process_memory
 from selftrain.loop.plan.work import Work
 from selftrain.methods import SePT
 from selftrain.methods.sept import SePTTrainingConfig
 from selftrain.models.adapter import AdapterConfig
+from selftrain.models.placement import MemoryNeed, ModelSize
 from selftrain.report.formatting import as_bytes, short
 
 MEAN, SPREAD, LIMIT, ROWS = 400, 0.6, 1024, 32
@@ -115,12 +116,29 @@ def test_what_does_not_fit_on_a_gpu_is_refused_or_sharded_over_several() -> None
 
 
 def test_what_processes_share_is_no_longer_needed_of_one_device() -> None:
-    weights, training, adapter = [1e9], SHAPE.training, AdapterConfig()
-    alone = model_needs(weights, training, adapter)[0].peak
-    gpus = {n: model_needs(weights, training, adapter, 1 / n)[0] for n in (2, 4, 64)}
-    assert [need.peak for need in gpus.values()] == [pytest.approx(max(alone / n, 4e9)) for n in gpus]
-    # On CPUs of one machine all shards lie beside the weights that sample.
-    assert model_needs(weights, training, adapter, 1)[0].peak == alone + 4e9
+    """Besides its shard each process has embeddings, head and two layers whole, and their gradients."""
+    one, training, adapter = ModelSize(weights=1e9, outside=2e8, layer=5e7), SHAPE.training, AdapterConfig()
+
+    def need(shards: Shards | None = None) -> MemoryNeed:
+        return model_needs([one], training, adapter, shards)[0]
+
+    alone, beside = need().peak, 8 * (2e8 + 2 * 5e7)
+    for n in (2, 4, 64):
+        assert need(Shards(processes=n)).peak == pytest.approx(max(alone / n + beside, 4e9))
+        assert need(Shards(processes=n, elsewhere=True)).peak == 4e9
+        # On CPUs of one machine all shards lie beside the weights that sample.
+        on_cpu = Shards(processes=n, on_cpu=True)
+        assert need(on_cpu).peak == pytest.approx(4e9 + n * process_memory(one, training, adapter, on_cpu))
+        assert process_memory(one, training, adapter, on_cpu) > alone / n + beside
+
+
+def test_offloaded_trainings_need_the_machines_memory_instead() -> None:
+    offloaded = replace(SHAPE, offload=True)
+    assert training_bytes(offloaded, Scale(params=(1e10,), gpus=1)) == pytest.approx(4e10)
+    with pytest.raises(SettingsError, match="offloaded needs 200"):
+        size(offloaded, Scale(params=(1e10,), gpus=1, assumptions=Assumptions(machine_gb=180)))
+    small = Assumptions(machine_gb=180)
+    assert training_bytes(offloaded, Scale(params=(1e10,), gpus=16, assumptions=small)) > 0
 
 
 def test_more_gpus_take_less_time_and_never_fewer_gpu_hours() -> None:
