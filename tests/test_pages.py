@@ -60,7 +60,7 @@ def test_every_command_can_be_parsed(page: str, line: str) -> None:
 
 
 def _parse(words: list[str]) -> None:
-    words = words[: words.index(">")] if ">" in words else words
+    words = words[: min((words.index(mark) for mark in (">", "|") if mark in words), default=None)]
     if {"--help", "--version"} & {*words}:
         return
     if "..." in words:
