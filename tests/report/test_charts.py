@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -53,15 +54,16 @@ def test_values_are_clear_of_the_line_and_of_the_names_below(values: tuple[float
     texts = [text for text in svg.iter("text") if "value" in str(text.get("class"))]
     names = [float(str(text.get("y"))) for text in svg.iter("text") if text.get("class") == "tick middle"]
     assert len(texts) == 3
-    for (x, y), text in zip(spots, texts, strict=True):
-        at = float(str(text.get("y")))
-        assert at < min(names) - 14
-        # Where the line rises from a mark the value is below it, and above where it falls on both sides.
-        beside = [there for there in spots if abs(there[0] - x) < 200 and there[0] != x]
-        if all(there[1] < y - 20 for there in beside):
-            assert at > y
-        if all(there[1] >= y for there in beside):
-            assert at < y
+    for text in texts:
+        at, anchor, across = float(str(text.get("x"))), str(text.get("class")), 7 * len(str(text.text))
+        left = at - (across / 2 if "middle" in anchor else across if "end" in anchor else 0)
+        bottom = float(str(text.get("y")))
+        assert bottom < min(names) - 14
+        # The line, every twentieth of the way between two marks.
+        for (x0, y0), (x1, y1) in pairwise(spots):
+            for part in range(21):
+                x, y = x0 + (x1 - x0) * part / 20, y0 + (y1 - y0) * part / 20
+                assert not (left < x < left + across and bottom - 8 < y < bottom)
 
 
 def test_nothing_to_draw() -> None:
