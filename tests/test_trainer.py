@@ -118,13 +118,23 @@ def given() -> Models:
     )
 
 
+class Told(selftrain.Callback):
+    def __init__(self) -> None:
+        self.rounds: list[int] = []
+
+    def on_round_end(self, record: selftrain.RoundRecord) -> None:
+        self.rounds.append(record.round)
+
+
 def test_a_loaded_model_is_saved_into_the_run_and_stays_as_it_is(
     finished: SelfTrainer, given: Models, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = fingerprint(*given)
     trainer = replace(finished, model=given.model, processing_class=given.tokenizer, output_dir=tmp_path / "run")
     budget = BudgetConfig(max_rounds=1)
-    result = replace(trainer, budget=budget, progress=Progress()).train()
+    told = Told()
+    result = replace(trainer, budget=budget, progress=Progress(), callbacks=[told]).train()
+    assert told.rounds == [0, 1]
     assert fingerprint(*given) == before
     (saved,) = (tmp_path / "run" / "given_models").glob("*/llama")
     files = {file.name: file.read_bytes() for file in saved.iterdir()}

@@ -47,8 +47,7 @@ def own_stream() -> TextIO:
 def in_notebook() -> bool:
     """Whether a kernel of Jupyter runs this."""
     ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return hasattr(shell, "kernel")
+    return hasattr(getattr(ipython, "get_ipython", lambda: None)(), "kernel")
 
 
 def columns_of(stream: TextIO) -> int | None:

@@ -24,6 +24,9 @@ from selftrain.loop.run_status import RunStatus
 from selftrain.report.history import RunHistory
 from selftrain.report.round_record import RoundRecord, ValidatedBy, read_rounds
 
+#: Bytes that take more than a second to write.
+_SLOW = 1 << 29
+
 
 class RoundLoop:
     """One run of one method.
@@ -82,6 +85,8 @@ class RoundLoop:
         trained = any(reports.values())
         evaluated = not trained or self._is_evaluated(number)
         if trained and evaluated:
+            if sum(learner.saved_bytes for learner in self._run.learners) > _SLOW:
+                self._progress.say(f"saving the weights of round {number} ...")
             checkpoints.save(number, reports)
         probes = steps.probe(number) if evaluated or number % self._settings.monitor.probe_rounds == 0 else {}
         self._status.validated(number, mean_score(probes))

@@ -27,7 +27,7 @@ from selftrain.loop.shown_sample import fitting, sample_lines
 from selftrain.loop.stopwatch import Stopwatch
 from selftrain.methods import SePT
 from selftrain.types import Prompt, Response, Sample, Score
-from tests.toys import toy_run
+from tests.toys import run_toys, toy_run
 
 HOSTILE = "How\x1b]52;c;cm0=\x07 \x1b[2J[red]many[/red]\r\n\u202e 苹果" + 40 * " are there?"
 
@@ -153,6 +153,18 @@ def test_time_left_is_that_of_the_whole_run(tmp_path: Path, monkeypatch: pytest.
     forecast.round_ended(1, {"train": 600.0})
     status.validated(1, 0.5)
     assert told(4, "train", 300.0, 5) == "round 4 of 4, validation 0.500 (base 0.250), about 7 min left"
+
+
+def test_a_run_shows_a_sample_of_each_round_and_evaluation(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    run_toys(tmp_path / "run", SePT(num_rounds=1, problems_per_round=8), progress=Progress(stream=stream))
+    lines = stream.getvalue().splitlines()
+    shown = [lines[number - 1].split(":")[:2] for number, line in enumerate(lines) if line.startswith("  Q: ")]
+    assert [[one.strip() for one in parts] for parts in shown] == [
+        ["round 0", "evaluating toy"], ["round 1", "sampling"], ["round 1", "evaluating toy"],
+    ]  # fmt: skip
+    verdicts = [line.rpartition("[")[2].rstrip("]") for line in lines if line.startswith("  A: ")]
+    assert verdicts[1].endswith(", kept") and all(one.startswith(("right", "wrong")) for one in verdicts[::2])
 
 
 _IN_TMUX = """
