@@ -25,7 +25,7 @@ from selftrain.methods.sept import SePTEvalConfig, SePTTrainingConfig
 from selftrain.models.prompts import PromptConfig
 from selftrain.models.seeds import seed_model
 from selftrain.problems import load_problems
-from selftrain.storage import check_run
+from selftrain.storage import check_run, repair_run
 from selftrain.trainer import SelfTrainer
 
 
@@ -150,7 +150,9 @@ def test_a_loaded_model_is_saved_into_the_run_and_stays_as_it_is(
     assert {file.name: file.read_bytes() for file in saved.iterdir()} == files
     (saved / "config.json").write_bytes(files["config.json"] + b" ")
     assert [Path(one.file).name for one in check_run(tmp_path / "run")] == ["config.json"]
-    (saved / "config.json").write_bytes(files["config.json"])
+    repair_run(tmp_path / "run")
+    assert trainer.train(resume=True).metrics == result.metrics and check_run(tmp_path / "run") == []
+    assert {file.name: file.read_bytes() for file in saved.iterdir()} == files
     from_path = replace(trainer, model=str(saved), processing_class=None, output_dir=tmp_path / "from-path").train()
     weights = [one.output_dir / "weights" / "round-0001" / "model.safetensors" for one in (result, from_path)]
     assert weights[0].read_bytes() == weights[1].read_bytes()

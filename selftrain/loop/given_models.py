@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 from selftrain.errors import ModelError, RunError
 from selftrain.loop.run_config import Folders
 from selftrain.storage import GIVEN, Record
-from selftrain.storage.journal import disk_errors
+from selftrain.storage.journal import Reader, disk_errors
 
 
 class LoadedModel(Protocol):
@@ -67,9 +67,12 @@ def _folder_of(model: Given, tokenizer: Any, folder: Path, *, resume: bool) -> s
             "give it as processing_class",
         )
     place = folder / GIVEN / fingerprint(model, tokenizer)[:16] / _name(model)
-    if place.is_dir():
+    if resume and Reader.read(folder).finished(GIVEN) is None:
+        # A file of it was damaged, and taken away by a repair.
+        shutil.rmtree(place, ignore_errors=True)
+    elif place.is_dir():
         return str(place)
-    if resume and (folder / GIVEN).is_dir():
+    elif resume and (folder / GIVEN).is_dir():
         raise RunError(
             f"{folder} was begun with another model than the {_name(model)} that is given",
             "its finished rounds and the rest would not be one run",
