@@ -86,7 +86,8 @@ def _greedy(record: RoundRecord) -> Any:
 def _differences(several: SeveralRuns) -> Markup:
     found = [acting_settings(run.folder) for run in several.runs]
     names = dict.fromkeys(name for settings in found for name in settings if name not in _WHERE)
-    differ = [name for name in names if len({_text(settings, name) for settings in found}) > 1]
+    # Of a setting that one method has and another has not, nothing differs.
+    differ = [name for name in names if len({_text(one, name) for one in found if name in one}) > 1]
     if not differ:
         return section("Settings", "All runs have the same settings.")
     parts = []
