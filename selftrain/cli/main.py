@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import get_args
 
 from selftrain.cli.command import Command, Group, all_commands
-from selftrain.config.given import unknown
-from selftrain.errors import SelftrainError
+from selftrain.config import settings_in
+from selftrain.config.given import SEE_HELP, unknown
+from selftrain.errors import SelftrainError, SettingsError
 
 
 def run_cli(argv: Sequence[str], commands: Mapping[str, Command] | None = None) -> int:
@@ -38,11 +40,23 @@ def _dispatch(commands: Mapping[str, Command], argv: list[str]) -> int:
     name, *words = argv
     if name not in commands:
         raise unknown(f"{name} is not a command", name, commands)
-    settings = commands[name].parse(words)
+    try:
+        settings = commands[name].parse(words)
+    except SettingsError as error:
+        raise _with_homes(error, commands) from error
     if "--print_config" in words:
         print(settings.to_yaml(), end="")
         return 0
     return commands[name].run(settings)
+
+
+def _with_homes(error: SettingsError, commands: Mapping[str, Command]) -> SettingsError:
+    """The error for a flag that is not there, with the commands that have it."""
+    unknown_flag = re.match(r"--(\w+) is not a flag of ", error.found)
+    if unknown_flag is None or error.do != SEE_HELP:
+        return error
+    homes = [name for name, one in commands.items() if unknown_flag[1] in settings_in(one.sections())]
+    return SettingsError(error.found, f"{', '.join(homes)} have it", "leave it out") if homes else error
 
 
 def _overview(commands: Mapping[str, Command]) -> str:

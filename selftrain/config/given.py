@@ -33,7 +33,13 @@ _OTHER_NAMES: Mapping[str, Sequence[str]] = {
     **dict.fromkeys(("gpus", "num_processes", "nproc_per_node"), ("training_processes",)),
     **dict.fromkeys(("fp16", "dtype", "torch_dtype"), ("bf16",)),
     "max_steps": ("max_rounds", "num_rounds"),
+    # Commands of other programs.
+    **dict.fromkeys(("train", "run", "fit", "grpo", "sft"), ("rest-em", "sept", "pst")),
+    **dict.fromkeys(("evaluate", "test", "lm_eval"), ("eval",)),
 }
+
+#: What is advised where no name is near.
+SEE_HELP = "see --help"
 
 _Kind = Literal["default", "profile", "file", "flag", "python", "auto"]
 
@@ -101,4 +107,4 @@ def unknown(found: str, name: str, names: Iterable[str], prefix: str = "") -> Se
     known = list(names)
     meant = [other for other in _OTHER_NAMES.get(name, ()) if other.partition(" ")[0] in known]
     near = meant or difflib.get_close_matches(name, known, n=1)
-    return SettingsError(found, do=f"did you mean {prefix}{f' or {prefix}'.join(near)}?" if near else "see --help")
+    return SettingsError(found, do=f"did you mean {prefix}{f' or {prefix}'.join(near)}?" if near else SEE_HELP)

@@ -140,6 +140,11 @@ def check_rewards(reward_funcs: str | RewardFunction | Sequence[str | RewardFunc
             _import(reward)
 
 
+def _told(error: Exception) -> str:
+    known = isinstance(error, ImportError | AttributeError)
+    return str(error) if known else f"{type(error).__name__}: {error}"
+
+
 def _base(name: str) -> str:
     return name.partition(":")[2] or "math"
 
@@ -147,6 +152,12 @@ def _base(name: str) -> str:
 def _import(path: str) -> RewardFunction:
     module, _, name = path.partition(":") if ":" in path else path.rpartition(".")
     known = f"Name one of {', '.join(map(repr, _GRADERS))}, or a function as 'package.module:function'."
+    if module.endswith(".py"):
+        raise GraderError(
+            f"The reward function {path!r} names a file.",
+            "Functions are named by their module.",
+            f"Write {module.removesuffix('.py').strip('./').replace('/', '.')}:{name}.",
+        )
     if not module or not name:
         raise GraderError(f"There is no grader {path!r}.", "It is no known name and no dotted path.", known)
     # The current folder counts, as in TRL's scripts; last, so that no file there hides a package.
@@ -157,9 +168,9 @@ def _import(path: str) -> RewardFunction:
         function: Any = importlib.import_module(module)
         for attribute in name.split("."):
             function = getattr(function, attribute)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a module of the user's may raise anything
         raise GraderError(
-            f"The reward function {path!r} cannot be imported: {error}.",
+            f"The reward function {path!r} cannot be imported: {_told(error)}.",
             "No response can be graded without it.",
             f"Check the spelling; its module lies in the current folder, or on PYTHONPATH. {known}",
         ) from error

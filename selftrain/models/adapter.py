@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from selftrain.config import config_dataclass, setting
+from selftrain.config import config_dataclass, setting, settings_of
 from selftrain.errors import SettingsError
 
 #: In the folder of an adapter; names its base model.
@@ -44,6 +44,14 @@ class AdapterConfig:
                 "load_in_4bit is set without use_peft",
                 "4-bit weights cannot be trained, only an adapter beside them",
                 "add --use_peft",
+            )
+
+        unread = [t.name for t in settings_of(AdapterConfig) if getattr(self, t.name) != t.default]
+        if unread and not self.use_peft:
+            raise SettingsError(
+                f"{' and '.join(unread)} {'is' if len(unread) == 1 else 'are'} given without use_peft",
+                "all weights are trained then, and nothing would read it",
+                "add --use_peft, or leave it out",
             )
 
     def require_packages(self) -> None:

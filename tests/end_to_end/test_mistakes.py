@@ -1,4 +1,4 @@
-"""Ten mistakes: each ends in one clear message, without a traceback, and leaves the run's folder readable.
+"""Mistakes that are typical: each ends in one clear message, without a traceback, and leaves the run's folder readable.
 
 Real commands, models and files; in a process of its own where something happens to the process.
 """
@@ -133,6 +133,36 @@ def test_9_a_reward_function_that_returns_the_wrong_count(here: Path, monkeypatc
     # As when the `selftrain` command runs: the current folder is not on the path yet.
     monkeypatch.setattr(sys, "path", [one for one in sys.path if one not in ("", str(here))])
     fails("--reward_funcs", "one_reward:short", says=["short", "1"], code=69)
+
+
+def test_11_a_folder_that_is_taken(here: Path) -> None:
+    Path("run").mkdir()
+    Path("run/notes.txt").write_text("mine")
+    fails(says=["output_dir 'run' is not empty", "another --output_dir"], code=74)
+    assert [path.name for path in Path("run").iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("code", "named", "says"),
+    [
+        ("def short(:", "rewards_a:short", ["'rewards_a:short' cannot be imported: SyntaxError"]),
+        ("raise RuntimeError('no key')", "rewards_b:short", ["RuntimeError: no key"]),
+        ("def short(completions): ...", "./rewards_c.py:short", ["Write rewards_c:short"]),
+        ("def long(completions): ...", "rewards_d:short", ["has no attribute 'short'"]),
+    ],
+    ids=["syntax", "raises", "file", "name"],
+)
+def test_12_a_reward_that_cannot_be_imported(here: Path, code: str, named: str, says: list[str]) -> None:
+    Path(named.partition(":")[0].removesuffix(".py") + ".py").write_text(code)
+    fails("--reward_funcs", named, says=says, code=69)
+    assert not Path("run").exists()
+
+
+def test_13_a_setting_that_nothing_would_read(here: Path) -> None:
+    fails("--lora_r", "8", says=["lora_r is given without use_peft", "--lora_r", "add --use_peft"], code=64)
+    with redirect_stderr(io.StringIO()) as stderr:
+        assert run_cli(["sept", "--reward_funcs", "math"]) == 64
+    assert "rest-em, " in stderr.getvalue() and "eval" in stderr.getvalue()
 
 
 def test_several_mistakes_are_told_together(here: Path) -> None:
