@@ -107,10 +107,11 @@ def _metrics(results: Sequence[EvalResult]) -> Mapping[str, Metric]:
     metrics |= {f"greedy_{name}": partial(_greedy_by, name=name) for name in extra}
     metrics |= {f"pass@{2**i}": partial(_pass, k=2**i) for i in range(sampled.bit_length())}
     samples = [sample for result in results for sample in _all(result)]
-    # A grader that calls an answer right without extracting one, or has no reason why it extracted none (unit tests, a
+    # A grader that calls an answer right without extracting one, or never extracts one nor says why (unit tests, a
     # reward function), extracts none at all: votes and parse failures would be the grader's, not the model's.
-    silent = [sample.score for sample in samples if sample.score.extracted_answer is None]
-    if not any(score.is_right or (score.value is not None and not score.reason) for score in silent):
+    scores = [sample.score for sample in samples]
+    reads = any(score.extracted_answer is not None or score.reason for score in scores)
+    if reads and not any(score.is_right and score.extracted_answer is None for score in scores):
         metrics |= {f"maj@{sampled}": _majority} if sampled else {}
         graded = any(sample.score.value is not None for sample in samples)
         counted = _graded if graded else list
