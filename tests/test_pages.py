@@ -24,8 +24,10 @@ BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 COMMANDS = [(block.page, line) for block in BLOCKS if block.language == "bash" for line in block.commands]
 #: Names in the docs, and what a test has in their place: nothing is downloaded.
 STAND_INS = {
-    r"(Qwen|google|meta-llama|HuggingFaceTB)/[\w.-]*[\w-]|\./my-model": seed_model("llama"),
-    r"\bgsm8k\b(?![:/])|(?<=dataset_name )math\b": "word_problems",
+    r"\bQwen/[\w.-]*[\w-]": seed_model("qwen2"),
+    r"\bgoogle/[\w.-]*[\w-]": seed_model("gemma2"),
+    r"\b(meta-llama|HuggingFaceTB)/[\w.-]*[\w-]|\./my-model": seed_model("llama"),
+    r"(?<=dataset_name )(gsm8k|math)\b": "word_problems",
     r"(?<=dataset_name )mbpp\b": "tasks.jsonl",
     r"(?<= )recipes/": f"{ROOT}/recipes/",
 }
@@ -37,6 +39,8 @@ SMALL = {
     "max_completion_length": 48, "num_rounds": 1, "problems_per_round": 8, "validation_size": 4,
     "probe_generations": 1, "consensus_generations": 2, "gv_gap_problems": 2, "gv_gap_generations": 2,
 }  # fmt: skip
+#: Of an evaluation outside a run.
+SMALL_EVAL = ("max_eval_samples", "num_generations_eval", "max_completion_length")
 
 
 def test_a_command_is_in_a_block_that_says_so() -> None:
@@ -116,7 +120,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _small(command: str) -> list[str]:
     from selftrain.config import settings_in
 
-    known = settings_in(all_commands()[command].sections())
+    known = SMALL_EVAL if command == "eval" else settings_in(all_commands()[command].sections())
     return [part for name, value in SMALL.items() if name in known for part in (f"--{name}", str(value))]
 
 
