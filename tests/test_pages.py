@@ -36,7 +36,7 @@ USUAL = {"model_name_or_path": seed_model("llama"), "dataset_name": "word_proble
 #: Where a page's command says nothing of them: the smallest run.
 SMALL = {
     "max_train_samples": 24, "max_eval_samples": 8, "num_generations_eval": 1, "num_generations": 2,
-    "max_completion_length": 48, "num_rounds": 1, "problems_per_round": 8, "validation_size": 4,
+    "max_completion_length": 48, "num_rounds": 1, "problems_per_round": 8, "validation_size": 0.25,
     "probe_generations": 1, "consensus_generations": 2, "gv_gap_problems": 2, "gv_gap_generations": 2,
 }  # fmt: skip
 #: Of an evaluation outside a run.
@@ -110,8 +110,8 @@ def test_llms_txt_leads_to_every_page() -> None:
 def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of two rounds, which pages speak of as runs/first."""
     folder = tmp_path_factory.mktemp("first")
-    words = ["--model_name_or_path", seed_model("llama"), "--dataset_name", "word_problems", "--num_rounds", "2",
-             "--output_dir", "runs/first", *_small("rest-em")]  # fmt: skip
+    words = ["--model_name_or_path", seed_model("llama"), "--dataset_name", "word_problems",
+             "--output_dir", "runs/first", *_small("rest-em"), "--num_rounds", "2"]  # fmt: skip
     done = shell(shlex.join([sys.executable, "-m", "selftrain", "rest-em", *words]), folder)
     assert done.returncode == 0, done.stderr
     return folder / "runs" / "first"
