@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
+from safetensors import safe_open
 from torch import Tensor
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, MixedPrecisionPolicy, OffloadPolicy, fully_shard
@@ -31,6 +33,22 @@ class Root(torch.nn.Module):
 
     def forward(self, compute: Callable[[], Tensor]) -> Tensor:
         return compute()
+
+
+class WeightsFile:
+    """A safetensors file, opened for each tensor: so that what was read does not stay mapped. WeightsFile(path)"""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def names(self) -> list[str]:
+        with safe_open(self.path, framework="pt") as file:
+            return [*file.keys()]
+
+    def get_tensor(self, name: str) -> Tensor:
+        with safe_open(self.path, framework="pt") as file:
+            tensor: Tensor = file.get_tensor(name)
+        return tensor
 
 
 class ShardedGradients(GradientAccumulator):
@@ -76,7 +94,7 @@ def shard(root: Root, source: Mapping[str, Any], mesh: DeviceMesh, *, bf16: bool
     """Gives a model its weights, layer by layer, of which this process keeps its shard.
 
     Args:
-        source: the opened safetensors file of each weight and buffer; what has none stays as it is, in all processes.
+        source: the `WeightsFile` of each weight and buffer; what has none stays as it is, in all processes.
         bf16: gather the weights of linear layers in bfloat16, as autocast would round them.
         offload: keep weights, gradients and the optimizer in CPU memory.
     """

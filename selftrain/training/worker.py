@@ -19,7 +19,6 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from safetensors import safe_open
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.elastic.multiprocessing.errors import record
@@ -148,20 +147,19 @@ def _train(folder: JobFolder, job: dict[str, Any], mesh: DeviceMesh) -> Training
 
 def _model(path: Path, job: dict[str, Any], mesh: DeviceMesh) -> sharding.Root:
     (base, revision), adapter = job["source"], AdapterConfig(**job["adapter"])
-    weights: Any = safe_open(path / "weights.safetensors", framework="pt")
+    weights = sharding.WeightsFile(path / "weights.safetensors")
     if adapter.load_in_4bit:
         # Weights of 4 bits are not sharded: each process has them all.
         device = f"cuda:{torch.cuda.current_device()}" if mesh.device_type == "cuda" else "cpu"
         model, files = load_model(base, revision=revision, device=device, load_in_4bit=True).model, [weights]
     else:
-        frozen: Any = safe_open(path.parent / job["model"] / "frozen.safetensors", framework="pt")
-        files = [weights, frozen]
+        files = [weights, sharding.WeightsFile(path.parent / job["model"] / "frozen.safetensors")]
         model = _empty_model(path.parent / job["model"], job["attention"])
     if adapter.use_peft:
         from selftrain.training.lora import LoraAdapter
 
         LoraAdapter(model, adapter, base, revision)
-    source = {name: file for file in files for name in file.keys()}  # noqa: SIM118 - no mapping
+    source = {name: file for file in files for name in file.names()}
     root = sharding.Root(model)
     sharding.shard(root, source, mesh, bf16=job["bf16"], offload=job["offload"])
     return root
