@@ -13,7 +13,7 @@ from selftrain.errors import RunError, SettingsError
 from selftrain.loop.plan.record import DiskPlan, MemoryPlan
 from selftrain.loop.run import RunSettings
 from selftrain.models.adapter import AdapterConfig
-from selftrain.models.placement import WEIGHT, MemoryNeed, ModelSize, gpus
+from selftrain.models.placement import GRADIENT, WEIGHT, MemoryNeed, ModelSize, gpus
 from selftrain.report.formatting import as_bytes
 from selftrain.training.base import MAX_BYTES_KEPT, MAX_TOKENS, TrainingConfig
 
@@ -133,7 +133,9 @@ def process_memory(size: ModelSize, training: TrainingConfig, adapter: AdapterCo
     activations = WEIGHT * kept * (training.max_tokens_per_batch or MAX_TOKENS)
     if shards.on_cpu and training.max_tokens_per_batch is None:
         activations = min(activations, MAX_BYTES_KEPT)
-    return PROCESS + shard + gathered(size, adapter) + activations + LOGITS
+    # In the backward pass they take the place of activations.
+    gradients = 0.0 if adapter.use_peft else GRADIENT * size.weights / shards.processes
+    return PROCESS + shard - gradients + gathered(size, adapter) + max(activations + LOGITS, gradients)
 
 
 def gathered(size: ModelSize, adapter: AdapterConfig) -> float:
