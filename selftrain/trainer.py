@@ -214,7 +214,9 @@ class SelfTrainer:
         settings, progress = self._run_settings(), self.progress
         stops = StopController(self.budget, f"resume it with: selftrain resume {self.output_dir}")
         answer_cache = AnswerCache(stops.raise_if_stopping)
-        ray = stack.enter_context(open_cluster(self.ray, progress.say))
+        # A plan measures on this machine: its folder is not that of the run.
+        shared = folder.resolve() if folder == Path(self.output_dir) else None
+        ray = stack.enter_context(open_cluster(self.ray, progress.say, shared))
         graders = stack.enter_context(
             open_run_graders(
                 self.method, data.train.grader, reward_funcs=self.reward_funcs, reward_weights=self.reward_weights,

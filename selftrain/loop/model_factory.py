@@ -170,5 +170,7 @@ class ModelFactory:
 
         config = self.engine_config
         device = resolve_device(config.device).partition(":")[0]
+        if (on_cluster := self.ray.processes(config, device)) is not None:
+            return on_cluster
         folder = None if config.training_folder is None else Path(config.training_folder).resolve()
         return Processes(config.training_processes, device, offload=config.fsdp_cpu_offload, folder=folder)

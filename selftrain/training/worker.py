@@ -219,6 +219,11 @@ def main() -> None:
     if device == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     _join_group(device, timedelta(seconds=timeout))
+    serve(folder, device)
+
+
+def serve(folder: Path, device: str) -> None:
+    """Does one job after another, as a member of the process group; does not return."""
     mesh, done = init_device_mesh(device, (dist.get_world_size(),)), ""
     while True:
         current = _read(folder / "current")

@@ -14,14 +14,15 @@ from selftrain.models.seeds import seed_model
 gguf = pytest.importorskip("gguf", reason="GGUF files are read and written through gguf: pip install 'selftrain[gguf]'")
 
 
-def write_gguf(seed: str, file: Path, *, q8: bool = False, **further: float) -> Path:
+def write_gguf(seed: str, file: Path, *, q8: bool = False, folder: Path | None = None, **further: float) -> Path:
     """
     Args:
         seed: 'llama' or 'qwen2', which ties its head.
+        folder: of a model like the seed; by default the seed itself.
         q8: matrices in blocks of 8 bits (Q8_0), not in float32.
         further: metadata under `general.sampling`, and ids of tokens by the name of `tokenizer.ggml`.
     """
-    folder = Path(seed_model(seed))
+    folder = folder or Path(seed_model(seed))
     config, tokenizer = (json.loads((folder / name).read_text()) for name in ("config.json", "tokenizer.json"))
     writer = gguf.GGUFWriter(str(file), seed)
     writer.add_context_length(config["max_position_embeddings"])
@@ -70,3 +71,21 @@ def _add_tokenizer(writer: Any, config: dict[str, Any], tokenizer: dict[str, Any
     writer.add_eos_token_id(config["eos_token_id"])
     writer.add_pad_token_id(config["pad_token_id"])
     writer.add_add_bos_token(False)
+
+
+def as_float32(source: Path, file: Path) -> Path:
+    """The same model with every tensor in float32, so that whoever computes it rounds little."""
+    reader = gguf.GGUFReader(str(source))
+    writer = gguf.GGUFWriter(str(file), reader.get_field("general.architecture").contents())
+    own = ("general.architecture", "general.file_type", "general.quantization_version")
+    for name, field in reader.fields.items():
+        if not name.startswith("GGUF.") and name not in own:
+            first, last = field.types[0], field.types[-1]
+            writer.add_key_value(name, field.contents(), first, last if first == gguf.GGUFValueType.ARRAY else None)
+    for tensor in reader.tensors:
+        writer.add_tensor(tensor.name, gguf.dequantize(tensor.data, tensor.tensor_type))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return file

@@ -8,9 +8,11 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selftrain.engines.base import Engine
+from selftrain.engines.config import EngineConfig
 from selftrain.engines.ray.config import RayConfig
 from selftrain.errors import RunError, SettingsError
 from selftrain.graders import Grader, open_grader
@@ -19,6 +21,7 @@ from selftrain.graders.code.config import CodeConfig
 if TYPE_CHECKING:
     from selftrain.engines.context import EngineContext
     from selftrain.engines.ray.workers import RayWorkers
+    from selftrain.training.launcher import Processes
 
 #: Seconds within which the head has to accept a connection.
 CONNECT_TIMEOUT = 10.0
@@ -29,10 +32,11 @@ class RayBackend:
 
     Args:
         workers: None for this process alone, which makes the backend false.
+        folder: of the run, where trainings may be shared by processes on the cluster.
     """
 
-    def __init__(self, workers: RayWorkers | None = None) -> None:
-        self.workers = workers
+    def __init__(self, workers: RayWorkers | None = None, folder: Path | None = None) -> None:
+        self.workers, self._folder = workers, folder
 
     def __bool__(self) -> bool:
         return self.workers is not None
@@ -59,6 +63,21 @@ class RayBackend:
 
         return RayEngine(local, self.workers, context)
 
+    def processes(self, config: EngineConfig, device: str) -> Processes | None:
+        """Those that share trainings; None where they are not on the cluster.
+
+        Raises:
+            SettingsError: a node does not see the run's folder.
+        """
+        if self.workers is None or self._folder is None or config.training_folder is not None:
+            return None
+        from selftrain.engines.ray.training import RayProcesses
+
+        device = "cuda" if self.workers.config.ray_worker_gpus else device
+        return RayProcesses(
+            config.training_processes, device, self.workers, self._folder, offload=config.fsdp_cpu_offload
+        )
+
     def open_grader(
         self, reward_funcs: Any, *, reward_weights: Sequence[float] | None = None, code: CodeConfig | None = None
     ) -> Grader:
@@ -74,8 +93,11 @@ LOCAL = RayBackend()
 
 
 @contextmanager
-def open_cluster(config: RayConfig, say: Callable[[str], None]) -> Iterator[RayBackend]:
+def open_cluster(config: RayConfig, say: Callable[[str], None], folder: Path | None = None) -> Iterator[RayBackend]:
     """Workers are started at once, and are gone at the end; a cluster that was running before stays.
+
+    Args:
+        folder: of a run that trains.
 
     Raises:
         SettingsError: Ray is not installed.
@@ -102,7 +124,7 @@ def open_cluster(config: RayConfig, say: Callable[[str], None]) -> Iterator[RayB
         workers = RayWorkers(config, say)
         try:
             workers.ready()
-            yield RayBackend(workers)
+            yield RayBackend(workers, folder)
         finally:
             workers.close()
             if is_ours:

@@ -129,6 +129,8 @@ class RayWorkers:
         #: Workers that were lost, and tasks that they had done.
         self._lost, self._tasks_of_lost = 0, 0
         self._said: set[str] = set()
+        #: Ends what has the room of workers, unless it is at work.
+        self._take_back: Callable[[], bool] | None = None
 
     @property
     def count(self) -> int:
@@ -141,14 +143,36 @@ class RayWorkers:
 
     def ready(self) -> Sequence[RayWorker]:
         with self._lock:
+            if self._take_back is not None and self._take_back():
+                self._take_back = None
             if time.monotonic() - self._looked > LOOK_EVERY:
                 self._look()
                 self._looked = time.monotonic()
             return self._alive()
 
     def works_locally(self) -> bool:
-        """Only while there is no worker; never where responses are to come from GPUs."""
-        return self.config.ray_worker_gpus == 0 and not self._alive()
+        """Only while there is no worker; where responses are to come from GPUs, only while a training has these."""
+        return not self._alive() and (self.config.ray_worker_gpus == 0 or self._take_back is not None)
+
+    def lend(self, number: int, take_back: Callable[[], bool]) -> None:
+        """Ends so many workers, and all that are not ready, so that a training has their room.
+
+        Args:
+            take_back: called when there is work: ends what has the room, or returns False while it is at work.
+        """
+        with self._lock:
+            self._take_back = take_back
+            ready = self._alive()
+            # The GPU of a process may be shared by several workers.
+            stay = ready[number:] if self.config.ray_worker_gpus in (0, 1) else []
+            for worker in self._workers:
+                if worker not in stay:
+                    self._tasks_of_lost += worker.tasks_done
+                    worker.close()
+            self._workers = stay
+
+    def say(self, line: str) -> None:
+        self._say(line)
 
     def say_once(self, line: str) -> None:
         with self._lock:
@@ -207,7 +231,7 @@ class RayWorkers:
             self._say(f"ray: a worker on {worker.address} is ready, {len(self._alive())} in all")
 
     def _say_if_none(self) -> None:
-        if self._alive():
+        if self._alive() or self._take_back is not None:
             self._ready_at = time.monotonic()
         elif time.monotonic() - self._ready_at > PATIENCE:
             self._ready_at = time.monotonic()

@@ -127,7 +127,7 @@ def read_reply(data: Any, *, max_tokens: int, vocabulary: int, stop_strings: Seq
     return Reply(
         text=text,
         finish_reason="length" if reason == "length" else "stop",
-        token_ids=_token_ids(choice.get("token_ids"), max_tokens, vocabulary),
+        token_ids=_token_ids(_given_ids(choice), max_tokens, vocabulary),
         logprobs=_logprobs(choice.get("logprobs"), max_tokens),
         wrote_end=wrote_end,
         stop_string=ended_by if isinstance(ended_by, str) else None,
@@ -145,6 +145,19 @@ def _count(value: Any) -> int | None:
     if value is not None and (type(value) is not int or value < 0):
         raise BadReplyError(f"prompt_tokens is {value!r:.50}")
     return value
+
+
+def _given_ids(choice: dict[str, Any]) -> Any:
+    """llama.cpp has them beside the log-probabilities only."""
+    found = choice.get("token_ids")
+    if (
+        found is None
+        and isinstance(logprobs := choice.get("logprobs"), dict)
+        and isinstance(content := logprobs.get("content"), list)
+    ):
+        ids = [one.get("id") for one in content if isinstance(one, dict)]
+        return ids if ids and None not in ids else None
+    return found
 
 
 def _token_ids(found: Any, max_tokens: int, vocabulary: int) -> tuple[int, ...] | None:

@@ -35,6 +35,9 @@ def request_bodies(request: GenerateRequest, renderer: Renderer, *, extras: bool
             # Also where they are off: a server else uses the model's generation_config.json, or its own defaults.
             body |= {"top_k": params.top_k or -1, "min_p": 0.0, "return_token_ids": True}
             body["repetition_penalty"] = params.repetition_penalty
+            # llama.cpp's names, and over all of the text, as elsewhere: its own default is the last 64 tokens.
+            tokens = len(renderer.prompt_ids(prompt)) + params.max_completion_length
+            body |= {"repeat_penalty": params.repetition_penalty, "repeat_last_n": tokens}
         elif params.repetition_penalty != 1.0:
             raise SettingsError(
                 f"a repetition penalty of {params.repetition_penalty:g} is asked for, and server_extras is off",

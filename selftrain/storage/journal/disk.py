@@ -201,6 +201,8 @@ class Disk:
     def remove_empty_parents(self, path: str) -> None:
         for parent in (self.folder / path).parents[: len(Path(path).parents) - 1]:
             with suppress(OSError):  # not empty, or already removed
+                for folder in parent.iterdir():  # that never held a file
+                    folder.rmdir()
                 parent.rmdir()
 
     def allocate_reserve(self, size: int) -> None:

@@ -32,6 +32,8 @@ def cluster() -> Iterator[Any]:
     """A head without room for workers: tests add nodes, and take them away."""
     pytest.importorskip("ray", reason="needs the library ray: pip install 'selftrain[ray]'")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    # Ray would end workers for the memory that other work on this machine takes.
+    os.environ["RAY_memory_monitor_refresh_ms"] = "0"  # noqa: SIM112
     import ray
     from ray.cluster_utils import Cluster
 

@@ -35,7 +35,7 @@ from selftrain.models.rendering import Renderer, TokenizedExample
 from selftrain.types import Prompt, Response, SamplingParams
 from tests.engines.server.hostile import COSTS_A_RETRY, ENDS_THE_RUN, Answer
 
-EXTRAS = ("top_k", "min_p", "repetition_penalty", "return_token_ids")
+EXTRAS = ("top_k", "min_p", "repetition_penalty", "repeat_penalty", "repeat_last_n", "return_token_ids")
 
 
 class Model:

@@ -219,6 +219,16 @@ def test_dropped_files_are_removed_and_their_step_stays_finished(run: Path) -> N
     assert "weights/round-0001/model.bin" not in store.files
 
 
+def test_a_dropped_folder_is_gone_with_the_folders_in_it_that_hold_nothing(tmp_path: Path) -> None:
+    with Store.create(tmp_path, {}, LAZY) as store:
+        folder = store.partial("a/b")
+        (folder / "empty").mkdir(parents=True)
+        (folder / "file").write_text("b")
+        store.commit("b", ["a/b"])
+        store.drop("b")
+        assert not (tmp_path / "a").exists()
+
+
 def test_a_folder_can_be_moved(run: Path, tmp_path: Path) -> None:
     shutil.move(run, tmp_path / "elsewhere")
     with Store.open(tmp_path / "elsewhere", OPTIONS) as store:
