@@ -91,6 +91,7 @@ def _runs(place: Place, arms: Sequence[str]) -> Iterator[str]:
 
 def _of_arm(place: Place, arm: str) -> Iterator[tuple[str, ...]]:
     runs = [read_rounds(RunFolder.open(place.folder(arm, seed))) for seed in place.seeds]
+    of_arm = PARTS[place.part].arms[arm].of
     for model in dict.fromkeys(record.model for record in runs[0] if not record.team):
         own = [[record for record in run if record.model == model] for run in runs]
         measured = [[record for record in run if record.metrics] for run in own]
@@ -100,10 +101,11 @@ def _of_arm(place: Place, arm: str) -> Iterator[tuple[str, ...]]:
             return " -> ".join(dict.fromkeys(how(values) for values in sides))
 
         sampling = [record.sampling for run in own for record in run if record.sampling is not None]
-        kept, of = sum(one.kept for one in sampling), sum(one.samples for one in sampling)
-        yield (arm, model, shown("greedy", _percent), shown("parse_failure_rate", _percent),
-               shown("truncation_rate", _percent), shown("mean_length", lambda values: f"{fmean(values):.0f}"),
-               f"{kept:,} of {of:,}" if sampling else "",
+        kept, drawn = sum(one.kept for one in sampling), sum(one.samples for one in sampling)
+        yield (arm, f"of {of_arm}" if of_arm else model, shown("greedy", _percent),
+               shown("parse_failure_rate", _percent), shown("truncation_rate", _percent),
+               shown("mean_length", lambda values: f"{fmean(values):.0f}"),
+               f"{kept:,} of {drawn:,}" if sampling else "",
                ", ".join(str(run[-1].round) for run in own))  # fmt: skip
 
 

@@ -115,7 +115,7 @@ def _budget() -> Part:
 def _ample() -> Part:
     def settings(model: str, data: Settings, how: Settings, **more: Any) -> Settings:
         return REST_EM | data | how | {"model_name_or_path": model, "max_train_samples": 360, "num_generations": 8,
-                                       "max_eval_samples": 420} | more  # fmt: skip
+                                       "max_eval_samples": 1020} | more  # fmt: skip
 
     return _together(
         "ReST-EM with ample length, on the MAWPS family and on GSM8K",
@@ -141,12 +141,17 @@ def _sept() -> Part:
         "solutions": "human", "mask_truncated_completions": False, "max_completion_length": 256,
         "num_generations_eval": 2, "top_p_eval": 1.0,
     }  # fmt: skip
-    answers = {"dataset_name": "mawps_train.jsonl", "num_generations_eval": 0, "max_completion_length": 256}
+    answers = {
+        "dataset_name": "mawps_train.jsonl",
+        "num_generations_eval": 0,
+        "max_completion_length": 256,
+        "bf16": True,
+    }
     arms = {
         "qwen": Arm("sept", settings | {"temperature_sweep": (0.0, 0.2, 0.4, 0.6, 0.8)}),
         "qwen coupled": Arm("sept", settings | {"couple_temperatures": True}),
         "answers of qwen": Arm("eval", answers, of="qwen"),
-        "answers of the base": Arm("eval", answers | {"model_name_or_path": QWEN, "bf16": True}),
+        "answers of the base": Arm("eval", answers | {"model_name_or_path": QWEN}),
         "student of qwen": Arm("rest-em", student, answers_of="answers of qwen"),
         "student of the base": Arm("rest-em", student, answers_of="answers of the base"),
     }
@@ -212,7 +217,7 @@ PARTS: Mapping[str, Part] = {
 
 #: Instead of the above with `--scale small`: whether everything runs, not what comes of it.
 SMALL: Settings = {
-    "num_rounds": 1, "max_train_samples": 24, "max_eval_samples": 6, "num_generations": 2, "problems_per_round": 8,
-    "validation_size": 4, "max_completion_length": 48, "eval_rounds": 1, "num_train_epochs": 1, "warmup_steps": 0,
-    "temperature_sweep": (0.0, 0.6),
+    "num_rounds": 1, "max_train_samples": 12, "max_eval_samples": 10, "num_generations": 2, "problems_per_round": 8,
+    "validation_size": 4, "max_completion_length": 32, "eval_rounds": 1, "num_train_epochs": 1, "warmup_steps": 0,
+    "temperature_sweep": (0.0, 0.6), "consensus_generations": 2, "probe_generations": 1, "sampling_processes": 1,
 }  # fmt: skip

@@ -142,7 +142,7 @@ def choose(config: PromptConfig, max_completion_length: Length, fit: PromptFit) 
     if config.instruction == "auto":
         asked = INSTRUCTIONS[fit.kind] if fit.kind and any(facts.chat for facts in fit.models) else ""
         config = replace(config, instruction=asked if config.prompt_format != "plain" else "")
-        reasons["instruction"] = fit.about if chat or config.instruction else "base models are shown examples"
+        reasons["instruction"] = fit.about if chat or config.instruction else "plain prompts show examples"
     chosen = _shots(config, fit, chat=chat, given="num_fewshot" not in reasons)
     if config.num_fewshot != len(chosen.shots):  # 'auto', or fewer are to be had than the model was trained with
         config = replace(config, num_fewshot=len(chosen.shots))
