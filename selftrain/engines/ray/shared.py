@@ -33,12 +33,12 @@ def require_shared(folder: Path, resources: dict[str, float]) -> None:
 
     place = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
     with NamedTemporaryFile(dir=place, prefix=".selftrain-") as mark:
-        asked = {}
+        asked = []
         for node in nodes_with(resources):
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             look = ray.remote(_sees).options(num_cpus=0, scheduling_strategy=there)
-            asked[node["NodeManagerAddress"]] = look.remote(mark.name)
-        for address, answer in asked.items():
+            asked.append((node["NodeManagerAddress"], look.remote(mark.name)))
+        for address, answer in asked:
             try:
                 seen = ray.get(answer, timeout=ANSWERS)
             except (GetTimeoutError, RayError):
