@@ -75,7 +75,9 @@ class Place:
             settings["model_name_or_path"] = str(self.weights(made_of.of, seed))
         if made_of.answers_of:
             settings["dataset_name"] = str(self._with_solutions(made_of, seed))
-        return [made_of.command, *flags(settings | {"seed": seed}), "--output_dir", str(folder)]
+        # A protocol fixes its own seed.
+        seeded = {"seed": seed} if made_of.seeded else {}
+        return [made_of.command, *flags(settings | seeded), "--output_dir", str(folder)]
 
     def settings(self, arm: Arm) -> dict[str, Any]:
         """With paths. At the small scale few problems, and but for code the smallest model in place of the Qwen."""
