@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import os
 import re
 import runpy
 import subprocess
@@ -27,6 +28,26 @@ def test_the_readmes_python_runs_as_it_stands_and_the_model_gets_better(here: Pa
         assert done.returncode == 0, done.stderr
         assert "Round 1 beats the base model" in done.stdout
         assert done.stdout.splitlines()[-1] == "runs/readme/best"
+
+
+@pytest.mark.slow
+def test_the_tutorial_is_followed_from_an_empty_folder_to_a_gain(here: Path) -> None:
+    """With the model of the text in a local folder, for there is no network here."""
+    folder, hub_id = os.environ.get("SELFTRAIN_REAL_MODELS"), "HuggingFaceTB/SmolLM2-135M-Instruct"
+    model = Path(folder or ".") / hub_id.rpartition("/")[2].lower()
+    if folder is None or not model.is_dir():
+        pytest.skip(f"no {model.name}; set SELFTRAIN_REAL_MODELS to a folder that holds it")
+    said = ""
+    for language, block in re.findall(
+        r"```(python|bash)\n(.*?)```", (ROOT / "docs/tutorial.md").read_text(), re.DOTALL
+    ):
+        told = block.replace("selftrain ", f"{sys.executable} -m selftrain ").replace(hub_id, str(model))
+        words = [sys.executable, "-c", block] if language == "python" else ["bash", "-euc", told]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=7200)
+        assert done.returncode == 0, done.stderr
+        said += done.stdout
+    assert "Round 1 beats the base model" in said
+    assert "How many dollars are the change?\nAnswer: 50 - 13 =" in said and Path("till.jsonl").is_file()
 
 
 def test_the_readme_is_short_and_shows_code_on_its_first_screen() -> None:

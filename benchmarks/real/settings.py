@@ -54,7 +54,8 @@ GSM8K: Settings = {"dataset_name": "gsm8k/train.jsonl", "eval_dataset_name": "gs
 MBPP: Settings = {"dataset_name": "mbpp_train.jsonl", "eval_dataset_name": "mbpp_test.jsonl"}
 #: Of every run: it is compared as its last round left it.
 RUN: Settings = {"keep_weights": "last", "num_generations_eval": 0}
-REST_EM: Settings = RUN | {"num_rounds": 3, "num_train_epochs": 3}
+#: Nor may a few dozen validation problems undo a training.
+REST_EM: Settings = RUN | {"num_rounds": 3, "num_train_epochs": 3, "early_stopping": "off"}
 
 
 def _gain(arm: str, says: str, metric: str = "greedy", model: str | None = None) -> Claim:
@@ -105,7 +106,8 @@ def _defaults() -> Part:
 
 def _budget() -> Part:
     settings = REST_EM | MAWPS | LORA | {
-        "model_name_or_path": QWEN, "max_train_samples": 360, "num_generations": 8, "max_completion_length": 64,
+        "model_name_or_path": QWEN, "num_rounds": 2, "max_train_samples": 240, "num_generations": 4, "temperature": 0.8,
+        "max_kept_per_problem": 2, "max_completion_length": 64, "collapse_watch": "off",
         "instruction": "Write one short equation, then the final answer within \\boxed{}. Nothing else.",
         "bf16": True,
     }  # fmt: skip
