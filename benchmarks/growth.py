@@ -27,7 +27,6 @@ from benchmarks.peers.process import ROOT
 from benchmarks.turns import here, machine, one_core, table, take_turns
 from selftrain.engines.config import EngineConfig
 from selftrain.engines.request import GenerateRequest
-from selftrain.engines.toy import ToyEngine
 from selftrain.graders import open_grader
 from selftrain.loop.collect import collect_round
 from selftrain.loop.learner import Learner
@@ -36,11 +35,12 @@ from selftrain.loop.round_record import sample_rows
 from selftrain.methods import RestEM
 from selftrain.methods.filters import with_scores
 from selftrain.models.prompts import PromptConfig, make_prompts
-from selftrain.models.toy import ToyModel, toy_problems
 from selftrain.problems import load_problems
 from selftrain.storage import AnswerCache, Record, cached_grade
-from selftrain.training.toy import ToyTrainer
 from selftrain.types import Problem, Round
+from tests.toys.engine import ToyEngine
+from tests.toys.model import ToyModel, toy_problems
+from tests.toys.trainer import ToyTrainer
 
 NARROW = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 1}
 TOY, MODEL = "toy", "model"

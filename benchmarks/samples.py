@@ -29,18 +29,18 @@ import numpy as np
 
 from selftrain.engines.config import EngineConfig
 from selftrain.engines.request import GenerateRequest
-from selftrain.engines.toy import ToyEngine
 from selftrain.graders import MathGrader
 from selftrain.loop.collect import SampleStats, collect_round
 from selftrain.loop.learner import Learner
 from selftrain.loop.round_record import sample_rows
 from selftrain.methods import RestEM
 from selftrain.models.prompts import make_prompts
-from selftrain.models.toy import ToyModel
 from selftrain.storage import AnswerCache, Record, cached_grade
 from selftrain.storage.journal.log import Log
-from selftrain.training.toy import ToyTrainer
 from selftrain.types import Problem, Prompt, Response, Round, Sample
+from tests.toys.engine import ToyEngine
+from tests.toys.model import ToyModel
+from tests.toys.trainer import ToyTrainer
 
 #: Answers to a problem, and mean tokens of one: the paper's 32; a worked solution of MATH.
 N, MEAN_TOKENS, SPREAD, CHARS_A_TOKEN, VOCABULARY = 32, 200, 0.5, 3.5, 151_000

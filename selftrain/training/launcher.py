@@ -22,6 +22,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from selftrain.errors import RunError, SettingsError
 from selftrain.training.dialogue import STOP, TIMEOUT, put
+from selftrain.training.tensors import WEIGHTS
 
 #: How often lost processes are replaced: all are started again, from the last checkpoint.
 MAX_RESTARTS = 3
@@ -85,7 +86,7 @@ class Processes:
     def end(self, job: Path, before: Path | None) -> None:
         """Removes its weights, and the folder of the job `before`."""
         (job.parent / "current").unlink()
-        (job / "weights.safetensors").unlink()
+        (job / WEIGHTS).unlink()
         for folder in (job / "result", before):
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)

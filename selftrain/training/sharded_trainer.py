@@ -98,7 +98,7 @@ class ShardedTrainer(TransformersTrainer):
             model.config.save_pretrained(built)
             frozen = {name: value for name, value in model.named_parameters() if not value.requires_grad}
             tensors.write(built / "frozen.safetensors", frozen | {n: one.clone() for n, one in model.named_buffers()})
-        tensors.write(path / "weights.safetensors", tensors.trainable(model))
+        tensors.write(path / tensors.WEIGHTS, tensors.trainable(model))
         written = {
             "model": self._name, "attention": model.config._attn_implementation,
             "source": [source.base, source.revision], "adapter": asdict(source.adapter),
@@ -113,7 +113,7 @@ class ShardedTrainer(TransformersTrainer):
         put(path / "job.json", json.dumps(written))
 
     def _take_weights(self, folder: Path) -> None:
-        tensors.copy_weights(self.model, tensors.read(folder / "weights.safetensors", self.model))
+        tensors.copy_weights(self.model, tensors.read(folder / tensors.WEIGHTS, self.model))
 
     @contextmanager
     def _on(self, device: torch.device | str) -> Iterator[None]:

@@ -17,8 +17,8 @@ from torch import Tensor
 #: By parameter name.
 Weights = Mapping[str, Tensor]
 
-#: The optimizer's file, both in the state of a training and between rounds.
-OPTIMIZER = "optimizer.safetensors"
+#: Files of the trained weights, and of the optimizer, both in the state of a training and between rounds.
+WEIGHTS, OPTIMIZER = "weights.safetensors", "optimizer.safetensors"
 #: How many weights `bf16_sample` takes at most.
 SAMPLED_WEIGHTS = 1_000_000
 

@@ -24,9 +24,9 @@ from selftrain.training.step import Stepper
 from selftrain.training.tensors import Weights
 from selftrain.training.trainer_state import TrainerState, fingerprint
 
-#: Files of a state, beside the optimizer and `TrainerState`: weights, `bf16_sample` before the first step, and the
-#: weights of the best epoch where epochs are validated.
-WEIGHTS, INITIAL, BEST = "weights.safetensors", "initial.safetensors", "best.safetensors"
+#: Files of a state, beside weights, optimizer and `TrainerState`: `bf16_sample` before the first step, and the weights
+#: of the best epoch where epochs are validated.
+INITIAL, BEST = "initial.safetensors", "best.safetensors"
 
 
 class TrainingLoop:
@@ -102,7 +102,7 @@ class TrainingLoop:
         budget = self._stepper.max_tokens_per_batch
         if tensors.is_first_process():
             replace(self._state, max_tokens_per_batch=budget).write(folder)
-        tensors.write(folder / WEIGHTS, tensors.trainable(self._model))
+        tensors.write(folder / tensors.WEIGHTS, tensors.trainable(self._model))
         tensors.write(folder / tensors.OPTIMIZER, tensors.optimizer_state(self._model, self._stepper.optimizer))
         tensors.write(folder / INITIAL, {"initial": self._initial})
         if self._best is not None:
@@ -115,7 +115,7 @@ class TrainingLoop:
         if latest is None or state is None:
             return
         try:
-            weights = tensors.read_weights(latest / WEIGHTS, self._model)
+            weights = tensors.read_weights(latest / tensors.WEIGHTS, self._model)
             best = tensors.read_weights(latest / BEST, self._model) if tensors.exists(latest / BEST) else None
             initial = tensors.read(latest / INITIAL, self._model)["initial"]
             optimizer = tensors.read(latest / tensors.OPTIMIZER, self._model)

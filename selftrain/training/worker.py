@@ -70,7 +70,7 @@ class JobFolder:
         self._asked += 1
         name = f"{kind}-{self._session}-{self._asked}"
         if model is not None:
-            tensors.write(self.path / name / "weights.safetensors", tensors.trainable(model))
+            tensors.write(self.path / name / tensors.WEIGHTS, tensors.trainable(model))
         self.tell_first(kind, name)
         while not (answer := _read(self.path / f"{name}.json")):
             self._check()
@@ -139,7 +139,7 @@ def _train(folder: JobFolder, job: dict[str, Any], mesh: DeviceMesh) -> Training
         checkpoints=folder,
     )
     report = TrainingLoop(stepper, training, hooks, job["fingerprint"]).run()
-    tensors.write(folder.path / "result" / "weights.safetensors", tensors.trainable(model))
+    tensors.write(folder.path / "result" / tensors.WEIGHTS, tensors.trainable(model))
     if config.optimizer_spans == "run":
         tensors.write(folder.path / "state" / tensors.OPTIMIZER, tensors.optimizer_state(model, optimizer))
     return report
@@ -147,7 +147,7 @@ def _train(folder: JobFolder, job: dict[str, Any], mesh: DeviceMesh) -> Training
 
 def _model(path: Path, job: dict[str, Any], mesh: DeviceMesh) -> sharding.Root:
     (base, revision), adapter = job["source"], AdapterConfig(**job["adapter"])
-    weights = sharding.WeightsFile(path / "weights.safetensors")
+    weights = sharding.WeightsFile(path / tensors.WEIGHTS)
     if adapter.load_in_4bit:
         # Weights of 4 bits are not sharded: each process has them all.
         device = f"cuda:{torch.cuda.current_device()}" if mesh.device_type == "cuda" else "cpu"

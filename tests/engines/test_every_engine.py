@@ -20,15 +20,15 @@ from selftrain.engines.ray.backend import LOCAL, RayBackend, open_cluster
 from selftrain.engines.ray.config import RayConfig
 from selftrain.engines.registry import engine_names
 from selftrain.engines.server.config import ServerConfig
-from selftrain.engines.toy import ToyEngine
 from selftrain.engines.vllm.config import VllmConfig
 from selftrain.loop.model_factory import ModelFactory
 from selftrain.models.prompts import PromptConfig, make_prompts
 from selftrain.models.seeds import seed_model
-from selftrain.models.toy import ToyModel, toy_problems
 from selftrain.types import Prompt, Response, SamplingParams
 from tests.conftest import generate, requests_of
 from tests.engines.vllm.pythons import python_with_vllm
+from tests.toys.engine import ToyEngine
+from tests.toys.model import ToyModel, toy_problems
 
 PARAMS = SamplingParams(0.7, 40, max_completion_length=40)
 GREEDY = SamplingParams(0.0, max_completion_length=24)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from selftrain.engines.toy import ToyEngine
 from selftrain.evaluation import EvalTask
 from selftrain.loop.learner import Learner
-from selftrain.models.toy import ToyModel, toy_problems
-from selftrain.training.toy import ToyTrainer
 from selftrain.types import Prompt, Response, Score
+from tests.toys.engine import ToyEngine
+from tests.toys.model import ToyModel, toy_problems
+from tests.toys.trainer import ToyTrainer
 
 PROBLEMS = {p.id: p for p in toy_problems(60)}
 PROMPTS = [Prompt(p.id, p.question) for p in PROBLEMS.values()]

@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selftrain.engines.toy import ToyEngine
 from selftrain.errors import RunError
 from selftrain.evaluation import Estimate, EvalConfig
 from selftrain.evaluation.gv_gap import gap_of, kept
 from selftrain.evaluation.results import reduction
 from selftrain.evaluation.verifier import measure_gv_gap, verify
 from selftrain.loop.learner import Learner
-from selftrain.models.toy import ToyModel
-from selftrain.training.toy import ToyTrainer
 from selftrain.types import Prompt, SamplingParams
+from tests.toys.engine import ToyEngine
+from tests.toys.model import ToyModel
+from tests.toys.trainer import ToyTrainer
 
 from .models import PROMPTS, TASK, grade, read_only, toy
 

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selftrain.engines.toy import ToyEngine
 from selftrain.errors import RunError
 from selftrain.evaluation import EvalConfig, EvalTask, evaluate
 from selftrain.evaluation.compare import compare
 from selftrain.evaluation.intervals import wilson
 from selftrain.evaluation.metrics import majority, measure, pass_at
 from selftrain.loop.learner import Learner
-from selftrain.models.toy import ToyModel
-from selftrain.training.toy import ToyTrainer
 from selftrain.types import RIGHT, Prompt, Sample, Score
+from tests.toys.engine import ToyEngine
+from tests.toys.model import ToyModel
+from tests.toys.trainer import ToyTrainer
 
 from .answers import UNJUDGED, UNREAD, coins, eval_result, right, sample, wrong
 

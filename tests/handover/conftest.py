@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from selftrain.engines.toy import ToyEngine
 from selftrain.evaluation import EvalConfig
 from selftrain.handover.card import write_cards
 from selftrain.loop.learner import Learner
@@ -18,11 +17,12 @@ from selftrain.methods import RestEM
 from selftrain.models.prompts import PromptConfig
 from selftrain.models.rendering import Renderer
 from selftrain.models.seeds import seed_model
-from selftrain.models.toy import ToyModel
 from selftrain.storage import Record, RunFolder
-from selftrain.training.toy import ToyTrainer
 from tests.models.tokenizers import CHATML
-from tests.toys import grade, graders_of, toy, toy_run
+from tests.toys.engine import ToyEngine
+from tests.toys.model import ToyModel
+from tests.toys.runs import grade, graders_of, toy, toy_run
+from tests.toys.trainer import ToyTrainer
 
 METHOD = RestEM(num_rounds=2, num_generations=4)
 #: As the command line records them, with paths of somebody's machine.

@@ -18,7 +18,7 @@ from selftrain.methods import SePT
 from selftrain.report.round_record import read_rounds
 from selftrain.storage import RunFolder
 from tests.models.tokenizers import CHATML
-from tests.toys import run_toys
+from tests.toys.runs import run_toys
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

@@ -23,13 +23,13 @@ from selftrain.methods import SePT
 from selftrain.methods.base import collected_from
 from selftrain.methods.filters import drop
 from selftrain.methods.sept import SePTTrainingConfig
-from selftrain.models.toy import toy_problems
 from selftrain.report.best_round import BestRound
 from selftrain.report.history import RunHistory
 from selftrain.report.round_record import RoundRecord
 from selftrain.storage import RunFolder
 from selftrain.types import Collected, Round, Sample
-from tests.toys import grade, graders_of, read, run_toys, toy, toy_run
+from tests.toys.model import toy_problems
+from tests.toys.runs import grade, graders_of, read, run_toys, toy, toy_run
 
 #: Round, score, whether it is evaluated.
 Seen = tuple[int, float, bool]

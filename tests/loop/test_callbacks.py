@@ -11,11 +11,11 @@ from selftrain.errors import RunError
 from selftrain.loop.callbacks import Callback, open_callbacks
 from selftrain.loop.run_to_end import run_to_end
 from selftrain.methods import RestEM
-from selftrain.models.toy import ToyModel
 from selftrain.report.round_record import RoundRecord
 from selftrain.storage import Record, check_run
 from selftrain.types import Sample
-from tests.toys import grade, graders_of, toy, toy_run
+from tests.toys.model import ToyModel
+from tests.toys.runs import grade, graders_of, toy, toy_run
 
 
 class Notes(Callback):

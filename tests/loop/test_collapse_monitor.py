@@ -18,7 +18,7 @@ from selftrain.methods.filters import drop, with_scores
 from selftrain.methods.sept import SePTTrainingConfig
 from selftrain.report.round_record import Alarm, RoundRecord
 from selftrain.types import Collected, Round, SamplingParams
-from tests.toys import run_toys, toy
+from tests.toys.runs import run_toys, toy
 
 HEALTHY = {"truncation_rate": 0.05, "parse_failure_rate": 0.1, "mean_length": 30.0, "token_entropy": 0.5,
            "same_text": 0.02}  # fmt: skip

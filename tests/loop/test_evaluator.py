@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from selftrain.engines.toy import ToyEngine
 from selftrain.evaluation import EvalConfig
 from selftrain.loop.learner import Learner
 from selftrain.loop.preflight import gv_gap_lines
@@ -18,12 +17,13 @@ from selftrain.loop.progress import Progress
 from selftrain.methods import PST, SePT
 from selftrain.methods.pst import PSTTrainingConfig
 from selftrain.methods.sept import SePTTrainingConfig
-from selftrain.models.toy import ToyModel
 from selftrain.report.round_record import RoundRecord
 from selftrain.storage import RunFolder
-from selftrain.training.toy import ToyTrainer
 from selftrain.types import SamplingParams
-from tests.toys import graders_of, read, run_toys, toy, toy_run
+from tests.toys.engine import ToyEngine
+from tests.toys.model import ToyModel
+from tests.toys.runs import graders_of, read, run_toys, toy, toy_run
+from tests.toys.trainer import ToyTrainer
 
 RIGHT, OFF, SILENT = (9.0, 0.0, 0.0), (0.0, 9.0, 0.0), (0.0, 0.0, 9.0)
 STILL = PSTTrainingConfig(learning_rate=1e-9)

@@ -23,7 +23,6 @@ from selftrain.methods.base import Method
 from selftrain.methods.pst import PSTTrainingConfig
 from selftrain.methods.sept import SePTTrainingConfig
 from selftrain.models.seeds import seed_model
-from selftrain.models.toy import toy_problems
 from selftrain.problems import ProblemSet, load_problems
 from selftrain.problems.splits import DataSplits
 from selftrain.report.round_record import RoundRecord
@@ -31,7 +30,8 @@ from selftrain.storage import RunFolder
 from selftrain.trainer import SelfTrainer
 from selftrain.training.base import TrainingConfig
 from selftrain.types import Problem, Prompt, Response
-from tests.toys import run_toys, toy
+from tests.toys.model import toy_problems
+from tests.toys.runs import run_toys, toy
 
 
 class Untouchable:

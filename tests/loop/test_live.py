@@ -27,7 +27,7 @@ from selftrain.loop.shown_sample import fitting, sample_lines
 from selftrain.loop.stopwatch import Stopwatch
 from selftrain.methods import SePT
 from selftrain.types import Prompt, Response, Sample, Score
-from tests.toys import run_toys, toy_run
+from tests.toys.runs import run_toys, toy_run
 
 HOSTILE = "How\x1b]52;c;cm0=\x07 \x1b[2J[red]many[/red]\r\n\u202e 苹果" + 40 * " are there?"
 

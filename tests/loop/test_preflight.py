@@ -11,10 +11,10 @@ from selftrain.loop.learner import Learner
 from selftrain.loop.preflight import too_long_problems
 from selftrain.models.loading import LoadedModel
 from selftrain.models.prompts import PromptConfig
-from selftrain.models.toy import ToyModel
-from selftrain.training.toy import ToyTrainer
 from selftrain.types import Prompt
 from tests.conftest import engine_of
+from tests.toys.model import ToyModel
+from tests.toys.trainer import ToyTrainer
 
 
 @pytest.mark.parametrize("responses", [1, 3])

@@ -10,9 +10,9 @@ import pytest
 from selftrain.evaluation import EvalResult, EvalTask
 from selftrain.loop.probe import consensus_answers, evaluate_probe, probe_of, signals
 from selftrain.models.prompts import make_prompts
-from selftrain.models.toy import toy_problems
 from selftrain.types import Prompt, Response, Sample, SamplingParams, Score
-from tests.toys import answer_in, read, toy
+from tests.toys.model import toy_problems
+from tests.toys.runs import answer_in, read, toy
 
 PROMPTS = make_prompts(toy_problems(40))
 TASK = EvalTask(PROMPTS, read, 64, "key")

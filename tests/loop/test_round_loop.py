@@ -15,12 +15,12 @@ from selftrain.loop.progress import Progress
 from selftrain.loop.round_loop import RoundLoop
 from selftrain.loop.run import Run
 from selftrain.methods import RestEM
-from selftrain.models.toy import ToyModel
 from selftrain.report.round_record import read_rounds
 from selftrain.storage import Record, RunFolder
 from selftrain.training.base import TrainingConfig
 from selftrain.types import Score
-from tests.toys import grade, graders_of, toy, toy_run
+from tests.toys.model import ToyModel
+from tests.toys.runs import grade, graders_of, toy, toy_run
 
 
 def run_in(folder: Path, grade=grade, examine=grade, **changes) -> Run:

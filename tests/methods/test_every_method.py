@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from selftrain.engines.toy import ToyEngine
 from selftrain.evaluation import EvalConfig
 from selftrain.loop.learner import Learner
 from selftrain.methods import METHODS
 from selftrain.models.prompts import make_prompts
-from selftrain.models.toy import ToyModel, toy_problems
 from selftrain.training.base import TrainingConfig
-from selftrain.training.toy import ToyTrainer
 from selftrain.types import Collected, Round, Score
+from tests.toys.engine import ToyEngine
+from tests.toys.model import ToyModel, toy_problems
+from tests.toys.trainer import ToyTrainer
 
 DOCS = Path(__file__).parents[2] / "docs" / "methods"
 

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from selftrain.engines.toy import ToyEngine
 from selftrain.errors import SettingsError
 from selftrain.loop.learner import Learner
 from selftrain.methods import PST
@@ -20,15 +19,16 @@ from selftrain.methods.pmi import pmi_weights
 from selftrain.methods.pst import PSTTrainingConfig
 from selftrain.models.loading import LoadedModel
 from selftrain.models.prompts import make_prompts
-from selftrain.models.toy import SILENT, ToyModel, toy_problems
 from selftrain.storage import RunFolder
 from selftrain.training.base import TrainingConfig, TrainingJob
 from selftrain.training.loss import weighted_nll
-from selftrain.training.toy import ToyTrainer
 from selftrain.training.trainer import TransformersTrainer
 from selftrain.types import Collected, Prompt, Round, Sample, TrainingExample
 from tests.conftest import engine_of
-from tests.toys import answer_in, read, run_toys
+from tests.toys.engine import ToyEngine
+from tests.toys.model import SILENT, ToyModel, toy_problems
+from tests.toys.runs import answer_in, read, run_toys
+from tests.toys.trainer import ToyTrainer
 from tests.training.small import gradients_of
 
 PROBLEMS = toy_problems(60)

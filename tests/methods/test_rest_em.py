@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from selftrain.engines.toy import ToyEngine
 from selftrain.loop.learner import Learner
 from selftrain.methods import RestEM
 from selftrain.models.prompts import make_prompts
-from selftrain.models.toy import ToyModel, toy_problems
-from selftrain.training.toy import ToyTrainer
 from selftrain.types import Collected, Round, Score
+from tests.toys.engine import ToyEngine
+from tests.toys.model import ToyModel, toy_problems
+from tests.toys.trainer import ToyTrainer
 
 PROBLEMS = toy_problems(40)
 GOLD = {problem.id: problem.reference for problem in PROBLEMS}

@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from selftrain.engines.toy import ToyEngine
 from selftrain.errors import ModelError, RunError, SettingsError
 from selftrain.evaluation import EvalConfig
 from selftrain.loop.collapse_monitor import MonitorConfig
@@ -27,17 +26,18 @@ from selftrain.models.logprobs import token_logprobs
 from selftrain.models.prompts import PromptConfig, make_prompts
 from selftrain.models.rendering import TokenizedExample
 from selftrain.models.seeds import seed_model
-from selftrain.models.toy import ToyModel, toy_problems
 from selftrain.problems import load_problems
 from selftrain.storage import RunFolder
 from selftrain.trainer import SelfTrainer
 from selftrain.training.base import RoundProgress, TrainingConfig, TrainingJob, TrainingReport, learning_rate_factor
 from selftrain.training.loss import weighted_nll
-from selftrain.training.toy import ToyTrainer
 from selftrain.training.trainer import TransformersTrainer
 from selftrain.types import Collected, Prompt, Response, Round, SamplingParams, TrainingExample
 from tests.conftest import engine_of, generate
-from tests.toys import read, run_toys, toy
+from tests.toys.engine import ToyEngine
+from tests.toys.model import ToyModel, toy_problems
+from tests.toys.runs import read, run_toys, toy
+from tests.toys.trainer import ToyTrainer
 from tests.training.small import gradients_of
 
 PROBLEMS = toy_problems(40)

@@ -14,7 +14,7 @@ from selftrain.errors import RunError
 from selftrain.methods import SePT
 from selftrain.report.round_record import Alarm, RoundRecord, SamplingSummary, read_rounds
 from selftrain.storage import RunFolder
-from tests.toys import run_toys
+from tests.toys.runs import run_toys
 
 from .runs import GAIN, SAMPLING, TRAINING, real, record, swept
 

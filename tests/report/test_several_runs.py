@@ -13,13 +13,13 @@ from selftrain.cli.main import run_cli
 from selftrain.handover.run_facts import RunFacts
 from selftrain.loop.run_to_end import run_to_end
 from selftrain.methods import RestEM
-from selftrain.models.toy import ToyModel
 from selftrain.problems.splits import DataSplits
 from selftrain.report.several_page import render_several
 from selftrain.report.several_runs import ReportedRun, SeveralRuns
 from selftrain.storage import RunFolder
 from tests.report.test_page import Page, assert_inert
-from tests.toys import grade, graders_of, toy, toy_problems, toy_run
+from tests.toys.model import ToyModel
+from tests.toys.runs import grade, graders_of, toy, toy_problems, toy_run
 
 
 def finished(folder: Path, **changes: object) -> None:

@@ -16,7 +16,6 @@ from selftrain.evaluation import EvalConfig
 from selftrain.loop.run_to_end import run_to_end
 from selftrain.loop.stopping import BudgetConfig, StopController, StoppedError
 from selftrain.methods import RestEM
-from selftrain.models.toy import ToyModel
 from selftrain.report.round_record import RoundRecord, read_rounds
 from selftrain.storage import Record, check_run
 from selftrain.trackers import config as tracker_config
@@ -24,7 +23,8 @@ from selftrain.trackers.config import TrackerConfig
 from selftrain.trackers.kinds import TRACKERS, LoggedRound, TrackedRun
 from selftrain.trackers.observer import ROWS, Trackers, open_trackers, values_of
 from tests.report.runs import SEVERAL
-from tests.toys import grade, graders_of, toy, toy_run
+from tests.toys.model import ToyModel
+from tests.toys.runs import grade, graders_of, toy, toy_run
 
 
 def two_rounds(folder: Path, observe: Callable[[Record], Any]) -> Record:

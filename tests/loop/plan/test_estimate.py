@@ -24,7 +24,7 @@ from selftrain.methods.pst import PSTTrainingConfig
 from selftrain.methods.sept import SePTTrainingConfig
 from selftrain.models.seeds import seed_model
 from selftrain.training.base import TrainingConfig
-from tests.toys import grade, graders_of, toy, toy_run
+from tests.toys.runs import grade, graders_of, toy, toy_run
 
 
 @pytest.mark.parametrize(

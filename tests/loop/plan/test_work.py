@@ -20,10 +20,10 @@ from selftrain.methods import PST, RestEM, SePT
 from selftrain.methods.base import Method
 from selftrain.methods.pst import PSTEvalConfig, PSTTrainingConfig
 from selftrain.methods.sept import SePTTrainingConfig
-from selftrain.models.toy import ToyModel
 from selftrain.training.base import TrainingConfig, TrainingHooks, TrainingJob, TrainingReport
 from selftrain.types import Prompt, Response
-from tests.toys import grade, graders_of, toy, toy_run
+from tests.toys.model import ToyModel
+from tests.toys.runs import grade, graders_of, toy, toy_run
 
 WATCH = MonitorConfig(probe_rounds=2, probe_generations=3, consensus_generations=5, collapse_watch="warn")
 TEAM_EVALUATION = PSTEvalConfig(eval_rounds=2, num_generations_eval=1, gv_gap_problems=7, gv_gap_generations=3)

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from selftrain.models.toy import ToyModel
 from selftrain.training.base import TrainingConfig
-from selftrain.training.toy import ToyTrainer
 from selftrain.types import Prompt, TrainingExample
+from tests.toys.model import ToyModel
+from tests.toys.trainer import ToyTrainer
 from tests.training.small import Folders, train
 
 EXAMPLES = [TrainingExample(Prompt(f"t{i}", f"What is {i}+1?"), f" #### {i + 1}") for i in range(5)]

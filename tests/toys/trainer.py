@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from selftrain.models.toy import ToyModel
 from selftrain.training.base import (
     MAX_TOKENS,
     NO_HOOKS,
@@ -18,6 +17,7 @@ from selftrain.training.base import (
     schedule_step,
 )
 from selftrain.training.trainer_state import TrainerState, fingerprint
+from tests.toys.model import ToyModel
 
 
 class ToyTrainer:

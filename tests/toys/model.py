@@ -1,4 +1,4 @@
-"""A model of three numbers, for teaching and for tests: it can add, but has bad habits.
+"""A model of three numbers, for tests and benchmarks: it can add, but has bad habits.
 
 Asked "3+4?", it follows one of three habits: it gives the sum, a sum that is one too high, or no answer. All it can
 learn is how likely it follows each. It needs no tensors and no download, and training improves it all the same.

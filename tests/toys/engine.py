@@ -9,8 +9,8 @@ from itertools import accumulate
 from selftrain.engines.base import SaveWeights, batches_by_length, one_by_one
 from selftrain.engines.request import GenerateRequest
 from selftrain.engines.rng import uniforms
-from selftrain.models.toy import ToyModel
 from selftrain.types import Prompt, Response
+from tests.toys.model import ToyModel
 
 PROMPTS_PER_BATCH = 16
 

@@ -7,7 +7,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from selftrain.engines.toy import ToyEngine
 from selftrain.evaluation import EvalConfig
 from selftrain.graders import open_reader
 from selftrain.loop.collapse_monitor import MonitorConfig
@@ -18,13 +17,14 @@ from selftrain.loop.run import Run, RunContext, RunSettings
 from selftrain.loop.run_graders import GradeProblems, RunGraders
 from selftrain.loop.stopping import BudgetConfig, StopController
 from selftrain.methods.base import Method
-from selftrain.models.toy import ToyModel, toy_problems
 from selftrain.problems.splits import DataSplits
 from selftrain.report.round_record import RoundRecord
 from selftrain.storage import Record
 from selftrain.training.base import TrainingConfig
-from selftrain.training.toy import ToyTrainer
 from selftrain.types import Problem, Response, Score
+from tests.toys.engine import ToyEngine
+from tests.toys.model import ToyModel, toy_problems
+from tests.toys.trainer import ToyTrainer
 
 
 def answer_in(text: str) -> str | None:
