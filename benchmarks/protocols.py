@@ -24,7 +24,7 @@ _HELD = ("doc", "target", "arguments", "resps", "filtered_resps", "doc_hash", "p
 
 
 def theirs(options: argparse.Namespace) -> None:
-    """Runs lm-eval on local files, prompts one by one."""
+    """Runs lm-eval on local files, by default prompts one by one."""
     from lm_eval import simple_evaluate
     from lm_eval.loggers import EvaluationTracker
     from lm_eval.tasks import TaskManager
@@ -38,7 +38,7 @@ def theirs(options: argparse.Namespace) -> None:
         tracker = EvaluationTracker(output_path=options.out)
         results = simple_evaluate(
             model="hf", model_args={"pretrained": options.model, "dtype": "float32"}, tasks=names, limit=options.limit,
-            batch_size=1, device="cpu", task_manager=tasks, evaluation_tracker=tracker,
+            batch_size=options.batch_size, device="cpu", task_manager=tasks, evaluation_tracker=tracker,
             apply_chat_template=options.chat, fewshot_as_multiturn=options.chat,
         )  # fmt: skip
     samples = results.pop("samples")
@@ -108,6 +108,7 @@ def main() -> None:
     run.add_argument("--model")
     run.add_argument("--limit", type=int, default=200)
     run.add_argument("--chat", action="store_true")
+    run.add_argument("--batch_size", type=int, default=1, help="prompts a call; padding changes logits by rounding")
     run.set_defaults(work=theirs)
     held = commands.add_parser("compare")
     held.add_argument("theirs")
