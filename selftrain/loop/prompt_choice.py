@@ -58,6 +58,8 @@ class PromptChoice:
     max_completion_length: int
     #: Setting -> why it has its value, of those that were 'auto'.
     reasons: Mapping[str, str]
+    #: Where the shots are from.
+    source: str = ""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -77,6 +79,8 @@ class PromptChoice:
                 continue
             shown = f"{value!r}" if isinstance(value, str) else str(value)
             yield f"prompt: {name} is {shown}: {self.reasons[name]} (--{name})"
+        if self.shots and "num_fewshot" not in self.reasons:
+            yield f"prompt: the {len(self.shots)} worked examples are {self.source}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +157,7 @@ def choose(config: PromptConfig, max_completion_length: Length, fit: PromptFit) 
         reasons["thinking_length"] = "the template or the tokenizer has <think>" if thinks else "none thinks first"
     if max_completion_length == "auto":
         max_completion_length, reasons["max_completion_length"] = _length(fit, chat=chat)
-    return PromptChoice(config, chosen.shots, max_completion_length, reasons)
+    return PromptChoice(config, chosen.shots, max_completion_length, reasons, chosen.source)
 
 
 def _as_trained(config: PromptConfig, fit: PromptFit) -> tuple[PromptConfig, dict[str, str]]:

@@ -53,11 +53,14 @@ def choose_shots(
     of_set, of_kind = _OF_SET.get(_known_name(train or evaluation), ""), _OF_KIND.get(kind or "", "")
     solved = [(p.question, p.solution) for p in train or () if p.solution and question_key(p.question) not in evaluated]
     wanted = min(count or NUM_FROM_TRAINING, len(solved))
-    from_training = ("training problems", tuple(random.Random(f"{seed}/shots").sample(solved, wanted)))
+    from_training = ("training problems with a solution", tuple(random.Random(f"{seed}/shots").sample(solved, wanted)))
     for source, shots in (published(of_set if kind else ""), from_training, published(of_kind)):
         found = tuple(shot for shot in shots if question_key(shot[0]) not in evaluated)
         if len(found) >= (count or 1):
-            return ChosenShots(found[:count], source)
+            passed_over = bool(count and 0 < len(solved) < count and shots is not from_training[1])
+            return ChosenShots(
+                found[:count], source + f"; only {len(solved)} training problems have a solution" * passed_over
+            )
     return ChosenShots((), "none are known")
 
 

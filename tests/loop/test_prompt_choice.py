@@ -69,6 +69,16 @@ def test_a_number_of_examples_is_kept_to_or_refused() -> None:
         choose(PromptConfig(num_fewshot=50), 64, fit(BASE, train=SOLVED))
 
 
+def test_where_the_examples_are_from_is_said_also_when_their_number_is_given() -> None:
+    own = [*choose(PromptConfig(num_fewshot=4), 64, fit(BASE, train=SOLVED)).lines()]
+    assert "prompt: the 4 worked examples are training problems with a solution" in own
+    # A limit on training problems may leave too few of the examples that someone wrote.
+    few = replace(SOLVED, problems=(*SOLVED.problems[:3], *(replace(p, solution="") for p in SOLVED.problems[3:])))
+    published_line = [*choose(PromptConfig(num_fewshot=4), 64, fit(BASE, train=few)).lines()][-1]
+    assert "Wei et al. 2022" in published_line and "only 3 training problems have a solution" in published_line
+    assert not any("worked examples" in line for line in choose(PromptConfig(num_fewshot=0), 64, fit(BASE)).lines())
+
+
 def test_what_is_given_is_not_chosen() -> None:
     given = PromptConfig(prompt_format="plain", instruction="Be brief.", num_fewshot=0, thinking_length=0)
     chosen = choose(given, 77, fit(CHAT))
