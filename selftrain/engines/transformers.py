@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from inspect import signature
 from typing import Any, Self
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, LlamaForCausalLM
+from transformers import DynamicCache
 
 from selftrain.engines.base import SaveWeights, batches_by_length, one_by_one
 from selftrain.engines.completion import Completion, at_stop_string
@@ -17,19 +16,17 @@ from selftrain.engines.oom_splitter import OomSplitter
 from selftrain.engines.request import GenerateRequest
 from selftrain.engines.rng import uniforms
 from selftrain.engines.sampler import RepetitionPenalty, sample_with_logprobs
-from selftrain.engines.shared_start import shared_start
 from selftrain.models.loading import load_model
-from selftrain.models.logprobs import autocast, evaluating, sequence_logprobs
+from selftrain.models.logprobs import CACHE, autocast, evaluating, sequence_logprobs
 from selftrain.models.origin import ModelOrigin
 from selftrain.models.prompts import PromptConfig
 from selftrain.models.rendering import Renderer
+from selftrain.models.shared_start import shared_start
 from selftrain.types import Prompt, Response
 
 #: Finished rows leave the batch once fewer than this share of its rows are unfinished. Higher would copy the cache
 #: often for little, lower would compute tokens that nobody reads.
 COMPACT_BELOW = 0.8
-#: transformers 5.24 renamed the argument of all models, and warns of the old name.
-_CACHE = "cache" if "cache" in signature(LlamaForCausalLM.forward).parameters else "past_key_values"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,7 +212,7 @@ class TransformersEngine:
 
     def _forward(self, cache: DynamicCache, **inputs: Any) -> Any:
         with autocast(self.model, self.bf16):
-            return self.model(**inputs, **{_CACHE: cache}, use_cache=True)
+            return self.model(**inputs, **{CACHE: cache}, use_cache=True)
 
     def _append(self, state: _DecodeState, token: Tensor, logprobs: Tensor) -> None:
         """Adds the sampled tokens to the unfinished completions."""

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import LlamaForCausalLM
 
 from selftrain.models.rendering import TokenizedExample, batches_by_tokens
 
 #: Logits held at once where they are computed some at a time: 64 MiB, and so many times as many on a GPU, which is slow
 #: with small products.
 MAX_LOGITS, ON_GPU = 2**24, 8
+#: transformers 5.24 renamed the argument of all models, and warns of the old name.
+CACHE = "cache" if "cache" in signature(LlamaForCausalLM.forward).parameters else "past_key_values"
 #: Classes of transformers whose logits are a matrix times the last hidden states, and perhaps a soft cap.
 PLAIN_HEADS = {
     f"{name}ForCausalLM" for name in ("Llama", "Mistral", "Qwen2", "Qwen3", "Gemma", "Gemma2", "Gemma3", "Olmo2")
@@ -87,19 +91,50 @@ def too_many_logits(examples: Sequence[TokenizedExample], head: PlainHead | None
     return head is not None and len(examples) * tokens * len(head.weight) > head.max_logits
 
 
-def completion_states(model: Any, examples: Sequence[TokenizedExample], pad_id: int) -> tuple[Tensor, Tensor, Tensor]:
+def can_share_start(model: Any) -> bool:
+    """Whether the start that examples have in common may be computed once, with the same gradients.
+
+    That needs a model of which later tokens see earlier ones through keys and values alone, without dropout, which
+    differs between examples, and with activations that are kept rather than recomputed.
+    """
+    dropout = getattr(model.config, "attention_dropout", 0.0) or any(
+        isinstance(module, torch.nn.Dropout) and module.p for module in model.modules()
+    )
+    recomputed = any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
+    return PlainHead.of(model) is not None and not dropout and not recomputed
+
+
+def _hidden_states(model: Any, ids: Tensor, shared: int) -> Tensor:
+    """`[rows, length - shared, hidden]` for ids `[rows, length]`, of which the first `shared` are the same in each row:
+    these are computed once, and their gradient is the sum over all rows.
+    """
+    if not shared:
+        plain: Tensor = model.model(input_ids=ids, use_cache=False).last_hidden_state
+        return plain
+    cache = getattr(model.model(input_ids=ids[:1, :shared], use_cache=True), CACHE)
+    cache.batch_repeat_interleave(len(ids))
+    rest: Tensor = model.model(input_ids=ids[:, shared:], use_cache=True, **{CACHE: cache}).last_hidden_state
+    return rest
+
+
+def completion_states(
+    model: Any, examples: Sequence[TokenizedExample], pad_id: int, *, shared: int = 0
+) -> tuple[Tensor, Tensor, Tensor]:
     """The hidden states that the logits of completion tokens follow from, without padding.
+
+    Args:
+        shared: tokens that all prompts start with, and that are computed once; see `can_share_start`.
 
     Returns:
         `[tokens, hidden]`, and `[tokens]` each: the token that follows, and the index of its example.
     """
     ids = _padded(examples, pad_id).to(model.device)
-    hidden = model.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
+    hidden = _hidden_states(model, ids[:, :-1], shared)
     positions = torch.arange(1, ids.shape[1], device=ids.device)
     starts = torch.tensor([example.prompt_length for example in examples], device=ids.device)
     ends = torch.tensor([len(example.token_ids) for example in examples], device=ids.device)
     mask = (positions >= starts[:, None]) & (positions < ends[:, None])
-    return hidden[mask], ids[:, 1:][mask], mask.nonzero()[:, 0]
+    return hidden[mask[:, shared:]], ids[:, 1:][mask], mask.nonzero()[:, 0]
 
 
 def _padded(examples: Sequence[TokenizedExample], pad_id: int) -> Tensor:
@@ -109,12 +144,13 @@ def _padded(examples: Sequence[TokenizedExample], pad_id: int) -> Tensor:
 
 
 def token_logprobs(
-    model: Any, examples: Sequence[TokenizedExample], pad_id: int, temperature: float = 1.0
+    model: Any, examples: Sequence[TokenizedExample], pad_id: int, temperature: float = 1.0, *, shared: int = 0
 ) -> tuple[Tensor, Tensor]:
     """log p of every completion token given all before it, from logits divided by `temperature`.
 
     Args:
         examples: padded on the right here.
+        shared: tokens that all prompts start with, and that are computed once; see `can_share_start`.
 
     Returns:
         `[batch, length]` log-probabilities in nats (0 where there is no completion token), and the bool mask.
@@ -125,8 +161,12 @@ def token_logprobs(
     # No position predicts the first token of an example whose prompt is empty.
     first = max(first, 0)
     ids = _padded(examples, pad_id).to(model.device)
-    kept = torch.arange(first, longest - 1, device=ids.device)
-    logits = model(input_ids=ids[:, :-1], use_cache=False, logits_to_keep=kept).logits.float()
+    head = PlainHead.of(model)
+    if shared and head is not None:
+        logits = head.logits(_hidden_states(model, ids[:, :-1], shared)[:, first - shared :])
+    else:
+        kept = torch.arange(first, longest - 1, device=ids.device)
+        logits = model(input_ids=ids[:, :-1], use_cache=False, logits_to_keep=kept).logits.float()
     if temperature != 1.0:
         logits = logits / temperature
     targets = ids[:, first + 1 :]

@@ -225,16 +225,19 @@ class Renderer:
         return [self.tokenize(example) for example in examples]
 
 
-def batches_by_tokens(examples: Sequence[TokenizedExample], max_tokens: int) -> list[list[int]]:
+def batches_by_tokens(examples: Sequence[TokenizedExample], max_tokens: int, *, shared: int = 0) -> list[list[int]]:
     """Indices of the examples, in batches of similar length with at most `max_tokens` tokens, padding included.
 
     An example longer than that is a batch of its own.
+
+    Args:
+        shared: tokens at the start of each that do not count.
     """
     order = sorted(range(len(examples)), key=lambda i: (len(examples[i].token_ids), i))
     batches: list[list[int]] = []
     for index in order:
         # In order of length, so the newest example is the longest of its batch.
-        if batches and (len(batches[-1]) + 1) * len(examples[index].token_ids) <= max_tokens:
+        if batches and (len(batches[-1]) + 1) * (len(examples[index].token_ids) - shared) <= max_tokens:
             batches[-1].append(index)
         else:
             batches.append([index])

@@ -8,15 +8,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from selftrain.models.logprobs import PlainHead, autocast, completion_states, token_logprobs, too_many_logits
+from selftrain.models.logprobs import (
+    PlainHead,
+    autocast,
+    can_share_start,
+    completion_states,
+    token_logprobs,
+    too_many_logits,
+)
 from selftrain.models.out_of_memory import is_out_of_memory
 from selftrain.models.rendering import TokenizedExample
+from selftrain.models.shared_start import shared_start
 from selftrain.training.base import TrainingConfig
 from selftrain.training.loss import chunked_weighted_nll, weighted_nll
 from selftrain.training.seeding import seeded
 
 #: Tokens that memory is measured on, at most.
 MEASURED_TOKENS = 64
+#: Tokens from which on a start that prompts share, worked examples above all, is computed once a micro-batch: a shorter
+#: one is not worth a pass of its own.
+SHARED_FROM = 64
 
 
 class GradientAccumulator:
@@ -32,6 +43,14 @@ class GradientAccumulator:
         if config.gradient_checkpointing:
             enable_gradient_checkpointing(model)
         model.train()
+        self.shares_start = can_share_start(model)
+
+    def shared(self, examples: Sequence[TokenizedExample]) -> int:
+        """How many tokens of these examples' prompts are computed once for all of them."""
+        if not self.shares_start:
+            return 0
+        start = len(shared_start([example.token_ids[: example.prompt_length] for example in examples]))
+        return start if start >= SHARED_FROM else 0
 
     def add(self, examples: Sequence[TokenizedExample], divisor: float, key: str) -> float | None:
         """Adds the gradients of one micro-batch.
@@ -55,14 +74,16 @@ class GradientAccumulator:
             return None
 
     def _loss(self, examples: Sequence[TokenizedExample], divisor: float) -> Tensor:
-        config, head = self.config, PlainHead.of(self.model)
+        config, head, shared = self.config, PlainHead.of(self.model), self.shared(examples)
         weights = torch.tensor([example.weight for example in examples], device=self.model.device)
         if head is None or not too_many_logits(examples, head):
             with autocast(self.model, self.bf16):
-                logprobs, mask = token_logprobs(self.model, examples, self.pad_id, config.train_temperature)
+                logprobs, mask = token_logprobs(
+                    self.model, examples, self.pad_id, config.train_temperature, shared=shared
+                )
             return weighted_nll(logprobs, mask, weights, config.loss_normalization) / divisor
         with autocast(self.model, self.bf16):
-            states, targets, of_example = completion_states(self.model, examples, self.pad_id)
+            states, targets, of_example = completion_states(self.model, examples, self.pad_id, shared=shared)
         if config.loss_normalization == "example":
             weights = weights / torch.bincount(of_example, minlength=len(examples))
         factors = (weights / divisor)[of_example]

@@ -55,6 +55,8 @@ class ShardedGradients(GradientAccumulator):
     def __init__(self, root: Root, config: TrainingConfig, pad_id: int, *, bf16: bool = False) -> None:
         super().__init__(root.model, config, pad_id, bf16=bf16)
         self._root = root
+        # FSDP gathers and frees the weights of a layer around one pass through it.
+        self.shares_start = False
 
     def _loss(self, examples: Sequence[TokenizedExample], divisor: float) -> Tensor:
         loss: Tensor = self._root(partial(super()._loss, examples, divisor))

@@ -32,6 +32,8 @@ class Stepper:
         self._job, self._config = job, job.config
         #: Tokens of one micro-batch, padding included; lowered for good where memory runs out.
         self.max_tokens_per_batch = job.config.max_tokens_per_batch or self._measured_max_tokens()
+        #: Tokens that all prompts start with, and that each micro-batch computes once.
+        self._shared = gradients.shared(examples)
 
     @property
     def model(self) -> Any:
@@ -90,7 +92,9 @@ class Stepper:
         The divisor is that of the whole step, so the loss does not depend on how it is cut into micro-batches.
         """
         divisor = self._divisor(indices)
-        cut = batches_by_tokens([self.examples[i] for i in indices], self.max_tokens_per_batch)
+        # Where the shared start alone fills a micro-batch, what follows it still gets half of one.
+        most = max(self.max_tokens_per_batch - self._shared, self.max_tokens_per_batch // 2)
+        cut = batches_by_tokens([self.examples[i] for i in indices], most, shared=self._shared)
         batches = [[indices[place] for place in batch] for batch in cut]
         losses = self._losses(batches, divisor, key)
         failed = next((number for number, loss in losses.items() if loss is None), None)
@@ -111,8 +115,8 @@ class Stepper:
         return losses
 
     def _tokens(self, batch: Sequence[int]) -> int:
-        """Padding included."""
-        return len(batch) * max(len(self.examples[i].token_ids) for i in batch)
+        """Padding included, and a shared start once."""
+        return self._shared + len(batch) * max(len(self.examples[i].token_ids) - self._shared for i in batch)
 
     def _lower_max_tokens(self, failed: Sequence[int]) -> None:
         if len(failed) == 1:

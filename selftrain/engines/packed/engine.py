@@ -21,9 +21,9 @@ from selftrain.engines.packed.stop_strings import StopStrings
 from selftrain.engines.packed.weights import fingerprint
 from selftrain.engines.packed.worker_pool import WorkerPool
 from selftrain.engines.request import GenerateRequest
-from selftrain.engines.shared_start import shared_start
 from selftrain.engines.transformers import TransformersEngine
 from selftrain.models.logprobs import torch_threads
+from selftrain.models.shared_start import shared_start
 from selftrain.types import Prompt, Response
 
 #: Waiting prompts are read once fewer than this share of the rows is decoded: late enough to read several at a time,

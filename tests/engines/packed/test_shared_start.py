@@ -12,8 +12,8 @@ from selftrain.engines.packed.architecture import read_architecture
 from selftrain.engines.packed.decoder import Decoder
 from selftrain.engines.packed.engine import PackedEngine
 from selftrain.engines.packed.kv_cache import BLOCK
-from selftrain.engines.shared_start import SHARED_BLOCK, shared_start
 from selftrain.models.loading import LoadedModel
+from selftrain.models.shared_start import SHARED_BLOCK, shared_start
 from selftrain.types import Prompt, SamplingParams
 from tests.conftest import engine_of, generate
 from tests.engines.packed.test_architectures import MODELS, reference_of
