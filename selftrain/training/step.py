@@ -92,8 +92,10 @@ class Stepper:
         The divisor is that of the whole step, so the loss does not depend on how it is cut into micro-batches.
         """
         divisor = self._divisor(indices)
-        # Where the shared start alone fills a micro-batch, what follows it still gets half of one.
-        most = max(self.max_tokens_per_batch - self._shared, self.max_tokens_per_batch // 2)
+        # A single example needs room for the start, too: what follows it may take as much again, for a start that is
+        # computed for few examples is most of the work.
+        limit = self.max_tokens_per_batch
+        most = max(limit - self._shared, min(limit, self._shared))
         cut = batches_by_tokens([self.examples[i] for i in indices], most, shared=self._shared)
         batches = [[indices[place] for place in batch] for batch in cut]
         losses = self._losses(batches, divisor, key)

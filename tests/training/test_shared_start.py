@@ -48,7 +48,7 @@ def test_loss_and_gradient_are_those_of_each_example_by_itself(
     assert (once - by_itself).norm() < 1e-5 * by_itself.norm()
 
 
-@pytest.mark.parametrize("max_tokens", [None, 120], ids=["default", "less than the start"])
+@pytest.mark.parametrize("max_tokens", [None, 64], ids=["default", "less than the start"])
 def test_a_step_computes_the_examples_once_a_micro_batch(trainable: LoadedModel, max_tokens: int | None) -> None:
     trainer, tokens = trainer_of(trainable), list[int]()
     rows = trainer.renderer.tokenize_examples(EXAMPLES)
