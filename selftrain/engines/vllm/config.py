@@ -25,7 +25,7 @@ class VllmConfig:
     vllm_weight_sync: Literal["in_place", "restart"] = setting(
         "in_place",
         "in_place: vLLM keeps running and is given new weights, and is started again only where its log-probabilities "
-        "then differ from the trainer's; restart: it ends before every training",
+        "or tensors then differ from the trainer's; restart: it ends before every training",
         resumable=True,
     )
     vllm_logprob_tolerance: float | None = setting(

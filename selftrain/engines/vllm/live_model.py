@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from selftrain.engines.base import SaveWeights
 from selftrain.engines.context import EngineContext
 from selftrain.engines.vllm.config import VllmConfig
+from selftrain.engines.vllm.held import HeldTensors
 from selftrain.engines.vllm.probe import TOLERANCES, Probe
 from selftrain.engines.vllm.process import VllmProcess
 from selftrain.errors import ModelError, RunError
@@ -33,6 +34,7 @@ class LiveModel:
         self._base = {"model": str(path.resolve()) if path.is_dir() else model, "revision": revision}
         self.dtype = "bfloat16" if context.reference.bf16 else "float32"
         self._probe = Probe(context.reference, self._config.vllm_max_model_length)
+        self._held = HeldTensors(context.reference.model, self.dtype)
         self._tolerance = self._config.vllm_logprob_tolerance or TOLERANCES[self.dtype]
         plain = find_source(model, revision).is_plain
         #: Set where an adapter beside the base model is what vLLM is given.
@@ -126,7 +128,7 @@ class LiveModel:
             self._load()
         assert self._process is not None
         is_right, found = self._compare(self._process)
-        self._say(f"{self._name}: vLLM start {self.starts}: {found}{'' if is_right else ', which is too far'}")
+        self._say(f"{self._name}: vLLM start {self.starts}: {found}{'' if is_right else '; it is not the same model'}")
 
     def _load(self) -> None:
         process = self._process = VllmProcess(self._config, self._device)
@@ -142,10 +144,14 @@ class LiveModel:
         self._is_stale = False
 
     def _compare(self, process: VllmProcess) -> tuple[bool, str]:
-        """Whether its log-probabilities are the trainer's, in words as well."""
+        """Whether it is the trainer's model, in words as well."""
         difference = self._probe.difference(process.call({"batches": [self._probe.batch()]})["batch"])
-        words = f"its log-probabilities are {difference:.2g} nats a token from the trainer's"
-        return difference <= self._tolerance, f"{words} (vllm_logprob_tolerance {self._tolerance:g})"
+        is_near, words = difference <= self._tolerance, f"{difference:.2g} nats a token from the trainer's"
+        words = f"its log-probabilities are {words} (vllm_logprob_tolerance {self._tolerance:g})"
+        if self._adapter is not None:
+            return is_near, words
+        is_held, compared = self._held.compare(process.call({"held": self._held.shapes()})["held"])
+        return is_near and is_held, f"{words}, {compared}"
 
     def _arguments(self) -> dict[str, Any]:
         lora: dict[str, Any] = {}

@@ -9,6 +9,7 @@ It is started with a folder of its own, and reads lines of JSON from its standar
     {"sleep": 1 or 2}                   vLLM's level                -> {"slept": whether memory was freed}
     {"weights": folder}                 a whole model's             -> {"updated": true}
     {"adapter": folder, "id": number}   one that was not used yet   -> {"updated": true}
+    {"held": {name: shape, ...}}        names as in a model's file  -> {"held": [sums of each worker]}
 
 A line that fails is answered by {"error": "..."}. When the input is closed or the parent is gone it ends, with every
 process of its group.
@@ -19,6 +20,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import runpy
 import shutil
 import signal
 import sys
@@ -35,6 +37,8 @@ from typing import IO, Any
 MAX_QUEUED = 4096
 #: Seconds between two checks whether the parent lives.
 PARENT_CHECK = 1.0
+#: Functions for vLLM's workers, which get them pickled with all they need, as they are of no module.
+IN_WORKER = runpy.run_path(str(Path(__file__).with_name("in_worker.py")))
 _TRACKER = b"multiprocessing.resource_tracker"
 
 Json = dict[str, Any]
@@ -128,7 +132,7 @@ class Model:
             yield {"slept": self.sleep(message["sleep"])}
         elif "weights" in message:
             self.wake_up()
-            self.llm.collective_rpc(reload_weights, args=(message["weights"],))
+            self.llm.collective_rpc(IN_WORKER["reload_weights"], args=(message["weights"],))
             # What is cached of prompts was computed by the old weights.
             self.llm.reset_prefix_cache()
             yield {"updated": True}
@@ -136,6 +140,8 @@ class Model:
             self.wake_up()
             self.change_adapter(message["adapter"], message["id"])
             yield {"updated": True}
+        elif "held" in message:
+            yield {"held": self.llm.collective_rpc(IN_WORKER["held"], args=(message["held"],))}
         else:
             for rows in generate(self.llm, message["batches"], self.adapter):
                 yield {"batch": rows}
@@ -161,16 +167,6 @@ class Model:
         self.adapter = LoRARequest(f"update-{number}", number, folder)
         if not self.llm.llm_engine.add_lora(self.adapter):
             raise RuntimeError("vLLM did not load the adapter")
-
-
-def reload_weights(worker: Any, folder: str) -> None:
-    """In each of vLLM's workers, which get it pickled, with nothing of this file."""
-    worker.reload_weights(weights_path=folder)
-    for layer in worker.get_model().modules():
-        # On a CPU matrices are packed after loading. vLLM 0.32.0 packs those that were loaded again, and so not an
-        # output head that shares the embedding's weights.
-        if hasattr(layer, "cpu_linear") and getattr(layer, "weight", None) is not None and layer.weight.numel():
-            layer.quant_method.process_weights_after_loading(layer)
 
 
 def _vllm() -> Any:

@@ -52,6 +52,8 @@ class LLM:
         self.asked.append("reset")
 
     def collective_rpc(self, method, args):
+        if method.__name__ == "held":
+            return [{}]
         if "reset" in self.asked:
             raise RuntimeError(str(self.asked))
         self.asked.append(method.__name__)
