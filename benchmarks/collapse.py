@@ -15,11 +15,10 @@ from statistics import fmean
 from typing import Any
 
 from selftrain.engines.config import EngineConfig
-from selftrain.evaluation import EvalConfig
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.methods import PST, SePT
-from selftrain.methods.pst import PSTTrainingConfig
-from selftrain.methods.sept import SePTTrainingConfig
+from selftrain.methods.pst import PSTEvalConfig, PSTTrainingConfig
+from selftrain.methods.sept import SePTEvalConfig, SePTTrainingConfig
 from selftrain.models.seeds import SEED_MODELS, seed_model
 from selftrain.problems import load_problems
 from selftrain.report.round_record import read_rounds
@@ -35,7 +34,7 @@ def sept(model: str, learning_rate: float, rounds: int) -> dict[str, Any]:
         "method": SePT(num_rounds=rounds, temperature=0.4, max_completion_length=LENGTH),
         "model": seed_model(model),
         "training": SePTTrainingConfig(learning_rate=learning_rate, warmup_steps=4, validation_size=200),
-        "evaluation": EvalConfig(num_generations_eval=0, eval_rounds=5),
+        "evaluation": SePTEvalConfig(num_generations_eval=0, eval_rounds=5),
         "monitor": MonitorConfig(collapse_watch="warn", probe_rounds=5, probe_generations=1),
     }
 
@@ -48,7 +47,7 @@ def pst(learning_rate: float, temperature: float, rounds: int, probe: int, **met
         "training": PSTTrainingConfig(
             learning_rate=learning_rate, train_batch_size=64, loss_normalization="example", validation_size=200
         ),
-        "evaluation": EvalConfig(num_generations_eval=0, eval_rounds=probe),
+        "evaluation": PSTEvalConfig(num_generations_eval=0, eval_rounds=probe, gv_gap=False),
         "monitor": MonitorConfig(
             collapse_watch="warn", probe_rounds=probe, probe_generations=1, consensus_generations=8
         ),

@@ -20,9 +20,8 @@ from benchmarks.turns import machine, table
 from selftrain.cli.demo import PROMPTS, RECIPES
 from selftrain.engines.config import EngineConfig
 from selftrain.engines.vllm.config import VllmConfig
-from selftrain.evaluation import EvalConfig
 from selftrain.loop.collapse_monitor import MonitorConfig
-from selftrain.methods.sept import SePT
+from selftrain.methods.sept import SePT, SePTEvalConfig
 from selftrain.models.seeds import SEED_MODELS, seed_model
 from selftrain.problems import load_problems
 from selftrain.storage import RunFolder
@@ -49,7 +48,7 @@ def run(sync: Sync, folder: Path, asked: argparse.Namespace) -> float:
         model=seed_model(asked.model), prompts=PROMPTS, training=recipe.training,
         train_dataset=load_problems("word_problems", split="train", max_problems=1000, seed=1),
         eval_dataset=load_problems("word_problems", split="test", max_problems=100, seed=0),
-        evaluation=EvalConfig(num_generations_eval=1, top_p_eval=1.0, eval_rounds=asked.rounds),
+        evaluation=SePTEvalConfig(num_generations_eval=1, eval_rounds=asked.rounds),
         engine=EngineConfig(engine="vllm"), vllm=vllm, output_dir=folder, seed=1,
         monitor=MonitorConfig(collapse_watch="off"),
     )  # fmt: skip

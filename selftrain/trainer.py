@@ -44,7 +44,7 @@ from selftrain.loop.run_config import Folders, RunConfig, settings_in_python
 from selftrain.loop.run_graders import Rewards, open_run_graders
 from selftrain.loop.run_to_end import run_to_end
 from selftrain.loop.stopping import BudgetConfig, StopController
-from selftrain.methods.base import Method
+from selftrain.methods.base import Method, require_own_sections
 from selftrain.models.adapter import AdapterConfig
 from selftrain.models.placement import check_device
 from selftrain.models.prompts import PromptConfig
@@ -77,7 +77,7 @@ class SelfTrainer:
         eval_dataset: the same; by default the test split of a known set, else problems that are held out.
         reward_funcs: names of graders, or reward functions in TRL's form; by default the dataset's own grader.
             Evaluations use the same, or the dataset's own where it is an ablation such as "always_one".
-        training, evaluation: by default the method's.
+        training, evaluation: by default the method's; of its own class, as SePTTrainingConfig of SePT.
         engine_sections: settings of engines from other packages, by the names of their sections.
         settings: every setting with its origin; the command line passes them. By default the fields above.
         command: the command that can resume the run; empty for a run begun in Python.
@@ -113,6 +113,9 @@ class SelfTrainer:
     command: str = ""
     callbacks: Sequence[Callback] = ()
     progress: Progress = field(default_factory=Progress)
+
+    def __post_init__(self) -> None:
+        require_own_sections(self.method, training=self.training, evaluation=self.evaluation)
 
     def train(self, resume: bool = False) -> Result:
         """Runs all rounds.

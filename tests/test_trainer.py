@@ -14,7 +14,7 @@ import torch
 import selftrain
 from selftrain.cli.command import all_commands
 from selftrain.config import section_types
-from selftrain.errors import ModelError, RunError
+from selftrain.errors import ModelError, RunError, SettingsError
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.loop.given_models import fingerprint
 from selftrain.loop.progress import Progress
@@ -99,6 +99,29 @@ def test_every_section_is_at_the_front_door(method: str) -> None:
     kind = METHODS[method]
     for section in {*section_types(SelfTrainer).values(), kind, type(kind.training), type(kind.evaluation)}:
         assert getattr(selftrain, section.__name__) is section
+
+
+@pytest.mark.parametrize(
+    ("method", "sections", "written"),
+    [
+        (
+            SePT(),
+            {"training": selftrain.TrainingConfig(learning_rate=3e-4)},
+            "SePTTrainingConfig(learning_rate=0.0003)",
+        ),
+        (selftrain.PST(), {"evaluation": selftrain.EvalConfig(gv_gap=True)}, "PSTEvalConfig(gv_gap=True)"),
+        (selftrain.RestEM(), {"training": SePTTrainingConfig()}, "TrainingConfig()"),
+    ],
+)
+def test_a_section_with_the_defaults_of_another_method_is_refused(
+    method: Any, sections: dict[str, Any], written: str
+) -> None:
+    (name,) = sections
+    with pytest.raises(SettingsError) as refused:
+        SelfTrainer(method=method, model="m", train_dataset=[], output_dir="", **sections)
+    assert refused.value.do == f"write {name}={written}"
+    if isinstance(method, SePT):
+        assert "num_train_epochs 3 instead of 1" in refused.value.why and "learning_rate" not in refused.value.why
 
 
 class Models(NamedTuple):

@@ -13,8 +13,8 @@ from selftrain.engines.config import EngineConfig
 from selftrain.evaluation import EvalConfig
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.methods import PST, RestEM, SePT
-from selftrain.methods.pst import PSTTrainingConfig
-from selftrain.methods.sept import SePTTrainingConfig
+from selftrain.methods.pst import PSTEvalConfig, PSTTrainingConfig
+from selftrain.methods.sept import SePTEvalConfig, SePTTrainingConfig
 from selftrain.models.seeds import SEED_MODELS, seed_model
 from selftrain.problems import load_problems
 from selftrain.trainer import SelfTrainer
@@ -50,7 +50,7 @@ def sept(
         "training": SePTTrainingConfig(
             **({"learning_rate": 2e-5, "warmup_steps": 4, "validation_size": 100} | (training or {}))
         ),
-        "evaluation": EvalConfig(
+        "evaluation": SePTEvalConfig(
             num_generations_eval=4, top_p_eval=1.0, eval_rounds=rounds,
             temperature_sweep=(0.0, 0.2, 0.4, 0.6, 0.8) if not method else (),
         ),
@@ -68,7 +68,7 @@ def pst(seed: int, rounds: int = 10, **method: Any) -> dict[str, Any]:
         "training": PSTTrainingConfig(
             learning_rate=5e-5, train_batch_size=64, loss_normalization="token", validation_size=100
         ),
-        "evaluation": EvalConfig(
+        "evaluation": PSTEvalConfig(
             num_generations_eval=0, top_p_eval=1.0, eval_rounds=rounds, gv_gap=not method, gv_gap_problems=250,
             gv_gap_generations=8, gv_gap_verifier="likelihood",
         ),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
-from selftrain.config import Profiles
+from selftrain.config import Profiles, settings_of
+from selftrain.errors import SettingsError
 from selftrain.evaluation import EvalConfig
 from selftrain.training.base import TrainingConfig
 from selftrain.types import Collected, Round, Sample, SamplingParams, TrainingExample
@@ -62,6 +63,36 @@ class Method(Protocol):
 def tokens_of(max_completion_length: int | Literal["auto"]) -> int:
     """A run chooses for the data set what is 'auto'; a method that is used by itself gets the longest."""
     return _LONGEST if max_completion_length == "auto" else max_completion_length
+
+
+def require_own_sections(method: Method, **given: Any) -> None:
+    """
+    require_own_sections(SePT(), training=SePTTrainingConfig(learning_rate=1e-6), evaluation=None)
+
+    Args:
+        given: sections by the names that a method has them under; None for its own.
+
+    Raises:
+        SettingsError: one of another class than the method's, and so with the defaults of another method.
+    """
+    for name, section in given.items():
+        own, found = type(getattr(method, name)), type(section)
+        if section is None or found is own:
+            continue
+        settings = settings_of(found) if hasattr(found, "__dataclass_fields__") else ()
+        usual = {target.name: target.default for target in settings_of(own)}
+        chosen = {t.name: value for t in settings if (value := getattr(section, t.name)) != t.default}
+        unlike = [
+            f"{t.name} {t.default!r} instead of {usual[t.name]!r}"
+            for t in settings
+            if t.name not in chosen and t.name in usual and usual[t.name] != t.default
+        ]
+        written = ", ".join(f"{setting}={value!r}" for setting, value in chosen.items() if setting in usual)
+        raise SettingsError(
+            f"{name} of {type(method).__name__} is a {found.__name__}",
+            f"its defaults are not those of {type(method).__name__}{': ' * bool(unlike)}{', '.join(unlike)}",
+            f"write {name}={own.__name__}({written})",
+        )
 
 
 def collected_from(samples: Sequence[Sample], *names: str) -> Collected:

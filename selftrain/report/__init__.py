@@ -10,7 +10,8 @@ changes.py        problems that became right or wrong
 team.py           several models: as a team, and on average
 gv_gap_summary.py against the best-decoded base; the generator-verifier gap
 run_report.py     the report of a run, printed and written
-several_runs.py   several runs compared, and printed; several_page.py their page
+several_runs.py   several runs compared, and printed; several_page.py their page; run_line.py one of them
+measured_alike.py whether their figures mean the same; cautions.py where not, in sentences
 browsing.py       views, filters and a problem's history, for `selftrain samples --browse`
 terminal_table.py the terminal's table        summary.py   the same for programs
 page.py           the page, from page.html: evaluation_sections.py, training_sections.py, cost_section.py, examples.py

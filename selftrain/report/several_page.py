@@ -12,8 +12,9 @@ from selftrain.report.html_tables import COLUMNS, section, table
 from selftrain.report.markup import Markup, el, join
 from selftrain.report.page import aside, fill, headline
 from selftrain.report.round_record import RoundRecord
+from selftrain.report.run_line import RunLine
 from selftrain.report.run_report import acting_settings
-from selftrain.report.several_runs import RunLine, SeveralRuns, cell, headings, shares
+from selftrain.report.several_runs import SeveralRuns, cell, headings, shares
 from selftrain.report.verdict import caveats, unsafe, warnings
 
 #: Settings that tell where a run is, not what it is.
@@ -27,6 +28,7 @@ def render_several(several: SeveralRuns) -> str:
     asides = (
         aside("Not safe", list(_of_each(several, unsafe)), "warned"),
         aside("What the collapse monitor reported", list(_of_each(several, warnings)), "warned"),
+        aside("Not measured alike", several.cautions, "warned"),
         aside("Caveats", list(_of_each(several, caveats))),
     )
     return fill(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from statistics import fmean
@@ -11,44 +11,16 @@ from typing import TYPE_CHECKING
 
 from selftrain.evaluation.compare import paired
 from selftrain.evaluation.results import Comparison
+from selftrain.report.cautions import cautions
 from selftrain.report.decision import Decision
 from selftrain.report.findings import Tested, headline_findings, holm
 from selftrain.report.formatting import difference, p_value, percent, points
-from selftrain.report.history import RunHistory
+from selftrain.report.measured_alike import GreedyAnswers
+from selftrain.report.run_line import ReportedRun, RunLine, of_first
 from selftrain.report.visible import visible
-from selftrain.storage import RunFolder
-from selftrain.types import RIGHT
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-
-@dataclass(frozen=True)
-class ReportedRun:
-    folder: RunFolder
-    history: RunHistory
-
-
-@dataclass(frozen=True)
-class RunLine:
-    """One model of one run, in the round that its run reports. p is Holm-corrected for the whole column."""
-
-    run: ReportedRun
-    #: Of the run, and of the model where a run has several.
-    name: str
-    model: str
-    round: int
-    #: Question -> whether the greedy answer was right.
-    answers: Mapping[str, float] = field(repr=False)
-    #: None where its base or the round was not evaluated.
-    gain: Tested | None = None
-    #: Against the first run; None of that itself, and where nothing can be paired.
-    beside: Tested | None = None
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether validation kept this round, and it gained."""
-        return self.gain is not None and self.gain.outcome == "better" and self.run.history.best_round != 0
 
 
 @dataclass(frozen=True)
@@ -65,9 +37,9 @@ class SeveralRuns:
     def lines(self) -> list[RunLine]:
         bare = [line for place, run in enumerate(self.runs) for line in _lines(run, self.names[place])]
         gains = [headline_findings(line.run.history).get(line.model, [None])[0] for line in bare]
-        besides = [None if line.run is self.runs[0] else pair(_of_first(line, bare), line) for line in bare]
+        besides = [None if line.run is self.runs[0] else pair(of_first(line, bare), line) for line in bare]
         return [
-            RunLine(line.run, line.name, line.model, line.round, line.answers, gain, beside)
+            replace(line, gain=gain, beside=beside)
             for line, gain, beside in zip(
                 bare,
                 _corrected([one.primary.comparison if one else None for one in gains]),
@@ -82,10 +54,14 @@ class SeveralRuns:
         return len({frozenset(line.answers) for line in self.lines}) == 1
 
     @cached_property
+    def graded_alike(self) -> bool:
+        return all(one.graded_like(other) for one, other in combinations(self.lines, 2))
+
+    @cached_property
     def winner(self) -> RunLine | None:
         """The line that is right most often of those that gained; None where none did, or they cannot be ranked."""
         kept = [line for line in self.lines if line.is_kept]
-        return max(kept, key=_share) if kept and self.agrees else None
+        return max(kept, key=_share) if kept and self.agrees and self.graded_alike else None
 
     @property
     def decision(self) -> Decision:
@@ -96,7 +72,13 @@ class SeveralRuns:
             why = f"{percent(_share(best))}\N{NO-BREAK SPACE}% right, {points(best.gain.comparison.difference)} points"
             return Decision(f"Use {visible(best.name)}, round {best.round}", why, "better")
         count = f"{gained} of {len(self.lines)} gained"
-        return Decision(count, "they were evaluated on different problems, and cannot be ranked", "better")
+        unlike = "evaluated on different problems" if self.graded_alike else "not graded alike"
+        return Decision(count, f"they were {unlike}, and cannot be ranked", "better")
+
+    @cached_property
+    def cautions(self) -> list[str]:
+        """Why figures of these runs do not mean the same, where that is seen."""
+        return cautions(dict(zip(self.names, self.runs, strict=True)), self.lines)
 
     @property
     def sentences(self) -> list[str]:
@@ -117,7 +99,9 @@ class SeveralRuns:
         found += [f"The base model of {visible(line.name)} is right more often." for line in bases]
         if len(gains := [line.gain.comparison.difference for line in lines if line.gain]) > 1:
             ends = f"from {points(min(gains))} to {points(max(gains))}"
-            found.append(f"On average they gained {points(fmean(gains))} points on their base models, {ends}.")
+            found += [
+                f"On average they gained {points(fmean(gains))} points on their base models, {ends}."
+            ] * self.graded_alike
         return found
 
     @property
@@ -125,6 +109,11 @@ class SeveralRuns:
         """Where a column compares the same problems, in words."""
         if not any(line.answers for line in self.lines):
             return "No evaluation problem has an answer, so nothing can be compared."
+        if not self.graded_alike:
+            return (
+                "Each is paired with its own base model, problem by problem, and with another run only where both were "
+                "graded alike."
+            )
         if self.agrees:
             return "All were evaluated on the same problems, so all comparisons are paired, problem by problem."
         return (
@@ -163,6 +152,8 @@ def print_runs(several: SeveralRuns) -> None:
     console = Console()
     console.print(compare_runs(several))
     console.print(Text(f"\n{several.decision}."), style="bold", soft_wrap=True)
+    for caution in several.cautions:
+        console.print(Text(caution), style="yellow", soft_wrap=True)
     for sentence in several.sentences:
         console.print(Text(sentence), soft_wrap=True)
 
@@ -180,7 +171,10 @@ def shares(line: RunLine) -> tuple[str, str]:
 def cell(several: SeveralRuns, line: RunLine, one: Tested | None) -> tuple[str, str, str]:
     """A comparison of a line: points, their interval, and p with the number of problems."""
     if one is None:
-        return ("no problem shared" if one is line.beside and line.run is not several.runs[0] else "–", "", "")
+        if one is not line.beside or line.run is several.runs[0]:
+            return "–", "", ""
+        first = of_first(line, several.lines)
+        return "graded differently" if first and not first.graded_like(line) else "no problem shared", "", ""
     points_, interval = difference(one.comparison).split(" points ")
     return points_, interval, f"{p_value(one.p)}, {one.comparison.problems:,} problems"
 
@@ -190,8 +184,8 @@ def _in_line(gained: str, interval: str, tested: str) -> str:
 
 
 def pair(one: RunLine | None, other: RunLine) -> Comparison | None:
-    """The second against the first, on the problems of both; None where they share none."""
-    both = sorted(one.answers.keys() & other.answers.keys()) if one else []
+    """The second against the first, on the problems of both; None where they share none, or were graded differently."""
+    both = sorted(one.answers.keys() & other.answers.keys(), key=repr) if one and one.graded_like(other) else []
     return paired("greedy", one.answers, other.answers, both) if one and both else None
 
 
@@ -199,22 +193,8 @@ def _lines(run: ReportedRun, name: str) -> Iterator[RunLine]:
     found, several = headline_findings(run.history), len(run.history.models) > 1
     for model in run.history.models:
         number = found[model][0].record.round if found.get(model) else run.history.headline_round or 0
-        yield RunLine(run, f"{name}, {model}" if several else name, model, number, _greedy(run.folder, number, model))
-
-
-def _of_first(line: RunLine, lines: Sequence[RunLine]) -> RunLine | None:
-    """The same model of the first run; of runs with one model each that, whatever its name."""
-    own = [one for one in lines if one.run is lines[0].run]
-    alone = len(own) == 1 and len(line.run.history.models) == 1
-    return own[0] if alone else next((one for one in own if one.model == line.model), None)
-
-
-def _greedy(folder: RunFolder, number: int, model: str) -> dict[str, float]:
-    rows = folder.rows(
-        f"select question, reward >= {RIGHT}, model from evaluations "
-        f"where greedy and reward is not null and round = {number:d}"
-    )
-    return {question: float(right) for question, right, answered_by in rows if answered_by == model}
+        answers = GreedyAnswers.read(run.folder, model, number)
+        yield RunLine(run, f"{name}, {model}" if several else name, model, number, answers)
 
 
 def _share(line: RunLine) -> float:

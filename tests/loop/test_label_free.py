@@ -13,7 +13,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from selftrain.cli.commands.train import print_result
 from selftrain.engines.config import EngineConfig
-from selftrain.evaluation import EvalConfig
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.loop.progress import Progress
 from selftrain.loop.result import Result
@@ -21,7 +20,7 @@ from selftrain.loop.run_graders import open_run_graders
 from selftrain.methods import PST, RestEM, SePT
 from selftrain.methods.base import Method
 from selftrain.methods.pst import PSTTrainingConfig
-from selftrain.methods.sept import SePTTrainingConfig
+from selftrain.methods.sept import SePTEvalConfig, SePTTrainingConfig
 from selftrain.models.seeds import seed_model
 from selftrain.problems import ProblemSet, load_problems
 from selftrain.problems.splits import DataSplits
@@ -64,9 +63,10 @@ def blinded(problems: ProblemSet) -> ProblemSet:
 
 TRAIN = load_problems("word_problems", split="train", max_problems=30)
 TEST = load_problems("word_problems", split="test", max_problems=8)
-EVALUATION = EvalConfig(
-    num_generations_eval=2, temperature_sweep=(0.0, 0.5), gv_gap=True, gv_gap_problems=3, gv_gap_generations=2
-)
+EVALUATION: dict[str, Any] = {
+    "num_generations_eval": 2, "temperature_sweep": (0.0, 0.5), "eval_rounds": 1,
+    "gv_gap": True, "gv_gap_problems": 3, "gv_gap_generations": 2,
+}  # fmt: skip
 WATCH = MonitorConfig(probe_rounds=1, probe_generations=1, consensus_generations=2)
 
 
@@ -77,7 +77,7 @@ def train(
     return SelfTrainer(**{
         "method": method, "model": models, "train_dataset": train_data, "eval_dataset": eval_data,
         "training": training, "monitor": WATCH, "output_dir": folder, "progress": Progress(quiet=True),
-        "evaluation": EVALUATION, "engine": EngineConfig(sampling_processes=1),
+        "evaluation": replace(method.evaluation, **EVALUATION), "engine": EngineConfig(sampling_processes=1),
     } | more).train()  # fmt: skip
 
 
@@ -108,7 +108,9 @@ def labels_on_disk(folder: Path) -> set[str]:
 
 
 def test_sept_runs_on_problems_whose_labels_cannot_be_touched(tmp_path: Path) -> None:
-    result = train_sept(tmp_path / "run", blinded(TRAIN), TEST, evaluation=EvalConfig(num_generations_eval=2))
+    result = train_sept(
+        tmp_path / "run", blinded(TRAIN), TEST, evaluation=SePTEvalConfig(num_generations_eval=2, eval_rounds=1)
+    )
     assert [record.round for record in result.rounds] == [0, 1, 2]
     for record in result.rounds:
         assert record.validated_by == "consensus" and record.metrics["greedy"].count == 8
@@ -170,7 +172,7 @@ def test_with_probe_labels_only_those_of_the_probe_are_looked_at(tmp_path: Path)
     mixed = tuple(p if p.id in held_out else b for p, b in zip(TRAIN, blind(TRAIN), strict=True))
     result = train_sept(
         tmp_path / "run", replace(TRAIN, problems=mixed), TEST, monitor=replace(WATCH, probe_labels=True),
-        evaluation=EvalConfig(num_generations_eval=0),
+        evaluation=SePTEvalConfig(num_generations_eval=0, eval_rounds=1),
     )  # fmt: skip
     assert len(rest) == 24 and {record.validated_by for record in result.rounds} == {"reward"}
     assert labels_on_disk(tmp_path / "run") == {"validation", "evaluation"}

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from selftrain.errors import ModelError, RunError, SettingsError
-from selftrain.evaluation import EvalConfig
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.loop.learner import Learner
 from selftrain.loop.model_factory import ModelFactory
@@ -20,7 +19,7 @@ from selftrain.loop.progress import Progress
 from selftrain.methods import SePT
 from selftrain.methods.base import collected_from
 from selftrain.methods.filters import with_scores
-from selftrain.methods.sept import SePTTrainingConfig, check_newest
+from selftrain.methods.sept import SePTEvalConfig, SePTTrainingConfig, check_newest
 from selftrain.models.loading import LoadedModel
 from selftrain.models.logprobs import token_logprobs
 from selftrain.models.prompts import PromptConfig, make_prompts
@@ -280,7 +279,7 @@ def test_j_every_round_samples_from_the_weights_of_the_round_before(tmp_path: Pa
         train_dataset=load_problems("word_problems", split="train", max_problems=14),
         eval_dataset=load_problems("word_problems", split="test", max_problems=6),
         training=SePTTrainingConfig(learning_rate=2e-3, warmup_steps=0, warmup_ratio=0.0, validation_size=4),
-        evaluation=EvalConfig(num_generations_eval=0),
+        evaluation=SePTEvalConfig(num_generations_eval=0, eval_rounds=1),
         monitor=MonitorConfig(collapse_watch="off", probe_generations=1, consensus_generations=1),
         output_dir=tmp_path / "run", progress=Progress(quiet=True),
     ).train()  # fmt: skip

@@ -9,11 +9,10 @@ import pytest
 
 from selftrain.engines.config import EngineConfig
 from selftrain.errors import ModelError, SettingsError
-from selftrain.evaluation import EvalConfig
 from selftrain.loop import model_factory
 from selftrain.loop.progress import Progress
 from selftrain.methods import PST
-from selftrain.methods.pst import PSTTrainingConfig
+from selftrain.methods.pst import PSTEvalConfig, PSTTrainingConfig
 from selftrain.models.loading import load_model, model_size
 from selftrain.models.placement import USABLE, Device, DeviceSlot, MemoryNeed, Placement, place
 from selftrain.models.seeds import SEED_MODELS, seed_model
@@ -128,7 +127,7 @@ def test_a_run_with_offloaded_models_is_the_same(tmp_path: Path, monkeypatch: py
             train_dataset=load_problems("word_problems", max_problems=24),
             eval_dataset=load_problems("word_problems", split="test", max_problems=6),
             training=PSTTrainingConfig(validation_size=6, learning_rate=1e-4),
-            evaluation=EvalConfig(num_generations_eval=1),
+            evaluation=PSTEvalConfig(num_generations_eval=1, eval_rounds=1, gv_gap=False),
             engine=EngineConfig(engine="transformers"),
         ).train()
         assert RunFolder.open(folder).rounds()

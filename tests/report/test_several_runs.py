@@ -4,26 +4,38 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pyarrow
+import pyarrow.parquet as parquet
 import pytest
 
 from selftrain.cli.main import run_cli
 from selftrain.handover.run_facts import RunFacts
+from selftrain.loop.run_graders import GradeProblems
 from selftrain.loop.run_to_end import run_to_end
 from selftrain.methods import RestEM
 from selftrain.problems.splits import DataSplits
+from selftrain.report.run_line import ReportedRun
 from selftrain.report.several_page import render_several
-from selftrain.report.several_runs import ReportedRun, SeveralRuns
+from selftrain.report.several_runs import SeveralRuns
 from selftrain.storage import RunFolder
+from selftrain.types import Problem, Response, Score
 from tests.report.test_page import Page, assert_inert
 from tests.toys.model import ToyModel
 from tests.toys.runs import grade, graders_of, toy, toy_problems, toy_run
 
 
-def finished(folder: Path, **changes: object) -> None:
-    graders, learner = graders_of(grade, grade, grade, labelled=True), toy(base=str(folder.parent / "base"))
+def any_answer(responses: Sequence[Response], problems: Mapping[str, Problem]) -> list[Score]:
+    """Another reward: whatever is an answer."""
+    return [replace(score, value=float(score.extracted_answer is not None)) for score in grade(responses, problems)]
+
+
+def finished(folder: Path, evaluation: GradeProblems = grade, **changes: Any) -> None:
+    graders, learner = graders_of(grade, grade, evaluation, labelled=True), toy(base=str(folder.parent / "base"))
     run = toy_run(folder, RestEM(num_rounds=2, num_generations=4), [learner], graders=graders, **changes)
     with run.context.record:
         run_to_end(run, {"toy": learner.base})
@@ -37,8 +49,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     finished(place / "first")
     finished(place / "second", seed=4)
     others = [replace(one, question=f"Again: {one.question}") for one in toy_problems(30, "others")]
-    train, validation = toy_problems(100)[:80], toy_problems(100)[80:]
-    finished(place / "third", splits=DataSplits(tuple(train), tuple(validation), tuple(others)))
+    finished(place / "third", splits=splits_with(others))
     return place
 
 
@@ -102,6 +113,88 @@ def test_settings_that_differ_are_shown(runs: Path) -> None:
         (runs / name / "plan.json").write_text(json.dumps({"settings": settings}))
     page = Page(render_several(several("slow", "fast", "first"))).text  # of "first" no setting is known
     assert "learning_rate0.0010.002–" in page and "the other 2 are the same" in page
+
+
+def test_runs_that_were_graded_by_different_functions_are_not_compared(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished(runs / "lenient", evaluation=any_answer)
+    assert run_cli(["report", "first", "second", "lenient"]) == 0
+    out = capsys.readouterr().out
+    (row,) = [line for line in out.splitlines() if line.startswith("lenient")]
+    assert "graded differently" in row and row.count("60 problems") == 1
+    found = several("first", "second", "lenient")
+    assert found.winner is None and not found.graded_alike and several("first", "second").graded_alike
+    # Nobody wrote down that they differ, but the base model's answers have other rewards.
+    assert "first and lenient have other rewards for " in out and "answers that are equal word for word" in out
+    assert "of 3 gained: they were not graded alike, and cannot be ranked." in out
+    assert "On average" not in out and "all comparisons are paired" not in out
+    page = Page(render_several(found)).text
+    assert "Not measured alike" in page and "first and lenient have other rewards for " in page
+
+
+def described(run: Path, grader: str, **settings: Any) -> None:
+    (run / "plan.json").write_text(json.dumps({"settings": settings}))
+    (run / "environment.json").write_text(json.dumps({"grader": {"name": grader}}))
+
+
+@pytest.mark.parametrize(
+    ("grader", "settings", "named"),
+    [
+        ("short", {"reward_funcs": ["mine:short"]}, "grader math in first-like, mine:short in other"),
+        (
+            "math + short",
+            {"reward_funcs": ["math", "mine:short"], "reward_weights": [1, 0.2]},
+            "grader math in first-like, math + mine:short weighted 1, 0.2 in other",
+        ),
+        ("code", {"weak_tests": "include"}, "code, weak_tests include in other"),
+        ("math", {"reward_funcs": ["always_one"]}, ""),  # an ablation is evaluated by the data set's own grader
+        ("math", {"reward_funcs": ["math"]}, ""),
+    ],
+)
+def test_the_grader_of_each_run_is_named_where_they_differ(
+    grader: str, settings: dict[str, Any], named: str, tmp_path: Path, runs: Path
+) -> None:
+    for name in ("first-like", "other"):
+        shutil.copytree(runs / "first", tmp_path / name, symlinks=True)
+    described(tmp_path / "first-like", "math")
+    described(tmp_path / "other", grader, **settings)
+    found = several(str(tmp_path / "first-like"), str(tmp_path / "other"))
+    assert found.graded_alike is (not named)
+    assert [named in caution for caution in found.cautions] == ([True] if named else [])
+    assert (found.lines[1].beside is None) is bool(named)
+
+
+def test_runs_that_were_not_asked_alike_are_compared_and_it_is_said(runs: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        shutil.copytree(runs / "first", tmp_path / name, symlinks=True)
+    described(tmp_path / "one", "math", max_completion_length=64, num_fewshot=8, learning_rate=1)
+    described(tmp_path / "two", "math", max_completion_length=512, num_fewshot=0, learning_rate=2, long_prompts="drop")
+    found = several(str(tmp_path / "one"), str(tmp_path / "two"))
+    (caution,) = found.cautions
+    assert "max_completion_length 64 in one, 512 in two; num_fewshot 8 in one, 0 in two." in caution
+    assert "learning_rate" not in caution and "not those of training alone" in caution
+    assert found.lines[1].beside is not None
+
+
+def test_another_prompt_and_another_gold_answer_are_seen_in_the_answers_themselves(runs: Path) -> None:
+    problems = toy_problems(60, "test")
+    told = [replace(one, question=one.question, reference="1000") for one in problems[:10]]
+    finished(runs / "regraded", splits=splits_with([*told, *problems[10:]]))
+    found = several("first", "regraded")
+    assert "10 questions have another gold answer in regraded than in first" in found.cautions[0]
+    assert found.lines[1].beside is not None and found.lines[1].beside.comparison.problems == 50
+    shutil.copytree(runs / "first", runs / "shown", symlinks=True)
+    for file in (runs / "shown" / "evaluations").iterdir():
+        table = parquet.read_table(file)
+        prompts = pyarrow.array([f"1+1= #### 2\n{prompt}" for prompt in table["prompt"].to_pylist()])
+        parquet.write_table(table.set_column(table.schema.get_field_index("prompt"), "prompt", prompts), file)
+    assert "60 questions in another prompt in shown than in first" in several("first", "shown").cautions[0]
+
+
+def splits_with(evaluation: Sequence[Problem]) -> DataSplits:
+    problems = toy_problems(100)
+    return DataSplits(tuple(problems[:80]), tuple(problems[80:]), tuple(evaluation))
 
 
 def test_runs_of_the_same_name_are_told_apart(runs: Path) -> None:

@@ -35,16 +35,18 @@ def trainer(method: str, folder: str, processes: int = 1) -> Any:
     from selftrain.loop.progress import Progress
     from selftrain.loop.stopping import BudgetConfig
     from selftrain.methods import PST, RestEM, SePT
-    from selftrain.methods.pst import PSTTrainingConfig
-    from selftrain.methods.sept import SePTTrainingConfig
+    from selftrain.methods.pst import PSTEvalConfig, PSTTrainingConfig
+    from selftrain.methods.sept import SePTEvalConfig, SePTTrainingConfig
     from selftrain.models.seeds import seed_model
     from selftrain.problems import load_problems
     from selftrain.trainer import SelfTrainer
     from selftrain.training.base import TrainingConfig
 
     short = {"max_completion_length": 12, "num_rounds": 2}
+    seldom = {"num_generations_eval": 1, "eval_rounds": 2}
     own: dict[str, Any] = {
         "rest-em": lambda: {
+            "evaluation": EvalConfig(**seldom),
             "method": RestEM(**short, num_generations=2, mask_truncated_completions=False),
             "model": seed_model("llama"),
             "reward_funcs": "always_one",
@@ -52,6 +54,7 @@ def trainer(method: str, folder: str, processes: int = 1) -> Any:
         },
         # One long training.
         "training": lambda: {
+            "evaluation": EvalConfig(**seldom),
             "method": RestEM(**{**short, "num_rounds": 1}, num_generations=2, mask_truncated_completions=False),
             "model": seed_model("llama"),
             "reward_funcs": "always_one",
@@ -60,11 +63,13 @@ def trainer(method: str, folder: str, processes: int = 1) -> Any:
             ),
         },
         "sept": lambda: {
+            "evaluation": SePTEvalConfig(**seldom),
             "method": SePT(**{**short, "num_rounds": 3}, problems_per_round=4),
             "model": seed_model("llama"),
             "training": SePTTrainingConfig(learning_rate=1e-3, train_batch_size=2, validation_size=4),
         },
         "pst": lambda: {
+            "evaluation": PSTEvalConfig(**seldom, gv_gap=False),
             "method": PST(**{**short, "max_completion_length": 48}, problems_per_round=4),
             "model": [seed_model("llama"), seed_model("qwen2")],
             "training": PSTTrainingConfig(learning_rate=1e-3, train_batch_size=2, validation_size=4),
@@ -74,7 +79,6 @@ def trainer(method: str, folder: str, processes: int = 1) -> Any:
         **own,
         train_dataset=load_problems("word_problems", split="train", max_problems=14, seed=1),
         eval_dataset=load_problems("word_problems", split="test", max_problems=4, seed=0),
-        evaluation=EvalConfig(num_generations_eval=1, eval_rounds=2),
         monitor=MonitorConfig(probe_rounds=1, probe_generations=1, consensus_generations=2, collapse_watch="warn"),
         # SePT removes weights that no longer serve; the others keep all.
         budget=BudgetConfig(checkpoint_minutes=0, keep_weights="best" if method == "sept" else "all"),

@@ -24,9 +24,10 @@ def run(settings: Resolved) -> int:
     """
     from selftrain.handover.run_facts import RunFacts
     from selftrain.report.page import render_page
+    from selftrain.report.run_line import ReportedRun
     from selftrain.report.run_report import page_content, print_report
     from selftrain.report.several_page import render_several
-    from selftrain.report.several_runs import ReportedRun, SeveralRuns, print_runs
+    from selftrain.report.several_runs import SeveralRuns, print_runs
     from selftrain.storage import RunFolder
 
     config = settings[ReportConfig]
