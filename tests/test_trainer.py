@@ -150,7 +150,11 @@ class Told(selftrain.Callback):
 
 
 def test_a_loaded_model_is_saved_into_the_run_and_stays_as_it_is(
-    finished: SelfTrainer, given: Models, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    finished: SelfTrainer,
+    given: Models,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = fingerprint(*given)
     trainer = replace(finished, model=given.model, processing_class=given.tokenizer, output_dir=tmp_path / "run")
@@ -179,6 +183,13 @@ def test_a_loaded_model_is_saved_into_the_run_and_stays_as_it_is(
     from_path = replace(trainer, model=str(saved), processing_class=None, output_dir=tmp_path / "from-path").train()
     weights = [one.output_dir / "weights" / "round-0001" / "model.safetensors" for one in (result, from_path)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
+
+    # The folder may be moved, or named in another way.
+    moved = (tmp_path / "run").rename(tmp_path / "elsewhere")
+    monkeypatch.chdir(tmp_path)
+    for place in (moved, Path("elsewhere")):
+        assert replace(trainer, output_dir=place).train(resume=True).metrics == result.metrics
+    moved.rename(tmp_path / "run")
 
     other = copy.deepcopy(given.model)
     with torch.no_grad():

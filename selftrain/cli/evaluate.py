@@ -30,6 +30,7 @@ from selftrain.loop.prompt_choice import Length, PromptChoice, PromptFit, choose
 from selftrain.loop.round_record import FinishedRound, evaluation_rows
 from selftrain.loop.run_config import ModelConfig
 from selftrain.loop.run_graders import check_grader, grader_of, read_by
+from selftrain.loop.worked_examples import as_in_training
 from selftrain.models.placement import check_device
 from selftrain.models.prompts import PromptConfig, make_prompts
 from selftrain.models.tokenizer_facts import read_facts
@@ -159,7 +160,8 @@ def _choose(
         evaluation=problems,
         seed=seed,
     )
-    return choose(prompts, length, fit)
+    choice = choose(prompts, length, fit)
+    return as_in_training(choice, models[-1], problems, given=prompts.num_fewshot != "auto")
 
 
 def _training_part(data: DatasetConfig) -> ProblemSet | None:

@@ -13,12 +13,9 @@ from selftrain.config.values import yaml_text
 from selftrain.methods import all_methods
 from selftrain.methods.base import Method
 from selftrain.problems.registry import find_known
-from selftrain.report.best_round import BestRound
-from selftrain.report.history import RunHistory
-from selftrain.report.round_record import read_rounds
+from selftrain.report.history import RunHistory, read_history
 from selftrain.storage import RunFolder
 from selftrain.storage.journal import Reader
-from selftrain.storage.typed_json import from_plain
 
 #: Origins of settings that somebody gave, rather than ones that follow from these.
 _GIVEN = ("flag", "file", "python")
@@ -42,8 +39,7 @@ class RunFacts:
     def history(self) -> RunHistory:
         """So far; the decision which round is the best is made at the end."""
         end = self._reader.finished("done")
-        best = None if end is None else from_plain(BestRound, end.metadata, "the end of the journal")
-        return RunHistory(read_rounds(self.folder), best)
+        return read_history(self.folder, None if end is None else end.metadata)
 
     @property
     def settings(self) -> Mapping[str, Any]:

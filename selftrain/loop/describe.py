@@ -43,6 +43,7 @@ def facts_of(
         "loading": {learner.name: list(learner.origin.notes) for learner in learners},
         "shipped_generation_settings": {learner.name: dict(learner.origin.shipped) for learner in learners},
         "prompt_examples": {learner.name: learner.engine.prompt_text(example) for learner in learners},
+        "worked_examples": [list(shot) for shot in example.few_shot],
         "grader": {"name": grader.name} | grader.metadata,
         **{
             name: {"name": problems.name, "mapping": problems.mapping, "warnings": problems.warnings}

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from selftrain.loop.collapse_monitor import LEAST_SEEN, CollapseMonitor
 from selftrain.loop.collect import CollectedRound
 from selftrain.loop.probe import Probe
+from selftrain.report.going_back import early_stopping_caveat
 from selftrain.report.reading import MANY, MORE_ROOM, READABLE
 from selftrain.report.round_record import Alarm, RoundRecord, SamplingSummary
 from selftrain.types import RIGHT
@@ -34,6 +35,20 @@ def held_back_lines(records: Iterable[RoundRecord]) -> Iterator[str]:
                 f"{sampling.held_back_graded:,} rewarded programs fail tests that give no reward "
                 f"({100 * sampling.held_back_gap:.1f} %)"
             )
+
+
+def early_stopping_lines(records: Sequence[RoundRecord], problems: int) -> Iterator[str]:
+    """Which epoch a training was left at, where that is not its last."""
+    for record in records:
+        training = record.training
+        if training is not None and training.validation_metric and training.best_epoch < training.epochs:
+            best, last = (training.validation_metric[epoch] for epoch in (training.best_epoch, -1))
+            yield (
+                f"round {record.round}: {record.model}: kept epoch {training.best_epoch} of {training.epochs}, "
+                f"validation {best:.3f}, after the last {last:.3f}, over {problems:,} problems"
+            )
+    if caveat := early_stopping_caveat(records, problems):
+        yield f"round {records[0].round}: {caveat}"
 
 
 def nothing_kept(number: int, collected: CollectedRound) -> str:

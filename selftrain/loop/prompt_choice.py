@@ -60,6 +60,8 @@ class PromptChoice:
     reasons: Mapping[str, str]
     #: Where the shots are from.
     source: str = ""
+    #: What else is to be said of it.
+    notes: tuple[str, ...] = ()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -81,6 +83,7 @@ class PromptChoice:
             yield f"prompt: {name} is {shown}: {self.reasons[name]} (--{name})"
         if self.shots and "num_fewshot" not in self.reasons:
             yield f"prompt: the {len(self.shots)} worked examples are {self.source}"
+        yield from (f"prompt: {note}" for note in self.notes)
 
 
 @dataclass(frozen=True, kw_only=True)

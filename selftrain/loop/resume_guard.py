@@ -12,6 +12,7 @@ from typing import Any
 
 from selftrain.config import Resolved
 from selftrain.errors import RunError
+from selftrain.loop.run_config import MODEL_PLACES
 from selftrain.models.source import find_source
 from selftrain.problems.splits import DataSplits
 from selftrain.storage import AnswerCache, Record
@@ -109,7 +110,9 @@ def recorded_threads(path: str | Path, *, resume: bool) -> Iterator[list[str]]:
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any], resumable: Set[str]) -> Iterable[str]:
-    for name in sorted({*before["settings"], *now["settings"]} - resumable):
+    # The same files in another place: a folder that was moved, perhaps with the run that it lies in.
+    moved = MODEL_PLACES if before["models"] == now["models"] else ()
+    for name in sorted({*before["settings"], *now["settings"]} - resumable - {*moved}):
         old, new = before["settings"].get(name), now["settings"].get(name)
         if old != new:
             yield f"{name} was {old!r} and is {new!r}"

@@ -7,6 +7,7 @@ answer cache what was sampled or graded since the last saved weights, and contin
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from statistics import fmean
 
@@ -74,7 +75,7 @@ class RoundLoop:
                 break
             self._run.context.stops.round_ended(number, num_rounds)
         self._evaluate_best()
-        best = self._best.decide()
+        best = replace(self._best.decide(), validation_problems=len(splits.validation))
         self._checkpoints.drop_needless_weights(num_rounds, best.headline_round)
         return RunHistory(read_rounds(self._record.folder), best)
 
@@ -125,6 +126,7 @@ class RoundLoop:
             stop_reason = messages.collapsed(number, self._settings.method.num_rounds)
         finished = FinishedRound(self._recorder.records(outcome), outcome.probes, stop_reason)
         self._progress.say_all(messages.held_back_lines(finished.records))
+        self._progress.say_all(messages.early_stopping_lines(finished.records, len(self._run.splits.validation)))
         finished = FinishedRound.from_journal(self._record.finish_round(number, finished.to_journal()))
         self._record.write_timings(number, self.steps.seconds)
         self._progress.say_all(self._forecast.round_ended(number, self.steps.seconds))

@@ -7,6 +7,8 @@ from typing import Any
 
 from selftrain.config import Resolved, config_dataclass, required, setting
 
+#: Settings that say where models lie. What they hold is what makes a run the same one, not where it is.
+MODEL_PLACES = ("model_name_or_path", "models")
 #: A local folder or a hub id; several where models learn together.
 Folders = str | Sequence[str]
 

@@ -8,12 +8,9 @@ from selftrain.loop.checkpoints import keep_best_alone
 from selftrain.loop.result import Result
 from selftrain.loop.round_loop import RoundLoop
 from selftrain.loop.run import Observer, Run
-from selftrain.report.best_round import BestRound
-from selftrain.report.history import RunHistory
-from selftrain.report.round_record import read_rounds
+from selftrain.report.history import read_history
 from selftrain.report.run_report import write_report
-from selftrain.storage import Record
-from selftrain.storage.typed_json import from_plain, to_plain
+from selftrain.storage.typed_json import to_plain
 
 
 def run_to_end(run: Run, models: Mapping[str, str], observers: Sequence[Observer] = ()) -> Result:
@@ -27,7 +24,9 @@ def run_to_end(run: Run, models: Mapping[str, str], observers: Sequence[Observer
     """
     record = run.context.record
     with run.context.stops.handling_signals():
-        history = finished_history(record) if record.is_done else RoundLoop(run, observers).run()
+        history = (
+            read_history(record.folder, record.metadata("done")) if record.is_done else RoundLoop(run, observers).run()
+        )
         best = to_plain(history.best)
         record.point_best(best, models)
         write_report(record, history)
@@ -39,9 +38,3 @@ def run_to_end(run: Run, models: Mapping[str, str], observers: Sequence[Observer
             )
         record.discard_answers(range(run.settings.method.num_rounds + 1))
         return Result(record.folder.path, history)
-
-
-def finished_history(record: Record) -> RunHistory:
-    """The history of a finished run."""
-    best = from_plain(BestRound, record.metadata("done"), "the end of the journal")
-    return RunHistory(read_rounds(record.folder), best)

@@ -6,6 +6,7 @@ round_record.py   a line of rounds.jsonl; best_round.py the loop's decision; his
 findings.py       each round against the base, and the headline round
 decision.py       what to do: use a round, or keep the base model
 verdict.py        whether the run helped, the caveats, and what the collapse monitor reported
+going_back.py     trainings and rounds given up on the word of a few validation problems
 changes.py        problems that became right or wrong
 team.py           several models: as a team, and on average
 gv_gap_summary.py against the best-decoded base; the generator-verifier gap

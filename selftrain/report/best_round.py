@@ -21,3 +21,5 @@ class BestRound:
     headline_round: int | None
     #: None without validation problems: then it is the last round that trained.
     validated_by: ValidatedBy | None
+    #: How many validation problems there were.
+    validation_problems: int | None = None

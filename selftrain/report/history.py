@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from selftrain.evaluation.results import Sweep
 from selftrain.report.best_round import BestRound
 from selftrain.report.formatting import is_accuracy
-from selftrain.report.round_record import RoundRecord, ValidatedBy
+from selftrain.report.round_record import RoundRecord, ValidatedBy, read_rounds
+from selftrain.storage import RunFolder
+from selftrain.storage.typed_json import from_plain
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,18 @@ class RunHistory:
             return "the last one that trained: there are no validation problems to choose by"
         mean = ", the mean over the models" if len(self.models) > 1 else ""
         return f"the one with the highest {self.score_name} on the validation problems{mean}"
+
+
+def read_history(folder: RunFolder, end: Mapping[str, Any] | None) -> RunHistory:
+    """
+    Args:
+        end: what the journal says of the end of the run, which has the decision; None of a run that goes on.
+
+    Raises:
+        RunError: a file of the run is not what this version writes.
+    """
+    best = None if end is None else from_plain(BestRound, end, "the end of the journal")
+    return RunHistory(read_rounds(folder), best)
 
 
 def metrics_in(records: Iterable[RoundRecord]) -> list[str]:

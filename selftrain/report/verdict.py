@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from selftrain.evaluation.results import Estimate
 from selftrain.report.findings import ALPHA, Finding, has_base, headline_findings, lower_temperature
 from selftrain.report.formatting import difference, number, p_value, percent, tested
+from selftrain.report.going_back import chosen_by_few, early_stopping_caveat
 from selftrain.report.history import RunHistory
 from selftrain.report.round_record import RoundRecord
 from selftrain.report.team import mean_sentence
@@ -75,7 +76,9 @@ def _changes(history: RunHistory, before: RoundRecord, after: RoundRecord) -> It
 
 def caveats(history: RunHistory) -> list[str]:
     """What a careful reader would hold against the verdict."""
-    found = list(_base_is_best(history))
+    found = [*_base_is_best(history), *chosen_by_few(history)]
+    if history.best is not None and history.best.validation_problems is not None:
+        found += filter(None, [early_stopping_caveat(history.records, history.best.validation_problems)])
     for model, findings in headline_findings(history).items():
         base = next((record for record in (*history.by_model[model], *history.records) if record.round == 0), None)
         own = [

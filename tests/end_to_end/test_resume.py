@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -100,6 +101,21 @@ def test_a_budget_stops_a_run_and_more_of_it_goes_on(here: Path, whole: dict[str
     assert "learning_rate may not change" in err
     run("resume", "run", "--set", "max_rounds=none")
     same(here / "run", whole)
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_where_its_base_model_was_moved(here: Path, whole: dict[str, bytes]) -> None:
+    shutil.copytree(seed_model("llama"), here / "old" / "llama")
+    run(*RUN, "--model_name_or_path", "old/llama", "--output_dir", "run", "--max_rounds", "1", code=75)
+    shutil.move(here / "old", here / "new")
+    _, err = run("resume", "run", "--set", "max_rounds=none", code=66)
+    assert "--set model_name_or_path=" in err
+    other = shutil.copytree(seed_model("qwen2"), here / "other" / "llama")
+    _, err = run("resume", "run", "--set", "max_rounds=none", f"model_name_or_path={other}", code=74)
+    assert "the model 'llama' differs" in err
+    run("resume", "run", "--set", "max_rounds=none", "model_name_or_path=new/llama")
+    weights = "weights/round-0002/model.safetensors"
+    assert (here / "run" / weights).read_bytes() == whole[weights]
 
 
 @pytest.mark.slow

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from selftrain.cli.command import Command, all_commands, command
 from selftrain.config import Given, Resolved, config_dataclass, from_record, required, setting, settings_in
-from selftrain.errors import RunError, SettingsError
+from selftrain.errors import ModelError, RunError, SettingsError
+from selftrain.loop.run_config import MODEL_PLACES
 
 
 @config_dataclass
 class ResumeConfig:
     run: str = required("folder of the run", example="runs/first", positional=True)
     set: tuple[str, ...] = setting(
-        (), "settings to change, as name=value; only those that cannot change the results may change"
+        (),
+        "settings to change, as name=value; only those that cannot change the results may change, and the folder of a "
+        "model, where the same files lie in it",
     )
     json: bool = setting(False, "print the result as JSON on standard output")
 
@@ -36,7 +40,8 @@ def resume(run: str, changes: Sequence[str], *, as_json: bool) -> int:
     """
     facts = facts_of(run)
     began = command_of(facts, run)
-    may_change = [name for name, target in settings_in(began.sections()).items() if target.resumable]
+    settings = settings_in(began.sections())
+    may_change = [name for name, target in settings.items() if target.resumable or name in MODEL_PLACES]
 
     def check(name: str) -> None:
         if name not in may_change:
@@ -46,8 +51,30 @@ def resume(run: str, changes: Sequence[str], *, as_json: bool) -> int:
                 f"these may: {', '.join(may_change)}. To change another, begin a new run or fork this one",
             )
 
+    _check_places(facts, [change.partition("=")[0] for change in changes])
     words = ["--output_dir", run, *as_flags(changes, check), *(["--json"] if as_json else [])]
     return began.run(began.parse(words, recorded_settings(facts, began, run)), resume=True)
+
+
+def _check_places(facts: Mapping[str, Any], changed: Sequence[str]) -> None:
+    """
+    Raises:
+        ModelError: a folder of a base model is gone, and no other is given.
+    """
+    for name in MODEL_PLACES:
+        recorded = facts["settings"].get(name, ())
+        # A hub id stands for itself among the hashes.
+        gone = [
+            place
+            for place in ([recorded] if isinstance(recorded, str) else recorded)
+            if place not in facts["models"].values() and not Path(place).expanduser().exists()
+        ]
+        if gone and name not in changed:
+            raise ModelError(
+                f"the base model {gone[0]!r} is not there any more, seen from {Path.cwd()}",
+                "the run goes on from it, and from the folder that it was started in where its path is relative",
+                f"resume from that folder, or say where it is now: --set {name}=FOLDER",
+            )
 
 
 def facts_of(run: str) -> Mapping[str, Any]:

@@ -47,15 +47,20 @@ def build(context: EngineContext) -> Engine:
 def bf16_line(bf16: bool, gain: float) -> str:
     """What to say of a processor that multiplies in bfloat16 `gain` times as fast as in float32; empty for nothing."""
     if bf16 and gain < WORTH_BF16:
-        return (
-            f"--bf16 gains nothing here: this processor multiplies in bfloat16 {gain:.1f} times as fast as in float32"
-        )
+        return f"--bf16 gains nothing here: this processor multiplies in bfloat16 {_as_fast(gain)}"
     if not bf16 and gain >= WORTH_BF16:
         return (
-            f"this processor multiplies in bfloat16 {gain:.1f} times as fast as in float32: --bf16 would use it, with "
-            "float32 weights and log-probabilities, and rounding in what is sampled and trained"
+            f"this processor multiplies in bfloat16 {_as_fast(gain)}: --bf16 would use it, with float32 "
+            "weights and log-probabilities, and rounding in what is sampled and trained"
         )
     return ""
+
+
+def _as_fast(gain: float) -> str:
+    if round(gain, 1) == 1:
+        return "as fast as in float32"
+    times, how = (gain, "as fast as") if gain > 1 else (1 / gain, "slower than")
+    return f"{times:.1f} times {how} in float32" if times < 10 else f"{times:.0f} times {how} in float32"
 
 
 def _large(reference: TransformersEngine) -> bool:
