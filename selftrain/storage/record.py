@@ -70,6 +70,13 @@ class Record(DerivedFiles):
 
     @staticmethod
     def require_free(path: str | Path) -> None:
+        in_the_way = next((above for above in Path(path).parents if above.is_file()), None)
+        if in_the_way is not None:
+            raise RunError(
+                f"output_dir {str(path)!r} would lie in {str(in_the_way)!r}, which is a file",
+                "a run is a folder, in other folders",
+                "choose another --output_dir",
+            )
         if Path(path).is_file() or is_occupied(Path(path), but=(GIVEN,)):
             resume = f", or resume it: selftrain resume {path}" if holds_run(Path(path)) else ""
             raise RunError(

@@ -140,7 +140,7 @@ def test_a_best_round_between_two_evaluations_is_kept_evaluated_and_chosen(tmp_p
     history = up_and_down(tmp_path / "run")
     scores = scores_of(history.records)
     top = max(scores, key=lambda number: scores[number])
-    assert scores[0] == scores[5] == 0 and 0 < top < 5 and history.best == BestRound(top, top, "reward")
+    assert scores[0] == scores[5] == 0 and 0 < top < 5 and history.best == BestRound(top, top, "reward", 20)
     best = history.records[top]
     assert best.round == top and best.metrics and best.against_base and best.training
     assert sorted(path.name for path in (tmp_path / "run" / "weights").iterdir()) == [f"round-000{top}", "round-0005"]
@@ -173,7 +173,7 @@ def test_only_weights_that_are_asked_for_stay(
         stops=StopController(BudgetConfig(keep_weights=keep), ""),
     )  # fmt: skip
     history = run_to_end(run, {"toy": "toy"}).history
-    assert history.best == BestRound(2, 2, "reward")
+    assert history.best == BestRound(2, 2, "reward", 20)
     assert {path.name for path in (tmp_path / "run" / "weights").iterdir()} == {f"round-000{number}" for number in left}
     assert [record.round for record in history.records if record.metrics] == [0, 1, 2, 3, 4, 5]
 
