@@ -1,6 +1,6 @@
 """Whether an update of a running vLLM that went wrong is noticed, and one that went right is taken.
 
-    python -m benchmarks.vllm_updates --vllm_python PY [--models llama qwen2 gemma2] [--trials 20]
+    python -m benchmarks.vllm_updates --vllm_python PY [--models llama ...] [--trials 20] [--memory 0.06] [--bf16]
 
 Each trial changes every weight by about 0.1 % twice. The first change is handed over as it is, of the second a tensor
 drawn at random is damaged on its way. Prints how many were noticed, by log-probabilities and by sums; asserts nothing.
@@ -42,17 +42,20 @@ STEP = 1e-3
 class Updates:
     """A model, and a vLLM that is given it again and again, whatever comes of that."""
 
-    def __init__(self, model: str, python: str) -> None:
+    def __init__(self, model: str, asked: argparse.Namespace) -> None:
         vllm = VllmConfig(
-            vllm_python=python, vllm_gpu_memory_utilization=0.06, vllm_enforce_eager=True, vllm_max_model_length=512
-        )
-        factory = ModelFactory(PromptConfig(), EngineConfig(engine="vllm"), engine_sections={"vllm": vllm}, say=print)
+            vllm_python=asked.vllm_python, vllm_gpu_memory_utilization=asked.memory, vllm_enforce_eager=True,
+            vllm_max_model_length=512,
+        )  # fmt: skip
+        config = EngineConfig(engine="vllm", bf16=asked.bf16)
+        factory = ModelFactory(PromptConfig(), config, engine_sections={"vllm": vllm}, say=print)
         path = seed_model(model) if model in SEED_MODELS else model
         self.learner = factory.load(path)
         engine: Any = self.learner.engine
         assert isinstance(engine, VllmEngine)
         self.process, self.model = engine.live.process(), engine.reference.model
-        self.probe, self.held = Probe(engine.reference, 512), HeldTensors(self.model, "float32")
+        self.dtype = engine.live.dtype
+        self.probe, self.held = Probe(engine.reference, 512), HeldTensors(self.model, self.dtype)
         self.compare()
 
     def change(self) -> None:
@@ -79,12 +82,12 @@ class Updates:
         return far, is_equal
 
 
-def measure(model: str, python: str, trials: int) -> list[list[str]]:
+def measure(model: str, asked: argparse.Namespace) -> list[list[str]]:
     """Rows of the table."""
     torch.manual_seed(0)
-    chance, updates = random.Random(0), Updates(model, python)
+    chance, updates = random.Random(0), Updates(model, asked)
     found: dict[str, list[tuple[float, bool]]] = {name: [] for name in ("none", *DAMAGES)}
-    for trial in range(trials):
+    for trial in range(asked.trials):
         updates.change()
         found["none"].append(updates.give(updates.save))
         weights = dict(updates.model.named_parameters())
@@ -102,7 +105,7 @@ def measure(model: str, python: str, trials: int) -> list[list[str]]:
 
         found[damage].append(updates.give(save))
     updates.learner.close()
-    limit = TOLERANCES["float32"]
+    limit = TOLERANCES[updates.dtype]
     return [
         [
             model, damage, f"{min(far for far, _ in one):.2g} to {max(far for far, _ in one):.2g}",
@@ -116,6 +119,7 @@ def measure(model: str, python: str, trials: int) -> list[list[str]]:
             ),
         ]
         for damage, one in found.items()
+        if one
     ]  # fmt: skip
 
 
@@ -124,8 +128,10 @@ def main() -> None:
     parser.add_argument("--vllm_python", required=True)
     parser.add_argument("--models", nargs="+", default=[*SEED_MODELS])
     parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--memory", type=float, default=0.06, help="share of the machine's that vLLM may take")
+    parser.add_argument("--bf16", action="store_true")
     asked = parser.parse_args()
-    rows = [row for model in asked.models for row in measure(model, asked.vllm_python, asked.trials)]
+    rows = [row for model in asked.models for row in measure(model, asked)]
     head = ("model", "damage", "nats a token", "noticed by log-probabilities", "by sums", "by either")
     print(f"\n{machine()}; {asked.trials} trials of each model\n\n{table(head, rows)}")
 
