@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,20 @@ def selftrain(words: Sequence[str]) -> str:
 
 
 def planned(words: Sequence[str]) -> dict[str, Any]:
-    plan = json.loads(selftrain(["plan", *words, "--json"]))
-    return dict(plan["estimate"]) | {"smallest_gain": plan["evaluation"]["smallest_gain"]}
+    return dict(json.loads(selftrain(["plan", *words, "--json"]))["estimate"])
+
+
+def trained(line: str) -> int:
+    """Tokens of all trainings of a round, each epoch counted."""
+
+    def reports(value: Any) -> Iterator[dict[str, Any]]:
+        if isinstance(value, dict) and {"tokens", "epochs", "steps"} <= value.keys():
+            yield value
+        elif isinstance(value, dict | list):
+            for one in value.values() if isinstance(value, dict) else value:
+                yield from reports(one)
+
+    return sum(report["tokens"] * report["epochs"] for report in reports(json.loads(line)))
 
 
 def held(name: str, words: Sequence[str]) -> None:
@@ -64,11 +76,12 @@ def held(name: str, words: Sequence[str]) -> None:
         plan, run = planned(words), Path(folder) / "run"
         selftrain([*words, "--output_dir", str(run)])
         happened = json.loads((run / "plan.json").read_text())["happened"]
+        happened["trained_tokens"] = sum(map(trained, (run / "rounds.jsonl").read_text().splitlines()))
+        happened["disk"] = sum(path.stat().st_size for path in run.rglob("*") if path.is_file())
     plan["seconds"] = sum(plan["seconds"].values())
     print(f"{name}, load {os.getloadavg()[0]:.1f}")
     for field in FIELDS:
         said, came = plan[field], happened[field]
-        came = sum(came.values()) if isinstance(came, dict) else came
         difference = f"{100 * (said / came - 1):+.0f} %" if came else "-"
         print(f"    {field}: planned {said:,.0f}, came to {came:,.0f}: {difference}", flush=True)
 

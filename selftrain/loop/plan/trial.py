@@ -99,8 +99,10 @@ class Trial:
 
     def memory(self, generating: float) -> float:
         """The peak of the whole run: what was seen, and what larger batches add, extended along a line; no less than
-        processes are known to come to that generate for so many seconds: freed memory is not given back."""
-        from selftrain.engines.packed.memory import BESIDE_WEIGHTS, COPIES  # with torch
+        processes are known to come to that generate for so many seconds: freed memory is not given back, nor is what
+        oneDNN keeps for every shape of a product. A model too small for oneDNN stays near what was seen."""
+        from selftrain.engines.packed.linear import ONEDNN_FROM  # with torch
+        from selftrain.engines.packed.memory import BESIDE_WEIGHTS, COPIES
         from selftrain.engines.packed.worker_pool import START_AFTER
 
         settings, evaluated = self.run.settings, self.evaluated
@@ -116,7 +118,8 @@ class Trial:
         slope = 0.0 if before is None else (peak - before[1]) / (batch - before[0])
         sizes = [COPIES * learner.saved_bytes for learner in self.run.learners]
         others = sum(n * (BESIDE_WEIGHTS + one) for n, one in zip(self._processes, sizes, strict=True))
-        known = BESIDE_WEIGHTS + sum(sizes) + others if others and generating > 2 * START_AFTER else 0.0
+        grows = others and generating > 2 * START_AFTER and max(sizes) / COPIES / 4 >= ONEDNN_FROM
+        known = BESIDE_WEIGHTS + sum(sizes) + others if grows else 0.0
         return max(known, self.peak + slope * max(0, largest - self.seen_batch))
 
     def sampling(self) -> SamplingTrial:
