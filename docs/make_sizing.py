@@ -51,10 +51,10 @@ What was planned against what happened, in per cent, for the demos on two cores 
 | without AVX-512: PST, 8 rounds | -6 | 1 | over by 119 | over by 106, since changed | 0 |
 
 The last three are runs of `python -m benchmarks.planning`; the memory of the first was planned again after the
-change. Time is that of the machine as it was: while the 40 rounds ran, other work grew. Of the 40 rounds the best was not an
-evaluated one, and the plan tells disk for both cases. Answers grow and shrink as a model learns, which nobody knows
-before. A sampling batch that is larger than what some seconds allow is priced too high, and the plan says so. Memory
-is that of all processes together, on a GPU that of the GPU.
+change. Time is that of the machine as it was: while the 40 rounds ran, other work grew. Of the 40 rounds the best
+was not an evaluated one, and the plan tells disk for both cases. Answers grow and shrink as a model learns, which
+nobody knows before. A sampling batch that is larger than what some seconds allow is priced too high, and the plan
+says so. Memory is that of all processes together, on a GPU that of the GPU.
 
 ## On other hardware: `--params`
 
