@@ -31,7 +31,7 @@ class VllmConfig:
     vllm_logprob_tolerance: float | None = setting(
         None,
         "nats a token by which vLLM's log-probabilities of a small probe may differ from the trainer's, on average, "
-        "after every change of weights; by default 0.0001 in float32 and 0.1 in bfloat16",
+        "after every change of weights; by default 0.0001 in float32 and 0.3 in bfloat16",
         gt=0,
         resumable=True,
     )

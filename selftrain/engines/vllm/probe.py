@@ -11,7 +11,7 @@ from selftrain.models.rendering import TokenizedExample
 from selftrain.types import Prompt
 
 #: Mean nats a token by which they may differ; ours: measured in docs/results/engines.md.
-TOLERANCES = {"float32": 1e-4, "bfloat16": 0.1}
+TOLERANCES = {"float32": 1e-4, "bfloat16": 0.3}
 #: Few and short, since every change of the weights waits for them.
 QUESTIONS = (
     "What is 2 + 3?",
