@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import LlamaForCausalLM
+from transformers import DynamicCache, LlamaForCausalLM
 
 from selftrain.models.rendering import TokenizedExample, batches_by_tokens
 
@@ -100,8 +100,11 @@ def can_share_start(model: Any) -> bool:
     dropout = getattr(model.config, "attention_dropout", 0.0) or any(
         isinstance(module, torch.nn.Dropout) and module.p for module in model.modules()
     )
-    recomputed = any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
-    return PlainHead.of(model) is not None and not dropout and not recomputed
+    return PlainHead.of(model) is not None and not dropout and not recomputes_activations(model)
+
+
+def recomputes_activations(model: Any) -> bool:
+    return any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
 
 
 def _hidden_states(model: Any, ids: Tensor, shared: int) -> Tensor:
@@ -111,7 +114,8 @@ def _hidden_states(model: Any, ids: Tensor, shared: int) -> Tensor:
     if not shared:
         plain: Tensor = model.model(input_ids=ids, use_cache=False).last_hidden_state
         return plain
-    cache = getattr(model.model(input_ids=ids[:1, :shared], use_cache=True), CACHE)
+    cache = DynamicCache(config=model.config)
+    model.model(input_ids=ids[:1, :shared], use_cache=True, **{CACHE: cache})
     cache.batch_repeat_interleave(len(ids))
     rest: Tensor = model.model(input_ids=ids[:, shared:], use_cache=True, **{CACHE: cache}).last_hidden_state
     return rest
@@ -161,8 +165,8 @@ def token_logprobs(
     # No position predicts the first token of an example whose prompt is empty.
     first = max(first, 0)
     ids = _padded(examples, pad_id).to(model.device)
-    head = PlainHead.of(model)
-    if shared and head is not None:
+    head = PlainHead.of(model) if shared else None
+    if head is not None:
         logits = head.logits(_hidden_states(model, ids[:, :-1], shared)[:, first - shared :])
     else:
         kept = torch.arange(first, longest - 1, device=ids.device)

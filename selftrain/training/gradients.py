@@ -13,6 +13,7 @@ from selftrain.models.logprobs import (
     autocast,
     can_share_start,
     completion_states,
+    recomputes_activations,
     token_logprobs,
     too_many_logits,
 )
@@ -121,6 +122,6 @@ class GradientAccumulator:
 
 def enable_gradient_checkpointing(model: Any) -> None:
     """Once per model: each call would register another hook."""
-    if not any(getattr(module, "gradient_checkpointing", False) for module in model.modules()):
+    if not recomputes_activations(model):
         # The method is renamed in transformers: the old name goes in version 6, the new one came in 5.20 or so.
         (getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable)()

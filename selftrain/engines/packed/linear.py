@@ -73,9 +73,8 @@ def make_linear(weight: Tensor, bias: Tensor | None = None, *, bf16: bool = Fals
     """`weight` is `[out, in]`, `bias` `[out]`, both float32; `bf16` multiplies in bfloat16."""
     if bf16:
         weight, bias = weight.bfloat16(), None if bias is None else bias.bfloat16()
-    onednn = _ONEDNN is not None and weight.numel() >= ONEDNN_FROM
-    if bf16:
-        onednn = onednn and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    supported = _ONEDNN is not None and (not bf16 or torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    onednn = supported and weight.numel() >= ONEDNN_FROM
     return OneDnnLinear(weight, bias) if onednn else PlainLinear(weight, bias)
 
 

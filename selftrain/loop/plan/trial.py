@@ -118,7 +118,13 @@ class Trial:
         slope = 0.0 if before is None else (peak - before[1]) / (batch - before[0])
         sizes = [COPIES * learner.saved_bytes for learner in self.run.learners]
         others = sum(n * (BESIDE_WEIGHTS + one) for n, one in zip(self._processes, sizes, strict=True))
-        grows = others and generating > 2 * START_AFTER and max(sizes) / COPIES / 4 >= ONEDNN_FROM
+        # Of the whole model: with an adapter `saved_bytes` are the adapter's.
+        models: list[Any] = [getattr(learner.trainer, "model", None) for learner in self.run.learners]
+        grows = (
+            others
+            and generating > 2 * START_AFTER
+            and max(sum(one.numel() for one in model.parameters()) for model in models) >= ONEDNN_FROM
+        )
         known = BESIDE_WEIGHTS + sum(sizes) + others if grows else 0.0
         return max(known, self.peak + slope * max(0, largest - self.seen_batch))
 
