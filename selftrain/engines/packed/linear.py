@@ -16,8 +16,8 @@ from selftrain.models.logprobs import torch_threads
 #: oneDNN's product with a pre-packed weight: semi-private in torch, so it may be missing.
 _ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
 #: Weights from which on oneDNN multiplies. With AVX-512 it is up to twice as fast as torch's own choice (on AMD, MKL
-#: stays at AVX2). With AVX2 it is 1.5 to 2.6 times as fast where the weight is larger than the cache and rows are few,
-#: for MKL rearranges the weight anew in each call; for small weights they are equal, and oneDNN starts more slowly.
+#: stays at AVX2). With AVX2 it is up to 2.6 times as fast where the weight is larger than the cache and rows are 4 to
+#: 64, for MKL rearranges the weight anew in each call; for small weights they are equal, and oneDNN starts more slowly.
 #: A rule and not a measurement: a run that is resumed has to round as before.
 ONEDNN_FROM = 0 if torch.backends.cpu.get_cpu_capability().startswith("AVX512") else 2**20
 #: Rows that a weight is packed for; other numbers of rows work as well.
