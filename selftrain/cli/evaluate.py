@@ -117,7 +117,7 @@ class _Evaluation:
             self._save(number, records[-1], results)
         if self.record is not None:
             self.record.describe({"settings.yaml": self.settings.to_yaml(), "environment.json": as_json(self.facts)})
-        return RunHistory(records)
+        return RunHistory(records, of_models=True)
 
     def _describe(self, learner: Learner) -> None:
         example = self.task.prompts[0]

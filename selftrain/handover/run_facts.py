@@ -39,7 +39,11 @@ class RunFacts:
     def history(self) -> RunHistory:
         """So far; the decision which round is the best is made at the end."""
         end = self._reader.finished("done")
-        return read_history(self.folder, None if end is None else end.metadata)
+        return read_history(
+            self.folder,
+            None if end is None else end.metadata,
+            of_models=self._journal.get("command") == "eval",
+        )
 
     @property
     def settings(self) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from importlib.util import find_spec
 
 from selftrain.config import config_dataclass, setting, settings_of
@@ -57,7 +58,7 @@ class AdapterConfig:
     def require_packages(self) -> None:
         """
         Raises:
-            SettingsError: a package that the settings need is not installed.
+            SettingsError: a package that the settings need is not installed, or is one that transformers refuses.
         """
         for name, is_set, package, extra in (
             ("use_peft", self.use_peft, "peft", "peft"),
@@ -69,3 +70,26 @@ class AdapterConfig:
                     "it is an optional dependency",
                     f"pip install 'selftrain[{extra}]'",
                 )
+        if self.use_peft:
+            _require_peft_that_transformers_takes()
+
+
+def _require_peft_that_transformers_takes() -> None:
+    """The adapter is inserted by transformers, which asks for a newer peft from time to time.
+
+    Raises:
+        SettingsError: the one that is installed is older.
+    """
+    from transformers.integrations.peft import MIN_PEFT_VERSION
+    from transformers.utils import check_peft_version
+
+    try:
+        check_peft_version(MIN_PEFT_VERSION)
+    except ValueError as error:
+        installed = version("transformers")
+        older = ".".join(installed.split(".")[:2])
+        raise SettingsError(
+            f"use_peft is set, and transformers {installed} refuses peft {version('peft')}",
+            f"it asks for {MIN_PEFT_VERSION} or newer, and inserts the adapter",
+            f"pip install 'peft>={MIN_PEFT_VERSION}'; where there is none yet, pip install 'transformers<{older}'",
+        ) from error

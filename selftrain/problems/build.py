@@ -60,12 +60,14 @@ def build_problems(table: Table, mapping: ColumnMapping, id_column: str | None, 
     problems, untested = _read_rows(table, reader, require_answers)
     if not problems:
         raise DataError(
-            f"None of the {untested} problems of {table.name} has a test.",
+            f"None of the {untested} problems of {table.source} has a test.",
             "A program cannot be graded without.",
             f"Take data that has tests in its column {mapping.answer}.",
         )
     left_out = counted((untested, "problem has no tests and is left out", "problems have no tests and are left out"))
-    return ProblemSet(table.name, problems, mapping.grader, mapping=reader.describe(table), warnings=left_out)
+    return ProblemSet(
+        table.name, problems, mapping.grader, mapping=reader.describe(table), warnings=left_out, source=table.source
+    )
 
 
 def _read_rows(table: Table, reader: _RowReader, require_answers: bool) -> tuple[tuple[Problem, ...], int]:

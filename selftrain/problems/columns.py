@@ -212,7 +212,7 @@ def _task_columns(
     ):
         if named not in (None, own):
             raise SettingsError(
-                f"{role}_column is {named!r}, and the rows of {table.name} are programming tasks.",
+                f"{role}_column is {named!r}, and the rows of {table.source} are programming tasks.",
                 f"The question of a task is read from {mapping.question}, its tests from {mapping.answer}.",
                 "Name neither column; or both --question_column and --answer_column, to read plain questions.",
             )
@@ -230,7 +230,7 @@ def find_column(role: str, table: Table, named: str | None, usual: tuple[str, ..
     names = table.column_names
     if len(names) == 1 and (mark := next((mark for mark in ";\t|" if mark in names[0]), "")):
         raise DataError(
-            f"{table.name} has one column, {excerpt(names[0])}, which looks like several that {mark!r} separates.",
+            f"{table.source} has one column, {excerpt(names[0])}, which looks like several that {mark!r} separates.",
             "Columns of a CSV file are separated by commas.",
             f"Write it so, for example by pandas.read_csv(FILE, sep={mark!r}).to_csv(FILE, index=False).",
         )
@@ -238,7 +238,7 @@ def find_column(role: str, table: Table, named: str | None, usual: tuple[str, ..
     near = nearest(named, names) if named else next(filter(None, (nearest(name, likely) for name in usual)), "")
     without = " `sept` and `pst` need none." if role == "answer" else ""
     raise DataError(
-        f"{table.name} has no column for the {role}: looked for {named or ', '.join(usual)}; "
+        f"{table.source} has no column for the {role}: looked for {named or ', '.join(usual)}; "
         f"found {', '.join(names) or 'none'}.",
         f"Every row needs a column for its {role}.",
         f"Name it with --{role}_column" + (f", perhaps {near}." if near else ".") + without,

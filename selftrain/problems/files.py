@@ -28,7 +28,8 @@ def is_data_file(path: Path) -> bool:
 
 
 def read_file(path: Path) -> Table:
-    """All rows of `path`, named after the file and its folder. A byte order mark and CRLF only give warnings.
+    """All rows of `path`, named after the file and its folder. A byte order mark only gives a warning, and so does CRLF
+    but in CSV, where it is the rule.
 
     Raises DataError if the file is missing, of another kind, not UTF-8, broken, or has bad rows (with line and column).
     """
@@ -55,7 +56,7 @@ def _read(path: Path, name: str) -> Table:
     data, max_bytes = _decompressed(path)
     if _extension(path) == ".parquet":
         return Table(name, parquet_rows(data, str(path), max_bytes))
-    text, warnings = _decoded(data, str(path))
+    text, warnings = _decoded(data, str(path), crlf_is_usual=_extension(path) == ".csv")
     if _extension(path) == ".csv":
         rows, errors = _csv_rows(text, str(path))
     else:
@@ -110,7 +111,7 @@ def _decompressed(path: Path) -> tuple[bytes, int]:
     return plain, max_bytes
 
 
-def _decoded(data: bytes, source: str) -> tuple[str, tuple[str, ...]]:
+def _decoded(data: bytes, source: str, *, crlf_is_usual: bool) -> tuple[str, tuple[str, ...]]:
     warnings = []
     if data.startswith(codecs.BOM_UTF8):
         data = data.removeprefix(codecs.BOM_UTF8)
@@ -121,7 +122,7 @@ def _decoded(data: bytes, source: str) -> tuple[str, tuple[str, ...]]:
         raise _not_utf8(data, source) from bad
     if returns := text.count("\r\n"):
         text = text.replace("\r\n", "\n")
-        warnings.append(f"{returns} lines of {source} end in CRLF; read as LF")
+        warnings += [f"{returns} lines of {source} end in CRLF; read as LF"] * (not crlf_is_usual)
     return text, tuple(warnings)
 
 

@@ -119,9 +119,12 @@ def _table(
     split: str | None,
 ) -> Table:
     table = _read(source, known, config, split)
+    if known is None and isinstance(source, str | Path):
+        table = replace(table, given=str(source))
     if not table.rows:
-        place = source if isinstance(source, str | Path) else table.name
-        raise DataError(f"{place} has no rows.", "There is nothing to train or evaluate on.", "Check the source.")
+        raise DataError(
+            f"{table.source} has no rows.", "There is nothing to train or evaluate on.", "Check the source."
+        )
     return table
 
 

@@ -28,6 +28,8 @@ class ProblemSet(Sequence[Problem]):
     mapping: tuple[str, ...] = ()
     #: What is unusual but no error, counted.
     warnings: tuple[str, ...] = ()
+    #: What the user calls it, for messages; empty where that is `name`.
+    source: str = ""
 
     def __len__(self) -> int:
         return len(self.problems)
@@ -70,7 +72,7 @@ class ProblemSet(Sequence[Problem]):
         size = max(1, round(fraction_or_count * len(self))) if share else int(fraction_or_count)
         if fraction_or_count <= 0 or size >= len(self):
             raise SettingsError(
-                f"{fraction_or_count:g} of the {len(self):,} problems of {self.name} are to be held out",
+                f"{fraction_or_count:g} of the {len(self):,} problems of {self.source or self.name} are to be held out",
                 "one side would have no problem then",
                 "give a share between 0 and 1, or a number below that of the problems, as --validation_size, or as "
                 "--eval_size for evaluation"

@@ -33,6 +33,12 @@ class Table:
     name: str
     rows: tuple[Row, ...]
     warnings: tuple[str, ...] = ()
+    #: What the user calls it, for messages: a path or an id; empty where that is `name`.
+    given: str = ""
+
+    @property
+    def source(self) -> str:
+        return self.given or self.name
 
     @cached_property
     def column_names(self) -> tuple[str, ...]:

@@ -31,7 +31,8 @@ _SIGNALS = (
 
 def accuracy(history: RunHistory) -> Markup:
     metrics, ring = history.accuracies, history.best_round
-    if not metrics:
+    # A curve of one point each would show less than the table.
+    if not metrics or history.of_models:
         return Markup("")
     evaluated = {model: records for model, records in history.by_model.items() if any(r.metrics for r in records)}
     charts = [

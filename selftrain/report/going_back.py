@@ -37,7 +37,7 @@ def early_stopping_caveat(records: Iterable[RoundRecord], problems: int) -> str:
     if not back:
         return ""
     return (
-        f"Early stopping went back {'; '.join(back)}, by the answers to {problems:,} validation problems: "
+        f"Early stopping went back {'; '.join(back)}, by the answers to {problems:,} validation problem{'s' * (problems > 1)}: "
         f"too few to tell such a difference from chance. {_CURE}, or keep the last epoch with --early_stopping off."
     )
 
@@ -52,9 +52,10 @@ def chosen_by_few(history: RunHistory) -> Iterator[str]:
         return
     if _is_chance(scores[best.round] - scores[last], best.validation_problems):
         kept = f"round {best.round}" if best.round else f"the base model{'s' * (len(history.models) > 1)}"
+        problems = f"{best.validation_problems:,} problem{'s' * (best.validation_problems > 1)}"
         yield (
-            f"Validation chose {kept} rather than round {last} by the answers to {best.validation_problems:,} "
-            f"problems: too few to tell such a difference from chance. {_CURE}."
+            f"Validation chose {kept} rather than round {last} by the answers to {problems}: "
+            f"too few to tell such a difference from chance. {_CURE}."
         )
 
 

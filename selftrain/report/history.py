@@ -20,11 +20,13 @@ class RunHistory:
     """
     Args:
         records: by round and model, as in rounds.jsonl.
-        best: None where there was nothing to choose: two models compared by `selftrain eval`.
+        best: None where there was nothing to choose.
+        of_models: each record is another model that `selftrain eval` measured; there are no rounds.
     """
 
     records: Sequence[RoundRecord]
     best: BestRound | None = None
+    of_models: bool = False
 
     @cached_property
     def models(self) -> list[str]:
@@ -98,7 +100,7 @@ class RunHistory:
         return f"the one with the highest {self.score_name} on the validation problems{mean}"
 
 
-def read_history(folder: RunFolder, end: Mapping[str, Any] | None) -> RunHistory:
+def read_history(folder: RunFolder, end: Mapping[str, Any] | None, *, of_models: bool = False) -> RunHistory:
     """
     Args:
         end: what the journal says of the end of the run, which has the decision; None of a run that goes on.
@@ -107,7 +109,7 @@ def read_history(folder: RunFolder, end: Mapping[str, Any] | None) -> RunHistory
         RunError: a file of the run is not what this version writes.
     """
     best = None if end is None else from_plain(BestRound, end, "the end of the journal")
-    return RunHistory(read_rounds(folder), best)
+    return RunHistory(read_rounds(folder), best, of_models)
 
 
 def metrics_in(records: Iterable[RoundRecord]) -> list[str]:

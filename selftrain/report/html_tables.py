@@ -32,6 +32,8 @@ def section(heading: str, note: str, *content: object) -> Markup:
 
 def row_name(history: RunHistory, record: RoundRecord) -> str:
     """ "round 2", or "llama, round 2" where there are several models."""
+    if history.of_models:
+        return record.model
     name = round_name(record.round)
     return f"{record.model}, {name}" if len(history.models) > 1 else name
 
@@ -64,13 +66,14 @@ def metrics_tables(history: RunHistory, shown: Sequence[FigureRow]) -> Markup:
         by_name.setdefault(row.name, []).append(row)
     parts: list[Markup] = []
     for name, rows in by_name.items():
-        parts += [el("h3", name)] if len(history.models) > 1 else []
+        parts += [el("h3", name)] if len(history.models) > 1 and not history.of_models else []
         # What is right first.
         metrics = sorted(dict.fromkeys(metric for row in rows for metric in row.metrics), key=_place)
         tables = math.ceil(len(rows) / COLUMNS)
         for place in range(tables):
             some = rows[place * len(rows) // tables : (place + 1) * len(rows) // tables]
-            headings = ["", *(round_name(row.round) + " ★" * row.is_best for row in some)]
+            rounds = (round_name(row.round) + " ★" * row.is_best for row in some)
+            headings = ["", *([name] if history.of_models else rounds)]
             cells = [[title(metric), *(_metric_cell(metric, row) for row in some)] for metric in metrics]
             parts.append(table(f"All figures, {name}", headings, cells))
     return join(parts)

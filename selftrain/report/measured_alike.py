@@ -39,12 +39,13 @@ class GreedyAnswers:
     round: int
 
     @classmethod
-    def read(cls, folder: RunFolder, model: str, number: int) -> GreedyAnswers:
+    def read(cls, folder: RunFolder, model: str | None, number: int) -> GreedyAnswers:
+        """Of any model where it is None: `selftrain eval` has one in each round."""
         found = folder.rows(
             "select question, reference, prompt, completion, reward, round, model from evaluations "
             f"where greedy and reward is not null and round in (0, {number:d})"
         )
-        return cls([row[:6] for row in found if row[6] == model], number)
+        return cls([row[:6] for row in found if model in (None, row[6])], number)
 
     @cached_property
     def right(self) -> dict[str, float]:

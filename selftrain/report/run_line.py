@@ -54,7 +54,7 @@ class RunLine:
 
 
 def of_first(line: RunLine, lines: Sequence[RunLine]) -> RunLine | None:
-    """The same model of the first run; of runs with one model each that, whatever its name."""
+    """The same model of the first run; of runs with one model each that, whatever its name, and of evaluations."""
     own = [one for one in lines if one.run is lines[0].run]
-    alone = len(own) == 1 and len(line.run.history.models) == 1
+    alone = len(own) == 1 and (len(line.run.history.models) == 1 or line.run.history.of_models)
     return own[0] if alone else next((one for one in own if one.model == line.model), None)

@@ -103,15 +103,21 @@ def _examples(folder: RunFolder, history: RunHistory) -> Iterator[tuple[str, str
 
 
 def _paths(folder: RunFolder, history: RunHistory) -> Iterator[tuple[str, str]]:
-    best = 0 if history.best is None else history.best.round
-    chosen = f"round {best}: {history.chosen_by}"
-    if not best:
-        chosen = "the base model"
-        if history.headline_round is not None and history.validated_by is not None:
-            chosen += f", since no round did better; of those that trained the best is {history.chosen_by}"
     yield "", ""
-    yield f"best: {folder.path / 'best'} ({chosen})", ""
-    yield f"page: {(folder.path / 'report.html').resolve()}", ""
+    if history.best is not None:
+        yield f"best: {folder.path / 'best'} ({_chosen(history, history.best.round)})", ""
+    elif not history.of_models:
+        yield f"best: chosen when the run ends; one that was stopped goes on by `selftrain resume {folder.path}`", ""
+    if (page := folder.path / "report.html").exists():
+        yield f"page: {page.resolve()}", ""
+
+
+def _chosen(history: RunHistory, best: int) -> str:
+    if best:
+        return f"round {best}: {history.chosen_by}"
+    if history.headline_round is None or history.validated_by is None:
+        return "the base model"
+    return f"the base model, since no round did better; of those that trained the best is {history.chosen_by}"
 
 
 def _answers_extracted(history: RunHistory) -> str:

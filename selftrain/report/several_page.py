@@ -14,7 +14,7 @@ from selftrain.report.page import aside, fill, headline
 from selftrain.report.round_record import RoundRecord
 from selftrain.report.run_line import RunLine
 from selftrain.report.run_report import acting_settings
-from selftrain.report.several_runs import SeveralRuns, cell, headings, shares
+from selftrain.report.several_runs import SeveralRuns, cell, headings, numbered, shares
 from selftrain.report.verdict import caveats, unsafe, warnings
 
 #: Settings that tell where a run is, not what it is.
@@ -52,7 +52,7 @@ def _table(several: SeveralRuns) -> Markup:
     rows = [
         [
             line.name,
-            str(line.round),
+            numbered(line),
             *shares(line),
             *(_cell(*cell(several, line, one)) for one in (line.gain, line.beside)),
             *_spent(line),

@@ -20,7 +20,7 @@ from selftrain.report.run_line import ReportedRun, RunLine, of_first
 from selftrain.report.visible import visible
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,8 @@ class SeveralRuns:
 
     @property
     def decision(self) -> Decision:
+        if not any(line.gain for line in self.lines):
+            return Decision("No line has a base model that was evaluated", "compare each with the first", "unclear")
         gained = sum(line.is_kept for line in self.lines)
         if not gained:
             return Decision("No gain shown", "keep the base models", "unclear")
@@ -122,26 +124,31 @@ class SeveralRuns:
         )
 
 
-def compare_runs(several: SeveralRuns) -> Table:
+def compare_runs(several: SeveralRuns) -> Group:
     """One line for each model of each run: the round that its run reports.
 
     Each p is Holm-corrected for all comparisons in its column, so picking the best line is no longer luck alone.
     """
     from rich import box
+    from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in headings(several):
         table.add_column(visible(heading), overflow="fold")
     for line in several.lines:
         compared = (_in_line(*cell(several, line, one)) for one in (line.gain, line.beside))
-        table.add_row(visible(line.name), str(line.round), *shares(line), *compared)
-    table.caption_justify = "left"
-    table.caption = (
-        "percent right; differences in points with 95 % intervals; p is corrected (Holm) for all of its column"
+        table.add_row(visible(line.name), numbered(line), *shares(line), *compared)
+    # As a caption it would wrap at the width of the table.
+    return Group(
+        table,
+        Text(
+            "percent right; differences in points with 95 % intervals; p is corrected (Holm) for all of its column. "
+            f"{several.is_paired}",
+            style="dim italic",
+        ),
     )
-    table.caption += f". {several.is_paired}"
-    return table
 
 
 def print_runs(several: SeveralRuns) -> None:
@@ -162,10 +169,15 @@ def headings(several: SeveralRuns) -> list[str]:
     return ["run", "round", "base", "now", "against its base", f"against {several.names[0]}"]
 
 
+def numbered(line: RunLine) -> str:
+    return "–" if line.run.history.of_models else str(line.round)
+
+
 def shares(line: RunLine) -> tuple[str, str]:
     """Of the base and now, in percent."""
-    found = None if line.gain is None else line.gain.comparison
-    return ("–", "–") if found is None else (percent(found.base), percent(found.new))
+    if line.gain is None:
+        return "–", percent(fmean(line.answers.values())) if line.answers else "–"
+    return percent(line.gain.comparison.base), percent(line.gain.comparison.new)
 
 
 def cell(several: SeveralRuns, line: RunLine, one: Tested | None) -> tuple[str, str, str]:
@@ -193,7 +205,9 @@ def _lines(run: ReportedRun, name: str) -> Iterator[RunLine]:
     found, several = headline_findings(run.history), len(run.history.models) > 1
     for model in run.history.models:
         number = found[model][0].record.round if found.get(model) else run.history.headline_round or 0
-        answers = GreedyAnswers.read(run.folder, model, number)
+        if run.history.of_models:
+            number = run.history.by_model[model][-1].round
+        answers = GreedyAnswers.read(run.folder, None if run.history.of_models else model, number)
         yield RunLine(run, f"{name}, {model}" if several else name, model, number, answers)
 
 

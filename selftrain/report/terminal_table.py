@@ -14,21 +14,22 @@ from selftrain.report.team import team_rows
 from selftrain.report.visible import visible
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
     from rich.text import Text
 
-_CAPTION = "by round: percent right [95 % interval]; below: points gained on the base, p of this one paired test"
+_COMPARED = "percent right [95 % interval]; below: points gained on {base}, p of this one paired test"
 _ALONE = "percent right [95 % interval]"
 #: Columns where no evaluation problem has an answer.
 _BLIND = ("validation_score", "agreement", "token_entropy", "mean_length", "parse_failure_rate")
 
 
-def render_table(history: RunHistory) -> Table:
+def render_table(history: RunHistory) -> Group:
     """The base model and the evaluated rounds: percent right with its interval, and the difference to the base below.
 
     Of many rounds some, always the base, the best and the last; then all models as a team.
     """
     from rich import box
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
@@ -38,15 +39,16 @@ def render_table(history: RunHistory) -> Table:
     if not metrics:
         metrics = [metric for metric in _BLIND if _is_measured(history, metric)]
         headings = [title(metric) for metric in metrics]
-    table.caption, table.caption_justify = _caption(history), "left"
-    for heading in (["model"] if several else []) + ["", *headings]:
+    named, numbered = several or history.of_models, not history.of_models
+    for heading in ["model"] * named + [""] * numbered + headings:
         table.add_column(heading, overflow="fold")
     for row in shown_rows(history):
         # As Text, a name is never read as rich's markup.
-        name = [Text(visible(row.name))] if several else []
-        number = f"{row.round or 'base'}{' *' if row.is_best else ''}"
-        table.add_row(*name, number, *(_cell(metric, row, narrow=several) for metric in metrics))
-    return table
+        name = [Text(visible(row.name))] * named
+        number = [f"{row.round or 'base'}{' *' if row.is_best else ''}"] * numbered
+        table.add_row(*name, *number, *(_cell(metric, row, narrow=several) for metric in metrics))
+    # As a caption it would wrap at the width of the table.
+    return Group(table, Text(_caption(history), style="dim italic"))
 
 
 def shown_rows(history: RunHistory) -> Iterator[FigureRow]:
@@ -70,11 +72,13 @@ def _is_measured(history: RunHistory, metric: str) -> bool:
 
 def _caption(history: RunHistory) -> str:
     compared = any(record.against_base for record in history.records)
-    caption = (
-        (_CAPTION if compared else _ALONE)
-        if history.accuracies
-        else "by round: no accuracy, since no evaluation problem has an answer"
-    )
+    caption = "" if history.of_models else "by round: "
+    if not history.accuracies:
+        caption += "no accuracy, since no evaluation problem has an answer"
+    elif compared:
+        caption += _COMPARED.format(base=visible(history.models[0]) if history.of_models else "the base")
+    else:
+        caption = _ALONE
     if history.headline_round is None:
         return caption
     by = "the last that trained"
@@ -98,7 +102,7 @@ def _cell(metric: str, row: FigureRow, *, narrow: bool) -> Text:
     return cell
 
 
-def as_plain_text(table: Table, width: int = 100) -> str:
+def as_plain_text(table: Group, width: int = 100) -> str:
     """The table without colours, for a file or a pipe."""
     from rich.console import Console
 

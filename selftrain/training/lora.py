@@ -8,7 +8,6 @@ from typing import Any
 
 import peft
 import torch
-import transformers
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -36,7 +35,7 @@ class LoraAdapter(WholeModel):
             is merged into the model, or a GGUF file, whole models are saved: peft would not find or load such a base.
 
     Raises:
-        SettingsError: the model does not have the layers that `adapter` names, or versions of libraries do not match.
+        SettingsError: the model does not have the layers that `adapter` names.
     """
 
     def __init__(self, model: Any, adapter: AdapterConfig, base: str, revision: str = "main") -> None:
@@ -50,12 +49,6 @@ class LoraAdapter(WholeModel):
         try:
             model.add_adapter(self._config, _NAME)
         except ValueError as error:
-            if "version of PEFT" in str(error):
-                raise SettingsError(
-                    f"transformers {transformers.__version__} refuses peft {peft.__version__}: {error}",
-                    "the adapter is inserted by both",
-                    "pip install --upgrade peft; where there is no newer one, pip install 'transformers<5.24'",
-                ) from error
             raise SettingsError(
                 f"lora_target_modules is {adapter.lora_target_modules}: {str(error).splitlines()[0]}",
                 "LoRA adapts linear layers",

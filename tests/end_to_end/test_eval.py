@@ -45,6 +45,23 @@ def test_it_prints_and_writes_what_a_run_does(here: Path) -> None:
     assert len(RunFolder.open("measured").query("select * from evaluations").fetchall()) == 6
 
 
+def test_models_are_named_not_numbered_and_evaluations_are_compared(here: Path) -> None:
+    llama, gemma = seed_model("llama"), seed_model("gemma2")
+    shutil.copytree(llama, "one")
+    shutil.copytree(gemma, "two")
+    told, _ = evaluate("--model_name_or_path", "one", "--dataset_name", "word_problems", "--output_dir", "alone")
+    assert told.splitlines()[0].split() == ["model", "greedy"] and told.splitlines()[2].startswith("one ")
+    told, _ = evaluate("--model_name_or_path", "two", "--baseline", "one", "--dataset_name", "word_problems",
+                       "--output_dir", "both")  # fmt: skip
+    assert "points gained on one, p of" in told and "base " not in told.splitlines()[2]
+    with contextlib.redirect_stdout(io.StringIO()) as stdout:
+        assert run_cli(["report", "both"]) == 0 and run_cli(["report", "alone", "both"]) == 0
+    one, both = stdout.getvalue().split("run ", 1)
+    # Nothing was trained, so there is no best round, and no page of a run.
+    assert "best:" not in one and "page:" not in one and "two is not clearly different from one" in one
+    assert "6 problems" in both and "no problem shared" not in both
+
+
 def test_a_base_model_is_shown_examples_and_a_chat_model_is_asked(here: Path, llama: LoadedModel) -> None:
     """A copy of a seed model, without the layout that it was trained with; then with a chat template."""
     shutil.copytree(seed_model("llama"), "base", ignore=shutil.ignore_patterns("prompt.json"))

@@ -72,6 +72,11 @@ def test_bom_and_crlf_are_read_and_counted(tmp_path):
     assert [warning.split()[0] for warning in problems.warnings] == ["1", "3"]
 
 
+def test_crlf_is_how_csv_files_end_their_lines(tmp_path):
+    problems = load_problems(file(tmp_path, "question,answer\r\na,1\r\nb,2\r\n", "a.csv"))
+    assert [problem.reference for problem in problems] == ["1", "2"] and not problems.warnings
+
+
 @pytest.mark.parametrize(
     ("name", "content", "place"),
     [
@@ -104,8 +109,9 @@ def test_broken_binary_files(tmp_path, name):
 
 
 def test_a_csv_file_with_other_separators_is_named_as_such(tmp_path):
-    message = refused(file(tmp_path, "question;answer\na;1\n", "a.csv"))
-    assert "one column, 'question;answer', which looks like several that ';' separates" in message
+    path = file(tmp_path, "question;answer\na;1\n", "a.csv")
+    message = refused(path)
+    assert f"{path} has one column, 'question;answer', which looks like several that ';' separates" in message
 
 
 def test_empty_questions_have_their_lines(tmp_path):

@@ -256,6 +256,13 @@ def test_4_bits_without_an_adapter_are_refused() -> None:
         )
 
 
+def test_a_peft_that_transformers_refuses_is_said_before_anything_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    ADAPTER.require_packages()
+    monkeypatch.setattr("transformers.integrations.peft.MIN_PEFT_VERSION", "99.1")
+    with pytest.raises(SettingsError, match=r"refuses peft .*\n.*99\.1 or newer.*\npip .*peft>=99\.1.*transformers<"):
+        ADAPTER.require_packages()
+
+
 @pytest.mark.slow
 def test_an_adapter_on_4_bit_weights_is_trained_in_float32(tmp_path: Path) -> None:
     pytest.importorskip("bitsandbytes", reason="pip install 'selftrain[quantization]'")
