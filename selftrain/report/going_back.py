@@ -37,8 +37,9 @@ def early_stopping_caveat(records: Iterable[RoundRecord], problems: int) -> str:
     if not back:
         return ""
     return (
-        f"Early stopping went back {'; '.join(back)}, by the answers to {problems:,} validation problem{'s' * (problems > 1)}: "
-        f"too few to tell such a difference from chance. {_CURE}, or keep the last epoch with --early_stopping off."
+        f"Early stopping went back {'; '.join(back)}, by the answers to {problems:,} validation "
+        f"problem{'s' * (problems > 1)}: too few to tell such a difference from chance. {_CURE}, "
+        "or keep the last epoch with --early_stopping off."
     )
 
 
