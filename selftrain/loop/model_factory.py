@@ -166,11 +166,13 @@ class ModelFactory:
     def _processes(self) -> Processes:
         """All models of a run are trained by the same processes, one after another."""
         from selftrain.models.loading import resolve_device
-        from selftrain.training.launcher import Processes
+        from selftrain.training.launcher import AwaitedProcesses, Processes
 
         config = self.engine_config
         device = resolve_device(config.device).partition(":")[0]
         if (on_cluster := self.ray.processes(config, device)) is not None:
             return on_cluster
-        folder = None if config.training_folder is None else Path(config.training_folder).resolve()
-        return Processes(config.training_processes, device, offload=config.fsdp_cpu_offload, folder=folder)
+        if config.training_folder is not None:
+            folder = Path(config.training_folder).resolve()
+            return AwaitedProcesses(folder, device, self.say, offload=config.fsdp_cpu_offload)
+        return Processes(config.training_processes, device, offload=config.fsdp_cpu_offload)

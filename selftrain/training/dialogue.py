@@ -18,6 +18,9 @@ from selftrain.training.base import Checkpoints, TrainingHooks, TrainingReport
 POLL = 0.01
 #: Seconds that a collective operation may take, of which writing a checkpoint is the longest.
 TIMEOUT = 600.0
+#: Seconds between signs of life of a process, and without any after which the run says so: a network file system may
+#: hide them for a minute.
+SIGN_OF_LIFE, SILENCE = 5.0, 120.0
 #: File that ends the processes.
 STOP = "stop"
 

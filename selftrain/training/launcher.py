@@ -10,7 +10,9 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from selftrain.errors import RunError, SettingsError
-from selftrain.training.dialogue import STOP, TIMEOUT, put
+from selftrain.training.dialogue import SIGN_OF_LIFE, SILENCE, STOP, TIMEOUT, put
 from selftrain.training.tensors import WEIGHTS
 
 #: How often lost processes are replaced: all are started again, from the last checkpoint.
@@ -141,6 +143,39 @@ class Processes:
         if self._folder is not None and self._launches:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+
+
+class AwaitedProcesses(Processes):
+    """Those that torchrun starts, on one machine or several.
+
+    Args:
+        folder: where they wait, which all machines see.
+        say: is told where nothing is heard of them, which only who starts them can change.
+    """
+
+    def __init__(self, folder: Path, device: str, say: Callable[[str], None], *, offload: bool = False) -> None:
+        super().__init__(1, device, offload=offload, folder=folder)
+        self._place, self._say, self._newest, self._heard, self._looked = folder, say, 0.0, time.monotonic(), 0.0
+
+    def new_job(self) -> Path:
+        self._heard = time.monotonic()
+        return super().new_job()
+
+    def check(self) -> None:
+        now, before = time.monotonic(), self._newest
+        if now < self._looked + SIGN_OF_LIFE:
+            return
+        self._looked = now
+        with suppress(FileNotFoundError):  # replaced in this moment
+            self._newest = max((sign.stat().st_mtime for sign in self._place.glob("pid-*")), default=0.0)
+        if self._newest != before:
+            self._heard = now
+        elif now > self._heard + SILENCE:
+            self._heard = now
+            self._say(
+                f"no training process was heard of for {SILENCE:.0f} seconds in {self._place}: the run waits for them; "
+                "start torchrun on each machine (again), or stop the run"
+            )
 
 
 def _how(failure: Any) -> str:

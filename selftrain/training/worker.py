@@ -12,7 +12,9 @@ import shutil
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.elastic.multiprocessing.errors import record
 from torch.distributed.rendezvous import rendezvous
 
@@ -31,7 +33,7 @@ from selftrain.models.rendering import TokenizedExample
 from selftrain.storage.typed_json import from_plain, to_plain
 from selftrain.training import sharding, tensors
 from selftrain.training.base import RoundProgress, TrainingConfig, TrainingHooks, TrainingJob, TrainingReport
-from selftrain.training.dialogue import STOP, TIMEOUT
+from selftrain.training.dialogue import SIGN_OF_LIFE, STOP, TIMEOUT
 from selftrain.training.optimizer import configure, load_optimizer, make_optimizer
 from selftrain.training.training_loop import TrainingLoop
 from selftrain.types import TrainingExample
@@ -190,16 +192,42 @@ def _read(file: Path, default: str = "") -> str:
 
 def _join_group(device: str, timeout: timedelta) -> None:
     store, rank, size = next(rendezvous("env://", timeout=timeout))
-    # The store may still have the addresses of processes that are gone.
-    store = PrefixStore(os.environ["TORCHELASTIC_RESTART_COUNT"], store)
+    store = PrefixStore(_common_name(store, rank, size), store)
     # Offloaded weights are in CPU memory, and so is what the processes agree on.
     backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=timeout)
 
 
-def _watch(folder: Path, parent: int, is_temporary: bool) -> None:
+def _common_name(store: Store, rank: int, size: int) -> str:
+    """A name that only the processes have which were started together.
+
+    The store may still have the addresses of processes that are gone, and torchrun counts restarts on each machine for
+    itself.
+    """
+    own = uuid.uuid4().hex
+    if rank == 0:
+        store.set("first", own)
+        store.set(f"{own}/all", b" ".join(store.get(f"{own}/{other}") for other in range(1, size)).decode())
+        return own
+    while True:
+        # Until the first process has come, it is one that is gone whose name is found.
+        first: str = store.get("first").decode()
+        store.set(f"{first}/{rank}", own)
+        with suppress(dist.DistStoreError):
+            store.wait([f"{first}/all"], timedelta(seconds=1))
+            if own in store.get(f"{first}/all").decode().split():
+                return first
+        time.sleep(POLL)
+
+
+def _watch(folder: Path, sign: Path, parent: int, is_temporary: bool) -> None:
     """Ends this process with the run. One that waits for another in a collective operation would not see it."""
+    signed = time.monotonic()
     while os.getppid() == parent and not (folder / STOP).exists():
+        if time.monotonic() - signed > SIGN_OF_LIFE:
+            with suppress(OSError):
+                sign.touch(exist_ok=True)
+            signed = time.monotonic()
         time.sleep(0.2)
     if os.getppid() != parent and is_temporary:
         shutil.rmtree(folder, ignore_errors=True)
@@ -214,8 +242,9 @@ def main() -> None:
     folder = Path(given).resolve()
     if not launched and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
         (folder / STOP).unlink(missing_ok=True)  # of an earlier run
-    threading.Thread(target=_watch, args=(folder, parent, bool(launched)), daemon=True).start()
-    (folder / f"pid-{os.environ['RANK']}").write_text(str(os.getpid()))
+    sign = folder / f"pid-{os.environ['RANK']}"
+    sign.write_text(str(os.getpid()))
+    threading.Thread(target=_watch, args=(folder, sign, parent, bool(launched)), daemon=True).start()
     if device == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     _join_group(device, timedelta(seconds=timeout))

@@ -27,7 +27,7 @@ from selftrain.models.prompts import PromptConfig
 from selftrain.models.rendering import Renderer
 from selftrain.models.seeds import seed_model
 from selftrain.training.base import RoundProgress, TrainingConfig, TrainingReport
-from selftrain.training.launcher import MAX_RESTARTS, Processes
+from selftrain.training.launcher import MAX_RESTARTS, AwaitedProcesses, Processes
 from selftrain.training.sharded_trainer import ModelSource, ShardedTrainer
 from selftrain.training.trainer import TransformersTrainer
 from tests.training.small import EXAMPLES, Folders, InterruptedTrainingError, train
@@ -305,7 +305,8 @@ def test_processes_that_torchrun_has_started_train_and_end_with_the_run(tmp_path
     )  # fmt: skip
     try:
         with trainer_of(1) as one:
-            several = ShardedTrainer(one.model, one.renderer, Processes(9, "cpu", folder=folder), ModelSource("unused"))
+            awaited = AwaitedProcesses(folder, "cpu", print)
+            several = ShardedTrainer(one.model, one.renderer, awaited, ModelSource("unused"))
             found = followed(several)
             one.load(seed_model("llama"))
             same(found, followed(one))
@@ -313,3 +314,24 @@ def test_processes_that_torchrun_has_started_train_and_end_with_the_run(tmp_path
         assert waiting.wait(30) == 0
     finally:
         waiting.kill()
+
+
+def test_processes_that_nothing_is_heard_of_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selftrain.training.launcher.SIGN_OF_LIFE", 0.0)
+    monkeypatch.setattr("selftrain.training.launcher.SILENCE", 0.5)
+    said: list[str] = []
+    awaited = AwaitedProcesses(tmp_path, "cpu", said.append)
+    awaited.new_job()
+
+    def waits(seconds: float, *, alive: bool) -> int:
+        for _ in range(round(seconds / 0.1)):
+            if alive:
+                (tmp_path / "pid-1").write_text("")
+            awaited.check()
+            time.sleep(0.1)
+        return len(said)
+
+    assert waits(1.5, alive=True) == 0
+    assert waits(0.9, alive=False) == 1
+    assert str(tmp_path) in said[0] and "torchrun" in said[0]
+    assert waits(1.5, alive=True) == 1
