@@ -76,7 +76,7 @@ def test_every_flag_in_the_docs_exists() -> None:
     known |= {"head", "address"}  # of Ray's own command
     known |= {"nl", "private"}  # of sqlite-utils, hf
     known |= {"merge", "logdir"}  # of llama-gguf-split, tensorboard
-    known |= {"nnodes", "nproc_per_node", "rdzv_backend", "rdzv_endpoint", "max_restarts"}  # of torchrun
+    known |= {"nnodes", "nproc_per_node", "rdzv_backend", "rdzv_endpoint", "rdzv_conf", "max_restarts"}  # of torchrun
     for page in (p for p in PAGES if p.parent.name != "decisions"):
         used = set(re.findall(r"(?<![-\w])--([a-z_]+)\b(?!-)", page.read_text()))
         assert used <= known, f"{page.name}: {used - known}"
