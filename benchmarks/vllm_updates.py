@@ -1,6 +1,7 @@
 """Whether an update of a running vLLM that went wrong is noticed, and one that went right is taken.
 
-    python -m benchmarks.vllm_updates --vllm_python PY [--models llama ...] [--trials 20] [--memory 0.06] [--bf16]
+    python -m benchmarks.vllm_updates --vllm_python PY [--models llama ...] [--trials 20] [--workers 1]
+        [--memory 0.06] [--bf16]
 
 Each trial changes every weight by about 0.1 % twice. The first change is handed over as it is, of the second a tensor
 drawn at random is damaged on its way. Prints how many were noticed, by log-probabilities and by sums; asserts nothing.
@@ -45,7 +46,7 @@ class Updates:
     def __init__(self, model: str, asked: argparse.Namespace) -> None:
         vllm = VllmConfig(
             vllm_python=asked.vllm_python, vllm_gpu_memory_utilization=asked.memory, vllm_enforce_eager=True,
-            vllm_max_model_length=512,
+            vllm_max_model_length=512, vllm_tensor_parallel_size=asked.workers,
         )  # fmt: skip
         config = EngineConfig(engine="vllm", bf16=asked.bf16)
         factory = ModelFactory(PromptConfig(), config, engine_sections={"vllm": vllm}, say=print)
@@ -128,6 +129,7 @@ def main() -> None:
     parser.add_argument("--vllm_python", required=True)
     parser.add_argument("--models", nargs="+", default=[*SEED_MODELS])
     parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--workers", type=int, default=1, help="of vLLM, over which the model is sharded")
     parser.add_argument("--memory", type=float, default=0.06, help="share of the machine's that vLLM may take")
     parser.add_argument("--bf16", action="store_true")
     asked = parser.parse_args()

@@ -144,6 +144,11 @@ def _load_base(source: ModelSource, options: Mapping[str, Any]) -> tuple[Any, An
         source.base, revision=source.revision, dtype=torch.float32, use_safetensors=True, trust_remote_code=False,
         output_loading_info=True, **options,
     )  # fmt: skip
+    for layer in found[0].modules():
+        # Else bitsandbytes, on a CPU with such instructions, rounds a 4-bit layer's scales to bfloat16 when it is first
+        # sampled from, so that what is trained are other weights; and it fails where a row is not whole blocks.
+        if hasattr(layer, "support_avx512bf16_for_cpu"):
+            layer.support_avx512bf16_for_cpu = False
     return found
 
 
