@@ -40,7 +40,7 @@ from selftrain.loop.prompt_choice import PromptChoice, PromptFit, choose
 from selftrain.loop.result import Result
 from selftrain.loop.resume_guard import inputs_of, open_record, recorded_threads
 from selftrain.loop.run import Run, RunContext, RunSettings
-from selftrain.loop.run_config import Folders, RunConfig, settings_in_python
+from selftrain.loop.run_config import Folders, RunConfig, require_folder, settings_in_python
 from selftrain.loop.run_graders import Rewards, open_run_graders
 from selftrain.loop.run_to_end import run_to_end
 from selftrain.loop.stopping import BudgetConfig, StopController
@@ -128,6 +128,7 @@ class SelfTrainer:
             StoppedError: it was told to stop, or its budget is used up; it can be resumed.
             SelftrainError: something cannot work; the message says what, why and what to do.
         """
+        require_folder(self.output_dir)
         resume = resume and holds_run(Path(self.output_dir))
         ready = self._ready(Path(self.output_dir), resume=resume)
         with ExitStack() as stack:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,21 @@ from typing import get_args
 from selftrain.cli.command import Command, Group, all_commands
 from selftrain.config import settings_in
 from selftrain.config.given import SEE_HELP, unknown
-from selftrain.errors import SelftrainError, SettingsError
+from selftrain.errors import RunError, SelftrainError, SettingsError
+
+_ROOM = "make room there, or take another disk; a run goes on by `selftrain resume`"
+_RIGHTS = "change its permissions, or take another folder"
+#: Failures of the machine wherever they are met -> what to do.
+_OUTSIDE = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EROFS: _RIGHTS,
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EMFILE: "allow more open files (ulimit -n), or fewer processes",
+    errno.EIO: "the disk or its connection fails: look at the system's log",
+}
 
 
 def run_cli(argv: Sequence[str], commands: Mapping[str, Command] | None = None) -> int:
@@ -28,6 +43,15 @@ def run_cli(argv: Sequence[str], commands: Mapping[str, Command] | None = None) 
         # It may quote a data set, a model or a server.
         print(f"selftrain: {visible(str(error))}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        if error.errno not in _OUTSIDE:
+            raise
+        from selftrain.report.visible import visible
+
+        where = f": {error.filename}" if error.filename else ""
+        told = RunError(f"{error.strerror}{where}"[:300], "a file could not be read or written", _OUTSIDE[error.errno])
+        print(f"selftrain: {visible(str(told))}", file=sys.stderr)
+        return told.exit_code
 
 
 def _dispatch(commands: Mapping[str, Command], argv: list[str]) -> int:

@@ -23,6 +23,7 @@ from selftrain.config.fields import (
 from selftrain.config.given import Given, Origin, from_record
 from selftrain.config.resolve import Profiles, Resolved, Sections, from_yaml, parse
 from selftrain.config.schema import json_schema
+from selftrain.config.values import check_share_or_number
 
 __all__ = [
     "Given",
@@ -31,6 +32,7 @@ __all__ = [
     "Resolved",
     "Sections",
     "Setting",
+    "check_share_or_number",
     "config_dataclass",
     "from_record",
     "from_yaml",

@@ -23,6 +23,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import yaml
 
 from selftrain.config.given import Plain
+from selftrain.errors import SettingsError
 
 NONE_WORDS = ("null", "none", "~")
 
@@ -161,3 +162,17 @@ def _leaf(hint: Any) -> tuple[str, Callable[[object], Any]]:
     if hint not in _LEAVES:
         raise TypeError(f"{hint} cannot be the type of a setting")
     return _LEAVES[hint]
+
+
+def check_share_or_number(name: str, value: float | None) -> None:
+    """Of a setting that is a share below 1, and a number from 1 up.
+
+    Raises:
+        SettingsError: it is neither.
+    """
+    if value is not None and value > 1 and value != int(value):
+        raise SettingsError(
+            f"{name} is {value:g}",
+            "below 1 it is a share of the problems, from 1 up their number",
+            "give one of the two",
+        )

@@ -13,6 +13,7 @@ from selftrain.config.given import Given, Origin, Plain, unknown
 from selftrain.errors import SettingsError
 
 MAX_BYTES = 1_000_000
+_QUOTES = "indent by spaces; put a text with a colon, a # or brackets in quotes"
 #: File, section, list, item.
 MAX_DEPTH = 4
 
@@ -105,6 +106,6 @@ def _compose(path: str | Path) -> yaml.Node | None:
         raise SettingsError(f"{path} is not UTF-8 text: byte {error.start}", do="save it as UTF-8") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise SettingsError(f"{path}:{line}: cannot be read as settings", str(error.problem)) from None
+        raise SettingsError(f"{path}:{line}: cannot be read as settings", str(error.problem), _QUOTES) from None
     except yaml.YAMLError as error:
         raise SettingsError(f"{path} cannot be read as settings", str(error)) from None

@@ -69,6 +69,11 @@ def _cure(summaries: Sequence[SamplingSummary]) -> str:
         return f"{cut:,} were cut off at the length limit: {MORE_ROOM}."
     if unread >= MANY * samples:
         return f"In {unread:,} no answer was found: {READABLE}."
+    if solved := sum(one.solved_problems or 0 for one in summaries):
+        return (
+            f"In {solved:,} problems an answer has a reward of {RIGHT:g} or more: see why it was dropped by `selftrain "
+            "samples`, and lower --reward_threshold where rewards do not reach it."
+        )
     return "More --num_generations or easier problems may help."
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selftrain.config import Resolved, config_dataclass, required, setting
+from selftrain.errors import SettingsError
 
 #: Settings that say where models lie. What they hold is what makes a run the same one, not where it is.
 MODEL_PLACES = ("model_name_or_path", "models")
@@ -17,6 +18,15 @@ Folders = str | Sequence[str]
 class RunConfig:
     output_dir: str = required("folder of the run; must be empty or absent", example="runs/first", resumable=True)
     seed: int = setting(42, "seed of all randomness in the run", source="transformers")
+
+
+def require_folder(output_dir: object) -> None:
+    """
+    Raises:
+        SettingsError: it is empty, which would be the current folder.
+    """
+    if not str(output_dir).strip():
+        raise SettingsError("output_dir is empty", "a run has a folder of its own", "name one, such as runs/first")
 
 
 @config_dataclass

@@ -19,6 +19,7 @@ from selftrain.errors import ModelError
 from selftrain.models.adapter import ADAPTER_CONFIG
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+_LFS = b"version https://git-lfs"
 INDEX = "model.safetensors.index.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 #: Files that loading reads where they exist; each holds a JSON object.
@@ -76,7 +77,15 @@ def _check_weights(folder: Path, config: Mapping[str, Any], index: Mapping[str, 
     files = [named] if whole or index is None else check_index(folder / INDEX, index)
     if whole and not _exists(folder / named):
         raise _no_safetensors(folder, named, "AutoModelForCausalLM")
-    shapes = {name: shape for file in files for name, shape in _tensors_of(folder / file).items()}
+    tensors = {name: found for file in files for name, found in _tensors_of(folder / file).items()}
+    shapes = {name: shape for name, (_, shape) in tensors.items()}
+    integers = [name for name, (kind, shape) in tensors.items() if kind[0] in "IU" and len(shape) > 1]
+    if integers and "quantization_config" not in config:
+        raise ModelError(
+            f"{str(folder)!r}: {integers[0]} holds integers",
+            "its weights are quantized, and config.json does not say how; read as they stand they are another model",
+            "use the model that it was made from",
+        )
     if index is not None and not whole:
         missing = sorted(index["weight_map"].keys() - shapes.keys())
         if missing:
@@ -146,13 +155,19 @@ def _read_object(folder: Path, name: str) -> dict[str, Any]:
     return value
 
 
-def _tensors_of(path: Path) -> dict[str, list[int]]:
-    """Names and shapes. The header has to cover the whole file, so a cut file is noticed without reading it."""
+def _tensors_of(path: Path) -> dict[str, tuple[str, list[int]]]:
+    """Name -> kind of number (F32), and shape. The header has to cover the whole file, so a cut one is seen unread."""
     _require_file(path)
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            return {name: (one.get_dtype(), one.get_shape()) for name, one in slices.items()}
     except (OSError, SafetensorError, ValueError, TypeError) as error:
+        with path.open("rb") as file:
+            if file.read(len(_LFS)) == _LFS:
+                raise ModelError(
+                    f"{path} is a pointer of Git LFS", "the weights themselves are not there", "git lfs pull"
+                ) from error
         _refuse(path, f"is damaged or incomplete: {error}")
 
 

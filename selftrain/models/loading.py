@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -164,6 +165,8 @@ def _loading(source: ModelSource) -> Iterator[None]:
         raise
     except BaseException as error:  # those of Rust, a panic, are no Exception
         what = (str(error).strip() or type(error).__name__).splitlines()
+        # Of a KeyError nothing but the key is told.
+        what = [f"KeyError: {what[0]}"] if isinstance(error, KeyError) else what
         base = f", whose base model is {source.base!r}" if source.adapters else ""
         found = f"cannot load {source.name!r}{base}: {' '.join(line.strip() for line in what[:2]):.300}"
         if source.gguf is not None:
@@ -171,6 +174,19 @@ def _loading(source: ModelSource) -> Iterator[None]:
                 found,
                 "the file is damaged, or its architecture is none that transformers reads from GGUF",
                 "download it again, or use the model's folder of safetensors",
+            ) from error
+        if "configuration class" in found:
+            kind = re.search(r"class '[\w.]*?(\w+)Config'", found)
+            raise ModelError(
+                f"{source.name!r} is a model of another kind{f' ({kind[1]})' if kind else ''}",
+                "transformers has no causal language model for its config.json",
+                "give a model that continues texts, such as Qwen/Qwen2.5-0.5B",
+            ) from error
+        if "ignore_mismatched_sizes" in found:
+            raise ModelError(
+                f"{source.name!r}: weights have other shapes than config.json says",
+                "they would be thrown away, and random ones used",
+                "use the config.json that belongs to these weights",
             ) from error
         raise ModelError(
             found,

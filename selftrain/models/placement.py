@@ -140,9 +140,11 @@ def check_device(device: str) -> None:
             f"device is {device!r}, and torch sees {count} GPUs", do=f"use cuda:0 to cuda:{count - 1}, or auto"
         )
     try:
-        torch.device(device)
-    except RuntimeError as error:
-        raise SettingsError(f"device is {device!r}: {error}".splitlines()[0], do="use cpu, cuda or cuda:1") from error
+        torch.empty(1, device=device)
+    except (RuntimeError, NotImplementedError, AssertionError) as error:
+        raise SettingsError(
+            f"device is {device!r}, and torch has none such here", str(error).split(". ")[0], "use cpu, cuda or cuda:1"
+        ) from error
 
 
 def gpus() -> list[Device]:

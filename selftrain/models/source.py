@@ -172,12 +172,23 @@ def _check_path(name: str) -> None:
                 else "give the folder that holds config.json and model.safetensors, or a GGUF file",
             )
         return
+    if path.is_symlink() and not path.exists():
+        raise ModelError(
+            f"{name!r} is a link to {str(path.readlink())!r}",
+            "nothing is there",
+            "it was moved or deleted: give the folder where the model is now",
+        )
     if path.exists():
         if find_gguf(path) is None:
             raise ModelError(
                 f"{name!r} is not a folder", "a model is a folder of files, or one GGUF file", "give its folder"
             )
         return
+    if name.startswith(("http://", "https://")):
+        hub_id = "/".join(name.split("/")[3:5])
+        raise ModelError(
+            f"{name!r} is an address", "a model is named by its hub id, or by its folder", f"did you mean {hub_id!r}?"
+        )
     if not (_looks_local(name) or (path.parent != Path() and path.parent.exists())):
         return
     there = path.parent.iterdir() if path.parent.is_dir() else ()

@@ -29,6 +29,7 @@ GraderName = Literal["math", "choice", "exact", "code"]
 QUESTIONS = ("question", "problem", "prompt", "messages")
 ANSWERS = ("answer", "ground_truth", "reward_model.ground_truth", "final_answer", "final_ans", "solution")
 SOLUTIONS = ("solution", "rationale")
+_SPLITS = {"train", "test", "validation", "valid", "val", "dev", "eval"}
 
 
 #: Columns on which a question leans: put before it.
@@ -101,6 +102,7 @@ def detect_columns(
         DataError: no column can be the question, or none the answer though answers are required.
         SettingsError: the caller names one column of a programming task.
     """
+    _refuse_other_layouts(table)
     layout = find_layout(table.column_names)
     if layout is not None and (question_column is None or answer_column is None):
         return _task_columns(table, _of_tasks(layout), question_column, answer_column)
@@ -235,7 +237,9 @@ def find_column(role: str, table: Table, named: str | None, usual: tuple[str, ..
             f"Write it so, for example by pandas.read_csv(FILE, sep={mark!r}).to_csv(FILE, index=False).",
         )
     likely = [name for name in names if name.lower() not in QUESTIONS] if role == "answer" else names
-    near = nearest(named, names) if named else next(filter(None, (nearest(name, likely) for name in usual)), "")
+    near = _inside(table, usual) or (
+        nearest(named, names) if named else next(filter(None, (nearest(name, likely) for name in usual)), "")
+    )
     without = " `sept` and `pst` need none." if role == "answer" else ""
     raise DataError(
         f"{table.source} has no column for the {role}: looked for {named or ', '.join(usual)}; "
@@ -243,6 +247,37 @@ def find_column(role: str, table: Table, named: str | None, usual: tuple[str, ..
         f"Every row needs a column for its {role}.",
         f"Name it with --{role}_column" + (f", perhaps {near}." if near else ".") + without,
     )
+
+
+def _refuse_other_layouts(table: Table) -> None:
+    """
+    Raises:
+        DataError: a JSON file holds splits or columns where rows are expected.
+    """
+    columns = table.rows[0].columns if len(table.rows) == 1 else {}
+    lists = [value for value in columns.values() if isinstance(value, list) and value]
+    if not lists or len(lists) < len(columns):
+        return
+    if set(table.column_names) <= _SPLITS:
+        raise DataError(
+            f"{table.source} holds the splits {', '.join(table.column_names)} in one object.",
+            "A JSON file holds the rows of one split.",
+            "Write each into a file of its own, such as train.jsonl and test.jsonl in one folder.",
+        )
+    # Lists of objects are the messages of one conversation.
+    if len({len(value) for value in lists}) == 1 < len(lists[0]) and not any(isinstance(v[0], Mapping) for v in lists):
+        raise DataError(
+            f"{table.source} holds whole columns, {', '.join(table.column_names)}, in one object.",
+            "Every row is an object of its own.",
+            "Write it so, for example by pandas.DataFrame(json.load(open(FILE))).to_json(FILE, orient='records').",
+        )
+
+
+def _inside(table: Table, usual: tuple[str, ...]) -> str:
+    """A nested column under one of the usual names: `"data.question"`; empty where there is none."""
+    first = table.rows[0].columns
+    nested = (f"{name}.{inner}" for name, value in first.items() if isinstance(value, Mapping) for inner in value)
+    return next((f'"{name}"' for name in nested if name.rpartition(".")[2].lower() in usual), "")
 
 
 def first_column(table: Table, names: tuple[str, ...]) -> str | None:

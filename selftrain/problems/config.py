@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from selftrain.config import config_dataclass, setting
+from selftrain.config import check_share_or_number, config_dataclass, setting
 
 
 @config_dataclass
@@ -38,6 +38,9 @@ class DataConfig:
         gt=0,
     )
     allow_overlap: bool = setting(False, "run even where training problems are in the evaluation set")
+
+    def check(self) -> None:
+        check_share_or_number("eval_size", self.eval_size)
 
     @property
     def columns(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from selftrain.errors import DataError
 from selftrain.problems.arrow_rows import parquet_rows, too_large
+from selftrain.problems.file_kinds import encoding_of, how_to_convert, refuse_other_kinds
 from selftrain.problems.rows import Row, Table, excerpt, nearest, raise_for_bad_rows
 from selftrain.problems.strict_json import json_rows
 
@@ -39,7 +40,7 @@ def read_file(path: Path) -> Table:
         raise DataError(
             f"{path} ends in none of {', '.join(_EXTENSIONS)} (each also with .gz).",
             "Its format is unknown.",
-            "Convert or rename it.",
+            how_to_convert(path),
         )
     name = "/".join([*path.absolute().parent.parts[-1:], _stem(path)]).lstrip("/")
     try:
@@ -54,8 +55,9 @@ def read_file(path: Path) -> Table:
 
 def _read(path: Path, name: str) -> Table:
     data, max_bytes = _decompressed(path)
-    if _extension(path) == ".parquet":
+    if _extension(path) == ".parquet" and not data.startswith(b"version https://git-lfs"):
         return Table(name, parquet_rows(data, str(path), max_bytes))
+    refuse_other_kinds(data, path)
     text, warnings = _decoded(data, str(path), crlf_is_usual=_extension(path) == ".csv")
     if _extension(path) == ".csv":
         rows, errors = _csv_rows(text, str(path))
@@ -67,6 +69,12 @@ def _read(path: Path, name: str) -> Table:
 
 def _not_found(path: Path) -> DataError:
     """Names the files with similar names."""
+    if path.parts and path.parts[0] in ("http:", "https:"):
+        return DataError(
+            f"There is no file {path}.",
+            "An address is not read; nothing is downloaded but from the Hugging Face Hub.",
+            "Download the file, and give its path; a data set of the hub is given as owner/name.",
+        )
     missing = path.absolute()
     while not missing.parent.is_dir():
         missing = missing.parent
@@ -137,7 +145,7 @@ def _not_utf8(data: bytes, source: str) -> DataError:
     return DataError(
         f"{len(bad_lines)} lines are not UTF-8:\n  {shown}",
         "The bytes do not say which characters they are.",
-        f"Save the file as UTF-8, for example: iconv -f WINDOWS-1252 -t UTF-8 {source}",
+        f"Save the file as UTF-8, for example: iconv -f {encoding_of(data)} -t UTF-8 {source}",
     )
 
 

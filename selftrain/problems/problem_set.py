@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import overload
 
-from selftrain.errors import SettingsError
+from selftrain.errors import DataError, SettingsError
 from selftrain.problems.columns import GraderName
 from selftrain.problems.overlap import question_key
 from selftrain.types import Problem
@@ -67,6 +67,7 @@ class ProblemSet(Sequence[Problem]):
 
         Raises:
             SettingsError: a side would be empty.
+            DataError: so many problems have the same question that none can be held out.
         """
         share = isinstance(fraction_or_count, float)
         size = max(1, round(fraction_or_count * len(self))) if share else int(fraction_or_count)
@@ -86,6 +87,14 @@ class ProblemSet(Sequence[Problem]):
         for ids in sorted(groups.values(), key=lambda ids: min(_rank(problem_id, seed) for problem_id in ids)):
             if len(chosen) + len(ids) <= size:
                 chosen.update(ids)
+        if not chosen:
+            largest = max(map(len, groups.values()))
+            raise DataError(
+                f"{largest:,} of the {len(self):,} problems of {self.source or self.name} have the same question, and "
+                f"{size:,} are to be held out",
+                "a question stands on one side alone, or the model would be tested on what it was trained on",
+                "remove repeated rows, or check --question_column",
+            )
         rest = tuple(problem for problem in self.problems if problem.id not in chosen)
         held_out = tuple(problem for problem in self.problems if problem.id in chosen)
         return replace(self, problems=rest), replace(self, problems=held_out)

@@ -115,6 +115,8 @@ def _error(cause: Exception, text: str) -> ValueError:
     if isinstance(cause, json.JSONDecodeError):
         found = text.split("\n")[cause.lineno - 1][max(cause.colno - 1, 0) :]
         return ValueError(f"broken JSON: {cause.msg}, found {excerpt(found, 40)}")
+    if "integer string conversion" in str(cause):
+        return ValueError("a number of thousands of digits; write it in quotes, or give fewer")
     return ValueError(str(cause))
 
 

@@ -78,6 +78,8 @@ class Query:
                 self._connection.execute(f"create view {table} as select * from {reader.format(place)}")
             except self._errors as error:
                 self._unreadable[table] = str(error)
+        else:
+            self._unreadable[table] = f"{self._folder} has no file of the table {table} ({pattern})"
 
     @property
     def columns(self) -> list[str]:

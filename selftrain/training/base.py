@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from selftrain.config import config_dataclass, setting, settings_of
+from selftrain.config import check_share_or_number, config_dataclass, setting, settings_of
 from selftrain.types import TrainingExample
 
 #: The default of `max_tokens_per_batch`, and on a CPU the bytes that bound it.
@@ -86,6 +86,9 @@ class TrainingConfig:
         "(NaN or inf); one more stops the run",
         ge=0,
     )
+
+    def check(self) -> None:
+        check_share_or_number("validation_size", self.validation_size)
 
     def validation_of(self, problems: int) -> float:
         """`validation_size` for so many training problems: a default number leaves two thirds of them to train on."""

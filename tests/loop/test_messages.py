@@ -12,14 +12,15 @@ from selftrain.methods.filters import drop_truncated, drop_unrewarded, with_scor
 from selftrain.types import Collected, Prompt, Response, Score
 
 
-def kept_nothing(*, cut: int = 0, unread: int = 0, wrong: int = 0) -> str:
+def kept_nothing(*, cut: int = 0, unread: int = 0, wrong: int = 0, reward: float = 0.0) -> str:
     def responses(count: int, ends: str) -> list[Response]:
         return [Response(Prompt("p", "?"), "", i, "text", (1, 2), -1.0, ends, "m", 0) for i in range(count)]  # type: ignore[arg-type]
 
     all_responses = [*responses(cut, "length"), *responses(unread + wrong, "stop")]
-    scores = [Score(0.0, None, "no answer found")] * (cut + unread) + [Score(0.0, "8", "8 is not 7")] * wrong
+    scores = [Score(0.0, None, "no answer found")] * (cut + unread) + [Score(reward, "8", "8 is not 7")] * wrong
     collected = CollectedRound(["m"])
-    collected.add(Collected(tuple(drop_unrewarded(drop_truncated(with_scores(all_responses, scores)))), {"m": ()}))
+    samples = drop_unrewarded(drop_truncated(with_scores(all_responses, scores)), threshold=1.5)
+    collected.add(Collected(tuple(samples), {"m": ()}))
     return messages.nothing_kept(1, collected)
 
 
@@ -27,6 +28,7 @@ def test_a_round_that_kept_nothing_names_the_cause_and_its_cure() -> None:
     assert "19 were cut off" in (text := kept_nothing(cut=19, wrong=1)) and "--max_completion_length" in text
     assert "--instruction" in (text := kept_nothing(unread=15, wrong=5)) and "--num_generations" not in text
     assert "More --num_generations" in kept_nothing(cut=3, unread=3, wrong=14)
+    assert "a reward of 0.5 or more" in (text := kept_nothing(wrong=20, reward=1.0)) and "--reward_threshold" in text
 
 
 @pytest.mark.parametrize("score", ["consensus", "reward"])

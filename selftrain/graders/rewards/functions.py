@@ -49,18 +49,18 @@ class RewardFunctionGrader(Grader):
             return self._call(rows)
         except GraderError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # The user's code may raise anything, and one bad row must not cost the others.
             if len(rows) == 1:
                 raise self._always_raises(error, rows) from error
         scores: list[Score] = []
-        failures: list[Exception] = []
+        failures: list[BaseException] = []
         for row in rows:
             try:
                 scores += self._call([row])
             except GraderError:
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 failures.append(error)
                 scores.append(Score(None, None, f"reward function {self.name} raised {_describe(error)}"))
         if len(failures) == len(rows):
@@ -106,7 +106,7 @@ class RewardFunctionGrader(Grader):
             "Return one finite number per completion, or None if the function does not apply.",
         )
 
-    def _always_raises(self, error: Exception, rows: Sequence[Row]) -> GraderError:
+    def _always_raises(self, error: BaseException, rows: Sequence[Row]) -> GraderError:
         return GraderError(
             f"Reward function {self.name} raised {_describe(error)}, for each of {len(rows)} completions.",
             "A function that always fails says nothing about completions, so none is scored 0 for it.",
@@ -137,7 +137,7 @@ def returned_none(name: str) -> str:
     return f"reward function {name} returned None"
 
 
-def _describe(error: Exception) -> str:
+def _describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error)[:200]}"
 
 
