@@ -182,6 +182,22 @@ def test_a_vllm_that_cannot_take_new_weights_is_started_again_and_the_log_says_s
     assert said[2].startswith("llama: vLLM was given new weights while it ran and is started again: vLLM: RuntimeError")
 
 
+def test_a_vllm_whose_tensors_cannot_be_read_is_checked_by_what_it_computes(tmp_path: Path) -> None:
+    said: list[str] = []
+    package = SPEAKS.replace("return [{}]", "raise NotImplementedError('no such method')")
+    vllm = VllmConfig(vllm_python=stand_in(tmp_path, package), vllm_logprob_tolerance=1e9)
+    factory = ModelFactory(PromptConfig(), EngineConfig(engine="vllm"), engine_sections={"vllm": vllm}, say=said.append)
+    learner = factory.load(seed_model("llama"))
+    assert isinstance(learner.engine, VllmEngine)
+    first = learner.engine.live.process().pid
+    learner.engine.update_weights(learner.trainer.save_merged)
+    assert learner.engine.live.process().pid == first
+    learner.close()
+    start, update = [line for line in said if "vLLM" in line]
+    assert "tensors are not compared (vLLM: NotImplementedError: no such method)" in start
+    assert "took new weights" in update and "tensors" not in update
+
+
 def test_a_process_that_is_closed_takes_its_workers_along(tmp_path: Path) -> None:
     process = VllmProcess(VllmConfig(vllm_python=stand_in(tmp_path, SLEEPS)), "cpu")
     process.send({"load": {}})
