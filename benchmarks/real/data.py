@@ -17,18 +17,26 @@ SAME_TEMPLATE = 0.5
 _NUMBERS = re.compile(
     "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|twenty|thirty|half|dozen"
 )
+#: Brief solutions of problems to train on, by their answers: what few-shot prompts show where form is to be out.
+BRIEF = {"1": "0.75 + 0.25 = 1", "53": "95 - 42 = 53", "13": "143 / 11 = 13", "26": "65 / 2.50 = 26"}
 #: MBPP's own split by task_id: 11 to 510 are its test part. Where the data have none of it, the validation part and
 #: half of the training part are measured on instead.
 MBPP_TEST, MBPP_HELD_OUT = range(11, 511), (range(511, 601), range(788, 975))
 
 
 def make(data: Path, folder: Path) -> None:
-    """Writes mawps_train, mawps_test, mbpp_train and mbpp_test as JSON lines into `folder`."""
+    """Writes mawps_train, mawps_brief_train, mawps_test, mbpp_train and mbpp_test as JSON lines into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     train, test = mawps(json.loads((data / "mawps/mawps_source.json").read_text()))
     tasks = [json.loads(line) for path in sorted((data / "mbpp").glob("*.jsonl")) for line in path.open()]
     tasks_train, tasks_test = mbpp(tasks)
-    parts = {"mawps_train": train, "mawps_test": test, "mbpp_train": tasks_train, "mbpp_test": tasks_test}
+    parts = {
+        "mawps_train": train,
+        "mawps_brief_train": brief(train),
+        "mawps_test": test,
+        "mbpp_train": tasks_train,
+        "mbpp_test": tasks_test,
+    }
     for name, rows in parts.items():
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
@@ -39,6 +47,15 @@ def mawps(rows: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[di
     random.Random(11).shuffle(one_of_each)
     parts = [{"question": row["sQuestion"].strip(), "answer": _plain(row["lSolutions"][0])} for row in one_of_each]
     return parts[UNSEEN:], parts[:UNSEEN]
+
+
+def brief(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same problems, the first of each answer in BRIEF with its solution."""
+    left, found = dict(BRIEF), []
+    for row in rows:
+        steps = left.pop(row["answer"], None)
+        found.append(row if steps is None else row | {"solution": f"{steps}\n#### {row['answer']}"})
+    return found
 
 
 def templates(questions: Sequence[str]) -> list[list[int]]:

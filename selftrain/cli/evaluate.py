@@ -152,7 +152,8 @@ def _choose(
     facts = [read_facts(model, revision) for model in reversed(models)]
     rewards = settings[RewardConfig].reward_funcs
     prompts = settings[PromptConfig]
-    shown = prompts.num_fewshot != 0 and not all(one.chat for one in facts)
+    chat = prompts.prompt_format != "plain" and all(one.chat for one in facts)
+    shown = prompts.num_fewshot != 0 and not (chat and prompts.num_fewshot == "auto")
     fit = PromptFit(
         models=facts,
         kind=answer_kind(grader_of(rewards, problems.grader), problems),
