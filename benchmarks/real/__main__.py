@@ -3,6 +3,7 @@
     python -m benchmarks.real --list                       parts, their runs and what is compared
     python -m benchmarks.real budget                       one part, three seeds; docs/results/real_budget.md
     python -m benchmarks.real ample --only "gemma full mawps" "gemma full mawps control"
+    python -m benchmarks.real ample --only "qwen brief" --seeds 1
     python -m benchmarks.real --scale small                a try of the plumbing of every part: few problems, one round
 
 SELFTRAIN_REAL_MODELS names the folder of the models, SELFTRAIN_DATA that of the data. A run that is finished is not
@@ -20,7 +21,7 @@ from benchmarks.jobs import run_all
 from benchmarks.real import data
 from benchmarks.real.jobs import Place
 from benchmarks.real.pages import page
-from benchmarks.real.settings import GEMMA, PARTS, QWEN, SMOLLM2
+from benchmarks.real.settings import GEMMA, PARTS, QWEN, SEEDS, SMOLLM2
 
 RUNS, RESULTS = Path("runs/real"), Path("docs/results")
 
@@ -46,6 +47,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
     parser.add_argument("--list", action="store_true", help="what there is")
     parser.add_argument("--only", nargs="+", metavar="RUN", default=None, help="runs of the parts; all by default")
+    parser.add_argument("--seeds", type=int, nargs="+", choices=SEEDS, default=None, help="all by default")
     parser.add_argument("--scale", choices=("full", "small"), default="full")
     asked = parser.parse_args()
     if asked.list:
@@ -59,9 +61,10 @@ def main() -> None:
     given = folder_of("SELFTRAIN_DATA", "mawps", "gsm8k", "mbpp", "humaneval", "singleeq", "addsub", "multiarith")
     small = asked.scale == "small"
     runs = (RUNS / asked.scale).absolute()
+    seeds = tuple(asked.seeds or SEEDS[: 1 if small else None])
     data.make(given, runs / "data")
     for part in parts:
-        place = Place(part, models, given, runs, small)
+        place = Place(part, models, given, runs, small, seeds)
         arms = [arm for arm in PARTS[part].arms if asked.only is None or arm in asked.only]
         run_all(place.jobs(arms), workers=1)
         results = (runs if small else RESULTS) / f"real_{part}.md"

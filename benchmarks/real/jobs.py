@@ -27,6 +27,7 @@ class Place:
         data: SELFTRAIN_DATA.
         runs: folder of all runs.
         small: whether this is a try of the plumbing.
+        seeds: one run of each arm that has a seed.
     """
 
     part: str
@@ -34,10 +35,7 @@ class Place:
     data: Path
     runs: Path
     small: bool = False
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        return SEEDS[:1] if self.small else SEEDS
+    seeds: tuple[int, ...] = SEEDS
 
     def folder(self, arm: str, seed: int) -> Path:
         plain = "".join(c if c.isalnum() else "-" for c in arm)

@@ -119,8 +119,16 @@ def _ample() -> Part:
         return REST_EM | data | how | {"model_name_or_path": model, "max_train_samples": 360, "num_generations": 8,
                                        "max_eval_samples": 1020} | more  # fmt: skip
 
+    # Brief worked examples, after which every answer of the base model can be read: form is out, and an answer costs
+    # 20 tokens.
+    brief = settings(
+        QWEN, MAWPS, LORA, dataset_name="mawps_brief_train.jsonl", prompt_format="plain", num_fewshot=4,
+        max_completion_length=96, max_train_samples=440, validation_size=40, num_rounds=1, num_generations=4,
+        temperature=0.8, max_kept_per_problem=2, num_train_epochs=2, collapse_watch="off", bf16=True,
+    )  # fmt: skip
     return _together(
         "ReST-EM with ample length, on the MAWPS family and on GSM8K",
+        with_control("qwen brief", brief),
         with_control("qwen lora mawps", settings(QWEN, MAWPS, LORA, bf16=True)),
         with_control("gemma full mawps", settings(GEMMA, MAWPS, FULL, num_generations=16)),
         with_control("gemma lora mawps", settings(GEMMA, MAWPS, LORA, num_generations=16)),
