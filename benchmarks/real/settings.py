@@ -47,9 +47,15 @@ class Part:
 
 #: The reward-free control: all answers that end are trained on, right or wrong.
 CONTROL: Settings = {"reward_funcs": "always_one", "deduplicate": "off"}
+#: SePT's own control: answers are sampled at the temperature that they are trained on at.
+COUPLED: Settings = {"couple_temperatures": True}
 LORA: Settings = {"use_peft": True, "learning_rate": 2e-4, "train_batch_size": 8}
 FULL: Settings = {"learning_rate": 1e-5, "train_batch_size": 8}
 MAWPS: Settings = {"dataset_name": "mawps_train.jsonl", "eval_dataset_name": "mawps_test.jsonl"}
+#: After brief worked examples all answers of the base models can be read: form is out, and one costs 20 tokens.
+BRIEF: Settings = MAWPS | {
+    "dataset_name": "mawps_brief_train.jsonl", "prompt_format": "plain", "num_fewshot": 4, "max_completion_length": 96,
+}  # fmt: skip
 GSM8K: Settings = {"dataset_name": "gsm8k/train.jsonl", "eval_dataset_name": "gsm8k/test.jsonl"}
 MBPP: Settings = {"dataset_name": "mbpp_train.jsonl", "eval_dataset_name": "mbpp_test.jsonl"}
 #: Of every run: it is compared as its last round left it.
@@ -119,11 +125,8 @@ def _ample() -> Part:
         return REST_EM | data | how | {"model_name_or_path": model, "max_train_samples": 360, "num_generations": 8,
                                        "max_eval_samples": 1020} | more  # fmt: skip
 
-    # Brief worked examples, after which every answer of the base model can be read: form is out, and an answer costs
-    # 20 tokens.
     brief = settings(
-        QWEN, MAWPS, LORA, dataset_name="mawps_brief_train.jsonl", prompt_format="plain", num_fewshot=4,
-        max_completion_length=96, max_train_samples=440, validation_size=40, num_rounds=1, num_generations=4,
+        QWEN, BRIEF, LORA, max_train_samples=440, validation_size=40, num_rounds=1, num_generations=4,
         temperature=0.8, max_kept_per_problem=2, num_train_epochs=2, collapse_watch="off", bf16=True,
     )  # fmt: skip
     return _together(
@@ -145,6 +148,7 @@ def _sept() -> Part:
         "problems_per_round": 32, "train_batch_size": 16, "warmup_steps": 4, "validation_size": 60,
         "max_completion_length": 256, "eval_rounds": 40, "num_generations_eval": 2,
     }  # fmt: skip
+    brief, swept = settings | BRIEF | {"max_eval_samples": 300}, {"temperature_sweep": (0.0, 0.2, 0.4, 0.6, 0.8)}
     # A student is trained once, from the base weights, on one answer a problem, right or wrong.
     student = REST_EM | CONTROL | MAWPS | LORA | {
         "model_name_or_path": QWEN, "bf16": True, "num_rounds": 1, "num_train_epochs": 1, "num_generations": 1,
@@ -158,25 +162,32 @@ def _sept() -> Part:
         "bf16": True,
     }
     arms = {
-        "qwen": Arm("sept", settings | {"temperature_sweep": (0.0, 0.2, 0.4, 0.6, 0.8)}),
-        "qwen coupled": Arm("sept", settings | {"couple_temperatures": True}),
+        "qwen": Arm("sept", settings | swept),
+        "qwen coupled": Arm("sept", settings | COUPLED),
+        "qwen brief": Arm("sept", brief | swept),
+        "qwen brief coupled": Arm("sept", brief | COUPLED),
         "answers of qwen": Arm("eval", answers, of="qwen"),
         "answers of the base": Arm("eval", answers | {"model_name_or_path": QWEN}),
         "student of qwen": Arm("rest-em", student, answers_of="answers of qwen"),
         "student of the base": Arm("rest-em", student, answers_of="answers of the base"),
     }
-    claims = (
-        _gain("qwen", "pass@1 at temperature 1 rises", "pass@1"),
-        _gain("qwen", "greedy rises as well"),
-        Claim("qwen against the best-decoded base", "", "pass@1 beats the base at its best temperature", "",
-              ("qwen", "last"), ("qwen", "base"), "best-decoded"),
-        _gain("qwen coupled", "so does the control, whose two temperatures are equal", "pass@1"),
-        _beats("qwen", "qwen coupled", "decoupled temperatures beat coupled ones", "pass@1"),
+    claims = [
+        claim
+        for arm in ("qwen", "qwen brief")
+        for claim in (
+            _gain(arm, "pass@1 at temperature 1 rises", "pass@1"),
+            _gain(arm, "greedy rises as well"),
+            Claim(f"{arm} against the best-decoded base", "", "pass@1 beats the base at its best temperature", "",
+                  (arm, "last"), (arm, "base"), "best-decoded"),
+            _gain(f"{arm} coupled", "so does the control, whose two temperatures are equal", "pass@1"),
+            _beats(arm, f"{arm} coupled", "decoupled temperatures beat coupled ones", "pass@1"),
+        )
+    ] + [
         _gain("student of qwen", "a student of the trained model's answers improves on the base", "pass@1"),
         _beats("student of qwen", "student of the base", "and on a student of the base model's greedy answers",
                "pass@1"),
-    )  # fmt: skip
-    return Part("SePT of the Qwen (LoRA), with a student and the ranks of tokens", arms, claims)
+    ]  # fmt: skip
+    return Part("SePT of the Qwen (LoRA), with a student and the ranks of tokens", arms, tuple(claims))
 
 
 def _code() -> Part:
@@ -196,9 +207,9 @@ def _code() -> Part:
 
 
 def _pst() -> Part:
-    settings = RUN | MAWPS | {
+    settings = RUN | BRIEF | {
         "models": (QWEN, GEMMA, SMOLLM2), "use_peft": True, "learning_rate": 1e-4, "train_batch_size": 32,
-        "num_rounds": 6, "problems_per_round": 64, "validation_size": 60, "max_completion_length": 96,
+        "num_rounds": 6, "problems_per_round": 64, "validation_size": 60, "bf16": True,
         "eval_rounds": 6, "max_eval_samples": 300, "gv_gap": False,
     }  # fmt: skip
     arms: dict[str, Arm] = {}
