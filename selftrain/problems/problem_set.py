@@ -30,6 +30,8 @@ class ProblemSet(Sequence[Problem]):
     warnings: tuple[str, ...] = ()
     #: What the user calls it, for messages; empty where that is `name`.
     source: str = ""
+    #: What `take` left out of the same data: only worked examples are made of them.
+    left_out: tuple[Problem, ...] = field(default=(), repr=False)
 
     def __len__(self) -> int:
         return len(self.problems)
@@ -54,7 +56,9 @@ class ProblemSet(Sequence[Problem]):
         if n < 1:
             raise SettingsError(f"{n} problems are requested.", "A run needs at least one.", "Ask for 1 or more.")
         chosen = {problem.id for problem in sorted(self.problems, key=lambda p: _rank(p.id, seed))[:n]}
-        return replace(self, problems=tuple(problem for problem in self.problems if problem.id in chosen))
+        taken = tuple(problem for problem in self.problems if problem.id in chosen)
+        others = tuple(problem for problem in self.problems if problem.id not in chosen)
+        return replace(self, problems=taken, left_out=(*self.left_out, *others))
 
     def split_off(self, fraction_or_count: float, seed: int = 0) -> tuple[ProblemSet, ProblemSet]:
         """(rest, held out), disjoint and in the order of the data.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 from selftrain.problems.overlap import question_key
 from selftrain.problems.problem_set import ProblemSet
 from selftrain.problems.registry import find_known
-from selftrain.types import AnswerKind, Shots
+from selftrain.types import AnswerKind, Problem, Shots
 
 #: Quoted, each with its source.
 _PUBLISHED = Path(__file__).with_name("published_shots.json")
@@ -40,7 +41,8 @@ def choose_shots(
     count: int | None, train: ProblemSet | None, evaluation: ProblemSet, *, kind: AnswerKind | None, seed: int
 ) -> ChosenShots:
     """The published ones of the data set; else training problems with a solution; else the published ones for that
-    kind of answer. None of them is an evaluation problem.
+    kind of answer. None of them is an evaluation problem. Where a limit left too few of those with a solution, some
+    that it left out are shown.
 
     Args:
         count: None takes all published ones, or `NUM_FROM_TRAINING`.
@@ -51,9 +53,14 @@ def choose_shots(
     """
     evaluated = {question_key(problem.question) for problem in evaluation}
     of_set, of_kind = _OF_SET.get(_known_name(train or evaluation), ""), _OF_KIND.get(kind or "", "")
-    solved = [(p.question, p.solution) for p in train or () if p.solution and question_key(p.question) not in evaluated]
-    wanted = min(count or NUM_FROM_TRAINING, len(solved))
-    from_training = ("training problems with a solution", tuple(random.Random(f"{seed}/shots").sample(solved, wanted)))
+    rng, few = random.Random(f"{seed}/shots"), count or NUM_FROM_TRAINING
+    solved = _solved(train or (), evaluated)
+    examples = rng.sample(solved, min(few, len(solved)))
+    if train is not None and len(examples) < few:
+        more = _solved(train.left_out, {*evaluated, *(question_key(question) for question, _ in examples)})
+        examples += rng.sample(more, min(few - len(examples), len(more)))
+        solved += more
+    from_training = ("training problems with a solution", tuple(examples))
     for source, shots in (published(of_set if kind else ""), from_training, published(of_kind)):
         found = tuple(shot for shot in shots if question_key(shot[0]) not in evaluated)
         if len(found) >= (count or 1):
@@ -62,6 +69,11 @@ def choose_shots(
                 found[:count], source + f"; only {len(solved)} training problems have a solution" * passed_over
             )
     return ChosenShots((), "none are known")
+
+
+def _solved(problems: Sequence[Problem], shown: Collection[str]) -> list[tuple[str, str]]:
+    """Questions and human solutions, but for the questions in `shown`."""
+    return [(p.question, p.solution) for p in problems if p.solution and question_key(p.question) not in shown]
 
 
 @cache

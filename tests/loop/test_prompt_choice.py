@@ -18,6 +18,7 @@ from selftrain.models.seeds import seed_model
 from selftrain.models.tokenizer_facts import TokenizerFacts, read_facts, write_stated
 from selftrain.problems import ProblemSet
 from selftrain.problems.shots import published
+from selftrain.problems.splits import split
 from selftrain.types import AnswerKind, Problem, Prompt
 
 BASE = TokenizerFacts(name="base", chat=False, thinks=False, context=40960)
@@ -69,10 +70,21 @@ def test_a_number_of_examples_is_kept_to_or_refused() -> None:
         choose(PromptConfig(num_fewshot=50), 64, fit(BASE, train=SOLVED))
 
 
+def test_a_limit_on_training_problems_takes_no_example_away() -> None:
+    written = replace(SOLVED, problems=(*SOLVED.problems[:4], *(replace(p, solution="") for p in SOLVED.problems[4:])))
+    for limit in (1, 3, 5):
+        train = written.take(limit, seed=limit)
+        chosen = choose(PromptConfig(num_fewshot=4), 64, fit(BASE, train=train))
+        assert {shot[0] for shot in chosen.shots} == {p.question for p in SOLVED[:4]}
+        assert len(split(train, TEST, validation_size=0, few_shot=chosen.shots, seed=1).train) <= limit
+    evaluation = ProblemSet("mine/test", SOLVED.problems[:1])
+    chosen = choose(PromptConfig(num_fewshot=3), 64, replace(fit(BASE, train=written.take(1)), evaluation=evaluation))
+    assert SOLVED[0].question not in {shot[0] for shot in chosen.shots} and len(chosen.shots) == 3
+
+
 def test_where_the_examples_are_from_is_said_also_when_their_number_is_given() -> None:
     own = [*choose(PromptConfig(num_fewshot=4), 64, fit(BASE, train=SOLVED)).lines()]
     assert "prompt: the 4 worked examples are training problems with a solution" in own
-    # A limit on training problems may leave too few of the examples that someone wrote.
     few = replace(SOLVED, problems=(*SOLVED.problems[:3], *(replace(p, solution="") for p in SOLVED.problems[3:])))
     published_line = [*choose(PromptConfig(num_fewshot=4), 64, fit(BASE, train=few)).lines()][-1]
     assert "Wei et al. 2022" in published_line and "only 3 training problems have a solution" in published_line
