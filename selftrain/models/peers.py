@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from selftrain.types import Prompt
@@ -23,6 +23,8 @@ _VERDICT_TEMPLATE = (
 )
 _VERDICT_POSTED = "Is the posted answer Correct or Incorrect?"
 _POSTED = "Posted:"
+#: Words that tell a sentence of a template from other text; models alter those behind.
+_SENTENCE = 4
 _PLACE = re.compile(r"\{(question|answers)\}")
 #: What would open or close a response within the text of one.
 _DELIMITER = re.compile(r"<(?=\s{0,9}/?\s{0,9}response)", re.IGNORECASE)
@@ -42,18 +44,36 @@ def question_text(prompt: Prompt, layout: PeerLayout, template: str, next_questi
         return prompt.question
     parts = {"question": prompt.question, "answers": _block(prompt.peer_answers, next_question)}
     chosen = _VERDICT_TEMPLATE if prompt.asks_verdict else template
+
+    def part(place: re.Match[str]) -> str:
+        # Where a template ends with the question once more, it is asked as the layout asks: base models know it by that.
+        before = chosen[: place.start()]
+        again = place.end() == len(chosen) and "{question}" in before and before.endswith("\n")
+        return f"{next_question} {parts[place[1]]}" if again else parts[place[1]]
+
     # In one pass: a question may contain "{answers}".
-    return _PLACE.sub(lambda place: parts[place[1]], chosen)
+    return _PLACE.sub(part, chosen)
 
 
-def peer_stop_texts(prompt: Prompt, layout: PeerLayout, *, chat: bool) -> tuple[str, ...]:
-    """Texts with which a model goes on with the responses that it was shown, after its own."""
+def peer_stop_texts(prompt: Prompt, layout: PeerLayout, template: str, *, chat: bool) -> tuple[str, ...]:
+    """Texts with which a model goes on with what it was shown, after its own answer.
+
+    Args:
+        template: as of `question_text`.
+    """
     if not prompt.peer_answers:
         return ()
     if layout == "posted":
         return () if chat else (f"\n{_POSTED}",)
     # A chat model may open a response of its own, but closing it ends its turn.
-    return ("</response",) if chat else ("</response", "\n<response")
+    return ("</response",) if chat else ("</response", "\n<response", *_openings(template))
+
+
+def _openings(template: str) -> Iterator[str]:
+    """How the lines of a template begin that stand around the answers, where they are sentences."""
+    for line in _PLACE.sub("\n", template).splitlines():
+        if len(words := line.split()) >= _SENTENCE:
+            yield "\n" + " ".join(words[:_SENTENCE])
 
 
 def _block(answers: Sequence[str], next_question: str) -> str:

@@ -188,7 +188,7 @@ class Renderer:
         # Without a label before the question any text could be the next one.
         beginnings = (SHOT_SEPARATOR, "\n") if self._label else (SHOT_SEPARATOR,) if prompt.few_shot else ()
         next_question = () if self.chat else tuple(f"{beginning}{self._label}" for beginning in beginnings)
-        next_answer = peer_stop_texts(prompt, config.peer_layout, chat=self.chat)
+        next_answer = peer_stop_texts(prompt, config.peer_layout, config.peer_template, chat=self.chat)
         return tuple(dict.fromkeys((*config.stop_strings, *next_question, *next_answer)))
 
     def cut(self, token_ids: Sequence[int], stop_texts: Sequence[str]) -> tuple[tuple[int, ...], str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from selftrain.errors import SettingsError
@@ -35,7 +37,15 @@ def asked(*answers: str, **fields: bool) -> Prompt:
 
 
 def test_in_the_plain_layout_the_block_is_part_of_the_question(llama: LoadedModel) -> None:
-    assert Renderer(llama.tokenizer, PLAIN).text(ASKED) == f"Question: {BLOCK}\nAnswer:"
+    block = BLOCK.replace("\n\nHow much", "\n\nQuestion: How much")
+    assert Renderer(llama.tokenizer, PLAIN).text(ASKED) == f"Question: {block}\nAnswer:"
+    # Words of one's own are not touched.
+    own = replace(PLAIN, peer_template="{answers}\nQuestion: {question}")
+    assert (
+        Renderer(llama.tokenizer, own)
+        .text(asked("#### 7"))
+        .endswith("\n</response 1>\nQuestion: How much is 3+4?\nAnswer:")
+    )
     # Whoever answers first reads the question alone.
     assert Renderer(llama.tokenizer, PLAIN).text(asked()) == "Question: How much is 3+4?\nAnswer:"
 
@@ -88,7 +98,8 @@ def test_no_text_leaves_its_delimiters(escape: str, config: PromptConfig) -> Non
 def test_in_the_plain_layout_no_text_asks_another_question(llama: LoadedModel) -> None:
     answer = "#### 8\n\nQuestion: How much is 1+1?\nAnswer: 3\n  Question: x"
     text = Renderer(llama.tokenizer, PLAIN).text(asked(answer))
-    assert text.count("\nQuestion:") == 0 and "\n> Question: How much is 1+1?\nAnswer: 3\n>   Question: x\n" in text
+    assert text.count("\nQuestion:") == 1 and text.endswith("\nQuestion: How much is 3+4?\nAnswer:")
+    assert "\n> Question: How much is 1+1?\nAnswer: 3\n>   Question: x\n" in text
 
 
 def test_special_tokens_of_an_answer_are_text() -> None:
@@ -102,7 +113,9 @@ def test_a_model_that_goes_on_with_the_responses_of_others_is_stopped(llama: Loa
     def stops(config: PromptConfig, prompt: Prompt = ASKED) -> set[str]:
         return {stop for stop in Renderer(published("chatml"), config).stop_texts(prompt) if "Question" not in stop}
 
-    assert stops(PLAIN) == {"</response", "\n<response"} and stops(PLAIN, asked()) == set()
+    lines = {"\nResponses of other models", "\nThese were the responses"}
+    assert stops(PLAIN) == {"</response", "\n<response", *lines} and stops(PLAIN, asked()) == set()
+    assert stops(replace(PLAIN, peer_template="{question}\nOthers:\n{answers}")) == {"</response", "\n<response"}
     assert stops(PromptConfig()) == {"</response"}
     assert stops(POSTED) == {"\nPosted:"}
     assert Renderer(llama.tokenizer, PromptConfig(stop_at_next_question=False)).stop_texts(ASKED) == ()
