@@ -48,7 +48,7 @@ def question_text(prompt: Prompt, layout: PeerLayout, template: str, next_questi
     def part(place: re.Match[str]) -> str:
         # Where a template ends with the question once more, it is asked as the layout asks: base models know it by that.
         before = chosen[: place.start()]
-        again = place.end() == len(chosen) and "{question}" in before and before.endswith("\n")
+        again = bool(next_question) and place.end() == len(chosen) and "{question}" in before and before.endswith("\n")
         return f"{next_question} {parts[place[1]]}" if again else parts[place[1]]
 
     # In one pass: a question may contain "{answers}".
