@@ -46,7 +46,7 @@ def question_text(prompt: Prompt, layout: PeerLayout, template: str, next_questi
     chosen = _VERDICT_TEMPLATE if prompt.asks_verdict else template
 
     def part(place: re.Match[str]) -> str:
-        # Where a template ends with the question once more, it is asked as the layout asks: base models know it by that.
+        # Where a template ends with the question once more, it is asked as the layout asks: so base models know it.
         before = chosen[: place.start()]
         again = bool(next_question) and place.end() == len(chosen) and "{question}" in before and before.endswith("\n")
         return f"{next_question} {parts[place[1]]}" if again else parts[place[1]]
