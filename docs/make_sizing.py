@@ -46,11 +46,11 @@ cores with AVX-512 that had nothing else to do, one after the other.
 | SePT, 40 rounds | 0 | -2 | 6 | -10 | -4 |
 | PST, 8 rounds | -7 | -1 | 22 | -6 | -2 |
 
-On two cores without AVX-512 that were shared with other work, tokens and disk came out the same; time was 4, -19 and 119 per cent
-off: a plan is of the machine as it is while it measures. Of SePT's 40 rounds the best was not an evaluated one, and the plan tells
-disk for both cases; the table has the case that came. Answers grow and shrink as a model learns, which nobody knows before. A
-sampling batch that is larger than what some seconds allow is priced too high, and the plan says so. Memory is that of
-all processes together, on a GPU that of the GPU.
+On two cores without AVX-512 that were shared with other work, tokens and disk came out the same; time was 4, -19 and
+119 per cent off: a plan is of the machine as it is while it measures. Of SePT's 40 rounds the best was not an
+evaluated one, and the plan tells disk for both cases; the table has the case that came. Answers grow and shrink as a
+model learns, which nobody knows before. A sampling batch that is larger than what some seconds allow is priced too
+high, and the plan says so. Memory is that of all processes together, on a GPU that of the GPU.
 
 ## On other hardware: `--params`
 
