@@ -133,11 +133,7 @@ def completion_states(
         `[tokens, hidden]`, and `[tokens]` each: the token that follows, and the index of its example.
     """
     ids = _padded(examples, pad_id).to(model.device)
-    hidden = _hidden_states(model, ids[:, :-1], shared)
-    positions = torch.arange(1, ids.shape[1], device=ids.device)
-    starts = torch.tensor([example.prompt_length for example in examples], device=ids.device)
-    ends = torch.tensor([len(example.token_ids) for example in examples], device=ids.device)
-    mask = (positions >= starts[:, None]) & (positions < ends[:, None])
+    hidden, mask = _hidden_states(model, ids[:, :-1], shared), _completion_mask(examples, ids, 1)
     return hidden[mask[:, shared:]], ids[:, 1:][mask], mask.nonzero()[:, 0]
 
 
@@ -145,6 +141,18 @@ def _padded(examples: Sequence[TokenizedExample], pad_id: int) -> Tensor:
     """Padded on the right. Under causal attention no token sees the padding, so no attention mask is needed."""
     longest = max(len(example.token_ids) for example in examples)
     return torch.tensor([(*e.token_ids, *(pad_id,) * (longest - len(e.token_ids))) for e in examples])
+
+
+def _completion_mask(examples: Sequence[TokenizedExample], ids: Tensor, first: int) -> Tensor:
+    """Where the tokens of completions stand in the columns of `ids` from `first` on."""
+    positions = torch.arange(first, ids.shape[1], device=ids.device)
+    starts = torch.tensor([example.prompt_length for example in examples], device=ids.device)
+    ends = torch.tensor([len(example.token_ids) for example in examples], device=ids.device)
+    return (positions >= starts[:, None]) & (positions < ends[:, None])
+
+
+def _logprobs_of(targets: Tensor, logits: Tensor) -> Tensor:
+    return logits.gather(-1, targets[..., None]).squeeze(-1) - logits.logsumexp(dim=-1)
 
 
 def token_logprobs(
@@ -160,26 +168,19 @@ def token_logprobs(
         `[batch, length]` log-probabilities in nats (0 where there is no completion token), and the bool mask.
         `length` goes from the token after the shortest prompt to the end of the longest example.
     """
-    lengths = [len(example.token_ids) for example in examples]
-    longest, first = max(lengths), min(example.prompt_length for example in examples) - 1
     # No position predicts the first token of an example whose prompt is empty.
-    first = max(first, 0)
+    first = max(min(example.prompt_length for example in examples) - 1, 0)
     ids = _padded(examples, pad_id).to(model.device)
     head = PlainHead.of(model) if shared else None
     if head is not None:
         logits = head.logits(_hidden_states(model, ids[:, :-1], shared)[:, first - shared :])
     else:
-        kept = torch.arange(first, longest - 1, device=ids.device)
+        kept = torch.arange(first, ids.shape[1] - 1, device=ids.device)
         logits = model(input_ids=ids[:, :-1], use_cache=False, logits_to_keep=kept).logits.float()
     if temperature != 1.0:
         logits = logits / temperature
-    targets = ids[:, first + 1 :]
-    positions = torch.arange(first + 1, longest, device=ids.device)
-    starts = torch.tensor([example.prompt_length for example in examples], device=ids.device)
-    ends = torch.tensor(lengths, device=ids.device)
-    mask = (positions >= starts[:, None]) & (positions < ends[:, None])
-    logprobs = logits.gather(-1, targets[..., None]).squeeze(-1) - logits.logsumexp(dim=-1)
-    return logprobs * mask, mask
+    mask = _completion_mask(examples, ids, first + 1)
+    return _logprobs_of(ids[:, first + 1 :], logits) * mask, mask
 
 
 @torch.inference_mode()
@@ -211,7 +212,5 @@ def _sums(model: Any, examples: Sequence[TokenizedExample], pad_id: int) -> Tens
     sums = torch.zeros(len(examples), dtype=torch.float64, device=states.device)
     parts = (one.split(head.rows_at_once()) for one in (states, targets, of_example))
     for some, wanted, index in zip(*parts, strict=True):
-        logits = head.logits(some)
-        logprobs = logits.gather(-1, wanted[:, None]).squeeze(-1) - logits.logsumexp(dim=-1)
-        sums.index_add_(0, index, logprobs.double())
+        sums.index_add_(0, index, _logprobs_of(wanted, head.logits(some)).double())
     return sums
