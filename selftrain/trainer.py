@@ -43,7 +43,7 @@ from selftrain.loop.run import Run, RunContext, RunSettings
 from selftrain.loop.run_config import Folders, RunConfig, require_folder, settings_in_python
 from selftrain.loop.run_graders import Rewards, open_run_graders
 from selftrain.loop.run_to_end import run_to_end
-from selftrain.loop.stopping import BudgetConfig, StopController
+from selftrain.loop.stopping import BudgetConfig, StopController, how_to_resume
 from selftrain.methods.base import Method, require_own_sections
 from selftrain.models.adapter import AdapterConfig
 from selftrain.models.placement import check_device
@@ -216,7 +216,7 @@ class SelfTrainer:
         """
         models, data = ready.models, ready.data
         settings, progress = self._run_settings(), self.progress
-        stops = StopController(self.budget, f"resume it with: selftrain resume {self.output_dir}")
+        stops = StopController(self.budget, how_to_resume(self.command, str(self.output_dir)))
         answer_cache = AnswerCache(stops.raise_if_stopping)
         # A plan measures on this machine: its folder is not that of the run.
         shared = folder.resolve() if folder == Path(self.output_dir) else None

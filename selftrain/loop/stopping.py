@@ -44,6 +44,14 @@ class StoppedError(SelftrainError):
     exit_code = 75
 
 
+def how_to_resume(command: str, folder: str) -> str:
+    """
+    Args:
+        command: that began the run; empty for one begun in Python, whose model and data only the program has.
+    """
+    return f"resume it with: selftrain resume {folder}" if command else "resume it with: train(resume=True)"
+
+
 class StopController:
     """Knows whether a run has to stop, and why.
 

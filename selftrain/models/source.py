@@ -15,6 +15,7 @@ from selftrain.errors import ModelError
 from selftrain.models.adapter import ADAPTER_CONFIG
 from selftrain.models.check_files import CONFIG, check_files, has_tokenizer
 from selftrain.models.gguf import check_gguf, find_gguf, gguf_config, gguf_tokenizer
+from selftrain.storage.derived_files import GIVEN
 from selftrain.storage.hub import look_for_hub
 
 #: Adapters on adapters; more are a circle.
@@ -97,14 +98,15 @@ def _find(name: str, revision: str, depth: int) -> ModelSource:
 
 def _base_of(folder: Path) -> tuple[str, str]:
     """Name or path, and revision, of an adapter's base model. A relative path is one of the working folder or, as a
-    folder may have moved with its base, of the adapter's own.
+    folder may have moved with its base, of the adapter's own; so may a run have moved, with a base that it keeps.
     """
     config = _adapter_config(folder / ADAPTER_CONFIG)
     base, revision = config.get("base_model_name_or_path"), config.get("revision") or "main"
     if not (isinstance(base, str) and base and isinstance(revision, str)):
         raise _no_adapter(folder / ADAPTER_CONFIG)
-    beside = Path(os.path.normpath(folder / base))
-    if not Path(base).exists() and beside.exists():
+    moved = [folder / base, *_given_in_the_run(folder, base)]
+    beside = next((Path(os.path.normpath(one)) for one in moved if one.exists()), None)
+    if not Path(base).exists() and beside is not None:
         base = str(beside)
     if not Path(base).exists() and _looks_local(base):
         raise ModelError(
@@ -113,6 +115,12 @@ def _base_of(folder: Path) -> tuple[str, str]:
             f"set base_model_name_or_path in {folder / ADAPTER_CONFIG} to the folder or hub id of that model",
         )
     return base, revision
+
+
+def _given_in_the_run(folder: Path, base: str) -> list[Path]:
+    """Where a base model that was given loaded may lie now, which is kept in the run's folder, as the adapter is."""
+    before, given, rest = base.rpartition(f"/{GIVEN}/")
+    return [parent / GIVEN / rest for parent in folder.absolute().parents] if before and given else []
 
 
 def _adapter_config(path: Path) -> Mapping[str, Any]:

@@ -64,6 +64,17 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
+def test_an_adapter_in_a_moved_run_is_found_with_the_loaded_model_that_it_was_trained_on(here: Path) -> None:
+    """Such a run keeps its base model, and adapters name it by the path that it had."""
+    base = here / "runs" / "first" / "given_models" / "12ab" / "llama"
+    base.parent.mkdir(parents=True)
+    copied(str(base))
+    expected = adapter("runs/first/weights/round-0001", str(base))
+    shutil.move("runs/first", "elsewhere")
+    loaded = load_model("elsewhere/weights/round-0001", device="cpu")
+    assert (logits(loaded.model) - expected).abs().max() < 1e-4
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_adapter_as_peft_saves_it_answers_as_it_did(here: Path, kind: str) -> None:

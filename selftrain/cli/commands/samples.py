@@ -75,7 +75,8 @@ def _browse(folder: RunFolder) -> int:
             "it is an optional dependency",
             "pip install 'selftrain[browse]'; or query the tables, or open their Parquet files (docs/run_folder.md)",
         )
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    # It draws on standard error.
+    if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
         raise SettingsError("browse needs a terminal", "input or output is a file or a pipe", "leave --browse out")
     browsing = Browsing(folder)
     if not browsing.views():
