@@ -75,7 +75,8 @@ class _Estimate:
                 "loading": self.opening,
                 "sampling": sampling,
                 "training": method.num_rounds
-                * sum(one.other_seconds + steps[name] * one.step_seconds for name, one in self.training.items()),
+                * sum(one.other_seconds + steps[name] * one.step_seconds for name, one in self.training.items())
+                + sum(one.start_seconds for one in self.training.values()),
                 **others,
             },
             memory=self.trial.memory(sampling + sum(others.values())),

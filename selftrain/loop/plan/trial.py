@@ -61,6 +61,8 @@ class TrainingTrial:
     other_seconds: float
     #: Of one text, prompt included.
     tokens: float
+    #: Of the first training of a run, once: until its processes have started.
+    start_seconds: float = 0.0
 
 
 @dataclass
@@ -211,6 +213,7 @@ class Trial:
             examples: repeated where they are fewer than `count`.
             count: examples of one step.
         """
+        start = self._start_processes(learner, examples[:1])
         size, growth = 1, Growth()
         while True:
             batch = tuple(islice(cycle(examples), min(size, count)))
@@ -221,8 +224,17 @@ class Trial:
             size *= GROWTH
         steps = min(6, int(BUDGET / 2 / max(growth.last.seconds, 1e-9)))
         if len(batch) == count and steps > 1:
-            return self._train(learner, batch, steps)
-        return replace(found, step_seconds=growth.seconds(count, at_once=count))
+            return replace(self._train(learner, batch, steps), start_seconds=start)
+        return replace(found, step_seconds=growth.seconds(count, at_once=count), start_seconds=start)
+
+    def _start_processes(self, learner: Learner, example: Sequence[TrainingExample]) -> float:
+        """Those that share a training start with the first one and stay: seconds that no later step takes."""
+        from selftrain.training.sharded_trainer import ShardedTrainer  # with torch
+
+        if not isinstance(learner.trainer, ShardedTrainer):
+            return 0.0
+        first, second = (self._train(learner, example, 1).step_seconds for _ in range(2))
+        return max(0.0, first - second)
 
     def _train(self, learner: Learner, batch: Sequence[TrainingExample], steps: int) -> TrainingTrial:
         """Steps on the same examples; a single one is timed with what comes before it."""

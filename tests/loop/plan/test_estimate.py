@@ -99,6 +99,16 @@ def test_a_plan_has_the_settings_of_its_run(capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.slow
+def test_the_start_of_training_processes_is_no_steps_time(capsys: pytest.CaptureFixture[str]) -> None:
+    """Some seconds a step, on a busy machine; with their start a tiny model's training was planned as hours."""
+    words = ["--num_rounds", "2", "--num_generations", "4", "--max_train_samples", "60", "--max_eval_samples", "8"]
+    assert run_cli(["plan", "rest-em", "--model_name_or_path", seed_model("llama"), "--dataset_name", "word_problems",
+                    *words, "--num_train_epochs", "2", "--training_processes", "2", "--json"]) == 0  # fmt: skip
+    planned = json.loads(capsys.readouterr().out)["estimate"]
+    assert planned["steps"] > 4 and planned["seconds"]["training"] < 60 * planned["steps"]
+
+
+@pytest.mark.slow
 def test_memory_is_counted_while_processes_come_and_go() -> None:
     def come_and_go() -> None:
         for _ in range(300):
