@@ -12,10 +12,11 @@ from selftrain.models.peers import PEER_TEMPLATE, PeerLayout
 from selftrain.models.pinned_date import TODAY
 from selftrain.types import AnswerKind, Problem, Prompt, Shots
 
-#: What is asked of a model with a chat template, by the kind of answer that the data set has. The words are ours, but
-#: for the formula's, which are those of Qwen2.5-Math and of the SePT paper, appendix B.4.
+#: What is asked of a model with a chat template, by the kind of answer that the data set has. The words are ours, those
+#: for numbers after trials (docs/results/real_models.md); those for formulas are of Qwen2.5-Math and of the SePT paper,
+#: appendix B.4.
 INSTRUCTIONS: Mapping[AnswerKind, str] = {
-    "number": "Please reason step by step, and put your final answer within \\boxed{}.",
+    "number": 'Think step by step. End with "The answer is N.", where N is the number.',
     "formula": "Please reason step by step, and put your final answer within \\boxed{}.",
     "letter": 'Please reason step by step, and end with "The answer is (X).", where X is the letter of your choice.',
     "code": "Please write the program in Python, in one block that begins with ```python and ends with ```.",

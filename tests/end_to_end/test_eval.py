@@ -76,7 +76,7 @@ def test_a_base_model_is_shown_examples_and_a_chat_model_is_asked(here: Path, ll
     assert "prompt: num_fewshot is" in base and "Wei et al. 2022" in base
     assert "a whole prompt of base:\nQuestion: There are 15 trees in the grove." in base
     _, chat = evaluate("--model_name_or_path", "chat", *words)
-    assert "[system] Please reason step by step" in chat and "[user] What is" in chat and "15 trees" not in chat
+    assert "[system] Think step by step." in chat and "[user] What is" in chat and "15 trees" not in chat
     own = [{"question": f"What is {i}*3?", "answer": str(3 * i), "solution": f"It is {3 * i}."} for i in range(6)]
     Path("own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in own))
     words = ["--dataset_name", "own.jsonl", "--eval_dataset_name", *words[1:]]
