@@ -20,6 +20,7 @@ r"""Extracting the answer that a completion states. Nothing is compared here.
 | thoughts, a next question or turn                     | ignored (see `completion`)                          |
 | no marker, a last sentence that concludes             | its value (see `conclusion`)                        |
 | no marker, one line                                   | its only formula, or else the whole line            |
+| no marker, one line with words that was cut off       | no answer                                           |
 | no marker, several lines                              | no answer: a number mentioned is not a number given |
 
 "The whole line" is no search for a number: "Tom buys 5 more" is compared with the gold as it is, and is wrong.
@@ -113,8 +114,9 @@ def _marked_answer(text: str) -> tuple[bool, str | None]:
 
 def _unmarked_answer(text: str) -> str | None:
     """A line that is nothing but an answer, or a line around one formula."""
-    text = text.replace(CUT_OFF, "").strip().lstrip("# ")
-    if "\n" in text or len(text) > MAX_LENGTH:
+    cut_off, text = CUT_OFF in text, text.replace(CUT_OFF, "").strip().lstrip("# ")
+    # Of a sentence that was cut off the answer may have been to come.
+    if "\n" in text or len(text) > MAX_LENGTH or (cut_off and _WORD.search(text)):
         return None
     formulas = list(FORMULA.finditer(text)) if "$" in text or "\\" in text else []
     if len(formulas) == 1:

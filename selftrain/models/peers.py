@@ -66,7 +66,7 @@ def peer_stop_texts(prompt: Prompt, layout: PeerLayout, template: str, *, chat: 
     if layout == "posted":
         return () if chat else (f"\n{_POSTED}",)
     # A chat model may open a response of its own, but closing it ends its turn.
-    return ("</response",) if chat else ("</response", "\n<response", *_openings(template))
+    return ("</response",) if chat else ("</response", "<response", *_openings(template))
 
 
 def _openings(template: str) -> Iterator[str]:

@@ -145,6 +145,12 @@ def test_a_word_that_was_cut_off_is_not_read() -> None:
     assert open_reader().grade([response("#### 14", finish_reason="length")], {})[0].extracted_answer is None
 
 
+def test_a_line_of_words_that_was_cut_off_is_no_answer() -> None:
+    prose = "Haley recycled 11 pounds. Her friends recycled 16 pounds. So they recycled 27 pounds. Since"
+    assert open_reader().grade([response(prose, finish_reason="length")], {})[0].extracted_answer is None
+    assert open_reader().grade([response("18 \n", finish_reason="length")], {})[0].extracted_answer == "18"
+
+
 def test_a_grader_without_a_reading_is_refused() -> None:
     with pytest.raises(GraderError, match="grader 'my_rewards:f' cannot read answers"):
         open_reader("my_rewards:f")

@@ -114,8 +114,8 @@ def test_a_model_that_goes_on_with_the_responses_of_others_is_stopped(llama: Loa
         return {stop for stop in Renderer(published("chatml"), config).stop_texts(prompt) if "Question" not in stop}
 
     lines = {"\nResponses of other models", "\nThese were the responses"}
-    assert stops(PLAIN) == {"</response", "\n<response", *lines} and stops(PLAIN, asked()) == set()
-    assert stops(replace(PLAIN, peer_template="{question}\nOthers:\n{answers}")) == {"</response", "\n<response"}
+    assert stops(PLAIN) == {"</response", "<response", *lines} and stops(PLAIN, asked()) == set()
+    assert stops(replace(PLAIN, peer_template="{question}\nOthers:\n{answers}")) == {"</response", "<response"}
     assert stops(PromptConfig()) == {"</response"}
     assert stops(POSTED) == {"\nPosted:"}
     assert Renderer(llama.tokenizer, PromptConfig(stop_at_next_question=False)).stop_texts(ASKED) == ()
