@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from selftrain.evaluation.intervals import wilson
 from selftrain.loop.plan.growth import BUDGET, Growth, Seen
 from selftrain.loop.plan.record import Estimate
 from selftrain.loop.plan.shape import RunShape
@@ -149,7 +150,8 @@ class _Estimate:
         state = 2 * saved * (shape.training.optimizer_spans == "run")
         answers = len(shape.models) * shape.eval_problems * (1 + shape.evaluation.num_generations_eval)
         evaluated = answers * len(shape.evaluated_rounds) * self._eval.bytes / self._eval.responses
-        return saved * rounds + state + samples * seen.bytes / seen.responses + evaluated
+        beside = sum(self.trial.beside_weights(learner) for learner in run.learners)
+        return (saved + beside) * rounds + state + samples * seen.bytes / seen.responses + evaluated
 
     def _notes(self) -> Iterator[str]:
         last = self.sampling.growth.last
@@ -161,6 +163,14 @@ class _Estimate:
         if (cut := last.truncated / last.responses) > _MANY_CUT:
             limit = self.shape.method.sampling.max_completion_length
             yield f"{100 * cut:.0f} % of the answers were cut off at {limit:,} tokens (--max_completion_length)"
-        if not any(self.sampling.collected.examples.values()):
+        kept = sum(map(len, self.sampling.collected.examples.values()))
+        if not kept:
             yield f"none of {last.responses:,} samples was kept: there may be nothing to train on"
+        elif kept < last.responses and self.shape.method.needs_grader:
+            # Samples of one problem are alike: as sure as so many problems make it.
+            few, most = wilson(kept / last.responses, self.sampling.problems)
+            yield (
+                f"{kept:,} of {last.responses:,} samples of {self.sampling.problems:,} problems were kept: "
+                f"{100 * few:.0f} to {100 * most:.0f} % may be, and the time of training with it"
+            )
         yield "answers grow longer or shorter as a model learns, and a collapse ends a run early"

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import cycle, islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from selftrain.evaluation import evaluate
@@ -118,14 +120,15 @@ class Trial:
         (batch, peak), *smaller = sorted(self.peaks, reverse=True)
         before = next((one for one in smaller if one[0] < batch), None)
         slope = 0.0 if before is None else (peak - before[1]) / (batch - before[0])
-        sizes = [COPIES * learner.saved_bytes for learner in self.run.learners]
-        others = sum(n * (BESIDE_WEIGHTS + one) for n, one in zip(self._processes, sizes, strict=True))
-        # Of the whole model: with an adapter `saved_bytes` are the adapter's.
+        # Of whole models: with an adapter `saved_bytes` are the adapter's.
         models: list[Any] = [getattr(learner.trainer, "model", None) for learner in self.run.learners]
+        weights = [[*model.parameters()] if any(self._processes) else [] for model in models]
+        sizes = [COPIES * sum(one.nbytes for one in of_model) for of_model in weights]
+        others = sum(n * (BESIDE_WEIGHTS + one) for n, one in zip(self._processes, sizes, strict=True))
         grows = (
             others
             and generating > 2 * START_AFTER
-            and max(sum(one.numel() for one in model.parameters()) for model in models) >= ONEDNN_FROM
+            and max(sum(one.numel() for one in of_model) for of_model in weights) >= ONEDNN_FROM
         )
         known = BESIDE_WEIGHTS + sum(sizes) + others if grows else 0.0
         return max(known, self.peak + slope * max(0, largest - self.seen_batch))
@@ -248,6 +251,15 @@ class Trial:
         self._look()
         tokens = report.tokens / max(1, report.examples)
         return TrainingTrial(step_seconds=step, other_seconds=max(0.0, took - steps * step), tokens=tokens)
+
+    def beside_weights(self, learner: Learner) -> float:
+        """Bytes that are saved with each set of weights: a tokenizer may be larger than an adapter."""
+        renderer: Any = getattr(learner.trainer, "renderer", None)
+        if renderer is None:
+            return 0.0
+        with TemporaryDirectory(prefix="selftrain-plan-") as folder:
+            renderer.tokenizer.save_pretrained(folder)
+            return float(sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()))
 
     def _size(self, name: str) -> float:
         return (self.run.context.record.folder.path / name).stat().st_size
