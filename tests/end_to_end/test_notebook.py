@@ -67,7 +67,8 @@ def test_the_readme_runs_twice_in_a_notebook(tmp_path: Path) -> None:
         assert not [one for one in cell.outputs if one.output_type not in ("stream", "execute_result")]
     out = texts(first, "stdout")
     # One line that is written over, which ends with the lines that stay.
-    assert re.search(r"[\r\n]round 0: evaluating llama: [^\n]*, round 0 of 1, [^\n]*\r *\rround 0: evaluating llama: ", out)
+    line = "round 0: evaluating llama: "
+    assert re.search(rf"[\r\n]{line}[^\n]*, round 0 of 1, [^\n]*\r *\r{line}", out)
     assert "\x1b" not in out and re.search(r"\n  A: [^\n]*\[[^\n]*, (kept|dropped as \w+)\]\n", out)
     report = f"\nreport: {Path('runs/readme/report.html')}\n"
     assert "left\r" in out and "…\r" not in out
