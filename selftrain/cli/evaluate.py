@@ -152,15 +152,15 @@ def _choose(
     facts = [read_facts(model, revision) for model in reversed(models)]
     rewards = settings[RewardConfig].reward_funcs
     prompts = settings[PromptConfig]
-    chat = prompts.prompt_format != "plain" and all(one.chat for one in facts)
-    shown = prompts.num_fewshot != 0 and not (chat and prompts.num_fewshot == "auto")
     fit = PromptFit(
         models=facts,
         kind=answer_kind(grader_of(rewards, problems.grader), problems),
-        train=_training_part(settings[DatasetConfig]) if shown else None,
+        train=None,
         evaluation=problems,
         seed=seed,
     )
+    if fit.shows_examples(prompts):
+        fit = replace(fit, train=_training_part(settings[DatasetConfig]))
     choice = choose(prompts, length, fit)
     return as_in_training(choice, models[-1], problems, given=prompts.num_fewshot != "auto")
 

@@ -38,20 +38,21 @@ def run_cli(argv: Sequence[str], commands: Mapping[str, Command] | None = None) 
     try:
         return _dispatch(all_commands() if commands is None else commands, list(argv))
     except SelftrainError as error:
-        from selftrain.report.visible import visible
-
-        # It may quote a data set, a model or a server.
-        print(f"selftrain: {visible(str(error))}", file=sys.stderr)
-        return error.exit_code
+        return _tell(error)
     except OSError as error:
         if error.errno not in _OUTSIDE:
             raise
-        from selftrain.report.visible import visible
+        found = f"{error.strerror}{f': {error.filename}' if error.filename else ''}"[:300]
+        return _tell(RunError(found, "a file could not be read or written", _OUTSIDE[error.errno]))
 
-        where = f": {error.filename}" if error.filename else ""
-        told = RunError(f"{error.strerror}{where}"[:300], "a file could not be read or written", _OUTSIDE[error.errno])
-        print(f"selftrain: {visible(str(told))}", file=sys.stderr)
-        return told.exit_code
+
+def _tell(error: SelftrainError) -> int:
+    """Prints it, and returns its exit code."""
+    from selftrain.report.visible import visible
+
+    # It may quote a data set, a model or a server.
+    print(f"selftrain: {visible(str(error))}", file=sys.stderr)
+    return error.exit_code
 
 
 def _dispatch(commands: Mapping[str, Command], argv: list[str]) -> int:

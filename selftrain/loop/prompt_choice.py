@@ -134,6 +134,10 @@ class PromptFit:
         """Whether every model gets its chat template."""
         return config.prompt_format != "plain" and all(facts.chat for facts in self.models)
 
+    def shows_examples(self, config: PromptConfig) -> bool:
+        """Whether prompts have worked examples, as far as there are any."""
+        return config.num_fewshot != 0 and not (config.num_fewshot == "auto" and self.chat(config))
+
 
 def choose(config: PromptConfig, max_completion_length: Length, fit: PromptFit) -> PromptChoice:
     """Fills in what is 'auto'.
@@ -150,7 +154,7 @@ def choose(config: PromptConfig, max_completion_length: Length, fit: PromptFit) 
         asked = INSTRUCTIONS[fit.kind] if fit.kind and any(facts.chat for facts in fit.models) else ""
         config = replace(config, instruction=asked if config.prompt_format != "plain" else "")
         reasons["instruction"] = fit.about if chat or config.instruction else "plain prompts show examples"
-    chosen = _shots(config, fit, chat=chat, given="num_fewshot" not in reasons)
+    chosen = _shots(config, fit, given="num_fewshot" not in reasons)
     if config.num_fewshot != len(chosen.shots):  # 'auto', or fewer are to be had than the model was trained with
         config = replace(config, num_fewshot=len(chosen.shots))
         reasons["num_fewshot"] = chosen.source
@@ -179,11 +183,10 @@ def _format_reason(fit: PromptFit, chat: bool) -> str:
     return f"{names} {'has a' if chat else 'has no'} chat template"
 
 
-def _shots(config: PromptConfig, fit: PromptFit, *, chat: bool, given: bool) -> ChosenShots:
-    wanted = config.num_fewshot
-    if wanted == 0 or (wanted == "auto" and chat):
+def _shots(config: PromptConfig, fit: PromptFit, *, given: bool) -> ChosenShots:
+    if not fit.shows_examples(config):
         return ChosenShots((), "chat models are told what to do")
-    count = None if wanted == "auto" else wanted
+    count = None if config.num_fewshot == "auto" else config.num_fewshot
     found = choose_shots(count, fit.train, fit.evaluation, kind=fit.kind, seed=fit.seed)
     if count is not None and len(found.shots) < count and not given:
         return _that_fit(choose_shots(None, fit.train, fit.evaluation, kind=fit.kind, seed=fit.seed), fit)

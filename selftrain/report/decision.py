@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from selftrain.report.findings import Finding, Outcome, Tested, headline_findings, lower_temperature
 from selftrain.report.formatting import points
 from selftrain.report.history import RunHistory
-from selftrain.report.verdict import ALONE, BLIND, NOTHING
+from selftrain.report.verdict import BLIND, nothing_compared
 from selftrain.report.visible import visible
 
 #: Models that a headline names one by one, at most.
@@ -34,7 +34,7 @@ def decide(history: RunHistory) -> Decision:
     """
     found = {model: findings[0] for model, findings in headline_findings(history).items()}
     if history.is_blind or not found:
-        what, _, why = (BLIND if history.is_blind else ALONE if history.of_models else NOTHING).partition(": ")
+        what, _, why = (BLIND if history.is_blind else nothing_compared(history)).partition(": ")
         return Decision(what, why.rstrip("."), "unclear")
     each = {model: of_model(history, finding) for model, finding in found.items()}
     if len(each) == 1:

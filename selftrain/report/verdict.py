@@ -14,8 +14,8 @@ from selftrain.report.round_record import RoundRecord
 from selftrain.report.team import mean_sentence
 from selftrain.report.visible import visible
 
-NOTHING = "Nothing to compare yet: no round was evaluated beside the base model."
-ALONE = "One model alone: `--baseline` compares it with another, `selftrain report A B` two evaluations."
+_NOTHING = "Nothing to compare yet: no round was evaluated beside the base model."
+_ALONE = "One model alone: `--baseline` compares it with another, `selftrain report A B` two evaluations."
 BLIND = "Accuracy was not measured: no evaluation problem has an answer."
 #: What can be measured without labels: metric, its name, its unit.
 _WITHOUT_LABELS = (
@@ -42,7 +42,11 @@ def verdict(history: RunHistory) -> str:
     ]
     if mean := mean_sentence(history):
         lines.append(f"{mean[0].upper()}{mean[1:]}. The mean has no test here: each model has its own.")
-    return "\n".join(lines) or (ALONE if history.of_models else NOTHING)
+    return "\n".join(lines) or nothing_compared(history)
+
+
+def nothing_compared(history: RunHistory) -> str:
+    return _ALONE if history.of_models else _NOTHING
 
 
 def _prefix(history: RunHistory, model: str) -> str:

@@ -150,8 +150,11 @@ class _Estimate:
         state = 2 * saved * (shape.training.optimizer_spans == "run")
         answers = len(shape.models) * shape.eval_problems * (1 + shape.evaluation.num_generations_eval)
         evaluated = answers * len(shape.evaluated_rounds) * self._eval.bytes / self._eval.responses
-        beside = sum(self.trial.beside_weights(learner) for learner in run.learners)
-        return (saved + beside) * rounds + state + samples * seen.bytes / seen.responses + evaluated
+        return (saved + self._beside_weights) * rounds + state + samples * seen.bytes / seen.responses + evaluated
+
+    @cached_property
+    def _beside_weights(self) -> float:
+        return sum(self.trial.beside_weights(learner) for learner in self.run.learners)
 
     def _notes(self) -> Iterator[str]:
         last = self.sampling.growth.last

@@ -96,6 +96,11 @@ class Trial:
         """Those of the first round."""
         return self._loop.steps.round(1).prompts
 
+    @property
+    def _models(self) -> list[Any]:
+        """None where a trainer has its model elsewhere."""
+        return [getattr(learner.trainer, "model", None) for learner in self.run.learners]
+
     def largest_batch(self, prompts: Sequence[Prompt], n: int) -> int:
         """Responses that an engine would compute as one batch."""
         plans = [learner.engine.plan(prompts, n) for learner in self.run.learners] if prompts and n else []
@@ -121,8 +126,7 @@ class Trial:
         before = next((one for one in smaller if one[0] < batch), None)
         slope = 0.0 if before is None else (peak - before[1]) / (batch - before[0])
         # Of whole models: with an adapter `saved_bytes` are the adapter's.
-        models: list[Any] = [getattr(learner.trainer, "model", None) for learner in self.run.learners]
-        weights = [[*model.parameters()] if any(self._processes) else [] for model in models]
+        weights = [[*model.parameters()] if any(self._processes) else [] for model in self._models]
         sizes = [COPIES * sum(one.nbytes for one in of_model) for of_model in weights]
         others = sum(n * (BESIDE_WEIGHTS + one) for n, one in zip(self._processes, sizes, strict=True))
         grows = (
@@ -265,8 +269,7 @@ class Trial:
         return (self.run.context.record.folder.path / name).stat().st_size
 
     def _look(self) -> None:
-        models = [getattr(learner.trainer, "model", None) for learner in self.run.learners]
-        devices = {str(getattr(model, "device", "cpu")) for model in models}
+        devices = {str(getattr(model, "device", "cpu")) for model in self._models}
         self.peak = max(self.peak, sum(peak_memory(device) for device in devices))
 
 
