@@ -30,10 +30,11 @@ class Stepper:
     ) -> None:  # fmt: skip
         self.gradients, self.optimizer, self.examples = gradients, optimizer, examples
         self._job, self._config = job, job.config
-        #: Tokens of one micro-batch, padding included; lowered for good where memory runs out.
-        self.max_tokens_per_batch = job.config.max_tokens_per_batch or self._measured_max_tokens()
         #: Tokens that all prompts start with, and that each micro-batch computes once.
         self._shared = gradients.shared(examples)
+        #: Tokens of one micro-batch, padding included, beside a shared start, which is computed again for each: as many
+        #: tokens as it has are worth it. Lowered for good where memory runs out.
+        self.max_tokens_per_batch = job.config.max_tokens_per_batch or max(self._measured_max_tokens(), self._shared)
 
     @property
     def model(self) -> Any:
@@ -92,11 +93,7 @@ class Stepper:
         The divisor is that of the whole step, so the loss does not depend on how it is cut into micro-batches.
         """
         divisor = self._divisor(indices)
-        # A single example needs room for the start, too: what follows it may take as much again, for a start that is
-        # computed for few examples is most of the work.
-        limit = self.max_tokens_per_batch
-        most = max(limit - self._shared, min(limit, self._shared))
-        cut = batches_by_tokens([self.examples[i] for i in indices], most, shared=self._shared)
+        cut = batches_by_tokens([self.examples[i] for i in indices], self.max_tokens_per_batch, shared=self._shared)
         batches = [[indices[place] for place in batch] for batch in cut]
         losses = self._losses(batches, divisor, key)
         failed = next((number for number, loss in losses.items() if loss is None), None)
@@ -117,12 +114,14 @@ class Stepper:
         return losses
 
     def _tokens(self, batch: Sequence[int]) -> int:
-        """Padding included, and a shared start once."""
-        return self._shared + len(batch) * max(len(self.examples[i].token_ids) - self._shared for i in batch)
+        """Padding included, beside a shared start."""
+        return len(batch) * max(len(self.examples[i].token_ids) - self._shared for i in batch)
 
     def _lower_max_tokens(self, failed: Sequence[int]) -> None:
         if len(failed) == 1:
-            raise example_out_of_memory(self._job.examples[failed[0]], self._tokens(failed), self._config)
+            raise example_out_of_memory(
+                self._job.examples[failed[0]], self._shared + self._tokens(failed), self._config
+            )
         # The failed micro-batch may be smaller than the limit; half of its own size is sure to split it.
         self.max_tokens_per_batch = min(self.max_tokens_per_batch, self._tokens(failed)) // 2
 

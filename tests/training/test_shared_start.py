@@ -58,6 +58,22 @@ def test_a_step_computes_the_examples_once_a_micro_batch(trainable: LoadedModel,
     assert sum(tokens) < prompts / (4 if max_tokens is None else 1.5)
 
 
+def test_out_of_memory_behind_the_start_cuts_what_follows_it(trainable: LoadedModel) -> None:
+    sizes = list[int]()
+
+    def check(_module: torch.nn.Module, _args: tuple[Any], given: dict[str, Any]) -> None:
+        sizes.append(len(given["input_ids"]))
+        if sizes[-1] > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    trainable.model.model.register_forward_pre_hook(check, with_kwargs=True)
+    config = TrainingConfig(num_train_epochs=1, train_batch_size=len(EXAMPLES))
+    report = trainer_of(trainable).train(TrainingJob(EXAMPLES, config, "1"))
+    # After two passes that measure memory each try makes them smaller, and before each stands the start.
+    assert report.skipped == 0 and sizes[:4] == [1, 1, 1, 16] and max(sizes[-4:]) <= 4
+    assert sum(size > 4 for size in sizes) <= 3
+
+
 @pytest.mark.parametrize("why", ["dropout", "activations are recomputed"])
 def test_where_it_would_not_be_the_same_each_example_is_computed_by_itself(why: str) -> None:
     model = MODELS["qwen2"]()
