@@ -17,7 +17,7 @@ MATRICES = "lora_matrices.tensors"
 
 @config_dataclass
 class AdapterConfig:
-    """LoRA (arXiv 2106.09685) and QLoRA (arXiv 2305.14314) through peft, under TRL's names and with its defaults."""
+    """LoRA (arXiv 2106.09685) and QLoRA (arXiv 2305.14314) through peft, under TRL's names and with its defaults, but for dropout."""
 
     use_peft: bool = setting(
         False,
@@ -28,7 +28,14 @@ class AdapterConfig:
     )
     lora_r: int = setting(16, "rank of the adapter's matrices", source="TRL", ge=1)
     lora_alpha: int = setting(32, "the adapter's output is scaled by lora_alpha / lora_r", source="TRL", ge=1)
-    lora_dropout: float = setting(0.05, "dropout on the adapter's inputs in training", source="TRL", ge=0, lt=1)
+    lora_dropout: float = setting(
+        0.0,
+        "dropout on the adapter's inputs in training; with it, worked examples that all prompts share are computed again "
+        "for each answer that is trained on",
+        source="peft",
+        ge=0,
+        lt=1,
+    )
     lora_target_modules: tuple[str, ...] | None = setting(
         None,
         "names of the layers to adapt, such as q_proj v_proj, or all-linear; by default peft's choice for the model",

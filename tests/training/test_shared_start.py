@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from selftrain.models import logprobs as logprobs_module
-from selftrain.models.loading import LoadedModel
+from selftrain.models.adapter import AdapterConfig
+from selftrain.models.loading import LoadedModel, load_model
 from selftrain.models.rendering import TokenizedExample
+from selftrain.models.seeds import seed_model
 from selftrain.training.base import TrainingConfig, TrainingJob
 from selftrain.training.gradients import GradientAccumulator
 from selftrain.training.loss import normalizer
@@ -56,6 +58,24 @@ def test_a_step_computes_the_examples_once_a_micro_batch(trainable: LoadedModel,
     trainable.model.model.embed_tokens.register_forward_pre_hook(lambda _, given: tokens.append(given[0].numel()))
     trainer.train(TrainingJob(EXAMPLES, TrainingConfig(num_train_epochs=1, max_tokens_per_batch=max_tokens), "1"))
     assert sum(tokens) < prompts / (4 if max_tokens is None else 1.5)
+
+
+@pytest.mark.parametrize("bf16", [False, True], ids=["float32", "bfloat16"])
+def test_an_adapter_of_default_settings_is_trained_with_the_examples_computed_once(bf16: bool) -> None:
+    pytest.importorskip("peft", reason="adapters are trained through peft: pip install 'selftrain[peft]'")
+    from selftrain.training.lora import LoraAdapter
+
+    model = load_model(seed_model("qwen2"), device="cpu").model
+    LoraAdapter(model, AdapterConfig(use_peft=True), seed_model("qwen2")).initialize("1")
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            if "lora_B" in name:
+                value.normal_(std=0.02, generator=torch.Generator().manual_seed(len(name)))
+    accumulator = GradientAccumulator(model, TrainingConfig(), 1, bf16=bf16)
+    assert accumulator.shared(ROWS) == 80
+    (loss, once), (expected, by_itself) = gradient(accumulator, shares=True), gradient(accumulator, shares=False)
+    assert loss == pytest.approx(expected, rel=1e-2 if bf16 else 1e-5)
+    assert (once - by_itself).norm() < (0.1 if bf16 else 1e-5) * by_itself.norm()
 
 
 def test_out_of_memory_behind_the_start_cuts_what_follows_it(trainable: LoadedModel) -> None:
