@@ -17,7 +17,9 @@ MATRICES = "lora_matrices.tensors"
 
 @config_dataclass
 class AdapterConfig:
-    """LoRA (arXiv 2106.09685) and QLoRA (arXiv 2305.14314) through peft, under TRL's names and with its defaults, but for dropout."""
+    """LoRA (arXiv 2106.09685) and QLoRA (arXiv 2305.14314) through peft, under TRL's names. Defaults are TRL's, but for
+    dropout.
+    """
 
     use_peft: bool = setting(
         False,
@@ -30,8 +32,8 @@ class AdapterConfig:
     lora_alpha: int = setting(32, "the adapter's output is scaled by lora_alpha / lora_r", source="TRL", ge=1)
     lora_dropout: float = setting(
         0.0,
-        "dropout on the adapter's inputs in training; with it, worked examples that all prompts share are computed again "
-        "for each answer that is trained on",
+        "dropout on the adapter's inputs in training; with it, worked examples that all prompts share are computed "
+        "again for each answer that is trained on",
         source="peft",
         ge=0,
         lt=1,
