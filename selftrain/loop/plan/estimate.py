@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from selftrain.evaluation.intervals import wilson
-from selftrain.loop.plan.growth import BUDGET, Growth, Seen
+from selftrain.loop.plan.growth import MOST, Growth, Load, Seen
 from selftrain.loop.plan.record import Estimate
 from selftrain.loop.plan.shape import RunShape
 from selftrain.loop.plan.trial import SamplingTrial, TrainingTrial, Trial
@@ -27,23 +27,25 @@ def estimate(run: Run, opening: float) -> Estimate:
         run: ready to start. It cannot be started afterwards: its models have learned something.
         opening: seconds that it took to load everything.
     """
-    trial = Trial(run)
-    sampling = trial.sampling()
-    growth = sampling.growth
-    slow = growth.last.seconds > 4 * BUDGET
-    evaluation = {one.name: growth if slow else trial.evaluation(one, growth) for one in run.learners}
-    shape = RunShape.of(run)
+    trial, shape = Trial(run), RunShape.of(run)
     works = work_of(shape, prompt_tokens=1, completion_tokens=1, share_right=0.5, trial=_COUNTED)
+    answers = sum(work.responses for work in works.values())
+    sampling = trial.sampling(answers)
+    growth = sampling.growth
+    slow = growth.seen[0].seconds > MOST
+    evaluation = {one.name: growth if slow else trial.evaluation(one, growth, answers) for one in run.learners}
     others = [work for name, work in works.items() if name != "samples"]
     score = 0.0
     if any(work.scored for work in others):
         learner = run.learners[0]
         score = trial.scoring(learner, sampling.collected.to_train_on(learner.name))
-    counts = {name: len(own) / sampling.problems for name, own in sampling.collected.examples.items()}
     training = {}
     for learner in run.learners:
-        count = min(shape.training.train_batch_size, math.ceil(counts[learner.name] * shape.problems_per_round) or 1)
-        training[learner.name] = trial.training(learner, sampling.collected.to_train_on(learner.name), count)
+        share = len(sampling.collected.examples[learner.name]) / growth.last.responses
+        examples = math.ceil(share * works["samples"].responses / shape.method.num_rounds) or 1
+        total = examples * shape.method.num_rounds * shape.training.num_train_epochs
+        count = min(shape.training.train_batch_size, examples)
+        training[learner.name] = trial.training(learner, sampling.collected.to_train_on(learner.name), count, total)
     return _Estimate(run, shape, works, trial, sampling, evaluation, training, score, opening).estimate()
 
 
@@ -66,7 +68,7 @@ class _Estimate:
         samples = self._responses * method.num_rounds
         steps = {name: self._steps(name) for name in self.training}
         trained = {name: self._examples(name) * self._epochs * method.num_rounds for name in self.training}
-        sampling = self.sampling.growth.seconds(self._responses, self._at_once) * method.num_rounds
+        sampling = self.sampling.growth.seconds(self._responses, self._full) * method.num_rounds
         others = {name: self._seconds(work) for name, work in self.works.items() if name != "samples"}
         return Estimate(
             sampled_tokens=samples * seen.length + self._other_responses * self._eval.length,
@@ -92,26 +94,37 @@ class _Estimate:
     def _epochs(self) -> int:
         return self.shape.training.num_train_epochs
 
+    @cached_property
+    def _samples(self) -> Work:
+        """Of all rounds, counted with the share that was kept of what was measured."""
+        share = self._kept_of_measured
+        if not self.shape.method.needs_grader or not 0 < share < 1:
+            return self.works["samples"]
+        return work_of(self.shape, prompt_tokens=1, completion_tokens=1, share_right=share)["samples"]
+
+    @property
+    def _kept_of_measured(self) -> float:
+        return sum(map(len, self.sampling.collected.examples.values())) / self.sampling.growth.last.responses
+
     @property
     def _responses(self) -> float:
         """Of a round; ReST-EM stops asking where it has enough."""
-        seen, sampling = self.sampling.growth.last, self.sampling
-        each = (
-            seen.responses / sampling.problems
-            if sampling.is_whole
-            else self.works["samples"].responses / (self.shape.problems_per_round * self.shape.method.num_rounds)
-        )
-        return each * self.shape.problems_per_round
+        if self.sampling.is_whole:
+            return self.sampling.growth.last.responses / self.sampling.problems * self.shape.problems_per_round
+        return self._samples.responses / self.shape.method.num_rounds
 
     @property
-    def _at_once(self) -> float:
-        """Responses of a full batch, of all models."""
-        return self.trial.largest_batch(self.trial.prompts, self.shape.method.num_generations) * len(self.run.learners)
+    def _full(self) -> Load:
+        return self.trial.load(self.trial.prompts, self.shape.method.num_generations)
 
     def _examples(self, name: str) -> float:
         """Of a round."""
-        kept = len(self.sampling.collected.examples[name]) / self.sampling.growth.last.responses
-        return kept * self._responses
+        if self.sampling.is_whole or not self.shape.method.needs_grader:
+            kept = len(self.sampling.collected.examples[name]) / self.sampling.growth.last.responses
+            return kept * self._responses
+        # Some are not kept since there are others of the problem.
+        rounds = self.shape.method.num_rounds
+        return self._samples.trained / (self._epochs * rounds) if self._kept_of_measured else 0.0
 
     def _steps(self, name: str) -> float:
         return math.ceil(self._examples(name) / self.shape.training.train_batch_size) * self._epochs
@@ -120,13 +133,13 @@ class _Estimate:
     def _eval(self) -> Seen:
         """What was seen of all models together, and the seconds of a whole evaluation in proportion."""
         config, found = self.shape.evaluation, Seen()
-        batch = self.trial.largest_batch(self.trial.evaluated, config.num_generations_eval or 1)
         whole = self.shape.eval_problems * (1 + config.num_generations_eval)
-        for growth in self.evaluation.values():
-            found.responses += growth.last.responses
-            found.tokens += growth.last.tokens
+        for learner in self.run.learners:
+            growth = self.evaluation[learner.name]
+            full = self.trial.load(self.trial.evaluated, config.num_generations_eval or 1, learner)
+            found.lengths += growth.last.lengths
             found.bytes += growth.last.bytes
-            found.seconds += growth.seconds(whole, batch) / whole * growth.last.responses
+            found.seconds += growth.seconds(whole, full) / whole * growth.last.responses
         return found
 
     @property
@@ -158,11 +171,9 @@ class _Estimate:
 
     def _notes(self) -> Iterator[str]:
         last = self.sampling.growth.last
-        if last.responses < min(self._at_once, self._responses):
-            yield (
-                f"sampling was measured with {last.responses:,} answers at once, and a full batch has "
-                f"{self._at_once:,.0f}: its time is an upper bound"
-            )
+        full = min(self._full.responses, self._responses)
+        if last.responses < full:
+            yield f"sampling was measured with {last.responses:,} answers at once, and priced for {full:,.0f}"
         if (cut := last.truncated / last.responses) > _MANY_CUT:
             limit = self.shape.method.sampling.max_completion_length
             yield f"{100 * cut:.0f} % of the answers were cut off at {limit:,} tokens (--max_completion_length)"

@@ -2,30 +2,62 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from statistics import pstdev
 
+from selftrain.loop.plan.batches import mean_of_longest
 from selftrain.types import Response
 
-#: Seconds that one measurement may take, as far as those before tell; it is as many times as large as the last.
-BUDGET, GROWTH = 8.0, 4
+#: Seconds that one measurement may take, as far as those before tell, and as many as it may take where the whole work
+#: takes far longer; it is so many times as large as the last.
+BUDGET, MOST, GROWTH = 8.0, 45.0, 4
+#: Share of the whole work's time that one measurement may take.
+_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Load:
+    """What all processes of a machine compute at once: Load(responses=256, processes=2)"""
+
+    responses: float
+    processes: int = 1
 
 
 @dataclass
 class Seen:
     """What some sampling came to."""
 
-    responses: int = 0
-    tokens: int = 0
+    #: That computed at the same time.
+    processes: int = 1
     truncated: int = 0
     seconds: float = 0.0
     #: Of the table that the responses make.
     bytes: float = 0.0
+    #: Tokens of each response.
+    lengths: list[int] = field(default_factory=list)
 
     def count(self, responses: Sequence[Response], fresh: bool) -> None:
-        self.responses += len(responses)
-        self.tokens += sum(len(response.token_ids) for response in responses)
+        self.lengths += [len(response.token_ids) for response in responses]
         self.truncated += sum(response.truncated for response in responses)
+
+    @property
+    def responses(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def tokens(self) -> int:
+        return sum(self.lengths)
+
+    @property
+    def computed(self) -> float:
+        """Tokens of a process, at least one of each response."""
+        return sum(max(1, length) for length in self.lengths) / self.processes
+
+    @property
+    def longest(self) -> int:
+        return max(1, max(self.lengths))
 
     @property
     def length(self) -> float:
@@ -34,39 +66,72 @@ class Seen:
 
 @dataclass(frozen=True)
 class Growth:
-    """What more and more of the same work came to; the last two tell how time grows."""
+    """What more and more of the same work came to.
 
+    A batch takes as many steps as its longest response has tokens, and each step reads all weights; beside that each
+    token is computed. So the time is extended as steps and tokens, each with a price: many responses at once share the
+    steps.
+
+    Args:
+        limit: tokens of a response at most.
+        like: of work with other settings, whose prices are in the same proportion; it tells where there is only one
+            measurement. Without it, that one is taken in proportion.
+    """
+
+    limit: int
     seen: list[Seen] = field(default_factory=list)
-    #: `slope` where a single measurement cannot tell; None takes that one in proportion.
-    shared: float | None = None
+    like: Growth | None = None
 
     @property
     def last(self) -> Seen:
         return self.seen[-1]
 
     @property
-    def slope(self) -> float:
-        """Seconds of one more response, in a batch that is not full."""
-        if len(self.seen) == 1 and self.shared is not None:
-            return self.shared
-        last, before = self.last, self.seen[-2] if len(self.seen) > 1 else Seen()
-        grown = last.responses - before.responses
-        return max(0.0, last.seconds - before.seconds) / grown if grown > 0 else last.seconds / last.responses
+    def _prices(self) -> tuple[float, float]:
+        """Seconds of a step and of a token; the last measurement is what they say."""
+        last, before = self.last, self.seen[-2] if len(self.seen) > 1 else None
+        if before is None:
+            step, token = self.like._prices if self.like else (0.0, 1.0)
+            said = step * last.longest + token * last.computed
+            return step * last.seconds / said, token * last.seconds / said
+        apart = last.computed * before.longest - before.computed * last.longest
+        token = (last.seconds * before.longest - before.seconds * last.longest) / apart if apart else math.inf
+        token = min(max(0.0, token), last.seconds / last.computed)
+        return (last.seconds - token * last.computed) / last.longest, token
 
-    @property
-    def may_grow(self) -> bool:
-        more = (GROWTH - 1) * self.last.responses
-        # Of a single measurement it is not known how much all answers share.
-        slope = self.slope / (GROWTH if len(self.seen) == 1 and self.shared is None else 1)
-        return self.last.seconds + slope * more <= BUDGET
+    def _longest(self, responses: float) -> float:
+        """Of so many."""
+        last = self.last
+        lengths = [max(1, length) for length in last.lengths]
+        spread = pstdev(map(math.log, lengths))
+        mean = sum(lengths) / len(lengths)
+        return max(last.longest, mean_of_longest(responses, mean, spread, self.limit) if spread else 0.0)
 
-    def seconds(self, responses: float, at_once: float) -> float:
+    def _batch(self, load: Load) -> float:
+        """Seconds of more than the last."""
+        step, token = self._prices
+        each = self.last.computed * self.last.processes / self.last.responses
+        return step * self._longest(load.responses) + token * each * load.responses / load.processes
+
+    def budget(self, responses: float, full: Load) -> float:
+        """Seconds that a measurement of work may take that has so many responses."""
+        return min(MOST, max(BUDGET, _SHARE * self.seconds(responses, full)))
+
+    def may_grow(self, budget: float) -> bool:
+        """Whether one that is `GROWTH` times as large as the last is within the budget."""
+        if len(self.seen) == 1 and self.like is None:
+            # It is not known how much the responses share: one is little more than none.
+            return self.last.seconds * (2 - 1 / GROWTH) <= budget
+        return self._batch(Load(GROWTH * self.last.responses, self.last.processes)) <= budget
+
+    def seconds(self, responses: float, full: Load) -> float:
         """What so many would take.
 
         Args:
-            at_once: responses of one batch. A batch that is not full costs less, but not in proportion; so time is
-                extended to a full batch along a line, and from there on in proportion.
+            full: most that is computed at once. Less than that takes as many steps; from there on, time is in
+                proportion.
         """
-        last, full = self.last, min(at_once, responses)
-        in_full = last.seconds + self.slope * (full - last.responses)
-        return (last.seconds / last.responses if last.responses >= full else in_full / full) * responses
+        last, at_once = self.last, min(full.responses, responses)
+        if not responses or last.responses >= at_once:
+            return last.seconds / last.responses * responses
+        return self._batch(Load(at_once, full.processes)) / at_once * responses

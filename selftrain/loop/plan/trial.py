@@ -17,7 +17,7 @@ from typing import Any
 from selftrain.evaluation import evaluate
 from selftrain.loop.collect import collect_round
 from selftrain.loop.learner import Learner
-from selftrain.loop.plan.growth import BUDGET, GROWTH, Growth, Seen
+from selftrain.loop.plan.growth import BUDGET, GROWTH, MOST, Growth, Load, Seen
 from selftrain.loop.plan.memory import peak_memory
 from selftrain.loop.round_loop import RoundLoop
 from selftrain.loop.round_record import evaluation_rows, sample_rows
@@ -28,6 +28,8 @@ from selftrain.types import Prompt, Sample, TrainingExample
 
 #: Seconds that are waited for further processes.
 PATIENCE = 20.0
+#: Problems that are to have all of their samples in a measurement; before that many more problems have fewer.
+WHOLE_PROBLEMS = 16
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,20 @@ class Trial:
         plans = [learner.engine.plan(prompts, n) for learner in self.run.learners] if prompts and n else []
         return max((len(batch) * n for plan in plans for batch in plan), default=0)
 
+    def load(self, prompts: Sequence[Prompt], n: int, learner: Learner | None = None) -> Load:
+        """What is computed at once, by the processes of one model after another.
+
+        Args:
+            learner: by default all.
+        """
+        found = Load(0.0)
+        for one, further in zip(self.run.learners, self._processes, strict=True):
+            if one is (learner or one):
+                batches = [len(batch) * n for batch in one.engine.plan(prompts, n)] if prompts and n else []
+                at_once = sorted(batches, reverse=True)[: 1 + further]
+                found = Load(found.responses + sum(at_once), max(found.processes, len(at_once)))
+        return found
+
     def memory(self, generating: float) -> float:
         """The peak of the whole run: what was seen, and what larger batches add, extended along a line; no less than
         processes are known to come to that generate for so many seconds: freed memory is not given back, nor is what
@@ -137,21 +153,25 @@ class Trial:
         known = BESIDE_WEIGHTS + sum(sizes) + others if grows else 0.0
         return max(known, self.peak + slope * max(0, largest - self.seen_batch))
 
-    def sampling(self) -> SamplingTrial:
-        n = self.run.settings.method.num_generations
-        whole = self._loop.steps.round(1)
+    def sampling(self, answers: float) -> SamplingTrial:
+        """More and more samples of the first round, as far as the time of so many answers in the whole run allows."""
+        method, total = self.run.settings.method, len(self.prompts)
+        n, limit = method.num_generations, method.sampling.max_completion_length
         first, collected = self._collect(1, 1)  # with what is slow the first time only
-        if first.seconds > 4 * BUDGET:
-            return SamplingTrial(Growth([first]), 1, n == 1, collected)
+        if first.seconds > MOST:
+            return SamplingTrial(Growth(limit, [first]), 1, n == 1, collected)
         # Where one takes long it is not asked again: several at once take little longer.
-        size, growth = (GROWTH, Growth([first])) if first.seconds > BUDGET / 4 else (1, Growth())
+        size, growth = (GROWTH, Growth(limit, [first])) if first.seconds > BUDGET / 4 else (1, Growth(limit))
+        full = self.load(self.prompts, n)
         while True:
-            each = n if size >= 2 * n else 1
-            count = min(max(1, size // each), len(whole.problems))
+            # Samples of one problem are alike, so that more problems tell more.
+            each = n if size >= n * min(WHOLE_PROBLEMS, total) else min(n, max(1, size // total))
+            count = min(max(1, size // each), total)
             found, collected = self._collect(count, each)
+            found.processes = self.load(self.prompts[:count], each).processes
             growth.seen.append(found)
             is_whole = each == n
-            if (is_whole and count == len(whole.problems)) or not growth.may_grow:
+            if (is_whole and count == total) or not growth.may_grow(growth.budget(answers, full)):
                 return SamplingTrial(growth, count, is_whole, collected)
             size *= GROWTH
 
@@ -181,14 +201,18 @@ class Trial:
         self.seen_batch = max(self.seen_batch, self.peaks[-1][0])
         return found, Collection(collected.examples, samples)
 
-    def evaluation(self, learner: Learner, sampling: Growth) -> Growth:
-        """More and more problems with all of their samples, from a part of the responses of a sampling on."""
-        each, growth = 1 + self.run.settings.evaluation.num_generations_eval, Growth(shared=sampling.slope)
+    def evaluation(self, learner: Learner, sampling: Growth, answers: float) -> Growth:
+        """More and more problems with all of their samples, from a part of the responses of a sampling on, as far as
+        the time of so many answers in the whole run allows.
+        """
+        each, growth = 1 + self.run.settings.evaluation.num_generations_eval, Growth(sampling.limit, like=sampling)
         most, size = len(self.run.splits.evaluation), max(1, sampling.last.responses // (each * GROWTH))
+        full = self.load(self.evaluated, each - 1 or 1, learner)
         while True:
             count = min(size, most)
             growth.seen.append(self._evaluate(learner, count))
-            if count == most or not growth.may_grow:
+            growth.last.processes = self.load(self.evaluated[:count], each - 1 or 1, learner).processes
+            if count == most or not growth.may_grow(growth.budget(answers, full)):
                 return growth
             size *= GROWTH
 
@@ -214,25 +238,29 @@ class Trial:
         learner.logprob([example.prompt for example in some], [example.completion for example in some])
         return (time.monotonic() - began) / len(some)
 
-    def training(self, learner: Learner, examples: Sequence[TrainingExample], count: int) -> TrainingTrial:
+    def training(
+        self, learner: Learner, examples: Sequence[TrainingExample], count: int, total: float
+    ) -> TrainingTrial:
         """
         Args:
             examples: repeated where they are fewer than `count`.
             count: examples of one step.
+            total: examples of the whole run, as often as they are trained on.
         """
         start = self._start_processes(learner, examples[:1])
-        size, growth = 1, Growth()
+        # An example is a token of a single step.
+        size, growth = 1, Growth(1)
         while True:
             batch = tuple(islice(cycle(examples), min(size, count)))
             found = self._train(learner, batch, 1)
-            growth.seen.append(Seen(responses=len(batch), seconds=found.step_seconds))
-            if len(batch) == count or not growth.may_grow:
+            growth.seen.append(Seen(lengths=[1] * len(batch), seconds=found.step_seconds))
+            if len(batch) == count or not growth.may_grow(growth.budget(total, Load(count))):
                 break
             size *= GROWTH
         steps = min(6, int(BUDGET / 2 / max(growth.last.seconds, 1e-9)))
         if len(batch) == count and steps > 1:
             return replace(self._train(learner, batch, steps), start_seconds=start)
-        return replace(found, step_seconds=growth.seconds(count, at_once=count), start_seconds=start)
+        return replace(found, step_seconds=growth.seconds(count, Load(count)), start_seconds=start)
 
     def _start_processes(self, learner: Learner, example: Sequence[TrainingExample]) -> float:
         """Those that share a training start with the first one and stay: seconds that no later step takes."""
