@@ -42,19 +42,19 @@ cores with AVX-512 that had nothing else to do, one after the other.
 
 | run | tokens sampled | trained on | time | memory | disk |
 | --- | --- | --- | --- | --- | --- |
-| ReST-EM, 2 rounds | -12 | -12 | -11 | 8 | -4 |
-| SePT, 40 rounds | 0 | -2 | 6 | -10 | -4 |
-| PST, 8 rounds | -7 | -1 | 22 | -6 | -2 |
-| ReST-EM, SmolLM2-135M with LoRA, 1 round of 117 problems | -22 | over by 416 | over by 266 | -13 | 9 |
+| ReST-EM, 2 rounds | -12 | -12 | -16 | 8 | -3 |
+| SePT, 40 rounds | -1 | -2 | 10 | -9 | -4 |
+| PST, 8 rounds | -7 | -1 | 2 | -6 | 0 |
+| ReST-EM, Qwen2.5-Coder-0.5B with LoRA in bfloat16, 1 round of 150 problems | -14 | 51 | 1 | -14 | 2 |
 
-On two cores without AVX-512 that were shared with other work, tokens and disk came out the same; time was 4, -19 and
-119 per cent off: a plan is of the machine as it is while it measures. Of SePT's 40 rounds the best was not an
-evaluated one, and the plan tells disk for both cases; the table has the case that came. Answers grow and shrink as a
-model learns, which nobody knows before. A sampling batch that is larger than what some seconds allow is priced too
-high, and the plan says so. Of a real model a few seconds hold a few problems: fourteen answers were measured, of
-which it says so, where a full batch has 128, and two right ones among them stood for many to train on (the plan says
-that 1 to 75 % may be kept); memory and disk of this run were planned again after a change. Memory is that of all
-processes together, on a GPU that of the GPU.
+On cores that other work shares, time comes out otherwise: a plan is of the machine as it is while it measures. Of
+SePT's 40 rounds the best was not an evaluated one, and the plan tells disk for both cases; the table has the case
+that came. Answers grow and shrink as a model learns, which nobody knows before. A measurement takes 8 seconds, or
+where the run is long a tenth of what it is a sample of, at most 45; it begins with a single answer and is four
+times as large each time. What is larger than that allows is priced by steps and tokens: each step of a batch reads
+all weights, each token is computed beside that, and two measurements tell the price of both. Of a real model a
+minute holds a few problems, so what is kept, and trained on, is known by a factor; the plan says between which
+shares. Memory is that of all processes together, on a GPU that of the GPU.
 
 ## On other hardware: `--params`
 

@@ -27,6 +27,6 @@ def mean_of_longest(count: float, mean: float, spread: float, limit: int) -> flo
     return float(width * sum(1 - normal.cdf(middle) ** count for middle in middles))
 
 
-def waves(batches: float, places: int) -> int:
+def waves(batches: float, places: float) -> int:
     """How many batches the busiest of `places` computes, one after another. Exact where all take equally long."""
     return max(1, math.ceil(batches / places - 1e-9))

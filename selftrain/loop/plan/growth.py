@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import pstdev
 
-from selftrain.loop.plan.batches import mean_of_longest
+from selftrain.loop.plan.batches import mean_of_longest, waves
 from selftrain.types import Response
 
 #: Seconds that one measurement may take, as far as those before tell, and as many as it may take where the whole work
@@ -128,10 +128,9 @@ class Growth:
         """What so many would take.
 
         Args:
-            full: most that is computed at once. Less than that takes as many steps; from there on, time is in
-                proportion.
+            full: most that is computed at once; more than that takes several times as long.
         """
         last, at_once = self.last, min(full.responses, responses)
         if not responses or last.responses >= at_once:
             return last.seconds / last.responses * responses
-        return self._batch(Load(at_once, full.processes)) / at_once * responses
+        return self._batch(Load(at_once, full.processes)) * waves(responses, at_once)

@@ -254,11 +254,13 @@ class Trial:
             batch = tuple(islice(cycle(examples), min(size, count)))
             found = self._train(learner, batch, 1)
             growth.seen.append(Seen(lengths=[1] * len(batch), seconds=found.step_seconds))
-            if len(batch) == count or not growth.may_grow(growth.budget(total, Load(count))):
+            budget = growth.budget(total, Load(count))
+            if len(batch) == count or not growth.may_grow(budget):
                 break
             size *= GROWTH
-        steps = min(6, int(BUDGET / 2 / max(growth.last.seconds, 1e-9)))
-        if len(batch) == count and steps > 1:
+        # A single step is timed with what comes before it.
+        if len(batch) == count and growth.last.seconds <= budget:
+            steps = min(6, max(2, int(BUDGET / 2 / max(growth.last.seconds, 1e-9))))
             return replace(self._train(learner, batch, steps), start_seconds=start)
         return replace(found, step_seconds=growth.seconds(count, Load(count)), start_seconds=start)
 
