@@ -153,7 +153,7 @@ class SelfTrainer:
             ready = self._ready(Path(folder))
             run, plan = ready.trainer._open(ready, Path(folder) / "run", stack)
             assert plan is not None
-            self.progress.say("measuring: sampling, evaluating and training, some seconds; of a long run a minute or two")
+            self.progress.say("measuring: some seconds of sampling, evaluating and training, more of a long run")
             return replace(plan, estimate=estimate(run, time.monotonic() - began))
 
     def _ready(self, folder: Path, *, resume: bool = False) -> _Ready:
