@@ -10,11 +10,8 @@ from selftrain.loop.prompt_choice import PromptChoice
 from selftrain.problems import ProblemSet
 from selftrain.problems.overlap import question_key
 from selftrain.storage import RunFolder
-from selftrain.storage.journal import holds_run
+from selftrain.storage.journal import run_above
 from selftrain.types import Shots
-
-#: A model's folder in a run's: weights/round-0001/<model>.
-_DEEPEST = 3
 
 
 def examples_of_run(model: str) -> Shots | None:
@@ -22,7 +19,7 @@ def examples_of_run(model: str) -> Shots | None:
     folder = Path(model).expanduser()
     if not folder.is_dir():
         return None
-    run = next((above for above in [*folder.resolve().parents][:_DEEPEST] if holds_run(above)), None)
+    run = run_above(folder)
     try:
         found = None if run is None else RunFolder(run).environment().get("worked_examples")
     except SelftrainError:

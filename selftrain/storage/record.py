@@ -14,7 +14,7 @@ from selftrain.storage.answer_cache import AnswerCache
 from selftrain.storage.derived_check import DESCRIBED, mends
 from selftrain.storage.derived_files import CARDS, GIVEN, UNMANAGED, DerivedFiles
 from selftrain.storage.fork_rounds import LATE, RECORD, round_step, saved_as, share_rounds
-from selftrain.storage.journal import Reader, Store, StoreOptions, disk_errors, holds_run, is_occupied
+from selftrain.storage.journal import Reader, Store, StoreOptions, disk_errors, holds_run, is_occupied, run_above
 from selftrain.storage.rows import problem_rows, problem_schema, sample_schema
 from selftrain.storage.run_folder import RunFolder
 from selftrain.storage.tables import Put, writing
@@ -75,6 +75,12 @@ class Record(DerivedFiles):
             raise RunError(
                 f"output_dir {str(path)!r} would lie in {str(in_the_way)!r}, which is a file",
                 "a run is a folder, in other folders",
+                "choose another --output_dir",
+            )
+        if (around := run_above(Path(path))) is not None:
+            raise RunError(
+                f"output_dir {str(path)!r} would lie in the run {str(around)!r}",
+                "that run moves files that are not its own to its quarantine",
                 "choose another --output_dir",
             )
         if Path(path).is_file() or is_occupied(Path(path), but=(GIVEN,)):

@@ -2,7 +2,7 @@
 
 from selftrain.storage.journal.check import Finding, check, readable, repair
 from selftrain.storage.journal.disk import disk_errors, is_regular, read_bytes
-from selftrain.storage.journal.entries import Entry, holds_run, is_occupied
+from selftrain.storage.journal.entries import Entry, holds_run, is_occupied, run_above
 from selftrain.storage.journal.fingerprint import Fingerprint
 from selftrain.storage.journal.lock import LockedError
 from selftrain.storage.journal.log import Log
@@ -26,4 +26,5 @@ __all__ = [
     "read_bytes",
     "readable",
     "repair",
+    "run_above",
 ]

@@ -99,6 +99,15 @@ def holds_run(folder: Path) -> bool:
         return any((folder / name).is_file() for name in (JOURNAL, COPY))
 
 
+def run_above(path: Path) -> Path | None:
+    """The nearest folder above `path` that holds a run, links followed. Both files of a journal have to be there, since
+    one of these names alone may be anybody's file.
+    """
+    with disk_errors(path):
+        above = path.expanduser().resolve().parents
+        return next((one for one in above if all((one / name).is_file() for name in (JOURNAL, COPY))), None)
+
+
 def is_occupied(folder: Path, *, but: Collection[str] = ()) -> bool:
     """Whether a new run would overwrite something.
 
