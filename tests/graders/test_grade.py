@@ -11,11 +11,11 @@ import pytest
 from selftrain.cli.main import run_cli
 
 
-def graded(here: Path, lines: bytes, *flags: str) -> list[dict[str, Any]]:
+def graded(here: Path, lines: bytes, *flags: str, code: int = 0) -> list[dict[str, Any]]:
     (here / "in.jsonl").write_bytes(lines)
     (here / "out.jsonl").unlink(missing_ok=True)
     words = ["grade", "--input", "in.jsonl", "--output", "out.jsonl", *flags]
-    assert run_cli(words) == 0
+    assert run_cli(words) == code
     return [json.loads(line) for line in (here / "out.jsonl").read_bytes().decode("utf-8").split("\n") if line]
 
 
@@ -128,3 +128,13 @@ def test_mistakes_are_reported_and_leave_nothing_behind(
     assert run_cli(["grade", *(word for pair in given.items() for word in pair)]) == code
     assert message in capsys.readouterr().err
     assert [path.name for path in here.iterdir()] == ["in.jsonl"]
+
+
+def test_a_file_without_a_row_is_a_failure(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = graded(here, b'not json\n{"a": 1}\n', code=65)
+    assert [row["verdict"] for row in rows] == [None, None]
+    out, err = capsys.readouterr()
+    assert "2 lines could not be read as rows: 1, 2" in out
+    assert "no line of in.jsonl could be read as a row\n`reason` in out.jsonl says why" in err
+    graded(here, b"{}\n", "--json", code=65)
+    assert json.loads(capsys.readouterr().out)["bad_lines"] == [1]

@@ -18,12 +18,13 @@ is kept, and available to graders that read columns. No line can stop the rest.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from selftrain.cli.command import command
 from selftrain.config import Resolved, Sections, config_dataclass, required, setting
-from selftrain.errors import SettingsError
+from selftrain.errors import DataError, SettingsError
 
 #: Line numbers of unreadable lines that are printed.
 _SHOWN = 20
@@ -65,7 +66,7 @@ def sections() -> Sections:
 def run(settings: Resolved) -> int:
     """
     Raises:
-        DataError: the input cannot be read.
+        DataError: the input, or every line of it, cannot be read.
         RunError: the output cannot be written.
     """
     from selftrain.cli.grade import grade_file, open_graders
@@ -77,9 +78,20 @@ def run(settings: Resolved) -> int:
     total = sum(counts.values())
     if config.json:
         print(json.dumps({"rows": total, **counts, "bad_lines": bad}))
-        return 0
+    else:
+        _print_counts(counts, bad)
+    if bad and total == len(bad):
+        keys = "`problem` and `program`" if config.judge == "code" else "the texts `gold` and `prediction`"
+        why = f"`reason` in {config.output} says why of each"
+        raise DataError(
+            f"no line of {config.input} could be read as a row", why, f"a line is a JSON object with {keys}"
+        )
+    return 0
+
+
+def _print_counts(counts: Mapping[str, int], bad: Sequence[int]) -> None:
+    total = sum(counts.values())
     print(f"{total:,} rows: {counts['true']:,} true, {counts['false']:,} false, {counts['null']:,} without a verdict")
     if bad:
         more = f" and {len(bad) - _SHOWN:,} more" if len(bad) > _SHOWN else ""
         print(f"{len(bad):,} lines could not be read as rows: {', '.join(map(str, bad[:_SHOWN]))}{more}")
-    return 0
