@@ -102,9 +102,15 @@ def from_record(
     return given
 
 
-def unknown(found: str, name: str, names: Iterable[str], prefix: str = "") -> SettingsError:
-    """The error for a name that does not exist, with those that do and may be meant."""
+def unknown(
+    found: str, name: str, names: Iterable[str], prefix: str = "", *, otherwise: str = SEE_HELP
+) -> SettingsError:
+    """The error for a name that does not exist, with those that do and may be meant.
+
+    Args:
+        otherwise: what to do where none is near.
+    """
     known = list(names)
     meant = [other for other in _OTHER_NAMES.get(name, ()) if other.partition(" ")[0] in known]
     near = meant or difflib.get_close_matches(name, known, n=1)
-    return SettingsError(found, do=f"did you mean {prefix}{f' or {prefix}'.join(near)}?" if near else SEE_HELP)
+    return SettingsError(found, do=f"did you mean {prefix}{f' or {prefix}'.join(near)}?" if near else otherwise)

@@ -42,14 +42,18 @@ def _entries(
         place = f"{path}:{_line(key)}"
         if not isinstance(key, yaml.ScalarNode):
             raise SettingsError(f"{place}: a name is expected before the colon")
-        if group is None and key.value in sections and (isinstance(value, yaml.MappingNode) or _is_null(value)):
+        has_settings = isinstance(value, yaml.MappingNode)
+        if group is None and key.value in sections and (has_settings or _is_null(value)):
             yield from _entries(path, value, sections, group=key.value)
+        elif group is None and has_settings and key.value not in _homes(sections):
+            see = f"the sections are {', '.join(sections)}"
+            raise unknown(f"{key.value} is not a section ({place})", key.value, sections, otherwise=see)
         else:
             yield place, group, key.value, value
 
 
 def _check_name(key: str, group: str | None, place: str, sections: Mapping[str, type[Any]]) -> None:
-    homes = {target.name: name for name, section in sections.items() for target in settings_of(section)}
+    homes = _homes(sections)
     home = homes.get(key)
     if home is not None and group in (None, home):
         return
@@ -57,6 +61,11 @@ def _check_name(key: str, group: str | None, place: str, sections: Mapping[str, 
     if home is not None:
         raise SettingsError(found, do=f"put it under {home}:, or under no section")
     raise unknown(found, key, [name for name, home in homes.items() if group in (None, home)])
+
+
+def _homes(sections: Mapping[str, type[Any]]) -> dict[str, str]:
+    """The section of every setting."""
+    return {target.name: name for name, section in sections.items() for target in settings_of(section)}
 
 
 def _value(node: yaml.Node, key: str, place: str) -> object:

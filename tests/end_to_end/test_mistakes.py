@@ -22,7 +22,7 @@ import pytest
 
 from selftrain.cli.main import run_cli
 from selftrain.models.seeds import seed_model
-from selftrain.storage import RunFolder
+from selftrain.storage import Record, RunFolder
 
 SMALL = ["--num_rounds", "1", "--num_generations", "2", "--max_completion_length", "48", "--num_generations_eval", "2",
          "--max_train_samples", "40", "--max_eval_samples", "20", "--num_train_epochs", "1"]  # fmt: skip
@@ -144,6 +144,19 @@ def test_11_a_folder_that_is_taken(here: Path) -> None:
     assert [path.name for path in Path("run").iterdir()] == ["notes.txt"]
 
 
+def test_11_a_folder_within_another_run(here: Path) -> None:
+    with Record.create("first", {"command": "rest-em"}) as record:
+        record.finish("done", {})
+    Path("link").symlink_to("first")
+    for folder in ("first/second", "first/weights/deep/second", "link/second"):
+        fails("--output_dir", folder, says=[f"{folder!r} would lie in the run", "quarantine"], code=74)
+    assert not Path("first/second").exists() and not Path("first/weights").exists()
+    # A file of that name alone is no run.
+    Path("mine").mkdir()
+    Path("mine/journal").write_text("Dear diary\n")
+    Record.require_free("mine/run")
+
+
 @pytest.mark.parametrize(
     ("code", "named", "says"),
     [
@@ -165,6 +178,17 @@ def test_13_a_setting_that_nothing_would_read(here: Path) -> None:
     with redirect_stderr(io.StringIO()) as stderr:
         assert run_cli(["sept", "--reward_funcs", "math"]) == 64
     assert "rest-em, " in stderr.getvalue() and "eval" in stderr.getvalue()
+
+
+def test_14_a_setting_to_resume_with_that_does_not_exist(here: Path) -> None:
+    with Record.create("run", {"command": "rest-em", "settings": {}, "models": {}}):
+        pass
+    meant = {"nope=1": "nope is not a setting of rest-em\nsee selftrain rest-em --help all"}
+    meant["max_hour=1"] = "max_hour is not a setting of rest-em\ndid you mean max_hours?"
+    meant["learning_rate=1"] = "learning_rate may not change when a run is resumed"
+    for change, says in meant.items():
+        with redirect_stderr(io.StringIO()) as stderr:
+            is_clear(run_cli(["resume", "run", "--set", change]), stderr.getvalue(), says=[says], code=64)
 
 
 def test_several_mistakes_are_told_together(here: Path) -> None:

@@ -169,6 +169,8 @@ def test_a_fork_shares_what_is_finished_and_goes_on_by_itself(here: Path, whole:
     assert outcome(here / "short") == before and "every file is intact" in run("check", "other")[0]
     _, err = run("fork", "short", "--output_dir", "third", "--set", "dataset_name=gsm8k", code=64)
     assert "dataset_name may not change in a fork" in err
+    _, err = run("fork", "short", "--output_dir", "third", "--set", "num_round=2", code=64)
+    assert "num_round is not a setting of rest-em\ndid you mean num_rounds?" in err
     _, err = run("fork", "short", "--output_dir", "third", "--round", "7", code=74)
     assert "whose weights are saved: 1" in err and not (here / "third").exists()
 

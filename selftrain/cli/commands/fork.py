@@ -35,7 +35,7 @@ def run(settings: Resolved) -> int:
     source, facts = Reader.read(config.run), facts_of(config.run)
     began = command_of(facts, config.run)
     number = _round(source, config)
-    changes = as_flags(config.set, lambda name: _require_forkable(name, facts["settings"], began))
+    changes = as_flags(config.set, began, lambda name: _require_forkable(name, facts["settings"], began))
     recorded = recorded_settings(facts, began, config.run)
     resolved = began.parse(["--output_dir", config.output_dir, *changes], recorded)
     inputs = {**facts, **settings_and_origins(resolved), "forked_from": [config.run, number]}
@@ -64,7 +64,6 @@ def _require_forkable(name: str, before: Mapping[str, Any], began: Command) -> N
         SettingsError: the finished rounds would not fit the new ones.
     """
     target = settings_in(began.sections()).get(name)
-    # An unknown name is left to the parser, which suggests the nearest one.
     if name in before and not (target and target.forkable):
         raise SettingsError(
             f"{name} may not change in a fork",

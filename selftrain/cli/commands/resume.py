@@ -8,6 +8,7 @@ from typing import Any
 
 from selftrain.cli.command import Command, all_commands, command
 from selftrain.config import Given, Resolved, config_dataclass, from_record, required, setting, settings_in
+from selftrain.config.given import unknown
 from selftrain.errors import ModelError, RunError, SettingsError
 from selftrain.loop.run_config import MODEL_PLACES
 
@@ -52,7 +53,7 @@ def resume(run: str, changes: Sequence[str], *, as_json: bool) -> int:
             )
 
     _check_places(facts, [change.partition("=")[0] for change in changes])
-    words = ["--output_dir", run, *as_flags(changes, check), *(["--json"] if as_json else [])]
+    words = ["--output_dir", run, *as_flags(changes, began, check), *(["--json"] if as_json else [])]
     return began.run(began.parse(words, recorded_settings(facts, began, run)), resume=True)
 
 
@@ -109,17 +110,24 @@ def recorded_settings(facts: Mapping[str, Any], began: Command, run: str) -> dic
     return from_record(facts["settings"], facts.get("origins", {}), settings_in(began.sections()), f"{run}/journal")
 
 
-def as_flags(changes: Sequence[str], check: Callable[[str], None]) -> list[str]:
+def as_flags(changes: Sequence[str], began: Command, check: Callable[[str], None]) -> list[str]:
     """--set max_hours=3 as the flag it stands for.
 
     Args:
+        began: the command that began the run.
         check: raises SettingsError for the name of a setting that may not change.
+
+    Raises:
+        SettingsError: there is no such setting, or it may not change.
     """
-    words = []
+    words, settings = [], settings_in(began.sections())
     for change in changes:
         name, equals, value = change.partition("=")
         if not equals:
             raise SettingsError(f"--set {change!r} has no =", do="write it as name=value")
+        if name not in settings:
+            see = f"see selftrain {began.name} --help all"
+            raise unknown(f"{name} is not a setting of {began.name}", name, settings, otherwise=see)
         check(name)
         words.append(f"--{name}={value}")
     return words
