@@ -164,7 +164,8 @@ def choose(config: PromptConfig, max_completion_length: Length, fit: PromptFit) 
         reasons["thinking_length"] = "the template or the tokenizer has <think>" if thinks else "none thinks first"
     if max_completion_length == "auto":
         max_completion_length, reasons["max_completion_length"] = _length(fit, chat=chat)
-    return PromptChoice(config, chosen.shots, max_completion_length, reasons, chosen.source)
+    notes = tuple(facts.note for facts in fit.models if facts.note)
+    return PromptChoice(config, chosen.shots, max_completion_length, reasons, source=chosen.source, notes=notes)
 
 
 def _as_trained(config: PromptConfig, fit: PromptFit) -> tuple[PromptConfig, dict[str, str]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from selftrain.errors import SelftrainError
+from selftrain.errors import ModelError, SelftrainError
 from selftrain.models.chat_template import thinks_first
 from selftrain.models.prompts import INSTRUCTIONS, PromptConfig
 
@@ -35,10 +35,12 @@ class TokenizerFacts:
     num_tokens: Callable[[str], int] = field(default=len, compare=False)
     #: Settings of the layout that the model was trained with, where its folder holds them.
     stated: Mapping[str, Any] = field(default_factory=dict)
+    #: What is to be said of that.
+    note: str = ""
 
 
 def read_facts(name_or_path: str, revision: str = "main") -> TokenizerFacts:
-    """Of a folder or hub id. What cannot be read is left for `load_model` to say, which reads all of it.
+    """Of a folder or hub id. What cannot be read but the layout is left for `load_model` to say, which reads all of it.
 
     Raises:
         ModelError: a file of the folder is not whole.
@@ -57,13 +59,16 @@ def read_facts(name_or_path: str, revision: str = "main") -> TokenizerFacts:
             raise
         return TokenizerFacts(name=name, chat=False, thinks=False)
     text_config = config.get_text_config()
+    path = Path(name_or_path) / PROMPT_FILE
+    stated = _read_stated(path)
     return TokenizerFacts(
         name=name,
         chat=bool(getattr(tokenizer, "chat_template", None)),
         thinks=thinks_first(tokenizer),
         context=getattr(text_config, "max_position_embeddings", None),
         num_tokens=lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"]),
-        stated=_read_stated(Path(name_or_path) / PROMPT_FILE),
+        stated=stated,
+        note=f"{path} says nothing of a layout, and is not used" if path.is_file() and not stated else "",
     )
 
 
@@ -77,13 +82,22 @@ def write_stated(folder: Path, config: PromptConfig) -> None:
 
 
 def _read_stated(path: Path) -> Mapping[str, Any]:
-    """Nothing where there is no such file, or it is not ours: another tool may use the name."""
+    """Nothing where there is no such file, or it says nothing of a layout: another tool may use the name.
+
+    Raises:
+        ModelError: it is damaged. In another layout than the one that it learnt, a model seems worse than it is.
+    """
     if not path.is_file():
         return {}
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        known = {name: found[name] for name in _STATED if name in found}
+        known = {name: found[name] for name in _STATED if name in found} if isinstance(found, dict) else {}
         checked = PromptConfig.from_dict({"stop_strings": (), **known})
-    except (OSError, ValueError, TypeError, KeyError, RecursionError, SelftrainError):
-        return {}
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, SelftrainError) as error:
+        raise ModelError(
+            f"{path} cannot be read: {str(error).partition(chr(10))[0] or type(error).__name__}",
+            "it has the layout of the prompts that these weights were trained with",
+            "restore it (`selftrain check RUN --repair` and `selftrain resume RUN` make that of a run again), or remove it "
+            "and give the layout by flags, such as --prompt_format and --num_fewshot",
+        ) from None
     return {name: getattr(checked, name) for name in known}

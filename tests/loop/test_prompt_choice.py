@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from selftrain.errors import DataError
+from selftrain.errors import DataError, ModelError
 from selftrain.loop.prompt_choice import PromptFit, choose
 from selftrain.models.loading import LoadedModel
 from selftrain.models.prompts import INSTRUCTIONS, PromptConfig
@@ -125,8 +125,29 @@ def test_a_trained_model_is_prompted_as_it_was_trained(tmp_path: Path) -> None:
     write_stated(tmp_path, PromptConfig(num_fewshot=9))
     few = choose(PromptConfig(), 64, fit(read_facts(str(tmp_path))))
     assert 0 < few.prompts.num_fewshot == len(few.shots) < 9
-    (tmp_path / "prompt.json").write_text("[not ours")
-    assert read_facts(str(tmp_path)).stated == {}
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [b"", b'{"prompt_format": ', b'{"prompt_format": 7}', b'{"num_fewshot": "many"}', b"\xff\xfe", b"[" * 100_000],
+)
+def test_a_damaged_layout_beside_weights_is_said(here: Path, damaged: bytes) -> None:
+    shutil.copytree(seed_model("llama"), "model")
+    Path("model/prompt.json").write_bytes(damaged)
+    with pytest.raises(
+        ModelError, match=r"^model/prompt\.json cannot be read: .*\n.* these weights were trained with\n"
+    ):
+        read_facts("model")
+
+
+def test_a_file_of_that_name_that_is_of_another_tool_is_said_and_not_used(here: Path) -> None:
+    shutil.copytree(seed_model("llama"), "model")
+    for other in ("[]", '{"system": "Be brief."}'):
+        Path("model/prompt.json").write_text(other)
+        facts = read_facts("model")
+        assert facts.stated == {}
+        said = [*choose(PromptConfig(), 64, fit(facts)).lines()]
+        assert "prompt: model/prompt.json says nothing of a layout, and is not used" in said
 
 
 def test_an_instruction_without_a_system_role_stands_in_the_first_question(llama: LoadedModel) -> None:
