@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from selftrain.cli.commands.train import print_result
+from selftrain.cli.commands.train import train_and_print
 from selftrain.engines.config import EngineConfig
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.loop.progress import Progress
@@ -161,7 +161,7 @@ def test_without_any_label_at_all_a_run_goes_through_and_reports(tmp_path: Path,
     assert labels_on_disk(tmp_path / "run") == set()
     assert "<svg" in (tmp_path / "run" / "report.html").read_text()
     for for_programs in (False, True):
-        assert print_result(result, for_programs) == 0
+        assert train_and_print(lambda: result, for_programs) == 0
     shown = capsys.readouterr()
     assert shown.out and "Traceback" not in shown.err
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from selftrain.cli.command import command
-from selftrain.cli.commands.train import print_result
+from selftrain.cli.commands.train import train_and_print
 from selftrain.config import Resolved, Sections, config_dataclass, setting
 
 
@@ -78,7 +78,7 @@ def run(settings: Resolved, resume: bool = False) -> int:
         command="demo",
         **{name: settings.sections[name] for name in ("budget", "ray")},
     )
-    return print_result(trainer.train(resume), config.json)
+    return train_and_print(lambda: trainer.train(resume), config.json)
 
 
 def _unused(wanted: Path) -> Path:

@@ -62,6 +62,7 @@ def sections() -> Sections:
 )
 def run(settings: Resolved) -> int:
     from selftrain.cli.evaluate import evaluate_models
+    from selftrain.cli.output import others_on_stderr
     from selftrain.cli.protocol import evaluate_by_protocol
     from selftrain.loop.run_config import ModelConfig
     from selftrain.protocols import outcome
@@ -74,16 +75,18 @@ def run(settings: Resolved) -> int:
     config, model = settings[EvalCommandConfig], settings[ModelConfig].model_name_or_path
     models = [model] if config.baseline is None else [config.baseline, model]
     if settings[ProtocolConfig].protocol is not None:
-        outcomes = evaluate_by_protocol(settings, models, config.output_dir)
+        with others_on_stderr(config.json):
+            outcomes = evaluate_by_protocol(settings, models, config.output_dir)
         print(outcome.as_json(outcomes) if config.json else outcome.as_text(outcomes))
         return 0
-    history = evaluate_models(
-        settings,
-        models,
-        max_completion_length=config.max_completion_length,
-        seed=config.seed,
-        output_dir=config.output_dir,
-    )
+    with others_on_stderr(config.json):
+        history = evaluate_models(
+            settings,
+            models,
+            max_completion_length=config.max_completion_length,
+            seed=config.seed,
+            output_dir=config.output_dir,
+        )
     if config.json:
         print(as_json(history))
     else:

@@ -100,6 +100,7 @@ def run(settings: Resolved) -> int:
 
 def _here(settings: Resolved, *, as_json: bool) -> int:
     from selftrain.cli.commands.train import run_sections, trainer_of
+    from selftrain.cli.output import others_on_stderr
     from selftrain.loop.progress import Progress
     from selftrain.storage.typed_json import to_plain
 
@@ -110,7 +111,8 @@ def _here(settings: Resolved, *, as_json: bool) -> int:
         {name: origin for name, origin in settings.origins.items() if name in names},
     )
     # The run itself says what it is made of.
-    plan = trainer_of(of_run, progress=Progress(quiet=as_json, stream=sys.stdout)).plan()
+    with others_on_stderr(as_json):
+        plan = trainer_of(of_run, progress=Progress(quiet=as_json, stream=sys.stdout)).plan()
     print(*([json.dumps(to_plain(plan))] if as_json else plan.expected()), sep="\n")
     return 0
 

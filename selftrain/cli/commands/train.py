@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ def run_sections(method: type[Method]) -> Sections:
 def run(settings: Resolved, resume: bool = False) -> int:
     from selftrain.cli.shared import RunCommandConfig
 
-    return print_result(trainer_of(settings).train(resume), settings[RunCommandConfig].json)
+    return train_and_print(lambda: trainer_of(settings).train(resume), settings[RunCommandConfig].json)
 
 
 def trainer_of(settings: Resolved, **fields: Any) -> SelfTrainer:
@@ -75,10 +76,13 @@ def trainer_of(settings: Resolved, **fields: Any) -> SelfTrainer:
     )
 
 
-def print_result(result: Result, as_json: bool) -> int:
+def train_and_print(train: Callable[[], Result], as_json: bool) -> int:
+    from selftrain.cli.output import others_on_stderr
     from selftrain.report import run_report, summary
     from selftrain.storage import RunFolder
 
+    with others_on_stderr(as_json):
+        result = train()
     if as_json:
         named: dict[str, Any] = {"output_dir": str(result.output_dir), "best": str(result.best)}
         print(summary.as_json(result.history, **named, best_round=result.best_round))
