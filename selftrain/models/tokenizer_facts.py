@@ -97,7 +97,7 @@ def _read_stated(path: Path) -> Mapping[str, Any]:
         raise ModelError(
             f"{path} cannot be read: {str(error).partition(chr(10))[0] or type(error).__name__}",
             "it has the layout of the prompts that these weights were trained with",
-            "restore it (`selftrain check RUN --repair` and `selftrain resume RUN` make that of a run again), or remove it "
-            "and give the layout by flags, such as --prompt_format and --num_fewshot",
+            "restore it (`selftrain check RUN --repair` and `selftrain resume RUN` make that of a run again), or "
+            "remove it and give the layout by flags, such as --prompt_format and --num_fewshot",
         ) from None
     return {name: getattr(checked, name) for name in known}

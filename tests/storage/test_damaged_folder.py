@@ -200,3 +200,13 @@ def test_a_run_that_was_killed_before_its_settings_were_written_can_be_read(run:
     assert Query(RunFolder.open("killed").path, "select count(*) from samples").rows() == [(2,)]
     with pytest.raises(RunError, match="neither settings"):
         RunFolder.open(".")
+
+
+def test_check_says_what_repair_would_do_and_repair_what_it_did(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run / "samples/round-0001.parquet").write_bytes(b"x")
+    Path("run/mine.txt").write_text("mine")
+    assert run_cli(["check", "run"]) == 65
+    said = capsys.readouterr().out
+    assert said.count("; with --repair: moved to quarantine") == 2 and Path("run/mine.txt").exists()
+    assert run_cli(["check", "run", "--repair"]) == 0
+    assert said.replace("with --repair: ", "") == capsys.readouterr().out and not Path("run/mine.txt").exists()

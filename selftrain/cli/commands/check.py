@@ -32,5 +32,7 @@ def run(settings: Resolved) -> int:
     else:
         for finding in findings:
             kind = "DAMAGED" if finding.is_damage else "note   "
-            print(f"{kind} {visible(finding.file)} {finding.problem}; {finding.remedy}")
+            # What would be done, and no more than that.
+            when = "" if config.repair else "with --repair: "
+            print(f"{kind} {visible(finding.file)} {finding.problem}; {when}{finding.remedy}")
     return 0 if config.repair or not any(finding.is_damage for finding in findings) else 65
