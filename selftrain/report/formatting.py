@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from selftrain.evaluation.results import Comparison, Estimate
 
@@ -45,6 +47,15 @@ def round_name(number: int) -> str:
 def number(value: float | None, form: str = ",.4g") -> str:
     """1234.5 as 1,234; a dash for None, NaN and infinity."""
     return "–" if value is None or not math.isfinite(value) else format(value, form)
+
+
+def setting(value: Any) -> str:
+    """Texts as they are, 100.0 as 100, lists as JSON; a dash for None."""
+    if value is None or isinstance(value, str):
+        return "–" if value is None else value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def percent(share: float | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
@@ -12,7 +11,7 @@ from typing import Any
 from selftrain.evaluation.results import Comparison
 from selftrain.report.charts import COLOURS, stacked_bar
 from selftrain.report.figure_rows import FigureRow
-from selftrain.report.formatting import change, estimate, number, p_value, percent, points, round_name, title
+from selftrain.report.formatting import change, estimate, number, p_value, percent, points, round_name, setting, title
 from selftrain.report.history import RunHistory
 from selftrain.report.markup import Markup, el, join
 from selftrain.report.round_record import RoundRecord, SamplingSummary
@@ -170,7 +169,4 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
         elif value is not None:
-            yield (
-                f"{prefix}{name}",
-                value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str),
-            )
+            yield f"{prefix}{name}", setting(value)

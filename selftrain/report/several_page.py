@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from selftrain.report.curves import SHARE, Style, curve, legend, panels
-from selftrain.report.formatting import as_duration, short
+from selftrain.report.formatting import as_duration, setting, short
 from selftrain.report.html_tables import COLUMNS, section, table
 from selftrain.report.markup import Markup, el, join
 from selftrain.report.page import aside, fill, headline
@@ -89,19 +88,14 @@ def _differences(several: SeveralRuns) -> Markup:
     found = [acting_settings(run.folder) for run in several.runs]
     names = dict.fromkeys(name for settings in found for name in settings if name not in _WHERE)
     # Of a setting that one method has and another has not, nothing differs.
-    differ = [name for name in names if len({_text(one, name) for one in found if name in one}) > 1]
+    differ = [name for name in names if len({setting(one[name]) for one in found if name in one}) > 1]
     if not differ:
         return section("Settings", "All runs have the same settings.")
     parts = []
     for start in range(0, len(found), COLUMNS):
         some = slice(start, start + COLUMNS)
-        rows = [[name, *(el("span", _text(settings, name)) for settings in found[some])] for name in differ]
+        rows = [[name, *(el("span", setting(settings.get(name))) for settings in found[some])] for name in differ]
         parts.append(table("Settings that differ", ["", *several.names[some]], rows))
     return section(
         "Settings", f"Those in which the runs differ; the other {len(names) - len(differ)} are the same.", *parts
     )
-
-
-def _text(settings: Mapping[str, Any], name: str) -> str:
-    value = settings.get(name)
-    return "–" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

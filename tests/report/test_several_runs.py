@@ -19,6 +19,7 @@ from selftrain.loop.run_graders import GradeProblems
 from selftrain.loop.run_to_end import run_to_end
 from selftrain.methods import RestEM
 from selftrain.problems.splits import DataSplits
+from selftrain.report.formatting import setting
 from selftrain.report.run_line import ReportedRun
 from selftrain.report.several_page import render_several
 from selftrain.report.several_runs import SeveralRuns
@@ -113,6 +114,13 @@ def test_settings_that_differ_are_shown(runs: Path) -> None:
         (runs / name / "plan.json").write_text(json.dumps({"settings": settings}))
     page = Page(render_several(several("slow", "fast", "first"))).text  # of "first" no setting is known
     assert "learning_rate0.0010.002–" in page and "the other 2 are the same" in page
+
+
+def test_settings_are_written_as_a_person_would() -> None:
+    values = (None, "a b", 100.0, 0.1, 1e-05, True, ["math"], {"a": 1.5}, float("inf"))
+    assert [setting(value) for value in values] == [
+        "–", "a b", "100", "0.1", "1e-05", "true", '["math"]', '{"a": 1.5}', "Infinity"
+    ]  # fmt: skip
 
 
 def test_runs_that_were_graded_by_different_functions_are_not_compared(
