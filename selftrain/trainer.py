@@ -15,7 +15,7 @@ from selftrain.config import Resolved, section_types
 from selftrain.engines.config import EngineConfig
 from selftrain.engines.ray.backend import open_cluster
 from selftrain.engines.ray.config import RayConfig
-from selftrain.engines.registry import EngineUsage, check_engine
+from selftrain.engines.registry import EngineUsage, check_engine, unread_sections
 from selftrain.engines.server.config import ServerConfig
 from selftrain.engines.vllm.config import VllmConfig
 from selftrain.errors import all_checked
@@ -277,9 +277,9 @@ class SelfTrainer:
         return self._settings().to_dict() | built.to_dict()
 
     def _settings(self) -> Resolved:
-        """Every setting, under the names of the command line."""
+        """Every setting that the run reads, under the names of the command line."""
         if self.settings is not None:
-            return self.settings
+            return self.settings.without(unread_sections(self.engine.engine))
         run = RunConfig(output_dir=str(self.output_dir), seed=self.seed)
         sections = {
             "method": self.method,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -54,6 +54,14 @@ class Resolved:
             sections[name] = replace(built, **own) if own else built
             origins |= {setting: Origin("auto", reasons[setting]) for setting in own}
         return type(self)(sections, origins)
+
+    def without(self, names: Collection[str]) -> Self:
+        """Without the sections of these names, if they are here."""
+        dropped = {t.name for name in names if name in self.sections for t in settings_of(type(self.sections[name]))}
+        return type(self)(
+            {name: built for name, built in self.sections.items() if name not in names},
+            {name: origin for name, origin in self.origins.items() if name not in dropped},
+        )
 
     @property
     def resumable(self) -> set[str]:

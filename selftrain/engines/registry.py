@@ -99,6 +99,14 @@ def engine_sections() -> dict[str, type[Any]]:
     return {entry.section or name: entry.config for name, entry in all_engines().items() if entry.config is not None}
 
 
+def unread_sections(name: str) -> set[str]:
+    """Sections of other packages' engines that the engine `name` does not read. A run does not record them, as it would
+    depend on what happens to be installed beside it.
+    """
+    ours = {entry.section or other for other, entry in ENGINES.items()}
+    return {*engine_sections()} - ours - {find_engine(name).section or name}
+
+
 def find_engine(name: str) -> EngineEntry:
     """
     Raises:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,18 @@ def test_an_engine_of_another_package_generates(words: list[str], here: Path, pl
     completions = RunFolder.open("run").query("select completion from evaluations").fetchall()
     assert len(completions) >= 8 and all(text.endswith("?!") for (text,) in completions)
     assert "loud_mark: ?!" in Path("run/settings.yaml").read_text()
+
+
+@pytest.mark.slow
+def test_a_run_of_another_engine_goes_on_whether_the_package_is_installed_or_not(
+    here: Path, plugins: dict[str, str]
+) -> None:
+    for began, goes_on in ((os.environ, plugins), (plugins, os.environ)):
+        shutil.rmtree("run", ignore_errors=True)
+        selftrain(*TRAIN, "--num_rounds", "2", "--max_rounds", "1", env=began, code=75)
+        assert "loud_mark" not in Path("run/settings.yaml").read_text()
+        selftrain("resume", "run", "--set", "max_rounds=none", env=goes_on)
+    selftrain("fork", "run", "--output_dir", "other", "--round", "1", "--set", "max_rounds=none", env=plugins)
 
 
 def test_its_name_flags_and_checks_are_those_of_our_own_engines(here: Path, plugins: dict[str, str]) -> None:

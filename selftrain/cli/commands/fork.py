@@ -27,6 +27,7 @@ class ForkConfig:
 
 @command("fork", "continue a run with other settings, as a new run", "Train", lambda: {"fork": ForkConfig})
 def run(settings: Resolved) -> int:
+    from selftrain.engines.registry import unread_sections
     from selftrain.loop.resume_guard import settings_and_origins
     from selftrain.storage import Record
     from selftrain.storage.journal import Reader
@@ -38,7 +39,8 @@ def run(settings: Resolved) -> int:
     changes = as_flags(config.set, began, lambda name: _require_forkable(name, facts["settings"], began))
     recorded = recorded_settings(facts, began, config.run)
     resolved = began.parse(["--output_dir", config.output_dir, *changes], recorded)
-    inputs = {**facts, **settings_and_origins(resolved), "forked_from": [config.run, number]}
+    recorded_now = resolved.without(unread_sections(resolved.to_dict().get("engine", "auto")))
+    inputs = {**facts, **settings_and_origins(recorded_now), "forked_from": [config.run, number]}
     with Record.create(config.output_dir, inputs) as record:
         record.share_rounds(source, number)
     return resume(config.output_dir, [], as_json=config.json)
