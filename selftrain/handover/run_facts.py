@@ -97,14 +97,16 @@ class RunFacts:
         return max(fits, key=lambda method: len(own[method]), default=None)
 
     def dataset(self, part: str) -> tuple[str, str | None]:
-        """Name of the data of "train" or "evaluation", and its hub id where it has one."""
+        """Name of the data of "train" or "evaluation", of a path here its last part; and its hub id if there is one."""
         name = str(_mapping(self.environment.get(part)).get("name", ""))
         given = self.settings.get("dataset_name")
         if part == "evaluation" and self.settings.get("eval_dataset_name"):
             given = self.settings["eval_dataset_name"]
         known = find_known(given) if isinstance(given, str) else None
         hub_id = known[1].hub_id if known else given if isinstance(given, str) and is_hub_id(given) else None
-        return public(name), hub_id
+        # Of a file the name has the folder too, which may be somebody's.
+        is_local = isinstance(given, str) and known is None and hub_id is None
+        return Path(name).name if is_local else public(name), hub_id
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -67,3 +68,13 @@ def test_paths_and_addresses_of_a_machine_are_cut_to_names() -> None:
         "Qwen/Qwen2.5-0.5B": "Qwen/Qwen2.5-0.5B", "https://user:key@host/v1": "https://...", "a / b /c": "a / b /c",
     }  # fmt: skip
     assert {text: public(text) for text in told} == told
+
+
+def test_of_a_local_file_the_card_has_the_name_and_not_the_folder(tmp_path: Path) -> None:
+    settings = {"dataset_name": "mine.csv", "eval_dataset_name": "somebody/adds"}
+    with Record.create(tmp_path / "run", {"command": "rest-em", "settings": settings}) as record:
+        facts = {"train": {"name": "home-of-somebody/mine"}, "evaluation": {"name": "somebody/adds/test"}}
+        record.describe({"environment.json": json.dumps(facts), "settings.yaml": "num_rounds: 2\n"})
+        found = RunFacts(record.folder)
+    assert found.dataset("train") == ("mine", None)
+    assert found.dataset("evaluation") == ("somebody/adds/test", "somebody/adds")
