@@ -28,15 +28,32 @@ class HubConfig:
         Raises:
             SettingsError: nothing could be pushed.
         """
-        if not self.push_to_hub:
-            return
-        from huggingface_hub import constants, get_token
+        if self.push_to_hub:
+            require_hub("push_to_hub is set", self.hub_model_id)
 
-        if constants.is_offline_mode():
-            raise SettingsError("push_to_hub is set, and HF_HUB_OFFLINE as well", do="unset one of them")
-        if get_token() is None:
-            raise SettingsError(
-                "push_to_hub is set, and there is no token of the hub",
-                "it takes no upload from somebody it does not know",
-                "hf auth login, or set HF_TOKEN to a token that can write",
-            )
+
+def require_hub(asked: str, repo_id: str | None) -> None:
+    """
+    Args:
+        asked: what asks for an upload.
+
+    Raises:
+        SettingsError: nothing could be pushed.
+    """
+    from huggingface_hub import constants, get_token
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    if constants.is_offline_mode():
+        raise SettingsError(f"{asked}, and HF_HUB_OFFLINE as well", do="unset one of them")
+    if get_token() is None:
+        raise SettingsError(
+            f"{asked}, and there is no token of the hub",
+            "it takes no upload from somebody it does not know",
+            "hf auth login, or set HF_TOKEN to a token that can write",
+        )
+    try:
+        validate_repo_id(repo_id or "any")
+    except HFValidationError as error:
+        why = str(error).partition(":")[0]
+        raise SettingsError(f"hub_model_id is {repo_id!r}", why, "give owner/name, such as somebody/adds") from None

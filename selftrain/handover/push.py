@@ -82,6 +82,7 @@ def _best(facts: RunFacts) -> int:
 
 def _upload(card: Card, repo_id: str, options: PushOptions) -> str:
     from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     api = HfApi()
     try:
@@ -93,11 +94,12 @@ def _upload(card: Card, repo_id: str, options: PushOptions) -> str:
     except SelftrainError:
         raise
     except Exception as error:  # of the hub, the network, the client between, or a file that is damaged
-        raise RunError(
-            f"{repo_id} could not be pushed: {type(error).__name__}: {error}",
-            "",
-            "for a missing or weak token: hf auth login, or set HF_TOKEN",
-        ) from error
+        do = f"if {api.endpoint} was not reached, try again when it can be"
+        if isinstance(error, HfHubHTTPError):
+            do = "for a missing or weak token: hf auth login, or set HF_TOKEN"
+        elif isinstance(error, HFValidationError):
+            do = "give it another name: --hub_model_id owner/name"
+        raise RunError(f"{repo_id} could not be pushed: {type(error).__name__}: {error}", "", do) from error
 
 
 @contextmanager

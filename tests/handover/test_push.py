@@ -105,9 +105,34 @@ def test_what_cannot_be_pushed_is_said_and_costs_no_run(done: RunFolder, hub: Hu
     assert not hub.repos and len(said) == 1
 
 
-def test_without_a_token_nothing_is_begun(hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_message_says_what_to_do_about_it(
+    done: RunFolder, hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_cli(["push", str(done.path), "--hub_model_id", "bad name"]) == 64
+    assert "hub_model_id is 'bad name'" in (told := capsys.readouterr().err) and "give owner/name" in told
+    odd = tmp_path / "odd name"
+    shutil.copytree(done.path, odd, symlinks=True)
+    assert run_cli(["push", str(odd)]) == 74
+    assert "give it another name: --hub_model_id owner/name" in capsys.readouterr().err
+    hub.refuses = 401
+    assert run_cli(["push", str(done.path), "--hub_model_id", "me/adds"]) == 74
+    assert "hf auth login" in capsys.readouterr().err
+    # Nothing listens there.
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    assert run_cli(["push", str(done.path), "--hub_model_id", "me/adds"]) == 74
+    assert "if http://127.0.0.1:9 was not reached" in (told := capsys.readouterr().err) and "token" not in told
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert run_cli(["push", str(done.path), "--hub_model_id", "me/adds"]) == 64
+    assert "HF_HUB_OFFLINE" in capsys.readouterr().err
+
+
+def test_without_a_token_nothing_is_begun(
+    done: RunFolder, hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
     HubConfig().require_token()
     with pytest.raises(SettingsError, match="hf auth login"):
         HubConfig(push_to_hub=True).require_token()
+    assert run_cli(["push", str(done.path)]) == 64
+    assert "there is no token of the hub" in capsys.readouterr().err

@@ -25,10 +25,12 @@ class PushConfig:
 
 @command("push", "upload weights to the hub, with a model card", "Inspect a run", lambda: {"push": PushConfig})
 def run(settings: Resolved) -> int:
+    from selftrain.handover.config import require_hub
     from selftrain.handover.push import PushOptions, push
     from selftrain.storage import RunFolder
 
     config = settings[PushConfig]
+    require_hub("push is asked for", config.hub_model_id)
     options = PushOptions(
         repo_id=config.hub_model_id,
         private=config.hub_private_repo,
