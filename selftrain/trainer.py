@@ -191,6 +191,7 @@ class SelfTrainer:
             self.adapter.require_packages,
             self.hub.require_token,
             self.tracking.require_packages,
+            self.ray.require_packages,
             self._check_engine,
             lambda: check_device(self.engine.device),
             lambda: check_rewards(rewards or ()),

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from contextlib import redirect_stderr, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,11 @@ def test_several_mistakes_are_told_together(here: Path) -> None:
         "--device", "cuda:99", "--reward_funcs", "nowhere:f", model="./nothing", data="data.jsonl", says=told, code=64
     )
     assert not Path("run").exists()
+
+
+@pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed")
+def test_15_ray_that_is_not_there_is_told_with_the_rest(here: Path) -> None:
+    fails("--ray", model="./nothing", says=["1. --ray was given", "selftrain[ray]", "2. no such model folder"], code=64)
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import socket
 import sys
@@ -106,12 +105,7 @@ def open_cluster(config: RayConfig, say: Callable[[str], None], folder: Path | N
     if not config.ray:
         yield LOCAL
         return
-    if importlib.util.find_spec("ray") is None:
-        raise SettingsError(
-            "--ray was given, and the library ray is not installed",
-            "it starts the workers on other machines",
-            "pip install 'selftrain[ray]', on every node; or leave --ray out",
-        )
+    config.require_packages()
     import ray
 
     from selftrain.engines.ray.workers import RayWorkers

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from selftrain.config import config_dataclass, setting
+from selftrain.errors import SettingsError
 
 
 @config_dataclass(resumable=True)
@@ -25,3 +28,15 @@ class RayConfig:
         "machine needs a GPU only to train",
         ge=0,
     )
+
+    def require_packages(self) -> None:
+        """
+        Raises:
+            SettingsError: Ray is needed, and not installed.
+        """
+        if self.ray and find_spec("ray") is None:
+            raise SettingsError(
+                "--ray was given, and the library ray is not installed",
+                "it starts the workers on other machines",
+                "pip install 'selftrain[ray]', on every node; or leave --ray out",
+            )
