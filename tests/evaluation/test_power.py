@@ -7,6 +7,7 @@ import pytest
 
 from selftrain.evaluation.compare import paired
 from selftrain.evaluation.power import ALPHA, LOST, POWER, smallest_gain
+from selftrain.loop.plan.record import EvaluationPlan
 from selftrain.problems.splits import ENOUGH, held_out
 
 
@@ -40,3 +41,11 @@ def test_what_is_held_out_shows_ten_points_or_is_a_third() -> None:
     assert smallest_gain(ENOUGH) <= 0.10 < smallest_gain(ENOUGH - 3)
     assert [held_out(count, None) for count in (2, 300, 1000, 7500)] == [1, 100, 170, 750]
     assert (held_out(300, 0.2), held_out(300, 40.0)) == (60, 40)
+
+
+def test_a_plan_says_which_gain_is_found_or_that_none_is() -> None:
+    said = {n: [*EvaluationPlan(problems=n, rounds=(0, 1), comparisons=1, smallest_gain=smallest_gain(n)).lines()]
+            for n in (1, 2, 100)}  # fmt: skip
+    assert said[1][0].startswith("1 problem is too few for any gain to be found; give more: --eval_size")
+    assert said[2][0].startswith("2 problems are too few for any gain to be found; give more: --eval_size")
+    assert said[100][0].startswith("with 100 problems a gain of 14.2 points or more is found in four of five runs")

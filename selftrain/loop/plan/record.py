@@ -78,7 +78,11 @@ class EvaluationPlan:
         if gain is None:
             return
         several = f" in one of {self.comparisons} comparisons" if self.comparisons > 1 else ""
-        found = f"a gain of {100 * gain:.1f} points or more" if gain < 1 else "no gain at all"
+        if gain >= 1:
+            few = f"{self.problems:,} problem{'s are' if self.problems > 1 else ' is'} too few for any gain to be found"
+            yield f"{few}{several}; give more: --eval_size, --max_eval_samples or another test set"
+            return
+        found = f"a gain of {100 * gain:.1f} points or more"
         line = f"with {self.problems:,} problems {found} is found in four of five runs that have it{several}"
         few = "; smaller ones with --eval_size, --max_eval_samples or another test set" if gain > LARGE_GAIN else ""
         yield f"{line} (greedy, paired, {100 * LOST:.0f} % of the problems lost at the same time){few}"
