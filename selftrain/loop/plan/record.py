@@ -130,6 +130,14 @@ class MemoryPlan:
         if self.process:
             yield f"each process of a training takes about {as_bytes(self.process)}, activations included"
 
+    def exceeded_by(self, peak: float) -> Iterator[str]:
+        if self.free and peak > sum(self.free.values()):
+            yield (
+                f"that is more memory than there is: {self.free_text}, and a run that takes more is killed; "
+                "--sampling_processes 1 takes less, and so do fewer --max_tokens_per_batch and a smaller "
+                "--sampling_batch_size"
+            )
+
     @property
     def free_text(self) -> str:
         return ", ".join(f"{as_bytes(size)} are free on {device}" for device, size in self.free.items())
@@ -229,4 +237,7 @@ class Plan:
 
     def expected(self) -> list[str]:
         """What was measured, of all lines the last."""
-        return [f"expected: {line}" for line in self.estimate.lines()] if self.estimate is not None else []
+        if self.estimate is None:
+            return []
+        lines = (*self.estimate.lines(), *self.memory.exceeded_by(self.estimate.memory))
+        return [f"expected: {line}" for line in lines]

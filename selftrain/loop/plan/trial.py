@@ -202,11 +202,11 @@ class Trial:
         return found, Collection(collected.examples, samples)
 
     def evaluation(self, learner: Learner, sampling: Growth, answers: float) -> Growth:
-        """More and more problems with all of their samples, from a part of the responses of a sampling on, as far as
-        the time of so many answers in the whole run allows.
+        """More and more problems with all of their samples, from as many responses as were sampled last, as far as the
+        time of so many answers in the whole run allows.
         """
         each, growth = 1 + self.run.settings.evaluation.num_generations_eval, Growth(sampling.limit, like=sampling)
-        most, size = len(self.run.splits.evaluation), max(1, sampling.last.responses // (each * GROWTH))
+        most, size = len(self.run.splits.evaluation), max(1, sampling.last.responses // each)
         full = self.load(self.evaluated, each - 1 or 1, learner)
         while True:
             count = min(size, most)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
 from selftrain.loop.plan.growth import BUDGET, MOST, Growth, Load, Seen
+from selftrain.loop.plan.record import MemoryPlan
 
 LIMIT = 512
 
@@ -49,6 +51,13 @@ def test_a_measurement_takes_some_seconds_and_no_longer_than_a_part_of_long_work
     budgets = [growth.budget(answers, Load(128)) for answers in (16, 700, 100_000)]
     assert budgets[0] == BUDGET < budgets[1] < MOST == budgets[2]
     assert growth.may_grow(MOST) and not growth.may_grow(growth.last.seconds)
+
+
+def test_more_memory_than_there_is_is_said() -> None:
+    plan = MemoryPlan(needed=1e9, whole=4e9, adapter=1e9, free={"cpu": 8e9})
+    assert not [*plan.exceeded_by(7e9)] and not [*replace(plan, free={}).exceeded_by(9e9)]
+    (line,) = plan.exceeded_by(9e9)
+    assert "8 GB are free on cpu" in line and "--sampling_processes 1" in line
 
 
 def test_answers_without_a_token_cost_what_they_took() -> None:
