@@ -166,6 +166,8 @@ def test_a_loaded_model_is_saved_into_the_run_and_stays_as_it_is(
     (saved,) = (tmp_path / "run" / "given_models").glob("*/llama")
     files = {file.name: file.read_bytes() for file in saved.iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= files.keys()
+    # The layout that it learnt is taken from where it was loaded.
+    assert files["prompt.json"] == (Path(seed_model("llama")) / "prompt.json").read_bytes()
     assert check_run(tmp_path / "run") == [] and result.rounds[0].model == "llama"
     # In Python a run ends with what it found.
     assert capsys.readouterr().err.endswith(f"{result.verdict}\nreport: {result.report}\n")

@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 
 from selftrain.errors import ModelError, RunError
 from selftrain.loop.run_config import Folders
+from selftrain.models.tokenizer_facts import PROMPT_FILE
 from selftrain.storage import GIVEN, Record
 from selftrain.storage.journal import Reader, disk_errors
 
@@ -86,6 +87,9 @@ def _folder_of(model: Given, tokenizer: Any, folder: Path, *, resume: bool) -> s
         partial.mkdir(parents=True)
         model.save_pretrained(str(partial))
         tokenizer.save_pretrained(str(partial))
+        # The layout that it was trained with is no part of the loaded model, and lies where that came from.
+        if (stated := Path(_loaded_from(model)) / PROMPT_FILE).is_file():
+            shutil.copyfile(stated, partial / PROMPT_FILE)
         place.parent.mkdir(exist_ok=True)
         partial.rename(place)
         partial.parent.rmdir()
@@ -94,9 +98,13 @@ def _folder_of(model: Given, tokenizer: Any, folder: Path, *, resume: bool) -> s
 
 def _name(model: LoadedModel) -> str:
     """As samples name it: the last part of where it was loaded from."""
-    config = getattr(model, "config", None)
-    name = Path(getattr(config, "_name_or_path", None) or "").name
-    return name if name not in ("", "..") else getattr(config, "model_type", None) or "model"
+    name = Path(_loaded_from(model)).name
+    return name if name not in ("", "..") else getattr(getattr(model, "config", None), "model_type", None) or "model"
+
+
+def _loaded_from(model: LoadedModel) -> str:
+    """A folder or hub id; empty where it was not loaded from one."""
+    return getattr(getattr(model, "config", None), "_name_or_path", None) or ""
 
 
 def fingerprint(model: LoadedModel, tokenizer: Any) -> str:
