@@ -34,6 +34,7 @@ from selftrain.protocols.outcome import ModelOutcome
 from selftrain.protocols.registry import PROTOCOLS, ProtocolConfig
 from selftrain.protocols.shipped import repetition_penalty
 from selftrain.protocols.verdicts import Verdict, judge
+from selftrain.storage import Record
 from selftrain.storage.environment import environment
 from selftrain.storage.journal import holds_run
 from selftrain.types import Prompt, Response, Score
@@ -57,7 +58,7 @@ def evaluate_by_protocol(settings: Resolved, models: Sequence[str], output_dir: 
     Raises:
         SettingsError: settings are given that the protocol fixes.
         DataError: the data set is not of the form that the protocol reads.
-        RunError: `output_dir` is the folder of a run.
+        RunError: `output_dir` is the folder of a run, or lies in one.
     """
     protocol = PROTOCOLS[str(settings[ProtocolConfig].protocol)]
     _check(settings, protocol, models, output_dir)
@@ -199,6 +200,8 @@ def _check(settings: Resolved, protocol: EvalProtocol, models: Sequence[str], ou
                 "without one it is not known which chat format this model was trained on",
                 "leave --apply_chat_template out: a harness prompts a base model with plain text",
             )
+    if output_dir is not None:
+        Record.require_outside_runs(output_dir)
     if output_dir is not None and holds_run(Path(output_dir)):
         raise RunError(
             f"output_dir {output_dir!r} is the folder of a run",

@@ -77,18 +77,22 @@ class Record(DerivedFiles):
                 "a run is a folder, in other folders",
                 "choose another --output_dir",
             )
-        if (around := run_above(Path(path))) is not None:
-            raise RunError(
-                f"output_dir {str(path)!r} would lie in the run {str(around)!r}",
-                "that run moves files that are not its own to its quarantine",
-                "choose another --output_dir",
-            )
+        Record.require_outside_runs(path)
         if Path(path).is_file() or is_occupied(Path(path), but=(GIVEN,)):
             resume = f", or resume it: selftrain resume {path}" if holds_run(Path(path)) else ""
             raise RunError(
                 f"output_dir {str(path)!r} is not empty",
                 "a second run would overwrite what is there",
                 f"choose another --output_dir, move that folder away{resume}",
+            )
+
+    @staticmethod
+    def require_outside_runs(path: str | Path) -> None:
+        if (around := run_above(Path(path))) is not None:
+            raise RunError(
+                f"output_dir {str(path)!r} would lie in the run {str(around)!r}",
+                "that run moves files that are not its own to its quarantine",
+                "choose another --output_dir",
             )
 
     @property

@@ -151,6 +151,10 @@ def test_11_a_folder_within_another_run(here: Path) -> None:
     Path("link").symlink_to("first")
     for folder in ("first/second", "first/weights/deep/second", "link/second"):
         fails("--output_dir", folder, says=[f"{folder!r} would lie in the run", "quarantine"], code=74)
+    protocol = ["--dataset_name", "gsm8k", "--protocol", "lm-eval:gsm8k", "--output_dir", "first/second"]
+    with redirect_stderr(io.StringIO()) as stderr:
+        found = run_cli(["eval", "--model_name_or_path", seed_model("llama"), *protocol])
+    is_clear(found, stderr.getvalue(), says=["would lie in the run"], code=74)
     assert not Path("first/second").exists() and not Path("first/weights").exists()
     # A file of that name alone is no run.
     Path("mine").mkdir()
