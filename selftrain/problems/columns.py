@@ -240,7 +240,9 @@ def find_column(role: str, table: Table, named: str | None, usual: tuple[str, ..
     near = _inside(table, usual) or (
         nearest(named, names) if named else next(filter(None, (nearest(name, likely) for name in usual)), "")
     )
-    without = " `sept` and `pst` need none." if role == "answer" else ""
+    without = ""
+    if role == "answer":
+        without = " `sept` and `pst` need none; for a reward function that looks at none, name any column."
     raise DataError(
         f"{table.source} has no column for the {role}: looked for {named or ', '.join(usual)}; "
         f"found {', '.join(names) or 'none'}.",

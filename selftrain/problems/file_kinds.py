@@ -11,6 +11,10 @@ _EXCEL = "pandas.read_excel({file!r}).to_csv({csv!r}, index=False)"
 #: The line of Python that writes a file of each kind as CSV or JSON lines.
 _CONVERT = {
     ".tsv": "pandas.read_csv({file!r}, sep='\\t').to_csv({csv!r}, index=False)",
+    ".txt": (
+        "pandas.DataFrame({{'question': open({file!r}).read().splitlines()}})"
+        ".to_json({jsonl!r}, orient='records', lines=True)"
+    ),
     ".xlsx": _EXCEL,
     ".xls": _EXCEL,
     ".ods": _EXCEL,

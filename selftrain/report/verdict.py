@@ -189,7 +189,7 @@ def _measurement(chosen: Finding, base: RoundRecord | None) -> Iterator[str]:
     for who, metrics in ((chosen.base, before), (chosen.subject, after)):
         if (unjudged := metrics.get("unjudged")) is not None and unjudged.value:
             answers = f"{number(unjudged.value)} of {unjudged.count:,} answers"
-            yield f"No verdict on {answers} of {who}: the grader failed, and they are left out."
+            yield f"No verdict on {answers} of {who}: the grader gave none, and they are left out."
 
 
 def _variety(chosen: Finding, before: Mapping[str, Estimate], after: Mapping[str, Estimate]) -> Iterator[str]:

@@ -29,6 +29,16 @@ def lines(*rows: Any) -> str:
 DATA: dict[str, tuple[str, str | bytes, list[str]]] = {
     "excel": ("mine.xlsx", "x", ["pandas.read_excel('mine.xlsx').to_csv('mine.csv', index=False)"]),
     "tabs": ("mine.tsv", "x", ["pandas.read_csv('mine.tsv', sep='\\t').to_csv('mine.csv', index=False)"]),
+    "lines of text": (
+        "mine.txt",
+        "1+1?\n",
+        ["open('mine.txt').read().splitlines()}).to_json('mine.jsonl', orient='records', lines=True)"],
+    ),
+    "questions alone": (
+        "mine.jsonl",
+        lines(*({"question": row["question"]} for row in ROWS)),
+        ["no column for the answer", "`sept` and `pst` need none; for a reward function that looks at none, name any"],
+    ),
     "excel named csv": ("mine.csv", b"PK\x03\x04\x14", ["is a ZIP archive or an Excel workbook", "read_excel"]),
     "parquet named jsonl": ("mine.jsonl", b"PAR1\x15", ["is a Parquet file", ".parquet"]),
     "gzip without gz": ("mine.csv", b"\x1f\x8b\x08", ["is a gzip file", "in .gz"]),
