@@ -133,7 +133,7 @@ class MemoryPlan:
     def exceeded_by(self, peak: float) -> Iterator[str]:
         if self.free and peak > sum(self.free.values()):
             yield (
-                f"that is more memory than there is: {self.free_text}, and a run that takes more is killed; "
+                f"that is more memory than there is: {self.free_text}, and a run that takes more may be killed; "
                 "--sampling_processes 1 takes less, and so do fewer --max_tokens_per_batch and a smaller "
                 "--sampling_batch_size"
             )
