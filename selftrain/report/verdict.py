@@ -174,7 +174,7 @@ def _measurement(chosen: Finding, base: RoundRecord | None) -> Iterator[str]:
     before: Mapping[str, Estimate] = {} if base is None else base.metrics
     after, compared = chosen.record.metrics, chosen.record.against_base
     if (problems := chosen.primary.comparison.problems) < _FEW:
-        yield f"{problems:,} problem{'s are' if problems > 1 else ' is'} few: only large differences are significant."
+        yield f"{problems:,} problems are few: only large differences are significant."
     unread_before, unread_after = (_value(metrics, "parse_failure_rate") for metrics in (before, after))
     gained = any(compared[metric].difference > 0 for metric in ("greedy", "pass@1") if metric in compared)
     if unread_before - unread_after > 0.01 and gained:
