@@ -8,8 +8,8 @@ from selftrain.evaluation import EvalConfig
 from selftrain.loop.collapse_monitor import MonitorConfig
 from selftrain.methods import PST, RestEM, SePT
 from selftrain.methods.base import Method
-from selftrain.methods.pst import PSTTrainingConfig
-from selftrain.methods.sept import SePTTrainingConfig
+from selftrain.methods.pst import PSTEvalConfig, PSTTrainingConfig
+from selftrain.methods.sept import SePTEvalConfig, SePTTrainingConfig
 from selftrain.models.prompts import PromptConfig
 from selftrain.training.base import TrainingConfig
 
@@ -44,7 +44,7 @@ RECIPES = {
         max_eval_samples=1000,
         method=SePT(num_rounds=40, temperature=0.3, max_completion_length=LENGTH),
         training=SePTTrainingConfig(learning_rate=2e-5, warmup_steps=4, validation_size=200),
-        evaluation=EvalConfig(
+        evaluation=SePTEvalConfig(
             num_generations_eval=4, top_p_eval=1.0, eval_rounds=20, temperature_sweep=(0.0, 0.2, 0.4, 0.6, 0.8)
         ),
     ),
@@ -56,7 +56,7 @@ RECIPES = {
         training=PSTTrainingConfig(
             learning_rate=5e-5, train_batch_size=64, loss_normalization="token", validation_size=200
         ),
-        evaluation=EvalConfig(
+        evaluation=PSTEvalConfig(
             num_generations_eval=1,
             top_p_eval=1.0,
             eval_rounds=8,

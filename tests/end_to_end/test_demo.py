@@ -55,6 +55,13 @@ def test_a_tiny_demo_ends_with_a_table_examples_and_a_page(tiny: Done) -> None:
     assert AutoModelForCausalLM.from_pretrained(tiny.folder.path / "best") is not None
 
 
+@pytest.mark.parametrize("method", ["sept", "pst"])
+def test_the_demo_of_each_method_runs(method: str, here: Path) -> None:
+    words = ["--num_rounds", "1", "--max_train_samples", "24", "--max_eval_samples", "8"]
+    assert run_cli(["demo", "--method", method, *words]) == 0
+    assert RunFolder.open(here / "runs/demo").rows("select count(*) from samples")[0][0] > 0
+
+
 def test_every_kept_sample_is_right_and_every_prompt_has_one_layout(tiny: Done) -> None:
     """ReST-EM trains on right answers only, and asks in evaluations as it asks for samples."""
     columns = "problem_id, question, reference, prompt, completion"
