@@ -9,9 +9,10 @@ from functools import cached_property
 
 from selftrain.evaluation.intervals import wilson
 from selftrain.loop.plan.growth import MOST, Growth, Load, Seen
+from selftrain.loop.plan.measured import SamplingTrial, TrainingTrial
 from selftrain.loop.plan.record import Estimate
 from selftrain.loop.plan.shape import RunShape
-from selftrain.loop.plan.trial import SamplingTrial, TrainingTrial, Trial
+from selftrain.loop.plan.trial import Trial
 from selftrain.loop.plan.work import Work, work_of
 from selftrain.loop.run import Run
 

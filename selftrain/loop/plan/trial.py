@@ -6,7 +6,7 @@ What it samples and trains is thrown away; the weights of the learners are other
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import cycle, islice
@@ -18,6 +18,7 @@ from selftrain.evaluation import evaluate
 from selftrain.loop.collect import collect_round
 from selftrain.loop.learner import Learner
 from selftrain.loop.plan.growth import BUDGET, GROWTH, MOST, Growth, Load, Seen
+from selftrain.loop.plan.measured import Collection, SamplingTrial, TrainingTrial
 from selftrain.loop.plan.memory import peak_memory
 from selftrain.loop.round_loop import RoundLoop
 from selftrain.loop.round_record import evaluation_rows, sample_rows
@@ -30,43 +31,6 @@ from selftrain.types import Prompt, Sample, TrainingExample
 PATIENCE = 20.0
 #: Problems that are to have all of their samples in a measurement; before that many more problems have fewer.
 WHOLE_PROBLEMS = 16
-
-
-@dataclass(frozen=True)
-class Collection:
-    """What a method made of some problems."""
-
-    #: By model: what it is trained on.
-    examples: Mapping[str, Sequence[TrainingExample]]
-    samples: Sequence[Sample]
-
-    def to_train_on(self, model: str) -> Sequence[TrainingExample]:
-        """Never none: texts that were not kept take as long."""
-        responses = [sample.response for sample in self.samples if sample.response.model == model]
-        return self.examples[model] or [
-            TrainingExample(one.prompt, one.text, one.token_ids, truncated=one.truncated) for one in responses
-        ]
-
-
-@dataclass(frozen=True)
-class SamplingTrial:
-    growth: Growth
-    #: Of the last.
-    problems: int
-    #: Whether each problem was given all of its samples.
-    is_whole: bool
-    collected: Collection
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingTrial:
-    #: Of one step, and of a training besides its steps.
-    step_seconds: float
-    other_seconds: float
-    #: Of one text, prompt included.
-    tokens: float
-    #: Of the first training of a run, once: until its processes have started.
-    start_seconds: float = 0.0
 
 
 @dataclass
