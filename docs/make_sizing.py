@@ -42,10 +42,11 @@ cores with AVX-512 that had nothing else to do, one after the other.
 
 | run | tokens sampled | trained on | time | memory | disk |
 | --- | --- | --- | --- | --- | --- |
-| ReST-EM, 2 rounds | -12 | -12 | -16 | 8 | -3 |
-| SePT, 40 rounds | -1 | -2 | 10 | -9 | -4 |
-| PST, 8 rounds | -7 | -1 | 2 | -6 | 0 |
+| ReST-EM, 2 rounds | -12 | -12 | -7 | 8 | -3 |
+| SePT, 40 rounds | 0 | -2 | -3 | -10 | -4 |
+| PST, 8 rounds | -7 | -1 | 4 | -6 | 0 |
 | ReST-EM, Qwen2.5-Coder-0.5B with LoRA in bfloat16, 1 round of 150 problems | -14 | 51 | 1 | -14 | 2 |
+| ReST-EM, SmolLM2-135M with LoRA, 1 round of 117 problems | 12 | none, 27 came | -21 | -20 | 14 |
 
 On cores that other work shares, time comes out otherwise: a plan is of the machine as it is while it measures. Of
 SePT's 40 rounds the best was not an evaluated one, and the plan tells disk for both cases; the table has the case
@@ -53,8 +54,7 @@ that came. Answers grow and shrink as a model learns, which nobody knows before.
 where the run is long a tenth of what it is a sample of, at most 45; it begins with a single answer and is four
 times as large each time. What is larger than that allows is priced by steps and tokens: each step of a batch reads
 all weights, each token is computed beside that, and two measurements tell the price of both. Of a real model a
-minute holds a few problems, so what is kept, and trained on, is known by a factor; the plan says between which
-shares. Memory is that of all processes together, on a GPU that of the GPU.
+minute holds a few problems, @@ Memory is that of all processes together, on a GPU that of the GPU.
 
 ## On other hardware: `--params`
 
