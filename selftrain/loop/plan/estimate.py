@@ -42,8 +42,8 @@ def estimate(run: Run, opening: float) -> Estimate:
         score = trial.scoring(learner, sampling.collected.to_train_on(learner.name))
     training = {}
     for learner in run.learners:
-        share = len(sampling.collected.examples[learner.name]) / growth.last.responses
-        examples = math.ceil(share * works["samples"].responses / shape.method.num_rounds) or 1
+        kept = sampling.kept_share(learner.name) * works["samples"].responses
+        examples = math.ceil(kept / shape.method.num_rounds) or 1
         total = examples * shape.method.num_rounds * shape.training.num_train_epochs
         count = min(shape.training.train_batch_size, examples)
         training[learner.name] = trial.training(learner, sampling.collected.to_train_on(learner.name), count, total)
@@ -105,7 +105,7 @@ class _Estimate:
 
     @property
     def _kept_of_measured(self) -> float:
-        return sum(map(len, self.sampling.collected.examples.values())) / self.sampling.growth.last.responses
+        return self.sampling.kept_share(*self.training)
 
     @property
     def _responses(self) -> float:
@@ -121,8 +121,7 @@ class _Estimate:
     def _examples(self, name: str) -> float:
         """Of a round."""
         if self.sampling.is_whole or not self.shape.method.needs_grader:
-            kept = len(self.sampling.collected.examples[name]) / self.sampling.growth.last.responses
-            return kept * self._responses
+            return self.sampling.kept_share(name) * self._responses
         # Some are not kept since there are others of the problem.
         rounds = self.shape.method.num_rounds
         return self._samples.trained / (self._epochs * rounds) if self._kept_of_measured else 0.0

@@ -34,6 +34,10 @@ class SamplingTrial:
     is_whole: bool
     collected: Collection
 
+    def kept_share(self, *models: str) -> float:
+        """Of all responses, those that these models are trained on."""
+        return sum(len(self.collected.examples[model]) for model in models) / self.growth.last.responses
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingTrial:
