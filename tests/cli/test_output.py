@@ -31,7 +31,7 @@ RUN = [*SMALL, "--max_train_samples", "12", "--num_rounds", "1", "--num_generati
     ("command", "flags"),
     [
         (["eval"], SMALL),
-        (["plan", "rest-em"], RUN),
+        pytest.param(["plan", "rest-em"], RUN, marks=pytest.mark.slow),
         pytest.param(["rest-em"], [*RUN, "--output_dir", "run"], marks=pytest.mark.slow),
     ],
     ids=["eval", "plan", "rest-em"],

@@ -57,7 +57,7 @@ def test_a_tiny_demo_ends_with_a_table_examples_and_a_page(tiny: Done) -> None:
 
 @pytest.mark.parametrize("method", ["sept", "pst"])
 def test_the_demo_of_each_method_runs(method: str, here: Path) -> None:
-    words = ["--num_rounds", "1", "--max_train_samples", "24", "--max_eval_samples", "8"]
+    words = ["--num_rounds", "1", "--max_train_samples", "12", "--max_eval_samples", "4"]
     assert run_cli(["demo", "--method", method, *words]) == 0
     assert RunFolder.open(here / "runs/demo").rows("select count(*) from samples")[0][0] > 0
 
