@@ -47,6 +47,8 @@ class Part:
 
 #: The reward-free control: all answers that end are trained on, right or wrong.
 CONTROL: Settings = {"reward_funcs": "always_one", "deduplicate": "off"}
+#: As many answers as with the reward, whose verdicts are dealt out anew.
+SHUFFLED: Settings = {"reward_funcs": "shuffled"}
 #: SePT's own control: answers are sampled at the temperature that they are trained on at.
 COUPLED: Settings = {"couple_temperatures": True}
 LORA: Settings = {"use_peft": True, "learning_rate": 2e-4, "train_batch_size": 8}
@@ -73,13 +75,15 @@ def _beats(arm: str, other: str, says: str, metric: str = "greedy") -> Claim:
     return Claim(f"{arm} against {other}", "", says, "", (arm, "last"), (other, "last"), metric)
 
 
-def with_control(name: str, settings: Settings) -> tuple[dict[str, Arm], tuple[Claim, ...]]:
+def with_control(
+    name: str, settings: Settings, without_reward: Settings = CONTROL
+) -> tuple[dict[str, Arm], tuple[Claim, ...]]:
     """ReST-EM and its control."""
     control = f"{name} control"
-    arms = {name: Arm("rest-em", settings), control: Arm("rest-em", settings | CONTROL)}
+    arms = {name: Arm("rest-em", settings), control: Arm("rest-em", settings | without_reward)}
     return arms, (
         _gain(name, "the last round beats the base model"),
-        _gain(control, "so does the control that keeps every answer"),
+        _gain(control, "so does the control, without a reward"),
         _beats(name, control, "with the reward it is better than without"),
     )
 
@@ -117,7 +121,7 @@ def _budget() -> Part:
         "instruction": "Write one short equation, then the final answer within \\boxed{}. Nothing else.",
         "bf16": True,
     }  # fmt: skip
-    return _together("ReST-EM of the Qwen (LoRA) under a budget of 64 tokens", with_control("qwen", settings))
+    return _together("ReST-EM of the Qwen (LoRA) under a budget of 64 tokens", with_control("qwen", settings, SHUFFLED))
 
 
 def _ample() -> Part:
@@ -131,7 +135,7 @@ def _ample() -> Part:
     )  # fmt: skip
     return _together(
         "ReST-EM with ample length, on the MAWPS family and on GSM8K",
-        with_control("qwen brief", brief),
+        with_control("qwen brief", brief, SHUFFLED),
         with_control("qwen lora mawps", settings(QWEN, MAWPS, LORA, bf16=True)),
         with_control("gemma full mawps", settings(GEMMA, MAWPS, FULL, num_generations=16)),
         with_control("gemma lora mawps", settings(GEMMA, MAWPS, LORA, num_generations=16)),
