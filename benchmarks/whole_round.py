@@ -1,12 +1,14 @@
 """A whole round of ReST-EM: ours, and the same written by hand with transformers, math-verify and TRL, taking turns.
 
     python -m benchmarks.whole_round [--seeds 1 2 3] [--problems 500] [--tests 500] [--all_cores]
+    python -m benchmarks.whole_round --model FOLDER --dataset FILE --problems 64 --tests 64 --length 256
 
-Each starts as a process of its own on one core, or on all of them, loads the seed model, measures it, draws 8 answers a
-problem, keeps what is right (whole, no text twice, ten a problem at most), trains on it for two epochs, and measures
-the model again. The round by hand is in `benchmarks/peers/by_hand.py`, with `generate` as fast as it was found to be,
-and TRL once as fast and once as it comes. Prints seconds of everything from start to end, what was kept, and held-out
-greedy accuracy before and after; asserts nothing.
+Each starts as a process of its own on one core, or on all of them, loads the model (the seed model, or a chat model and
+questions of a file), measures it, draws 8 answers a problem, keeps what is right (whole, no text twice, ten a problem
+at most), trains on it for two epochs, and measures the model again. The round by hand is in
+`benchmarks/peers/by_hand.py`, with `generate` as fast as it was found to be, and TRL once as fast and once as it comes;
+a chat model's in float32. Prints seconds of everything from start to end, what was kept, and held-out greedy accuracy
+before and after; asserts nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean, median
@@ -28,6 +31,7 @@ from benchmarks.turns import Spent, Taken, Way, WayError, machine, one_core, tab
 from selftrain.engines.config import EngineConfig
 from selftrain.evaluation import EvalConfig
 from selftrain.methods import RestEM
+from selftrain.models.prompts import PromptConfig
 from selftrain.models.seeds import seed_model
 from selftrain.problems import ProblemSet, load_problems
 from selftrain.storage import RunFolder
@@ -35,12 +39,32 @@ from selftrain.trainer import SelfTrainer
 from selftrain.training.base import TrainingConfig
 
 OURS, BY_HAND = "ours", "generate + math-verify + TRL, as fast as found"
-AS_IT_COMES = "the same with TRL as it comes"
-SAMPLES, LENGTH, LEARNING_RATE, EPOCHS, STEP = 8, 64, 3e-4, 2, 64
+ROUNDED, AS_IT_COMES = "ours, bfloat16", "the same with TRL as it comes"
+SAMPLES, EPOCHS = 8, 2
+#: A chat model is told how to end.
+INSTRUCTION = 'Think step by step. End with "The answer is N.", where N is the number.'
 HEAD = ("", "seconds of CPU time", "seconds", "ours is times as fast", "CPU share", "kept", "greedy before and after")
 
 
+@dataclass(frozen=True)
+class Sizes:
+    learning_rate: float
+    step: int
+    #: Sequences decoded together by both sides: about the best for `generate`.
+    at_once: int
+
+
+SEED_MODEL, REAL_MODEL = Sizes(3e-4, 64, 256), Sizes(1e-5, 16, 64)
+
+
+def sizes(asked: argparse.Namespace) -> Sizes:
+    return REAL_MODEL if asked.model else SEED_MODEL
+
+
 def problems(asked: argparse.Namespace, seed: int) -> tuple[ProblemSet, ProblemSet]:
+    if asked.dataset:
+        chosen = load_problems(asked.dataset, max_problems=asked.problems + asked.tests, seed=seed)
+        return chosen[: asked.problems], chosen[asked.problems :]
     return (
         load_problems("word_problems", split="train", max_problems=asked.problems, seed=seed),
         load_problems("word_problems", split="test", max_problems=asked.tests, seed=0),
@@ -48,17 +72,18 @@ def problems(asked: argparse.Namespace, seed: int) -> tuple[ProblemSet, ProblemS
 
 
 def ours(asked: argparse.Namespace, seed: int) -> dict[str, Any]:
-    train, test = problems(asked, seed)
+    (train, test), of = problems(asked, seed), sizes(asked)
+    prompts = PromptConfig(instruction=INSTRUCTION) if asked.model else PromptConfig()
     with tempfile.TemporaryDirectory() as folder:
         result = SelfTrainer(
-            method=RestEM(num_rounds=1, num_generations=SAMPLES, max_completion_length=LENGTH),
-            model=seed_model("llama"), train_dataset=train, eval_dataset=test,
+            method=RestEM(num_rounds=1, num_generations=SAMPLES, max_completion_length=asked.length),
+            model=asked.model or seed_model("llama"), train_dataset=train, eval_dataset=test, prompts=prompts,
             training=TrainingConfig(
-                learning_rate=LEARNING_RATE, num_train_epochs=EPOCHS, train_batch_size=STEP, early_stopping="off",
+                learning_rate=of.learning_rate, num_train_epochs=EPOCHS, train_batch_size=of.step, early_stopping="off",
                 validation_size=0,
             ),
             evaluation=EvalConfig(num_generations_eval=0), output_dir=Path(folder) / "run", seed=seed,
-            engine=EngineConfig(sampling_batch_size=256),
+            engine=EngineConfig(sampling_batch_size=of.at_once, bf16=asked.one == ROUNDED),
         ).train()  # fmt: skip
         ((kept,),) = RunFolder.open(result.output_dir).query("select count(*) from samples where kept").fetchall()
         timings = json.loads((result.output_dir / "timings.jsonl").read_text().splitlines()[-1])["seconds"]
@@ -70,20 +95,24 @@ def by_hand(asked: argparse.Namespace, seed: int) -> dict[str, Any]:
     from benchmarks.peers.by_hand import FASTEST, Settings, rest_em_round
 
     train, test = ([(one.question, str(one.reference)) for one in some] for some in problems(asked, seed))
-    trl = DEFAULTS if asked.one == AS_IT_COMES else FASTEST
-    of = Settings(SAMPLES, LENGTH, LEARNING_RATE, EPOCHS, STEP, seed, trl)
-    return rest_em_round(seed_model("llama"), train, test, of)
+    size = sizes(asked)
+    of = Settings(
+        samples=SAMPLES, length=asked.length, learning_rate=size.learning_rate, epochs=EPOCHS, step=size.step,
+        seed=seed, trl=DEFAULTS if asked.one == AS_IT_COMES else FASTEST, instruction=INSTRUCTION,
+        mark="The answer is" if asked.model else "####", at_once=size.at_once,
+    )  # fmt: skip
+    return rest_em_round(asked.model or seed_model("llama"), train, test, of)
 
 
 def process(name: str, asked: argparse.Namespace, told: dict[str, list[dict[str, Any]]]) -> Way:
     """Each turn is a process of its own with a seed of its own; what it tells of the round goes to `told`."""
-    if name != OURS and find_spec("trl") is None:
+    if not name.startswith(OURS) and find_spec("trl") is None:
         return Way(name, None, "not installed")
 
     def turn() -> Spent:
         seed = asked.seeds[len(told[name])]
-        sizes = ["--problems", str(asked.problems), "--tests", str(asked.tests), "--seeds", str(seed)]
-        command = [sys.executable, "-m", "benchmarks.whole_round", *sizes, "--one", name]
+        words = [f"--{one}={getattr(asked, one)}" for one in ("problems", "tests", "length", "model", "dataset")]
+        command = [sys.executable, "-m", "benchmarks.whole_round", *words, "--seeds", str(seed), "--one", name]
         began, before = time.perf_counter(), os.times()
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         after = os.times()
@@ -116,17 +145,21 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--problems", type=int, default=500)
     parser.add_argument("--tests", type=int, default=500)
+    parser.add_argument("--length", type=int, default=64, help="tokens of an answer")
+    parser.add_argument("--model", default="", help="folder of a chat model")
+    parser.add_argument("--dataset", default="", help="file of questions")
     parser.add_argument("--all_cores", action="store_true")
-    parser.add_argument("--one", choices=(OURS, BY_HAND, AS_IT_COMES), help=argparse.SUPPRESS)
+    parser.add_argument("--one", choices=(OURS, ROUNDED, BY_HAND, AS_IT_COMES), help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.one:
-        print(json.dumps((ours if asked.one == OURS else by_hand)(asked, asked.seeds[0])))
+        print(json.dumps((ours if asked.one.startswith(OURS) else by_hand)(asked, asked.seeds[0])))
         return
     if asked.all_cores:
         os.environ.pop("OMP_NUM_THREADS", None)
     else:
         one_core()
-    told: dict[str, list[dict[str, Any]]] = {OURS: [], BY_HAND: [], AS_IT_COMES: []}
+    names = (OURS, ROUNDED, BY_HAND) if asked.model else (OURS, BY_HAND, AS_IT_COMES)
+    told: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     taken = take_turns([process(name, asked, told) for name in told], len(asked.seeds), warm_up=False)
     print(f"\n{machine()}; {asked.problems} problems, {SAMPLES} samples each, {asked.tests} to measure on\n")
     print(table(HEAD, [row(one, taken[OURS], told[name]) for name, one in taken.items()]))
