@@ -32,6 +32,10 @@ class Forecast:
         self._seconds: defaultdict[str, defaultdict[int, float]] = defaultdict(lambda: defaultdict(float))
         for line in record.folder.rounds():
             self._add(line["round"], line.get("seconds", {}))
+        #: By round, as a number in text: what earlier processes of the run noted, and this one.
+        self._tokens: dict[str, int] = {}
+        self._seen, self._peak = 0, 0.0
+        self._read_back(record.happened())
 
     def _add(self, number: int, seconds: Mapping[str, float]) -> None:
         for stage, value in seconds.items():
@@ -42,7 +46,7 @@ class Forecast:
         self._add(number, seconds)
         evaluated, last = number in self._shape.evaluated_rounds, self._shape.method.num_rounds
         left = self._later(number)
-        self._record.complete_plan({"after_round": number, "seconds_left": left, **self._used()})
+        self._record.complete_plan({"after_round": number, "seconds_left": left, **self._used(number)})
         if number >= last or not (evaluated or number == 1):
             return []
         training = "" if number else ", and the training of each"
@@ -104,12 +108,25 @@ class Forecast:
         answers = self._shape.problems_per_round * self._shape.method.num_generations
         return sum(answers * (learner.seconds_per_answer or 0.0) for learner in self._learners)
 
-    def _used(self) -> dict[str, Any]:
-        """By this process: tokens, and memory at its peak."""
+    def _used(self, number: int) -> dict[str, Any]:
+        """By the run: tokens, and memory of the process that took most."""
         models = [getattr(learner.trainer, "model", None) for learner in self._learners]
         devices = {str(getattr(model, "device", "cpu")) for model in models}
+        # A round that was cut off is counted whole: what it had is read back.
+        seen = sum(learner.sampled_tokens for learner in self._learners)
+        self._tokens[str(number)] = seen - self._seen
+        self._seen, self._peak = seen, max(self._peak, sum(map(peak_memory, devices)))
         return {
             "seconds": sum(sum(rounds.values()) for rounds in self._seconds.values()),
-            "sampled_tokens": sum(learner.sampled_tokens for learner in self._learners),
-            "memory": sum(map(peak_memory, devices)),
+            "sampled_tokens": sum(self._tokens.values()),
+            "sampled_tokens_by_round": self._tokens,
+            "memory": self._peak,
         }
+
+    def _read_back(self, happened: Mapping[str, Any]) -> None:
+        """What earlier processes of the run noted; the file may be anyone's."""
+        tokens, peak = happened.get("sampled_tokens_by_round"), happened.get("memory")
+        if isinstance(tokens, dict):
+            self._tokens = {number: count for number, count in tokens.items() if isinstance(count, int)}
+        if isinstance(peak, int | float):
+            self._peak = float(peak)

@@ -55,8 +55,9 @@ class Learner:
         self.weights_version = 0
         #: As it was last seen, for estimates; None before the first answer.
         self.seconds_per_answer: float | None = None
-        #: By this process.
+        #: Of all answers that this process generated, and once of those that it read back after a resume.
         self.sampled_tokens = 0
+        self._counted: set[str] = set()
         self._on_batch: OnBatch | None = None
         self._description = engine.description
 
@@ -105,7 +106,9 @@ class Learner:
                 found = request.responses(rows, self.engine.prompt_text, self.name)
                 for place, i in enumerate(batch):
                     responses[i] = found[place * n : (place + 1) * n]
-                self.sampled_tokens += 0 if is_known else sum(len(response.token_ids) for response in found)
+                if not is_known or cache_key not in self._counted:
+                    self._counted.add(cache_key)
+                    self.sampled_tokens += sum(len(response.token_ids) for response in found)
                 if self._on_batch is not None:
                     self._on_batch(found, not is_known)
                 if self._watch is not None:

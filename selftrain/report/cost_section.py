@@ -62,7 +62,6 @@ def _row(records: Sequence[RoundRecord], stages: Sequence[str], evaluated: int) 
 def _note(seconds: float, sampled: float, happened: Mapping[str, Any]) -> str:
     text = f"Its rounds took {as_duration(seconds)}: {seconds / 3600:.3g} machine hours, times the price of one."
     tokens, memory = happened.get("sampled_tokens"), happened.get("memory")
-    # A run that was resumed has counted what its last process sampled.
     if isinstance(tokens, int | float) and tokens > sampled:
         text += f" With the answers to probes, sweeps and the gap, {short(tokens)} tokens were sampled."
     if isinstance(memory, int | float):

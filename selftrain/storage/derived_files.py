@@ -59,6 +59,14 @@ class DerivedFiles:
             if isinstance(plan, dict):
                 self.write_json("plan.json", {**plan, "happened": happened})
 
+    def happened(self) -> Mapping[str, Any]:
+        """What `complete_plan` noted last; empty where nothing can be read."""
+        with suppress(RunError):
+            plan = plain_json(self.folder.text("plan.json") or "")
+            found = plan.get("happened") if isinstance(plan, dict) else None
+            return found if isinstance(found, dict) else {}
+        return {}
+
     def append(self, name: str, lines: Iterable[Mapping[str, Any]]) -> None:
         path = self.folder.path / name
         with disk_errors(path), path.open("a", encoding="utf-8") as file:

@@ -47,11 +47,23 @@ def wait_for(path: Path, text: str, process: subprocess.Popen[str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What the run comes to that nobody stops."""
-    place = tmp_path_factory.mktemp("whole")
-    run(*RUN, "--output_dir", str(place / "run"))
-    return outcome(place / "run")
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One that nobody stops."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    run(*RUN, "--output_dir", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(whole_run: Path) -> dict[str, bytes]:
+    """What it comes to."""
+    return outcome(whole_run)
+
+
+def tokens(folder: Path) -> dict[str, int]:
+    """What plan.json says was sampled, by round and in all."""
+    happened = json.loads((folder / "plan.json").read_text())["happened"]
+    return happened["sampled_tokens_by_round"] | {"all": happened["sampled_tokens"]}
 
 
 def same(folder: Path, expected: dict[str, bytes]) -> None:
@@ -78,7 +90,9 @@ def test_a_run_stopped_by_a_signal_ends_as_if_it_had_not_been(here: Path, whole:
 
 
 @pytest.mark.slow
-def test_a_killed_run_ends_as_if_it_had_not_been_and_is_its_writer_s_alone(here: Path, whole: dict[str, bytes]) -> None:
+def test_a_killed_run_ends_as_if_it_had_not_been_and_is_its_writer_s_alone(
+    here: Path, whole_run: Path, whole: dict[str, bytes]
+) -> None:
     process = start(*RUN, "--output_dir", "run")
     wait_for(here / "run" / "log.txt", "round 2: sampling", process)
     process.send_signal(signal.SIGSTOP)  # alive, and no faster than we are
@@ -89,6 +103,8 @@ def test_a_killed_run_ends_as_if_it_had_not_been_and_is_its_writer_s_alone(here:
     assert "or resume it: selftrain resume run" in run(*RUN, "--output_dir", "run", code=74)[1]
     run("resume", "run")
     same(here / "run", whole)
+    # Of all processes together, and no answer twice.
+    assert tokens(here / "run") == tokens(whole_run)
 
 
 @pytest.mark.slow
