@@ -5,6 +5,7 @@ What it samples and trains is thrown away; the weights of the learners are other
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -146,7 +147,8 @@ class Trial:
             method = replace(method, num_generations=each)
         whole, found, samples = self._loop.steps.round(1), Seen(), list[Sample]()
         by_id = {problem.id: problem for problem in self.run.splits.all}
-        some = replace(whole, problems=whole.problems[:problems], prompts=whole.prompts[:problems])
+        chosen = self._some(problems, len(whole.prompts))
+        some = replace(whole, problems=[whole.problems[i] for i in chosen], prompts=[whole.prompts[i] for i in chosen])
         self._tables += 1
         with ExitStack() as stack, record.writing_samples(self._tables) as put:
             for learner in self.run.learners:
@@ -183,17 +185,22 @@ class Trial:
     def _evaluate(self, learner: Learner, count: int) -> Seen:
         config, splits, found = self.run.settings.evaluation, self.run.splits, Seen()
         task = self._loop.steps.task("evaluation", splits.evaluation, self.run.graders.evaluation)
+        prompts = [task.prompts[i] for i in self._some(count, len(task.prompts))]
         began = time.monotonic()
         with learner.reporting_to(found.count):
-            results = evaluate(learner, replace(task, prompts=task.prompts[:count]), config)
+            results = evaluate(learner, replace(task, prompts=prompts), config)
         found.seconds = time.monotonic() - began
         self._tables += 1
         by_id = {problem.id: problem for problem in splits.evaluation}
         self.run.context.record.write_evaluation(self._tables, evaluation_rows(results, self._tables, by_id))
         found.bytes = self._size(f"evaluations/round-{self._tables:04d}.parquet")
         self._look()
-        self.seen_batch = max(self.seen_batch, self.largest_batch(task.prompts[:count], config.num_generations_eval))
+        self.seen_batch = max(self.seen_batch, self.largest_batch(prompts, config.num_generations_eval))
         return found
+
+    def _some(self, count: int, of: int) -> list[int]:
+        """Places of random problems, the same ones again and more: a file's first are often all of one kind."""
+        return sorted(random.Random(f"{self.run.settings.seed}/{of}").sample(range(of), of)[:count])
 
     def scoring(self, learner: Learner, examples: Sequence[TrainingExample]) -> float:
         """Seconds to score one text."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,10 @@ from selftrain.methods.base import Method
 from selftrain.methods.pst import PSTTrainingConfig
 from selftrain.methods.sept import SePTTrainingConfig
 from selftrain.models.seeds import seed_model
+from selftrain.problems.splits import DataSplits
 from selftrain.training.base import TrainingConfig
+from selftrain.types import Problem, Response, Score
+from tests.toys.model import toy_problems
 from tests.toys.runs import grade, graders_of, toy, toy_run
 
 
@@ -55,6 +60,27 @@ def test_tokens_are_those_that_a_run_samples(
     sampled = sum(learner.sampled_tokens for learner in real.learners)
     late = 0.2 * sampled  # a best round between two evaluations is evaluated at the end
     assert sampled - late <= expected.sampled_tokens <= sampled * 1.001
+
+
+@pytest.mark.slow
+def test_problems_that_lie_together_by_kind_are_all_seen(tmp_path: Path) -> None:
+    """The first third of the data is easy, and there is no time to try all of it."""
+    problems = toy_problems(3000)
+    easy = {problem.id for problem in problems[:1000]}
+
+    def by_kind(responses: Sequence[Response], _: Mapping[str, Problem]) -> list[Score]:
+        time.sleep(0.01 * len(responses))
+        return [Score(float(one.prompt.problem_id in easy), "1") for one in responses]
+
+    splits = DataSplits(tuple(problems), (), tuple(toy_problems(60, "test")))
+    learner = toy("toy", 0.0, 0.5, -99.0, base=str(tmp_path / "base"))
+    learner.trainer.save(tmp_path / "base")
+    run = toy_run(
+        tmp_path / "run", RestEM(num_rounds=1, num_generations=2, deduplicate="off"), [learner],
+        splits=splits, graders=graders_of(by_kind, by_kind, grade, labelled=True),
+        training=TrainingConfig(validation_size=0.0),
+    )  # fmt: skip
+    assert estimate(run, opening=0.0).kept_share == pytest.approx(1 / 3, abs=0.1)
 
 
 def test_what_is_left_is_what_the_rounds_took(tmp_path: Path) -> None:
