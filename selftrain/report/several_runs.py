@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, takewhile
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -29,9 +29,13 @@ class SeveralRuns:
 
     @cached_property
     def names(self) -> list[str]:
-        """The folders' names, or their paths where names are the same."""
-        names = [run.folder.path.resolve().name for run in self.runs]
-        return names if len({*names}) == len(names) else [str(run.folder.path) for run in self.runs]
+        """The folders' names; where these are the same, what their paths do not have in common."""
+        paths = [run.folder.path.resolve().parts for run in self.runs]
+        names = [path[-1] for path in paths]
+        if len({*names}) < len(names):
+            before, after = _common(paths), _common([path[::-1] for path in paths])
+            names = ["/".join(path[before : len(path) - after]) for path in paths]
+        return names if all(names) else [str(run.folder.path) for run in self.runs]
 
     @cached_property
     def lines(self) -> list[RunLine]:
@@ -199,6 +203,11 @@ def pair(one: RunLine | None, other: RunLine) -> Comparison | None:
     """The second against the first, on the problems of both; None where they share none, or were graded differently."""
     both = sorted(one.answers.keys() & other.answers.keys(), key=repr) if one and one.graded_like(other) else []
     return paired("greedy", one.answers, other.answers, both) if one and both else None
+
+
+def _common(paths: Sequence[Sequence[str]]) -> int:
+    """How many parts all of them start with."""
+    return sum(1 for _ in takewhile(lambda parts: len({*parts}) == 1, zip(*paths, strict=False)))
 
 
 def _lines(run: ReportedRun, name: str) -> Iterator[RunLine]:

@@ -210,6 +210,9 @@ def test_runs_of_the_same_name_are_told_apart(runs: Path) -> None:
     shutil.copytree(runs / "second", other, symlinks=True)
     assert several("first", "second").names == ["first", "second"]
     assert several("first", "deeper/first").names == ["first", "deeper/first"]
+    for name in ("seed-1", "seed-2"):
+        shutil.copytree("first", f"{name}/runs/demo", symlinks=True)
+    assert several("seed-1/runs/demo", "seed-2/runs/demo").names == ["seed-1", "seed-2"]
 
 
 def test_a_page_is_written_where_there_is_none(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
