@@ -18,6 +18,7 @@ Asserts nothing.
 from __future__ import annotations
 
 import argparse
+import copy
 import resource
 import subprocess
 import sys
@@ -56,6 +57,7 @@ PARTS = ("load", "sampling", "shots", "equal", "training", "memory")
 ADAPTER_ABOVE = 300_000_000
 #: A base model is not stopped at the question that it asks next, for `generate` is not.
 WHOLE = PromptConfig(stop_at_next_question=False)
+IN_BF16 = "`generate` in bfloat16"
 HEAD = ("model", "", "tokens a second of CPU time", "ours is times as fast", "CPU share")
 
 
@@ -67,6 +69,8 @@ class Model:
         self.model, self.renderer = self.reference.model, self.reference.renderer
         self.prompts = make_prompts(load_problems("word_problems", max_problems=asked.prompts))
         self.sampling = SamplingParams(1.0, max_completion_length=asked.tokens)
+        #: All of it in bfloat16, where that is measured.
+        self.in_bf16: Any = None
 
     def ours(self, engine: Any, prompts: Sequence[Prompt], n: int, params: SamplingParams) -> int:
         """Tokens written."""
@@ -75,8 +79,11 @@ class Model:
         return sum(len(response.token_ids) for responses in found for response in responses)
 
     @torch.inference_mode()
-    def generate(self, prompts: Sequence[Prompt], n: int, at_once: int, params: SamplingParams) -> int:
+    def generate(
+        self, prompts: Sequence[Prompt], n: int, at_once: int, params: SamplingParams, *, bf16: bool = False
+    ) -> int:
         """By transformers, the prompts of similar length in a call; tokens up to the end token."""
+        model = self.in_bf16 if bf16 else self.model
         config = transformers.GenerationConfig(
             do_sample=True, temperature=params.temperature, top_k=0, top_p=params.top_p, num_return_sequences=n,
             max_new_tokens=params.max_completion_length, eos_token_id=sorted(self.renderer.stop_ids),
@@ -88,7 +95,7 @@ class Model:
             longest = max(map(len, some))
             padded = torch.tensor([[self.renderer.pad_id] * (longest - len(one)) + one for one in some])
             mask = torch.tensor([[0] * (longest - len(one)) + [1] * len(one) for one in some])
-            out = self.model.generate(padded, attention_mask=mask, generation_config=config)[:, longest:]
+            out = model.generate(padded, attention_mask=mask, generation_config=config)[:, longest:]
             tokens += sum(self._useful(row) for row in out.tolist())
         return tokens
 
@@ -111,19 +118,28 @@ def sampling(model: Model) -> None:
     filtered, loop = replace(model.sampling, top_p=0.95), model.reference
     in_bf16 = TransformersEngine(loop.model, loop.renderer, loop.name, batch_size=loop.batch_size, bf16=True)
     rounded = PackedEngine(in_bf16, read_architecture(model.model))
-    ours, top_p = "ours", "ours, top-p 0.95"
+    ours, top_p, ours_bf16 = "ours", "ours, top-p 0.95", "ours, bfloat16"
     ways = [
         here(name, partial(model.ours, engine, model.prompts, asked.samples, params))
         for name, engine, params in (
             (ours, packed, model.sampling),
             (top_p, packed, filtered),
             ("our loop around transformers'", loop, model.sampling),
-            ("ours, bfloat16", rounded, model.sampling),
+            (ours_bf16, rounded, model.sampling),
         )
     ]
     ways += generate_ways(model, model.prompts, asked.samples, asked.at_once)
+    model.in_bf16 = copy.deepcopy(model.model).bfloat16()
+    most = max(asked.at_once)
+    ways.append(
+        here(
+            f"{IN_BF16}, {most} prompts a call",
+            partial(model.generate, model.prompts, asked.samples, most, model.sampling, bf16=True),
+        )
+    )
     taken = take_turns(ways, asked.repeats, warm_up=False)
     show(model, taken, f"{asked.prompts} prompts, {asked.samples} samples each, up to {asked.tokens} tokens")
+    print(f"{model.name}, bfloat16: {median(times(taken[ours_bf16], taken[ways[-1].name])):.2f} times `generate`\n")
     share = sorted(times(taken[top_p], taken[ours]))
     print(f"{model.name}: with top-p {median(share):.0%} ({share[0]:.0%} to {share[-1]:.0%}) of the speed without\n")
 
@@ -166,7 +182,7 @@ def show(model: Model, taken: dict[str, Taken], what: str) -> None:
         ratio = "" if one is ours else f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
         lines.append([model.name, name, f"{one.rate:.1f}", ratio, f"{one.cpu_share:.2f}"])
     print(table(HEAD, lines), end="\n\n")
-    if theirs := [one for name, one in taken.items() if name.startswith("`generate`") and one.turns]:
+    if theirs := [one for name, one in taken.items() if name.startswith("`generate`,") and one.turns]:
         best = fastest(theirs)
         print(f"{model.name}: {median(times(ours, best)):.2f} times the best of `generate` ({best.name})\n", flush=True)
 
@@ -265,7 +281,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    for name, default in (("repeats", 3), ("prompts", 16), ("samples", 4), ("rows", 64), ("tokens", 96), ("equal", 100),
+    for name, default in (("repeats", 3), ("prompts", 32), ("samples", 4), ("rows", 64), ("tokens", 96), ("equal", 100),
                           ("equal_tokens", 32), ("examples", 16), ("shot_prompts", 16)):  # fmt: skip
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--at_once", type=int, nargs="+", default=[1, 4, 8, 16], help="prompts a call of `generate`")
