@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from selftrain.models.logprobs import (
 )
 from selftrain.models.out_of_memory import is_out_of_memory
 from selftrain.models.rendering import TokenizedExample
+from selftrain.models.rounded_weights import RoundedWeights
 from selftrain.models.shared_start import shared_start
 from selftrain.training.base import TrainingConfig
 from selftrain.training.loss import chunked_weighted_nll, weighted_nll
@@ -45,6 +47,8 @@ class GradientAccumulator:
             enable_gradient_checkpointing(model)
         model.train()
         self.shares_start = can_share_start(model)
+        #: What is computed again in the backward pass is not kept, nor are the weights it takes.
+        self._rounded = RoundedWeights(model) if bf16 and not recomputes_activations(model) else None
 
     def shared(self, examples: Sequence[TokenizedExample]) -> int:
         """How many tokens of these examples' prompts are computed once for all of them."""
@@ -65,7 +69,8 @@ class GradientAccumulator:
         """
         try:
             with seeded(self.model.device, key):
-                loss = self._loss(examples, divisor)
+                with self._rounded.in_place() if self._rounded else nullcontext():
+                    loss = self._loss(examples, divisor)
                 loss.backward()
             return loss.item()
         except (RuntimeError, MemoryError) as error:
@@ -88,6 +93,8 @@ class GradientAccumulator:
         if config.loss_normalization == "example":
             weights = weights / torch.bincount(of_example, minlength=len(examples))
         factors = (weights / divisor)[of_example]
+        if self._rounded is not None:
+            head = self._rounded.head(head)
         return chunked_weighted_nll(
             states.float(), head, targets, factors, temperature=config.train_temperature, bf16=self.bf16
         )
