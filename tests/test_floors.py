@@ -31,7 +31,8 @@ HEAVY_AT_HOME = {
     "training.loss", "training.seeding", "training.optimizer", "training.sharding", "training.distributed_checkpoint",
     "training.worker", "training.launcher", "training.sharded_trainer", "training.gradients", "training.lora",
     "models.merging", "models.merge_adapter", "models.logprobs", "models.loading", "models.check_loaded",
-    "models.out_of_memory", "models.rounded_weights", "engines.ray.workers", "engines.ray.weights", "engines.ray.training", "engines.compiled",
+    "models.out_of_memory", "models.rounded_weights", "engines.ray.workers", "engines.ray.weights",
+    "engines.ray.training", "engines.compiled",
 }  # fmt: skip
 #: A room in which it may.
 HEAVY_ROOM = "engines.packed"
