@@ -54,7 +54,8 @@ that came. Answers grow and shrink as a model learns, which nobody knows before.
 where the run is long a tenth of what it is a sample of, at most 45; it begins with a single answer and is four
 times as large each time. What is larger than that allows is priced by steps and tokens: each step of a batch reads
 all weights, each token is computed beside that, and two measurements tell the price of both. Of a real model a
-minute holds a few problems, @@ Memory is that of all processes together, on a GPU that of the GPU.
+minute holds a few problems, drawn at random, so what is kept of the samples is known by a factor only, and the plan
+says so. Memory is that of all processes together, on a GPU that of the GPU.
 
 ## On other hardware: `--params`
 

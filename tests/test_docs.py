@@ -56,6 +56,11 @@ def test_the_readme_is_short_and_shows_code_on_its_first_screen() -> None:
     assert "```python" in lines[:20]
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_no_sentence_waits_for_its_end(page: Path) -> None:
+    assert not re.search(r"@@|\b(TODO|FIXME|XXX)\b", page.read_text())
+
+
 @pytest.mark.parametrize("command", re.findall(r"^selftrain (\S+)", (ROOT / "README.md").read_text(), flags=re.M))
 def test_the_readmes_commands_exist(command: str) -> None:
     from selftrain.cli.command import all_commands
