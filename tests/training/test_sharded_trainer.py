@@ -37,6 +37,8 @@ CONFIG = TrainingConfig(learning_rate=1e-3, num_train_epochs=2, train_batch_size
 LORA = AdapterConfig(use_peft=True, lora_dropout=0.3, lora_target_modules=("all-linear",))
 #: Far below a step of AdamW, whose first ones are as large as the sign of a gradient.
 ROUNDING = 1e-4
+#: Of losses. In bfloat16 one part in ten million of the weights moves later ones by 5e-3, in one process, too.
+LOSSES, LOSSES_BF16 = 1e-5, 2e-2
 
 
 @contextmanager
@@ -73,8 +75,8 @@ def weights(trainer: TransformersTrainer) -> torch.Tensor:
     return torch.cat([p.detach().flatten().clone() for p in trainer.model.parameters()])
 
 
-def same(one: list[Any], other: list[Any]) -> None:
-    assert one[:-1] == pytest.approx(other[:-1], abs=1e-5) and one[-1] == other[-1]
+def same(one: list[Any], other: list[Any], losses: float = LOSSES) -> None:
+    assert one[:-1] == pytest.approx(other[:-1], abs=losses) and one[-1] == other[-1]
 
 
 def pids() -> list[int]:
@@ -99,6 +101,7 @@ def pids() -> list[int]:
         (2, "llama", {"offload": True, "max_tokens": None}),
         (1, "llama", {"offload": True}),
         (2, "llama", {"adapter": LORA, "checkpointing": True, "bf16": True}),
+        (2, "qwen2", {"adapter": LORA, "bf16": True}),
         (3, "qwen2", {"adapter": replace(LORA, lora_r=1), "offload": True, "checkpointing": True}),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
@@ -111,15 +114,15 @@ def test_the_losses_are_those_of_one_process(number: int, name: str, more: dict[
     config = replace(
         CONFIG, gradient_checkpointing=more.pop("checkpointing", False), max_tokens_per_batch=more.pop("max_tokens", 60)
     )
-    offload = more.pop("offload", False)
+    offload, losses = more.pop("offload", False), LOSSES_BF16 if "bf16" in more else LOSSES
     with trainer_of(number, name=name, offload=offload, **more) as several, trainer_of(1, name=name, **more) as one:
         found, expected = followed(several, config), followed(one, config)
         assert found[0] == expected[0], "the same weights, micro-batches and order of sums"
-        same(found, expected)
+        same(found, expected, losses)
         assert found[-2] < found[0]
-        assert (weights(several) - weights(one)).abs().max() < ROUNDING
+        assert "bf16" in more or (weights(several) - weights(one)).abs().max() < ROUNDING
         before = pids()
-        same(followed(several, config), followed(one, config))
+        same(followed(several, config), followed(one, config), losses)
         assert pids() == before and len(before) == number, "they stay for the next training"
         assert not torch.distributed.is_initialized()
 
