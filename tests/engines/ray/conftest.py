@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 #: Ray gives up on a node that does not start within half a minute; on a busy machine it is tried again.
-_TRIES = 4
+_TRIES = 10
 
 
 def _patiently(start: Callable[[], Any]) -> Any:
