@@ -38,13 +38,13 @@ part as plan.json. A run shows what costs nothing, tells after round 0, round 1 
 will still take, and adds to plan.json what it has come to (`happened`).
 
 What was planned against what happened, in per cent: runs of `python -m benchmarks.planning`, as large as the demos, two
-cores with AVX-512 that had nothing else to do, one after the other.
+cores with AVX-512 that had next to nothing else to do, one after the other; an Intel Xeon, the last two rows an AMD EPYC.
 
 | run | tokens sampled | trained on | time | memory | disk |
 | --- | --- | --- | --- | --- | --- |
-| ReST-EM, 2 rounds | -12 | -12 | -7 | 8 | -3 |
-| SePT, 40 rounds | 0 | -2 | -3 | -10 | -4 |
-| PST, 8 rounds | -7 | -1 | 4 | -6 | 0 |
+| ReST-EM, 2 rounds | -10 | -11 | -8 | 12 | -2 |
+| SePT, 40 rounds | -1 | -2 | 16 | -10 | -4 |
+| PST, 8 rounds | -6 | -1 | 4 | -7 | 0 |
 | ReST-EM, Qwen2.5-Coder-0.5B with LoRA in bfloat16, 1 round of 150 problems | -14 | 51 | 1 | -14 | 2 |
 | ReST-EM, SmolLM2-135M with LoRA, 1 round of 117 problems | 12 | none, 27 came | -21 | -20 | 14 |
 
