@@ -38,7 +38,7 @@ part as plan.json. A run shows what costs nothing, tells after round 0, round 1 
 will still take, and adds to plan.json what it has come to (`happened`).
 
 What was planned against what happened, in per cent: runs of `python -m benchmarks.planning`, as large as the demos, two
-cores with AVX-512 that had next to nothing else to do, one after the other; an Intel Xeon, the last two rows an AMD EPYC.
+cores with AVX-512 that had next to nothing else to do, one after the other; an Intel Xeon, last two rows an AMD EPYC.
 
 | run | tokens sampled | trained on | time | memory | disk |
 | --- | --- | --- | --- | --- | --- |
