@@ -59,6 +59,7 @@ def tried(commands: Commands, folder: Path, prepare: Prepare, count: int, seed: 
     assert not found, f"{len(found)} of {count}\n" + "\n\n".join(found[:20])
 
 
+@pytest.mark.slow
 def test_a_few_broken_files_and_runs(commands: Commands, tmp_path: Path, stopped: Path) -> None:
     tried(commands, tmp_path, model, 4, "quick models")
     tried(commands, tmp_path, data, 4, "quick data")

@@ -21,6 +21,7 @@ def plugins(here: Path) -> dict[str, str]:
     return install(here / "site", "majority", PAGE, "[selftrain.methods]\nmajority = majority:Majority\n")
 
 
+@pytest.mark.slow
 def test_a_method_of_another_package_runs_as_our_own_do(here: Path, plugins: dict[str, str]) -> None:
     """By an engine of a third package."""
     install(here / "site", "loud", LOUD, "[selftrain.engines]\nloud = loud:ENTRY\n")
