@@ -69,8 +69,6 @@ class Model:
         self.model, self.renderer = self.reference.model, self.reference.renderer
         self.prompts = make_prompts(load_problems("word_problems", max_problems=asked.prompts))
         self.sampling = SamplingParams(1.0, max_completion_length=asked.tokens)
-        #: All of it in bfloat16, where that is measured.
-        self.in_bf16: Any = None
 
     def ours(self, engine: Any, prompts: Sequence[Prompt], n: int, params: SamplingParams) -> int:
         """Tokens written."""
@@ -80,10 +78,14 @@ class Model:
 
     @torch.inference_mode()
     def generate(
-        self, prompts: Sequence[Prompt], n: int, at_once: int, params: SamplingParams, *, bf16: bool = False
+        self, prompts: Sequence[Prompt], n: int, at_once: int, params: SamplingParams, *, by: Any = None
     ) -> int:
-        """By transformers, the prompts of similar length in a call; tokens up to the end token."""
-        model = self.in_bf16 if bf16 else self.model
+        """By transformers, the prompts of similar length in a call; tokens up to the end token.
+
+        Args:
+            by: the model; by default as it was loaded.
+        """
+        model = self.model if by is None else by
         config = transformers.GenerationConfig(
             do_sample=True, temperature=params.temperature, top_k=0, top_p=params.top_p, num_return_sequences=n,
             max_new_tokens=params.max_completion_length, eos_token_id=sorted(self.renderer.stop_ids),
@@ -129,14 +131,8 @@ def sampling(model: Model) -> None:
         )
     ]
     ways += generate_ways(model, model.prompts, asked.samples, asked.at_once)
-    model.in_bf16 = copy.deepcopy(model.model).bfloat16()
-    most = max(asked.at_once)
-    ways.append(
-        here(
-            f"{IN_BF16}, {most} prompts a call",
-            partial(model.generate, model.prompts, asked.samples, most, model.sampling, bf16=True),
-        )
-    )
+    its_own, most = copy.deepcopy(model.model).bfloat16(), [max(one for one in asked.at_once if one <= asked.prompts)]
+    ways += generate_ways(model, model.prompts, asked.samples, most, name=IN_BF16, by=its_own)
     taken = take_turns(ways, asked.repeats, warm_up=False)
     show(model, taken, f"{asked.prompts} prompts, {asked.samples} samples each, up to {asked.tokens} tokens")
     print(f"{model.name}, bfloat16: {median(times(taken[ours_bf16], taken[ways[-1].name])):.2f} times `generate`\n")
@@ -162,9 +158,11 @@ def shots(model: Model) -> None:
     show(model, taken, f"8 shots, {len(prompts)} prompts of {length:.0f} tokens, up to {asked.tokens} tokens")
 
 
-def generate_ways(model: Model, prompts: Sequence[Prompt], n: int, at_once: Sequence[int]) -> list[Way]:
+def generate_ways(
+    model: Model, prompts: Sequence[Prompt], n: int, at_once: Sequence[int], *, name: str = "`generate`", by: Any = None
+) -> list[Way]:
     return [
-        here(f"`generate`, {count} prompts a call", partial(model.generate, prompts, n, count, model.sampling))
+        here(f"{name}, {count} prompts a call", partial(model.generate, prompts, n, count, model.sampling, by=by))
         for count in at_once
         if count <= len(prompts)
     ]

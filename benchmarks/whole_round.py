@@ -31,7 +31,7 @@ from benchmarks.turns import Spent, Taken, Way, WayError, machine, one_core, tab
 from selftrain.engines.config import EngineConfig
 from selftrain.evaluation import EvalConfig
 from selftrain.methods import RestEM
-from selftrain.models.prompts import PromptConfig
+from selftrain.models.prompts import INSTRUCTIONS, PromptConfig
 from selftrain.models.seeds import seed_model
 from selftrain.problems import ProblemSet, load_problems
 from selftrain.storage import RunFolder
@@ -42,7 +42,7 @@ OURS, BY_HAND = "ours", "generate + math-verify + TRL, as fast as found"
 ROUNDED, AS_IT_COMES = "ours, bfloat16", "the same with TRL as it comes"
 SAMPLES, EPOCHS = 8, 2
 #: A chat model is told how to end.
-INSTRUCTION = 'Think step by step. End with "The answer is N.", where N is the number.'
+INSTRUCTION = INSTRUCTIONS["number"]
 HEAD = ("", "seconds of CPU time", "seconds", "ours is times as fast", "CPU share", "kept", "greedy before and after")
 
 

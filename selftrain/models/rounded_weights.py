@@ -19,13 +19,16 @@ class RoundedWeights:
     """Those of a model's linear layers that are not trained, rounded once. What is computed is the same.
 
     A pass that keeps its activations keeps the rounded weights as well, so that this takes no more memory than one
-    pass. None of 4-bit or sharded weights.
+    pass, but for the head where its logits are computed in parts. None of 4-bit or sharded weights.
+
+    Args:
+        wanted: whether there are to be any.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, *, wanted: bool = True) -> None:
         self._layers = [
             (module, module.weight.detach().bfloat16())
-            for module in model.modules()
+            for module in (model.modules() if wanted else ())
             if type(module) is Linear and type(module.weight) is torch.nn.Parameter and not module.weight.requires_grad
         ]
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import yaml
 
-from selftrain.errors import RunError
 from selftrain.report.changes import NEWLY_RIGHT, NEWLY_WRONG, changes_of
 from selftrain.report.decision import decide
 from selftrain.report.gv_gap_summary import best_decoded_sentences, gap_summaries
@@ -18,7 +17,6 @@ from selftrain.report.terminal_table import render_table
 from selftrain.report.verdict import caveats, unsafe, verdict, warnings
 from selftrain.report.visible import visible
 from selftrain.storage import Record, RunFolder
-from selftrain.storage.run_folder import plain_json
 
 
 def write_report(record: Record, history: RunHistory) -> None:
@@ -39,7 +37,7 @@ def page_content(folder: RunFolder, history: RunHistory) -> PageContent:
         folder.environment(),
         changes_of(folder, history),
         dict(tokens),
-        _mapping(_plan(folder).get("happened")),
+        _mapping(folder.plan().get("happened")),
     )
 
 
@@ -49,14 +47,7 @@ def acting_settings(folder: RunFolder) -> dict[str, Any]:
     Raises:
         RunError: the latter is damaged.
     """
-    return _mapping(_plan(folder).get("settings")) or _mapping(yaml.safe_load(folder.text("settings.yaml") or ""))
-
-
-def _plan(folder: RunFolder) -> dict[str, Any]:
-    try:
-        return _mapping(plain_json(folder.text("plan.json") or ""))
-    except RunError:  # what a run was to come to is worth no failure
-        return {}
+    return _mapping(folder.plan().get("settings")) or _mapping(yaml.safe_load(folder.text("settings.yaml") or ""))
 
 
 def _mapping(value: Any) -> dict[str, Any]:

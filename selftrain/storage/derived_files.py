@@ -7,13 +7,11 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from selftrain.errors import RunError
 from selftrain.storage.journal import disk_errors
-from selftrain.storage.run_folder import RunFolder, plain_json
+from selftrain.storage.run_folder import RunFolder
 
 #: Model cards beside weights: they tell of what came after these were saved.
 CARDS = "weights/*/README.md"
@@ -54,18 +52,13 @@ class DerivedFiles:
 
     def complete_plan(self, happened: Mapping[str, Any]) -> None:
         """Notes in plan.json, where there is one, what the run has come to: it can be compared with the plan."""
-        with suppress(RunError):
-            plan = plain_json(self.folder.text("plan.json") or "")
-            if isinstance(plan, dict):
-                self.write_json("plan.json", {**plan, "happened": happened})
+        if plan := self.folder.plan():
+            self.write_json("plan.json", {**plan, "happened": happened})
 
     def happened(self) -> Mapping[str, Any]:
         """What `complete_plan` noted last; empty where nothing can be read."""
-        with suppress(RunError):
-            plan = plain_json(self.folder.text("plan.json") or "")
-            found = plan.get("happened") if isinstance(plan, dict) else None
-            return found if isinstance(found, dict) else {}
-        return {}
+        found = self.folder.plan().get("happened")
+        return found if isinstance(found, dict) else {}
 
     def append(self, name: str, lines: Iterable[Mapping[str, Any]]) -> None:
         path = self.folder.path / name

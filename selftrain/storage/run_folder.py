@@ -83,6 +83,14 @@ class RunFolder:
             raise self._damaged("environment.json", "is not a JSON object")
         return value
 
+    def plan(self) -> dict[str, Any]:
+        """plan.json; empty where it cannot be read: what a run was to come to is worth no failure."""
+        try:
+            found = plain_json(self.text("plan.json") or "")
+        except RunError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
     def text(self, name: str) -> str | None:
         """What a file says; None where there is none.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -48,7 +47,7 @@ class GradientAccumulator:
         model.train()
         self.shares_start = can_share_start(model)
         #: What is computed again in the backward pass is not kept, nor are the weights it takes.
-        self._rounded = RoundedWeights(model) if bf16 and not recomputes_activations(model) else None
+        self._rounded = RoundedWeights(model, wanted=bf16 and not recomputes_activations(model))
 
     def shared(self, examples: Sequence[TokenizedExample]) -> int:
         """How many tokens of these examples' prompts are computed once for all of them."""
@@ -69,7 +68,7 @@ class GradientAccumulator:
         """
         try:
             with seeded(self.model.device, key):
-                with self._rounded.in_place() if self._rounded else nullcontext():
+                with self._rounded.in_place():
                     loss = self._loss(examples, divisor)
                 loss.backward()
             return loss.item()
@@ -93,11 +92,10 @@ class GradientAccumulator:
         if config.loss_normalization == "example":
             weights = weights / torch.bincount(of_example, minlength=len(examples))
         factors = (weights / divisor)[of_example]
-        if self._rounded is not None:
-            head = self._rounded.head(head)
         return chunked_weighted_nll(
-            states.float(), head, targets, factors, temperature=config.train_temperature, bf16=self.bf16
-        )
+            states.float(), self._rounded.head(head), targets, factors,
+            temperature=config.train_temperature, bf16=self.bf16,
+        )  # fmt: skip
 
     def saved_bytes_per_token(self, example: TokenizedExample) -> float:
         """What the forward pass keeps for the backward pass, without weights and logits: measured on an example."""
